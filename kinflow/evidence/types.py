@@ -1,0 +1,108 @@
+"""What the pixels say about people, as small immutable values.
+
+All pixel coordinates are those of the upright image: (0, 0) is its top-left corner and pixel centres
+lie at +0.5. Keypoints are in BlazePose order (`kinflow.evidence.keypoint_names.BLAZEPOSE33`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PersonMask:
+    """Soft silhouette of one person on a grid of square cells, axis-aligned with the image.
+
+    Cell (row, column) covers the image square whose top-left corner is
+    `(origin_px[0] + column * cell_px, origin_px[1] + row * cell_px)`; outside the grid the
+    probability is zero.
+    """
+
+    probability: Float[Tensor, "rows columns"]
+    """Probability in [0, 1] that the cell shows this person."""
+    origin_px: tuple[float, float]
+    """(x, y) of the top-left corner of the grid in the image."""
+    cell_px: float
+    """Side of one cell in image pixels."""
+
+    def to(self, device: torch.device | str) -> PersonMask:
+        """The same mask on another device."""
+        return replace(self, probability=self.probability.to(device))
+
+    def sample(self, points_px: Float[Tensor, "*points 2"]) -> Float[Tensor, "*points"]:
+        """Bilinearly interpolated probability at image points (x, y); zero outside the grid."""
+        rows, columns = self.probability.shape
+        origin = points_px.new_tensor(self.origin_px)
+        extent = points_px.new_tensor((columns * self.cell_px, rows * self.cell_px))
+        grid = (points_px - origin) / extent * 2 - 1
+        values = F.grid_sample(
+            self.probability[None, None].to(points_px),
+            grid.reshape(1, 1, -1, 2),
+            align_corners=False,
+            padding_mode="zeros",
+        )
+        return values.reshape(points_px.shape[:-1])
+
+    def rasterize(self, image_size: tuple[int, int]) -> Float[Tensor, "height width"]:
+        """The probability at every pixel centre of an image of `image_size` (width, height)."""
+        width, height = image_size
+        device = self.probability.device
+        y, x = torch.meshgrid(
+            torch.arange(height, device=device) + 0.5,
+            torch.arange(width, device=device) + 0.5,
+            indexing="ij",
+        )
+        return self.sample(torch.stack((x, y), dim=-1))
+
+
+@dataclass(frozen=True)
+class PersonEvidence:
+    """All that was measured of one person in one image."""
+
+    keypoints_px: Float[Tensor, "33 3"]
+    """(x, y, confidence) in BlazePose order; confidence in [0, 1], 0 where nothing is known."""
+    keypoint_std_px: Float[Tensor, "33"]
+    """Standard deviation of the detector's error in each image axis (see `error_model`)."""
+    world_m: Float[Tensor, "33 3"] | None
+    """Rough 3D keypoints relative to the middle of the hips, in metres, in axes parallel to the
+    camera's (x right, y down, z forward); None where no detector estimated them."""
+    box_px: Float[Tensor, "4"]
+    """(x0, y0, x1, y1) around the visible person."""
+    score: float
+    """Detector's confidence in [0, 1] that this is a person."""
+    mask: PersonMask | None = None
+    """Soft silhouette, when it was asked for."""
+
+    @property
+    def height_px(self) -> float:
+        """Height of the box in pixels."""
+        return float(self.box_px[3] - self.box_px[1])
+
+    def to(self, device: torch.device | str) -> PersonEvidence:
+        """The same evidence on another device."""
+        return replace(
+            self,
+            keypoints_px=self.keypoints_px.to(device),
+            keypoint_std_px=self.keypoint_std_px.to(device),
+            world_m=None if self.world_m is None else self.world_m.to(device),
+            box_px=self.box_px.to(device),
+            mask=None if self.mask is None else self.mask.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class ImageEvidence:
+    """The people of one image, largest first."""
+
+    image_size: tuple[int, int]
+    """(width, height) in pixels."""
+    people: tuple[PersonEvidence, ...]
+
+    def to(self, device: torch.device | str) -> ImageEvidence:
+        """The same evidence on another device."""
+        return replace(self, people=tuple(person.to(device) for person in self.people))
