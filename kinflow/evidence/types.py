@@ -1,7 +1,7 @@
 """What the pixels say about people, as small immutable values.
 
-All pixel coordinates are those of the upright image: (0, 0) is its top-left corner and pixel centres
-lie at +0.5. Keypoints are in BlazePose order (`kinflow.evidence.keypoint_names.BLAZEPOSE33`).
+All pixel coordinates are those of the upright image: (0, 0) is its top-left corner and pixel
+centres lie at +0.5. Keypoints are in BlazePose order (`keypoint_names.BLAZEPOSE33`).
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class PersonEvidence:
 
     keypoints_px: Float[Tensor, "33 3"]
     """(x, y, confidence) in BlazePose order; confidence in [0, 1], 0 where nothing is known."""
-    keypoint_std_px: Float[Tensor, "33"]
+    keypoint_std_px: Float[Tensor, " 33"]
     """Standard deviation of the detector's error in each image axis (see `error_model`)."""
     world_m: Float[Tensor, "33 3"] | None
     """Rough 3D keypoints relative to the middle of the hips, in metres, in axes parallel to the
     camera's (x right, y down, z forward); None where no detector estimated them."""
-    box_px: Float[Tensor, "4"]
+    box_px: Float[Tensor, " 4"]
     """(x0, y0, x1, y1) around the visible person."""
     score: float
     """Detector's confidence in [0, 1] that this is a person."""
