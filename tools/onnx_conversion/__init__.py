@@ -1,0 +1,1 @@
+"""Conversion of published detector weights to ONNX, without TensorFlow."""
