@@ -1,0 +1,233 @@
+"""The statistical body: shape space, skeleton and linear blend skinning, in three stages.
+
+    body = BodyModel.load()               # the asset
+    shaped = body.with_shape(shape)       # rest points of a person, metres
+    posed = shaped.with_pose(pose, t)     # joints; vertices and keypoints on demand
+
+Each stage is an immutable value, so whatever does not change is computed once. Rest points keep the
+asset's own A-pose (its skinning was made for it) and the fixed rotations `Q_rest` carry them to the
+T-pose that pose rotations refer to: with G_j the global rotation of joint j and W_j = G_j Q_j,
+
+    p_child = p_parent + W_parent (a_child - a_parent)
+    v       = sum_j w_vj [ W_j (v_rest - a_j) + p_j ]
+
+which is SMPL's skinning (Loper et al. 2015, eq. 2-6) when Q_j = I.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_NAMES
+from kinflow.body.shape import ShapeSpace
+from kinflow.body.skeleton import NUM_JOINTS, PARENTS
+
+Subset = Literal["full", "fit", "joints"]
+
+
+@dataclass(frozen=True)
+class BodyModel:
+    """Everything about a family of bodies that does not depend on the person.
+
+    Rest points are ordered joints (22), virtual keypoint points (p), vertices (v). A keypoint is a
+    weighted sum of virtual points, each moved rigidly by one joint.
+    """
+
+    shape_space: ShapeSpace
+    rest_mean_m: Float[Tensor, "points 3"]
+    rest_basis_m: Float[Tensor, "rank points 3"]
+    Q_rest: Float[Tensor, "22 3 3"]
+    skin_weights: Float[Tensor, "vertices 22"]
+    faces: Int[Tensor, "faces 3"]
+    vertex_parts: Int[Tensor, " vertices"]
+    keypoint_mass: Float[Tensor, "keypoints virtual"]
+    keypoint_joint: Int[Tensor, " virtual"]
+    pose_basis_m: Float[Tensor, "features vertices 3"] | None = None
+    """Pose blend shapes of SMPL-family bodies, over (R_j - I) of joints 1..21, row-major."""
+
+    @staticmethod
+    def load(subset: Subset = "full", device: torch.device | str = "cpu") -> BodyModel:
+        """The bundled body: all 13,718 vertices, the ~1200 spread for fitting, or joints only.
+
+        Raises:
+            AssetError: the bundled file is missing or damaged.
+        """
+        from kinflow.body.asset import load_bundled
+
+        body = load_bundled()
+        if subset == "fit":
+            body = body.body.select_vertices(body.fit_vertices)
+        elif subset == "joints":
+            body = body.body.select_vertices(body.fit_vertices[:0])
+        else:
+            body = body.body
+        return body.to(device)
+
+    @property
+    def num_vertices(self) -> int:
+        return len(self.skin_weights)
+
+    def select_vertices(self, index: Int[Tensor, " chosen"]) -> BodyModel:
+        """The same body with some of its vertices only, exactly; it has no faces."""
+        first = len(self.rest_mean_m) - self.num_vertices
+        keep = torch.cat([torch.arange(first), first + index.long()])
+        return replace(
+            self,
+            rest_mean_m=self.rest_mean_m[keep],
+            rest_basis_m=self.rest_basis_m[:, keep],
+            skin_weights=self.skin_weights[index.long()],
+            vertex_parts=self.vertex_parts[index.long()],
+            faces=self.faces[:0],
+            pose_basis_m=None if self.pose_basis_m is None else self.pose_basis_m[:, index.long()],
+        )
+
+    def to(self, device: torch.device | str) -> BodyModel:
+        """The same body with its tensors on `device`."""
+        moved = {
+            name: value.to(device) for name, value in vars(self).items() if hasattr(value, "to")
+        }
+        return replace(self, **moved)
+
+    def with_shape(self, shape: Float[Tensor, "*batch shape"]) -> ShapedBody:
+        """Rest points of the bodies with these shape parameters."""
+        return self.with_code(shape, self.shape_space.code(shape))
+
+    def with_code(
+        self, shape: Float[Tensor, "*batch shape"], code: Float[Tensor, "*batch rank"]
+    ) -> ShapedBody:
+        """As `with_shape`, where the basis coefficients are known already."""
+        points = (code @ self.rest_basis_m.flatten(1)).unflatten(-1, (-1, 3)) + self.rest_mean_m
+        virtual = NUM_JOINTS + len(self.keypoint_joint)
+        return ShapedBody(
+            body=self,
+            shape=shape,
+            rest_joints_m=points[..., :NUM_JOINTS, :],
+            rest_virtual_m=points[..., NUM_JOINTS:virtual, :],
+            rest_vertices_m=points[..., virtual:, :],
+        )
+
+
+@dataclass(frozen=True)
+class ShapedBody:
+    """A person at rest (the asset's A-pose), body frame: y up, facing +z, +x to their left."""
+
+    body: BodyModel
+    shape: Float[Tensor, "*batch shape"]
+    rest_joints_m: Float[Tensor, "*batch 22 3"]
+    rest_virtual_m: Float[Tensor, "*batch virtual 3"]
+    rest_vertices_m: Float[Tensor, "*batch vertices 3"]
+
+    def joint_offsets_m(self) -> Float[Tensor, "*batch 22 3"]:
+        """Parent-to-child offsets in the T-pose; zero for the root."""
+        return offsets_in_t_pose(self.rest_joints_m, self.body.Q_rest)
+
+    def keypoint_offsets_m(self) -> Float[Tensor, "*batch virtual 3"]:
+        """Offsets of the virtual keypoint points from their joints in the T-pose."""
+        joint = self.body.keypoint_joint
+        from_joint = self.rest_virtual_m - self.rest_joints_m[..., joint, :]
+        return (self.body.Q_rest[joint] @ from_joint[..., None])[..., 0]
+
+    def with_pose(
+        self, pose: Float[Tensor, "*batch 22 3 3"], t_root_m: Float[Tensor, "*batch 3"]
+    ) -> PosedBody:
+        """Pose the person.
+
+        Args:
+            pose: local rotations relative to the T-pose; entry 0 turns the root into the outer
+                frame (for a reconstruction the camera's), the others a joint in its parent.
+            t_root_m: position of the pelvis joint in the outer frame.
+        """
+        R_joints, joints_m = forward_kinematics(pose, t_root_m, self.joint_offsets_m())
+        return PosedBody(self, pose, R_joints, joints_m)
+
+
+@dataclass(frozen=True)
+class PosedBody:
+    """A posed person, in whatever frame the root rotation and position are given."""
+
+    shaped: ShapedBody
+    pose: Float[Tensor, "*batch 22 3 3"]
+    R_joints: Float[Tensor, "*batch 22 3 3"]
+    joints_m: Float[Tensor, "*batch 22 3"]
+
+    def virtual_points_m(self) -> Float[Tensor, "*batch virtual 3"]:
+        """The rigidly moved points that keypoints are sums of."""
+        joint = self.shaped.body.keypoint_joint
+        turned = self.R_joints[..., joint, :, :] @ self.shaped.keypoint_offsets_m()[..., None]
+        return turned[..., 0] + self.joints_m[..., joint, :]
+
+    def keypoints_m(self) -> Float[Tensor, "*batch keypoints 3"]:
+        """BlazePose's 33 keypoints and the small toes, in the order of KEYPOINT_NAMES."""
+        return self.shaped.body.keypoint_mass @ self.virtual_points_m()
+
+    def vertices_m(self) -> Float[Tensor, "*batch vertices 3"]:
+        """Linear blend skinning (with pose blend shapes where the body has them)."""
+        body, rest = self.shaped.body, self.shaped.rest_vertices_m
+        if body.pose_basis_m is not None:
+            feature = (self.pose[..., 1:, :, :] - torch.eye(3).to(self.pose)).flatten(-3)
+            rest = rest + (feature @ body.pose_basis_m.flatten(1)).unflatten(-1, (-1, 3))
+        W = self.R_joints @ body.Q_rest
+        t = self.joints_m - (W @ self.shaped.rest_joints_m[..., None])[..., 0]
+        transforms = torch.cat([W, t[..., None]], -1).flatten(-2)
+        blended = (body.skin_weights @ transforms).unflatten(-1, (3, 4))
+        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
+
+
+def offsets_in_t_pose(
+    rest_joints_m: Float[Tensor, "*batch 22 3"], Q_rest: Float[Tensor, "22 3 3"]
+) -> Float[Tensor, "*batch 22 3"]:
+    """Q_parent (a_child - a_parent); linear in the rest joints, so it serves derivatives too."""
+    parents = list(PARENTS[1:])
+    step = rest_joints_m[..., 1:, :] - rest_joints_m[..., parents, :]
+    turned = (Q_rest[parents] @ step[..., None])[..., 0]
+    return torch.cat([torch.zeros_like(turned[..., :1, :]), turned], -2)
+
+
+def _levels() -> list[tuple[list[int], list[int]]]:
+    """Joints of each depth below the root, with their parents."""
+    depth = [0] * NUM_JOINTS
+    for joint in range(1, NUM_JOINTS):
+        depth[joint] = depth[PARENTS[joint]] + 1
+    levels = []
+    for level in range(1, max(depth) + 1):
+        joints = [j for j in range(NUM_JOINTS) if depth[j] == level]
+        levels.append((joints, [PARENTS[j] for j in joints]))
+    return levels
+
+
+_LEVELS = _levels()
+_ORDER = [0] + [j for joints, _ in _LEVELS for j in joints]
+_TO_JOINT_ORDER = sorted(range(NUM_JOINTS), key=_ORDER.__getitem__)
+
+
+def _parents_within_levels() -> list[list[int]]:
+    rows, previous = [], [0]
+    for joints, parents in _LEVELS:
+        rows.append([previous.index(p) for p in parents])
+        previous = joints
+    return rows
+
+
+_PARENT_ROWS = _parents_within_levels()
+
+
+def forward_kinematics(
+    pose: Float[Tensor, "*batch 22 3 3"],
+    t_root_m: Float[Tensor, "*batch 3"],
+    offsets_m: Float[Tensor, "*batch 22 3"],
+) -> tuple[Float[Tensor, "*batch 22 3 3"], Float[Tensor, "*batch 22 3"]]:
+    """Global rotations and positions of the joints, one batched step for each depth of the tree."""
+    R, p = [pose[..., :1, :, :]], [t_root_m[..., None, :]]
+    for (joints, _), rows in zip(_LEVELS, _PARENT_ROWS, strict=True):
+        R_parent = R[-1][..., rows, :, :]
+        p.append(p[-1][..., rows, :] + (R_parent @ offsets_m[..., joints, :, None])[..., 0])
+        R.append(R_parent @ pose[..., joints, :, :])
+    return torch.cat(R, -3)[..., _TO_JOINT_ORDER, :, :], torch.cat(p, -2)[..., _TO_JOINT_ORDER, :]
+
+
+

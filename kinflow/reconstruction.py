@@ -1,0 +1,107 @@
+"""What the main job gives: people as posed, shaped bodies in front of a camera.
+
+`Person` is one body in one frame, `Reconstruction` all bodies of one photo (or, for a video, of all
+frames). Fitting and networks produce them, export writes and reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.measure import BodyMeasures, measure
+from kinflow.body.model import BodyModel, PosedBody
+from kinflow.camera.pinhole import Camera
+from kinflow.camera.rasterizer import coverage
+
+ResultCode = Literal["ok", "truncated", "ambiguous", "poor_fit", "few_keypoints"]
+
+RESULT_SENTENCES: dict[ResultCode, str] = {
+    "ok": "The body explains the image well.",
+    "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
+    "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
+    "poor_fit": "The body does not follow the keypoints closely; do not rely on this person.",
+    "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
+}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Another body that explains the same image, with its energy (lower is better)."""
+
+    R_cam_root: Float[Tensor, "3 3"]
+    t_cam_root_m: Float[Tensor, "3"]
+    pose: Float[Tensor, "22 3 3"]
+    z: Float[Tensor, " latent"]
+    shape: Float[Tensor, " shape"]
+    energy: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """One body in one frame, in the camera frame (x right, y down, z forward, metres)."""
+
+    person: int
+    camera: Camera
+    R_cam_root: Float[Tensor, "3 3"]
+    t_cam_root_m: Float[Tensor, "3"]
+    """Position of the pelvis joint."""
+    pose: Float[Tensor, "22 3 3"]
+    """Local joint rotations relative to the T-pose; entry 0 equals `R_cam_root`."""
+    z: Float[Tensor, " latent"]
+    shape: Float[Tensor, "6"]
+    joints_cam_m: Float[Tensor, "22 3"]
+    joint_std_m: Float[Tensor, "22"]
+    """Standard deviation of each joint's position (root of the mean variance per axis)."""
+    keypoints_px: Float[Tensor, "33 3"]
+    """Detected keypoints: x, y, confidence (BlazePose order)."""
+    score: float
+    code: ResultCode = "ok"
+    energy: dict[str, float] = field(default_factory=dict)
+    """Energy per term, in nats; their sum is what fitting minimised."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """Distinct alternatives, best first; the chosen body is not among them."""
+    frame: int = 0
+    time_s: float = 0.0
+
+    @property
+    def joints_px(self) -> Float[Tensor, "22 2"]:
+        """Projected joints."""
+        return self.camera.project(self.joints_cam_m)
+
+    def body(self) -> PosedBody:
+        """The posed body model, for whatever else is wanted of it."""
+        shaped = BodyModel.load().with_shape(self.shape)
+        return shaped.with_pose(self.pose, self.t_cam_root_m)
+
+    def vertices(self) -> Float[Tensor, "13718 3"]:
+        """Vertices of the full mesh in the camera frame, metres."""
+        return self.body().vertices_m()
+
+    def silhouette(self) -> Bool[Tensor, "height width"]:
+        """Pixels that the projected mesh covers."""
+        model = BodyModel.load()
+        return coverage(self.vertices(), model.faces, self.camera)
+
+    def measures(self) -> BodyMeasures:
+        """Height, estimated weight and girths of the body."""
+        return measure(BodyModel.load().with_shape(self.shape))
+
+    def reprojection_error_px(self) -> Float[Tensor, "33"]:
+        """Distance between projected and detected keypoints (meaningless at confidence 0)."""
+        projected = self.camera.project(self.body().keypoints_m()[: len(BLAZEPOSE33)])
+        return torch.linalg.vector_norm(projected - self.keypoints_px[:, :2], dim=-1)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """All people of one photo or video."""
+
+    camera: Camera
+    people: tuple[Person, ...]
+    source: str = ""
