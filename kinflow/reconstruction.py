@@ -57,7 +57,10 @@ class Person:
     shape: Float[Tensor, "6"]
     joints_cam_m: Float[Tensor, "22 3"]
     joint_std_m: Float[Tensor, "22"]
-    """Standard deviation of each joint's position (root of the mean variance per axis)."""
+    """Standard deviation of each joint's position relative to the pelvis (root of the mean variance
+    per axis); zero for the pelvis, whose own uncertainty is `t_cam_root_std_m`."""
+    t_cam_root_std_m: Float[Tensor, "3"]
+    """Standard deviation of the pelvis position per axis; z is large when height is unknown."""
     keypoints_px: Float[Tensor, "33 3"]
     """Detected keypoints: x, y, confidence (BlazePose order)."""
     score: float
