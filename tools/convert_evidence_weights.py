@@ -76,8 +76,7 @@ def convert_movenet(model_json: Path, out: Path) -> None:
     for name, (node, _) in MOVENET_HEADS.items():
         graph.add("Identity", [model.convert(node)], output=name)
     shapes = {
-        name: (1, channels, "height/4", "width/4")
-        for name, (_, channels) in MOVENET_HEADS.items()
+        name: (1, channels, "height/4", "width/4") for name, (_, channels) in MOVENET_HEADS.items()
     }
     graph.save(out, ("image", (1, "height", "width", 3)), shapes)
 

@@ -125,9 +125,7 @@ class OnnxGraph:
         path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def same_pads(
-    kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> list[int]:
+def same_pads(kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[int]:
     """TensorFlow's SAME padding for sizes that the stride divides: the odd pixel goes last."""
     total = [
         max(dilation * (size - 1) + 1 - stride, 0)

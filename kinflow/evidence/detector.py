@@ -1,0 +1,173 @@
+"""Pixels to evidence: find the people, look at each one closely, keep what is consistent.
+
+1. MoveNet searches the image at several scales; duplicates are removed.
+2. BlazePose looks at each person, and once more at the region that its own landmarks suggest.
+3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
+   neighbour. If it did, the narrower first look, and at last MoveNet's own keypoints, stand in.
+4. When asked, two segmenters give each person's silhouette.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
+from kinflow.evidence.error_model import keypoint_std_px
+from kinflow.evidence.keypoint_names import BLAZEPOSE33_OF_COCO17
+from kinflow.evidence.movenet import Detection, MoveNet, PyramidConfig
+from kinflow.evidence.people import keypoint_similarity, person_size, without_duplicates
+from kinflow.evidence.selfie import SelfieSegmenter
+from kinflow.evidence.silhouette import Subject, silhouettes
+from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
+from kinflow.evidence.weights import RuntimeConfig
+
+COCO_ROWS = np.array(BLAZEPOSE33_OF_COCO17)
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """What to look for and how certain to be."""
+
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    pyramid: PyramidConfig = field(default_factory=PyramidConfig)
+    min_score: float = 0.2
+    """Least MoveNet score of a candidate."""
+    min_presence: float = 0.5
+    """Least BlazePose score; below it a candidate is not a person."""
+    min_agreement: float = 0.4
+    """Least similarity of BlazePose's and MoveNet's keypoints of the same person."""
+    silhouette: bool = False
+    """Whether to segment people; costs about as much as finding their keypoints."""
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A candidate that was accepted; `pose` is None where only MoveNet is to be trusted."""
+
+    detection: Detection
+    pose: Pose | None
+
+    @property
+    def keypoints_px(self) -> Float[np.ndarray, "33 3"]:
+        if self.pose is not None:
+            return np.column_stack((self.pose.keypoints_px, self.pose.confidence))
+        keypoints = np.zeros((33, 3))
+        keypoints[COCO_ROWS] = self.detection.keypoints_px
+        return keypoints
+
+
+class EvidenceDetector:
+    """Finds people and their keypoints; the networks are loaded at first use and then kept."""
+
+    def __init__(self, config: DetectorConfig | None = None) -> None:
+        self.config = config or DetectorConfig()
+
+    @cached_property
+    def movenet(self) -> MoveNet:
+        """The network that finds people."""
+        return MoveNet(self.config.runtime)
+
+    @cached_property
+    def blazepose(self) -> BlazePose:
+        """The network that looks at one person."""
+        return BlazePose(self.config.runtime)
+
+    @cached_property
+    def segmenter(self) -> SelfieSegmenter:
+        """The network that outlines people."""
+        return SelfieSegmenter(self.config.runtime)
+
+    def detect(
+        self, image_rgb: UInt8[np.ndarray, "height width 3"], max_people: int | None = None
+    ) -> ImageEvidence:
+        """The people of an image, largest first, at most `max_people`."""
+        height, width = image_rgb.shape[:2]
+        people: list[_Person] = []
+        for candidate in self._candidates(image_rgb):
+            if max_people is not None and len(people) >= max_people:
+                break
+            person = self._look_at(image_rgb, candidate)
+            if person is not None and not self._seen_before(person, people):
+                people.append(person)
+        masks = self._masks(image_rgb, people)
+        evidence = [
+            _person_evidence(person, (width, height), mask)
+            for person, mask in zip(people, masks, strict=True)
+        ]
+        return ImageEvidence((width, height), tuple(evidence))
+
+    def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
+        found = self.movenet.search(image_rgb, self.config.pyramid, self.config.min_score)
+        unique = without_duplicates(found)
+        return sorted(unique, key=lambda person: person_size(person.box_px), reverse=True)
+
+    def _look_at(self, image_rgb: np.ndarray, detection: Detection) -> _Person | None:
+        """BlazePose on one candidate; None when there is nobody."""
+        first = self.blazepose(image_rgb, region_from_coco(detection.keypoints_px))
+        second = self.blazepose(image_rgb, first.next_region)
+        poses = [pose for pose in (second, first) if pose.score >= self.config.min_presence]
+        if not poses:
+            return None
+        for pose in poses:
+            if _agreement(pose, detection) >= self.config.min_agreement:
+                return _Person(detection, pose)
+        return _Person(detection, None)
+
+    def _seen_before(self, person: _Person, others: list[_Person]) -> bool:
+        """Whether two candidates ended up on the same person."""
+        size = person_size(person.detection.box_px)
+        return any(
+            keypoint_similarity(person.keypoints_px, other.keypoints_px, size) > 0.6
+            for other in others
+        )
+
+    def _masks(self, image_rgb: np.ndarray, people: list[_Person]) -> list[PersonMask | None]:
+        masks: list[PersonMask | None] = [None] * len(people)
+        if self.config.silhouette:
+            rows = [i for i, person in enumerate(people) if person.pose is not None]
+            subjects = [
+                Subject(person.pose, person.detection.box_px)
+                for person in people
+                if person.pose is not None
+            ]
+            for row, mask in zip(
+                rows, silhouettes(image_rgb, subjects, self.segmenter), strict=True
+            ):
+                masks[row] = mask
+        return masks
+
+
+def _agreement(pose: Pose, detection: Detection) -> float:
+    """Similarity of BlazePose's and MoveNet's keypoints, over those that MoveNet saw."""
+    keypoints = np.column_stack((pose.keypoints_px[COCO_ROWS], np.ones(len(COCO_ROWS))))
+    return keypoint_similarity(
+        keypoints, detection.keypoints_px, 1.5 * person_size(detection.box_px)
+    )
+
+
+def _person_evidence(
+    person: _Person, image_size: tuple[int, int], mask: PersonMask | None
+) -> PersonEvidence:
+    keypoints = person.keypoints_px
+    inside = (keypoints[:, :2] >= 0).all(axis=1) & (keypoints[:, :2] <= image_size).all(axis=1)
+    keypoints[:, 2] *= inside
+    region = (
+        person.pose.region
+        if person.pose is not None
+        else region_from_coco(person.detection.keypoints_px)
+    )
+    std = keypoint_std_px(keypoints[:, 2], person_size(person.detection.box_px), region.size_px)
+    world = None if person.pose is None else torch.from_numpy(person.pose.world_m).float()
+    return PersonEvidence(
+        keypoints_px=torch.from_numpy(keypoints).float(),
+        keypoint_std_px=torch.from_numpy(std).float(),
+        world_m=world,
+        box_px=torch.from_numpy(person.detection.box_px).float(),
+        score=person.pose.score if person.pose is not None else person.detection.score,
+        mask=mask,
+    )
