@@ -1,0 +1,242 @@
+"""Pose sets: every usable frame of a folder of motion clips as 19 rotation vectors, in one file.
+
+Stages: read clips (`<folder>/<subject>/<trial>.bvh`), retarget them to the 22-joint skeleton, bring
+them to 30 frames a second, drop frames that no body can hold or that jump, and store what is left
+in one safetensors file that loads memory-mapped. Splits go by subject, never by frame or clip:
+neighbouring frames, and one person's habits, would otherwise leak from training into testing.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.datasets.bvh import BvhClip, read_bvh
+from kinflow.datasets.retarget import ElbowHinges, measure_elbow_hinges, retarget_cmu
+from kinflow.errors import AssetError, InputError
+
+Split = Literal["train", "validation", "test"]
+
+VALIDATION_SUBJECTS = frozenset({"02", "16", "94"})
+TEST_SUBJECTS = frozenset({"05", "127", "135"})
+
+FRAME_RATE_HZ = 30.0
+MAX_STEP_DEG = 60.0
+"""A joint that turns further than this within 1/30 s is a tracking glitch."""
+
+MAX_ANGLE_DEG: dict[str, float] = {
+    "hip": 150.0,
+    "knee": 130.0,
+    "ankle": 95.0,
+    "neck": 60.0,
+    "head": 100.0,
+    "shoulder": 155.0,
+    "elbow": 170.0,
+    "wrist": 110.0,
+}
+"""Rotation angles from the T-pose beyond which a frame is a tracking error, not a pose."""
+
+_MAX_HINGE_DISAGREEMENT_DEG = 6.0
+_FORMAT = "kinflow-poses-1"
+
+
+def split_of(subject: str) -> Split:
+    """The split a CMU subject belongs to; every name that is not held out is for training."""
+    if subject in VALIDATION_SUBJECTS:
+        return "validation"
+    return "test" if subject in TEST_SUBJECTS else "train"
+
+
+@dataclass(frozen=True)
+class PoseSet:
+    """Poses with their origin.
+
+    Attributes:
+        rotvec: (N, 19, 3) float32 rotation vectors of the free joints, radians.
+        root_rotvec: (N, 3) global rotation of the pelvis in the canonical frame, radians.
+        clip: (N,) index into `clip_names`.
+        frame: (N,) frame number within the clip, at 30 Hz.
+        clip_names: name of each clip.
+        clip_subjects: subject of each clip.
+    """
+
+    rotvec: Float[Tensor, "poses 19 3"]
+    root_rotvec: Float[Tensor, "poses 3"]
+    clip: Int[Tensor, "poses"]
+    frame: Int[Tensor, "poses"]
+    clip_names: tuple[str, ...]
+    clip_subjects: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rotvec)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content, independent of how it is stored."""
+        digest = hashlib.sha256(json.dumps([self.clip_names, self.clip_subjects]).encode())
+        for tensor in (self.rotvec, self.root_rotvec, self.clip, self.frame):
+            digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+        return digest.hexdigest()
+
+    def of_clips(self, clips: Iterable[int]) -> "PoseSet":
+        """The poses of some clips; names and clip indices stay as they are."""
+        keep = torch.isin(self.clip, torch.tensor(sorted(clips), dtype=self.clip.dtype))
+        return PoseSet(
+            self.rotvec[keep],
+            self.root_rotvec[keep],
+            self.clip[keep],
+            self.frame[keep],
+            self.clip_names,
+            self.clip_subjects,
+        )
+
+    def of_subjects(self, subjects: Iterable[str]) -> "PoseSet":
+        """The poses of some subjects."""
+        wanted = set(subjects)
+        return self.of_clips(i for i, s in enumerate(self.clip_subjects) if s in wanted)
+
+    def split(self, name: Split) -> "PoseSet":
+        """The poses of one of the three subject-disjoint splits."""
+        return self.of_subjects(s for s in self.clip_subjects if split_of(s) == name)
+
+    def subject_codes(self) -> Int[Tensor, "poses"]:
+        """An integer per pose that is equal for poses of the same subject."""
+        names = sorted(set(self.clip_subjects))
+        code_of_clip = torch.tensor([names.index(s) for s in self.clip_subjects])
+        return code_of_clip[self.clip.long()]
+
+    def save(self, path: Path | str) -> None:
+        """Write the set to one safetensors file, atomically."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".tmp")
+        tensors = {
+            name: getattr(self, name).contiguous()
+            for name in ("rotvec", "root_rotvec", "clip", "frame")
+        }
+        metadata = {
+            "format": _FORMAT,
+            "clip_names": json.dumps(self.clip_names),
+            "clip_subjects": json.dumps(self.clip_subjects),
+            "sha256": self.sha256,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(to_bytes(tensors, metadata))
+        partial.replace(path)
+
+    @staticmethod
+    def load(path: Path | str) -> "PoseSet":
+        """Load a pose set, memory-mapped; AssetError if the file is not one."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise AssetError(
+                        f"{path} is not a pose set; make one with `kinflow data poses`"
+                    )
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise AssetError(f"cannot read the pose set {path}: {error}") from error
+        return PoseSet(
+            **tensors,
+            clip_names=tuple(json.loads(metadata["clip_names"])),
+            clip_subjects=tuple(json.loads(metadata["clip_subjects"])),
+        )
+
+
+def plausible_frames(rotations: Float[np.ndarray, "frames 22 3 3"]) -> np.ndarray:
+    """Which frames (F,) stay within `MAX_ANGLE_DEG` and do not jump from the frame before."""
+    R = torch.from_numpy(rotations)
+    angle_deg = torch.rad2deg(roma.rotmat_to_rotvec(R).norm(dim=-1))
+    limit_deg = torch.full((R.shape[1],), 180.1, dtype=angle_deg.dtype)
+    for name, joint in JOINT_INDEX.items():
+        limit_deg[joint] = MAX_ANGLE_DEG.get(name.split("_")[-1], 180.1)
+    good = (angle_deg <= limit_deg).all(1)
+    step = torch.rad2deg(roma.rotmat_to_rotvec(R[:-1].mT @ R[1:]).norm(dim=-1))
+    jumps = (step[:, FREE_JOINTS] > MAX_STEP_DEG).any(1)
+    good[1:] &= ~jumps
+    return good.numpy()
+
+
+def _at_frame_rate(clip: BvhClip) -> int:
+    """Stride that brings a clip to 30 Hz; clips below that rate are used as they are."""
+    return max(1, round(1.0 / (clip.frame_time_s * FRAME_RATE_HZ)))
+
+
+def _axis_angle_deg(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1.0, 1.0))))
+
+
+def _agree(a: ElbowHinges, b: ElbowHinges) -> bool:
+    disagreement_deg = max(_axis_angle_deg(a.left, b.left), _axis_angle_deg(a.right, b.right))
+    return a.concentration > 0.9 and disagreement_deg < _MAX_HINGE_DISAGREEMENT_DEG
+
+
+def reference_hinges(hinges: Iterable[ElbowHinges]) -> ElbowHinges:
+    """The elbow axes of the skeleton that a corpus shares: the median over its clips."""
+    usable = [h for h in hinges if h.concentration > 0.99]
+    if not usable:
+        raise InputError("no clip bends both elbows like hinges; is this the CMU skeleton?")
+    left, right = (
+        np.median([getattr(h, side) for h in usable], axis=0) for side in ("left", "right")
+    )
+    return ElbowHinges(left / np.linalg.norm(left), right / np.linalg.norm(right), 1.0)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was kept of a folder of clips and what was not, with the reasons."""
+
+    clips: int
+    skipped_clips: tuple[str, ...]
+    frames_read: int
+    frames_kept: int
+
+
+def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
+    """Turn folders of CMU-skeleton BVH clips (`<subject>/<trial>.bvh`, nested deeper at will) into
+    one pose set. The name of the folder that holds a clip is its subject.
+
+    Clips whose elbows do not bend about the axes that the corpus shares are skipped: their arm
+    rotations would mean something else.
+    """
+    paths = [path for folder in folders for path in sorted(Path(folder).rglob("*.bvh"))]
+    if not paths:
+        raise InputError("there are no .bvh files in the folders given")
+    clips = [read_bvh(path) for path in paths]
+    hinges = [measure_elbow_hinges(clip) for clip in clips]
+    shared = reference_hinges(hinges)
+    rotvecs, clip_index, frame_index, names, subjects, skipped = [], [], [], [], [], []
+    frames_read = 0
+    for path, clip, own in zip(paths, clips, hinges, strict=True):
+        frames_read += len(clip.motion)
+        if not _agree(own, shared):
+            skipped.append(path.stem)
+            continue
+        rotations = retarget_cmu(clip, shared).rotations[:: _at_frame_rate(clip)]
+        (kept,) = np.nonzero(plausible_frames(rotations))
+        rotvecs.append(roma.rotmat_to_rotvec(torch.from_numpy(rotations[kept])).float())
+        clip_index.append(np.full(len(kept), len(names), np.int32))
+        frame_index.append(kept.astype(np.int32))
+        names.append(path.stem)
+        subjects.append(path.parent.name)
+    rotvec = torch.cat(rotvecs)
+    poses = PoseSet(
+        rotvec=rotvec[:, FREE_JOINTS],
+        root_rotvec=rotvec[:, 0],
+        clip=torch.from_numpy(np.concatenate(clip_index)),
+        frame=torch.from_numpy(np.concatenate(frame_index)),
+        clip_names=tuple(names),
+        clip_subjects=tuple(subjects),
+    )
+    return poses, BuildReport(len(names), tuple(skipped), frames_read, len(poses))

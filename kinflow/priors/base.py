@@ -1,0 +1,88 @@
+"""What every pose prior can do, whatever family it belongs to.
+
+A pose is given by the local rotation matrices of the 19 free joints, `R_free` (*batch, 19, 3, 3) in
+the order of `kinflow.body.skeleton.FREE_JOINTS`. Log densities are in nats with respect to Lebesgue
+measure on rotation vectors; `kinflow.priors.pose_space.log_haar_volume` converts them to the Haar
+measure of SO(3)^19.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PriorInfo:
+    """Where a prior comes from; stored in the header of its weight file.
+
+    Attributes:
+        data_sha256: content hash of the pose set it was trained on.
+        noise_rad: standard deviation of the dequantisation noise added to the training poses.
+        seed: seed of the training run.
+        command: the command that trained it.
+        metrics: measured figures by name.
+    """
+
+    data_sha256: str = ""
+    noise_rad: float = 0.0
+    seed: int = 0
+    command: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class PosePrior(ABC):
+    """A distribution over poses with a latent space in which fitting searches."""
+
+    family: ClassVar[str]
+    info: PriorInfo
+
+    @property
+    @abstractmethod
+    def latent_dim(self) -> int:
+        """Dimension D of the latent space."""
+
+    @abstractmethod
+    def log_prob(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
+        """Log density of poses in nats, with respect to rotation vectors."""
+
+    @abstractmethod
+    def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
+        """Latent of a pose. Inverts `decode` on every pose that `decode` can produce."""
+
+    @abstractmethod
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
+        """Pose of a latent; differentiable."""
+
+    @abstractmethod
+    def decode_with_jacobian(
+        self, z: Float[Tensor, "*batch latent"]
+    ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
+        """Pose of a latent and how it turns with it.
+
+        The second value holds in [..., j, :, k] the left angular velocity ω of joint j per unit of
+        z_k: dR_j R_jᵀ = [ω]ₓ dz_k.
+        """
+
+    def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Negative log density of the latent up to a constant: ½‖z‖²."""
+        return 0.5 * (z * z).sum(-1)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
+        """Draw `n` poses."""
+        return self.decode(torch.randn(n, self.latent_dim, generator=generator))
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        """Tensors and JSON-able settings from which `from_state` rebuilds the prior."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(
+        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+    ) -> "PosePrior":
+        """Rebuild a prior from what `state` returned."""

@@ -1,0 +1,161 @@
+"""The space in which pose priors live: 19 rotation vectors, and their principal components.
+
+A pose of the 19 free joints is a point of R^57 (rotation vectors, radians). Motion capture covers
+only some of its directions (knees and elbows are hinges, CMU's collars do not move at all), so
+priors work on the principal components that move; `Whitening` holds that change of coordinates.
+"""
+
+from dataclasses import dataclass
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.body.skeleton import FREE_JOINTS, MIRROR_JOINTS
+
+NUM_FREE = len(FREE_JOINTS)
+POSE_DIM = 3 * NUM_FREE
+
+MIRROR_FREE: tuple[int, ...] = tuple(FREE_JOINTS.index(MIRROR_JOINTS[j]) for j in FREE_JOINTS)
+"""Position among the free joints of the joint on the other side of the body."""
+
+
+def mirror_rotvec(rotvec: Float[Tensor, "*batch 19 3"]) -> Float[Tensor, "*batch 19 3"]:
+    """The mirror image of a pose (left and right exchanged); an involution.
+
+    Reflection in the plane x = 0 keeps the x component of a rotation vector and flips the others.
+    """
+    flip = torch.tensor([1.0, -1.0, -1.0], dtype=rotvec.dtype, device=rotvec.device)
+    return rotvec[..., MIRROR_FREE, :] * flip
+
+
+def skew(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The matrix [v]ₓ with [v]ₓ u = v × u."""
+    x, y, z = v.unbind(-1)
+    o = torch.zeros_like(x)
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+
+
+def _sinc_terms(rotvec: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """sin θ / θ, (1 − cos θ) / θ² and (θ − sin θ) / θ³, accurate at θ = 0, shape (*batch, 1, 1)."""
+    theta2 = (rotvec * rotvec).sum(-1)[..., None, None]
+    small = theta2 < 1e-2
+    safe2 = torch.where(small, torch.ones_like(theta2), theta2)
+    theta = safe2.sqrt()
+    sin, cos = theta.sin(), theta.cos()
+    t = theta2
+    # Series to θ⁸ below θ = 0.1, where the closed forms cancel.
+    a = 1 - t / 6 * (1 - t / 20 * (1 - t / 42))
+    b = 0.5 - t / 24 * (1 - t / 30 * (1 - t / 56))
+    c = 1 / 6 - t / 120 * (1 - t / 42 * (1 - t / 72))
+    return (
+        torch.where(small, a, sin / theta),
+        torch.where(small, b, (1 - cos) / safe2),
+        torch.where(small, c, (theta - sin) / (safe2 * theta)),
+    )
+
+
+def rotvec_to_matrix(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rodrigues' formula."""
+    K = skew(rotvec)
+    a, b, _ = _sinc_terms(rotvec)
+    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
+    return eye + a * K + b * (K @ K)
+
+
+def rotvec_to_matrix_and_jacobian(
+    rotvec: Float[Tensor, "*batch 3"],
+) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:
+    """Rotation matrix R and left Jacobian J of SO(3): dR Rᵀ = [J d(rotvec)]ₓ."""
+    K = skew(rotvec)
+    K2 = K @ K
+    a, b, c = _sinc_terms(rotvec)
+    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
+    return eye + a * K + b * K2, eye + b * K + c * K2
+
+
+def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Rotation vector with an angle of at most π."""
+    return roma.rotmat_to_rotvec(R)
+
+
+def log_haar_volume(rotvec: Float[Tensor, "*batch 19 3"]) -> Float[Tensor, "*batch"]:
+    """Log of Haar volume per rotation-vector volume, summed over joints.
+
+    The Haar measure is normalised to agree with Lebesgue measure at the identity, so that
+    log p_Haar(R) = log p_rotvec(v) − log_haar_volume(v) with det J_l(v) = 2 (1 − cos θ) / θ².
+    """
+    return torch.log(2.0 * _sinc_terms(rotvec)[1][..., 0, 0]).sum(-1)
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Affine map between poses and uncorrelated unit-variance coordinates.
+
+    Attributes:
+        mean: (57,) mean pose.
+        basis: (57, 57) orthonormal principal directions in columns, widest first.
+        std: (57,) standard deviation along each, the dequantisation noise included.
+        num_kept: how many directions move enough to be modelled; along the others a pose is the
+            mean plus Gaussian noise.
+    """
+
+    mean: Float[Tensor, "57"]
+    basis: Float[Tensor, "57 57"]
+    std: Float[Tensor, "57"]
+    num_kept: int
+
+    @staticmethod
+    def fit(
+        rotvec: Float[Tensor, "poses 57"],
+        weights: Float[Tensor, "poses"],
+        noise_rad: float,
+        min_std_rad: float,
+    ) -> "Whitening":
+        """Weighted mean and covariance of `rotvec` and its mirror images.
+
+        Directions whose own spread is below `min_std_rad` are not kept.
+        """
+        both = torch.cat([rotvec, mirror_rotvec(rotvec.unflatten(-1, (-1, 3))).flatten(-2)])
+        both = both.double()
+        w = torch.cat([weights, weights]).double()
+        w = w / w.sum()
+        mean = w @ both
+        centred = both - mean
+        variance, basis = torch.linalg.eigh((centred * w[:, None]).mT @ centred)
+        variance, basis = variance.flip(0).clamp_min(0.0), basis.flip(1)
+        return Whitening(
+            mean=mean.float(),
+            basis=basis.float(),
+            std=(variance + noise_rad**2).sqrt().float(),
+            num_kept=int((variance.sqrt() > min_std_rad).sum()),
+        )
+
+    def whiten(self, rotvec: Float[Tensor, "*batch 57"]) -> Float[Tensor, "*batch 57"]:
+        """Coordinates along all 57 directions; the first `num_kept` are the modelled ones."""
+        return ((rotvec - self.mean) @ self.basis) / self.std
+
+    @property
+    def unwhitening(self) -> Float[Tensor, "kept 57"]:
+        """Matrix A of rotvec = mean + y A for the kept coordinates y."""
+        return (self.basis * self.std)[:, : self.num_kept].mT
+
+    def log_volume(self) -> Float[Tensor, ""]:
+        """Log-determinant of `whiten`."""
+        return -self.std.double().log().sum().to(self.std.dtype)
+
+    def to(self, *args: torch.dtype | torch.device | str) -> "Whitening":
+        """The same map in another dtype or on another device."""
+        return Whitening(
+            self.mean.to(*args), self.basis.to(*args), self.std.to(*args), self.num_kept
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors to store; `from_state` rebuilds the map from them."""
+        return {f"whitening.{name}": getattr(self, name) for name in ("mean", "basis", "std")}
+
+    @staticmethod
+    def from_state(tensors: dict[str, Tensor], num_kept: int) -> "Whitening":
+        mean, basis, std = (tensors[f"whitening.{name}"] for name in ("mean", "basis", "std"))
+        return Whitening(mean, basis, std, num_kept)

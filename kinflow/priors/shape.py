@@ -1,0 +1,65 @@
+"""How likely a body shape is: six standard normal numbers, mapped smoothly to phenotypes.
+
+Fitting works in these unconstrained numbers `s`: their energy is 0.5 |s|^2 and any value decodes to a
+valid shape. Spreads are those of adults (height: 7 cm within a gender); age has a long lower
+tail, so that a child costs a few nats but not more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.body.shape import PHENOTYPES
+
+
+@dataclass(frozen=True)
+class ShapePrior:
+    """Mean and spread of each phenotype at s = 0, and the tail of ages."""
+
+    mean: tuple[float, ...] = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
+    std: tuple[float, ...] = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
+    child_from_s: float = -2.0
+    """Below this `s` the age falls steeply: s = -3 is a child of ten, s = -4 one of four."""
+    child_slope: float = 0.30
+
+    @property
+    def size(self) -> int:
+        return len(PHENOTYPES)
+
+    def decode(self, s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 6"]:
+        """Phenotypes in (0, 1) of a latent shape."""
+        return self.decode_with_slope(s)[0]
+
+    def decode_with_slope(
+        self, s: Float[Tensor, "*batch 6"]
+    ) -> tuple[Float[Tensor, "*batch 6"], Float[Tensor, "*batch 6"]]:
+        """Phenotypes and their derivative; each depends on its own number only."""
+        mean, std = s.new_tensor(self.mean), s.new_tensor(self.std)
+        value = torch.sigmoid(torch.logit(mean) + s * std / (mean * (1 - mean)))
+        slope = value * (1 - value) * std / (mean * (1 - mean))
+        age, age_slope = self._age(s[..., 1], float(mean[1]), float(std[1]))
+        one = torch.nn.functional.one_hot(torch.tensor(1), self.size).to(s)
+        return torch.lerp(value, age[..., None].expand_as(value), one), torch.lerp(
+            slope, age_slope[..., None].expand_as(slope), one
+        )
+
+    def encode(self, phenotypes: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 6"]:
+        """The latent shape whose phenotypes these are, by bisection (decoding is monotone)."""
+        low = torch.full_like(phenotypes, -12.0)
+        high = torch.full_like(phenotypes, 12.0)
+        for _ in range(50):
+            middle = (low + high) / 2
+            below = self.decode(middle) < phenotypes
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
+
+    def _age(self, s: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
+        sharpness = 4.0
+        under = (self.child_from_s - s) * sharpness
+        value = mean + std * s - self.child_slope * F.softplus(under) / sharpness
+        return value, std + self.child_slope * torch.sigmoid(under)

@@ -1,0 +1,88 @@
+"""Weight files of priors: one safetensors file whose header says what is inside.
+
+The header's `kinflow` entry is JSON with the format version, the family, the pose space, the
+family's settings and the prior's `PriorInfo`; loading refuses whatever does not match.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+import kinflow
+from kinflow.errors import AssetError
+from kinflow.priors.base import PosePrior, PriorInfo
+
+FORMAT = 1
+POSE_SPACE = "rotvec-19"
+ASSETS = Path(__file__).parent.parent / "assets" / "priors"
+SHIPPED = {"realnvp": "realnvp.safetensors", "gaussian": "gaussian.safetensors"}
+DEFAULT = "realnvp"
+
+
+def _families() -> dict[str, type[PosePrior]]:
+    from kinflow.priors.flow import FlowPrior
+    from kinflow.priors.gaussian import GaussianPrior
+
+    return {cls.family: cls for cls in (FlowPrior, GaussianPrior)}
+
+
+def save_prior(prior: PosePrior, path: Path | str) -> None:
+    """Write a prior to a weight file, atomically."""
+    path = Path(path)
+    tensors, settings = prior.state()
+    header = {
+        "format": FORMAT,
+        "family": prior.family,
+        "pose_space": POSE_SPACE,
+        "settings": settings,
+        "info": asdict(prior.info),
+        "version": kinflow.__version__,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".tmp")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    partial.write_bytes(to_bytes(contiguous, {"kinflow": json.dumps(header)}))
+    partial.replace(path)
+
+
+def _resolve(name: Path | str) -> Path:
+    if isinstance(name, str) and name in SHIPPED:
+        return ASSETS / SHIPPED[name]
+    return Path(name)
+
+
+def load_prior(name: Path | str = DEFAULT) -> PosePrior:
+    """Load a shipped prior by name, or any prior from its weight file.
+
+    Raises:
+        AssetError: no such file, not a weight file of a prior, or one of another format, family or
+            pose space.
+    """
+    path = _resolve(name)
+    if not path.is_file():
+        raise AssetError(
+            f"there is no prior {str(name)!r}: give a weight file, or one of {', '.join(SHIPPED)}"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("kinflow", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise AssetError(f"{path} is not a readable weight file: {error}") from error
+    families = _families()
+    if header.get("format") != FORMAT or header.get("family") not in families:
+        raise AssetError(
+            f"{path} is not the weight file of a pose prior of this version of kinflow"
+        )
+    if header["pose_space"] != POSE_SPACE:
+        raise AssetError(
+            f"{path} holds a prior over {header['pose_space']!r} poses; this needs {POSE_SPACE!r}"
+        )
+    try:
+        family = families[header["family"]]
+        return family.from_state(tensors, header["settings"], PriorInfo(**header["info"]))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise AssetError(f"{path} is damaged: its weights do not fit its header") from error
