@@ -65,7 +65,7 @@ class _Hierarchy:
     def open_joint(self, name: str) -> None:
         parent = self.stack[-1] if self.stack else -1
         if parent is None:
-            raise ValueError("a joint inside an End Site")
+            raise ValueError("a joint stands inside an End Site")
         self.stack.append(len(self.names))
         self.names.append(name)
         self.parents.append(parent)
@@ -75,14 +75,14 @@ class _Hierarchy:
     def set_offset(self, values: list[str]) -> None:
         joint = self.stack[-1]
         if len(values) != 3:
-            raise ValueError("an OFFSET that does not have three numbers")
+            raise ValueError("an OFFSET does not have three numbers")
         if joint is not None:
             self.offsets[joint] = [float(v) for v in values]
 
     def set_channels(self, values: list[str]) -> None:
         joint, names = self.stack[-1], tuple(values[1:])
         if joint is None or int(values[0]) != len(names) or not _CHANNELS.issuperset(names):
-            raise ValueError("a CHANNELS line that is not understood")
+            raise ValueError("a CHANNELS line is not understood")
         self.channels[joint] = names
 
 
@@ -103,9 +103,9 @@ def _parse_hierarchy(lines: list[str]) -> tuple[_Hierarchy, int]:
                 tree.stack.pop()
             case ["MOTION"]:
                 if tree.stack or not tree.names:
-                    raise ValueError("a joint tree that is not closed")
+                    raise ValueError("the joint tree is not closed before MOTION")
                 return tree, number + 1
-    raise ValueError("no MOTION section")
+    raise ValueError("it has no MOTION section")
 
 
 def parse_bvh(text: str) -> BvhClip:
@@ -117,15 +117,15 @@ def parse_bvh(text: str) -> BvhClip:
     try:
         lines = text.splitlines()
         if not lines or lines[0].strip() != "HIERARCHY":
-            raise ValueError("no HIERARCHY at its beginning")
+            raise ValueError("it does not begin with HIERARCHY")
         tree, start = _parse_hierarchy(lines)
         if any(offset is None for offset in tree.offsets):
-            raise ValueError("a joint without OFFSET")
+            raise ValueError("a joint has no OFFSET")
         num_frames = int(lines[start].split(":")[1])
         frame_time_s = float(lines[start + 1].split(":")[1])
         values = np.array(" ".join(lines[start + 2 :]).split(), dtype=np.float64)
     except (ValueError, IndexError) as error:
-        raise InputError(f"this is not a readable BVH file: it has {error}") from error
+        raise InputError(f"this is not a readable BVH file: {error}") from error
     num_channels = sum(map(len, tree.channels))
     if values.size != num_frames * num_channels or not np.isfinite(values).all():
         raise InputError(

@@ -141,9 +141,7 @@ class PoseSet:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != _FORMAT:
-                    raise AssetError(
-                        f"{path} is not a pose set; make one with `kinflow data poses`"
-                    )
+                    raise AssetError(f"{path} is not a pose set; `kinflow data poses` makes one")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise AssetError(f"cannot read the pose set {path}: {error}") from error

@@ -7,8 +7,9 @@ exactly as its source joint does:
 
 so bone directions carry over whatever the bone lengths and rest poses are. `G` are the source's
 global rotations and `A_j` is the identity except along the arms: there it is the twist about the
-arm that turns the elbow's hinge axis, measured in the clip, onto the vertical. In the target, a bent
-elbow is therefore a pure rotation about y that brings the forearm forwards, as in SMPL and AMASS.
+arm that turns the elbow's hinge axis, measured in the clip, onto the vertical. In the target, a
+bent elbow is therefore a pure rotation about y that brings the forearm forwards, as in SMPL and
+AMASS.
 
 The source is the 31-joint skeleton of CMU's database with the joint names of the
 "MotionBuilder-friendly" conversion, y up and facing +z, like the target.
@@ -115,7 +116,7 @@ def measure_elbow_hinges(clip: BvhClip) -> ElbowHinges:
 def _arm_twist(hinge_axis: Float[np.ndarray, "3"], target_y: float) -> np.ndarray:
     """The rotation A about x with Aᵀ·hinge = (0, target_y, 0)."""
     angle = np.arctan2(target_y * hinge_axis[2], target_y * hinge_axis[1])
-    return axis_rotation("X", np.rad2deg(angle))
+    return axis_rotation("X", np.asarray(np.rad2deg(angle)))
 
 
 def _calibration_clip(clip: BvhClip) -> BvhClip:

@@ -74,9 +74,7 @@ def load_prior(name: Path | str = DEFAULT) -> PosePrior:
         raise AssetError(f"{path} is not a readable weight file: {error}") from error
     families = _families()
     if header.get("format") != FORMAT or header.get("family") not in families:
-        raise AssetError(
-            f"{path} is not the weight file of a pose prior of this version of kinflow"
-        )
+        raise AssetError(f"{path} is not a pose prior's weight file of this version of kinflow")
     if header["pose_space"] != POSE_SPACE:
         raise AssetError(
             f"{path} holds a prior over {header['pose_space']!r} poses; this needs {POSE_SPACE!r}"

@@ -1,14 +1,14 @@
-"""Training of flow priors: seeded, resumable after a kill at any moment, stopped by unseen subjects.
+"""Training of flow priors: seeded, resumable after a kill, stopped by unseen subjects.
 
 A run lives in one folder: `prior.safetensors` (the best weights so far), `checkpoint.safetensors`
 (everything needed to go on), `log.csv`. Running the same command again continues where the folder
 stands, and ends with the same weights as a run that was never interrupted.
 
-What the data needs, by measurement: poses of unseen subjects are predicted best by a small, strongly
-regularised flow (dropout, averaged weights, early stopping on subjects that are not trained on),
-with every subject drawn with probability ∝ √frames, so that the long recordings of a few do not
-dominate, and with each pose mirrored half of the time. Motion-capture hinges are exactly
-one-dimensional, so noise of `noise_rad` is added to every pose, for training and evaluation alike.
+What the data needs, by measurement: poses of unseen subjects are predicted best by a small,
+strongly regularised flow (dropout, averaged weights, early stopping on subjects that are not
+trained on). Every subject is drawn with probability ∝ √frames, so that the long recordings of a few
+do not dominate, and each pose is mirrored half of the time. Motion-capture hinges are exactly
+one-dimensional, so noise of `noise_rad` is added to every pose, in training and evaluation alike.
 """
 
 import csv
@@ -108,7 +108,7 @@ def noisy(rotvec: Tensor, noise_rad: float, seed: int) -> Tensor:
 
 
 class _Trainer:
-    """The mutable state of a run: weights, their average, optimiser, random generators, progress."""
+    """The mutable state of a run: weights, their average, optimiser and progress."""
 
     def __init__(self, config: TrainPriorConfig, poses: PoseSet) -> None:
         self.config = config

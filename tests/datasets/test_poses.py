@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+from cmu_skeleton import bvh_text, elbow_angles_deg
+
+from kinflow.datasets.poses import (
+    TEST_SUBJECTS,
+    VALIDATION_SUBJECTS,
+    PoseSet,
+    build_pose_set,
+    plausible_frames,
+    split_of,
+)
+from kinflow.errors import AssetError, InputError
+
+
+def write_clip(folder, subject, trial, bends_deg, **angles_deg):
+    angles = dict(angles_deg)
+    for side in ("Left", "Right"):
+        angles[f"{side}ForeArm"] = elbow_angles_deg(side, bends_deg)
+    (folder / subject).mkdir(parents=True, exist_ok=True)
+    (folder / subject / f"{subject}_{trial}.bvh").write_text(bvh_text(angles, len(bends_deg)))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for subject, trial in (("01", "01"), ("01", "02"), ("02", "01"), ("05", "01")):
+        write_clip(tmp_path, subject, trial, np.linspace(20, 60, 5) + int(subject))
+    return tmp_path
+
+
+def test_splits_share_no_subject(corpus):
+    poses, report = build_pose_set([corpus])
+    assert report.frames_kept == len(poses) == 20
+    parts = [poses.split(name) for name in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [10, 5, 5]
+    subjects = [{part.clip_subjects[c] for c in part.clip.tolist()} for part in parts]
+    assert subjects == [{"01"}, {"02"}, {"05"}]
+    assert not VALIDATION_SUBJECTS & TEST_SUBJECTS
+    assert split_of("no such subject") == "train"
+
+
+def test_save_and_load_give_the_same_content(corpus, tmp_path):
+    poses, _ = build_pose_set([corpus])
+    poses.save(tmp_path / "poses.safetensors")
+    loaded = PoseSet.load(tmp_path / "poses.safetensors")
+    assert loaded.sha256 == poses.sha256
+    assert torch.equal(loaded.rotvec, poses.rotvec)
+    assert loaded.clip_names == poses.clip_names
+    moved = poses.rotvec.clone()
+    moved[0, 0, 0] += 1e-6
+    changed = PoseSet(moved, poses.root_rotvec, poses.clip, poses.frame, *poses_names(poses))
+    assert changed.sha256 != poses.sha256
+
+
+def poses_names(poses):
+    return poses.clip_names, poses.clip_subjects
+
+
+def test_a_jumping_frame_and_an_impossible_knee_are_dropped(corpus):
+    bends = np.full(6, 30.0)
+    legs = np.zeros((6, 3))
+    legs[2, 2] = 100.0  # jumps there and back
+    write_clip(corpus, "03", "01", bends, LeftUpLeg=legs)
+    knees = np.tile([0.0, 0.0, 140.0], (6, 1))
+    write_clip(corpus, "03", "02", bends, RightLeg=knees)
+    poses, _ = build_pose_set([corpus])
+    kept = poses.of_subjects(["03"])
+    assert [kept.clip_names[c] for c in kept.clip.tolist()] == ["03_01"] * 4
+    assert kept.frame.tolist() == [0, 1, 4, 5]
+
+
+def test_a_clip_with_another_elbow_axis_is_skipped(corpus):
+    other = np.tile([0.0, 40.0, 0.0], (5, 1))
+    text = bvh_text({"LeftForeArm": other, "RightForeArm": -other}, 5)
+    (corpus / "01" / "01_99.bvh").write_text(text)
+    _, report = build_pose_set([corpus])
+    assert report.skipped_clips == ("01_99",)
+
+
+def test_a_faster_clip_is_brought_to_30_frames_a_second(corpus):
+    angles = {
+        f"{side}ForeArm": elbow_angles_deg(side, np.linspace(20, 60, 12))
+        for side in ("Left", "Right")
+    }
+    text = bvh_text(angles, 12, frame_time_s=1 / 120)
+    (corpus / "01" / "01_03.bvh").write_text(text)
+    poses, _ = build_pose_set([corpus])
+    assert (poses.clip == poses.clip_names.index("01_03")).sum() == 3
+
+
+def test_the_identity_is_a_plausible_frame():
+    assert plausible_frames(np.tile(np.eye(3), (2, 22, 1, 1))).all()
+
+
+def test_a_folder_without_clips_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no .bvh"):
+        build_pose_set([tmp_path])
+
+
+def test_another_file_is_not_a_pose_set(tmp_path):
+    path = tmp_path / "poses.safetensors"
+    path.write_bytes(b"hello")
+    with pytest.raises(AssetError, match="cannot read"):
+        PoseSet.load(path)
