@@ -80,7 +80,7 @@ def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"
     return roma.rotmat_to_rotvec(R)
 
 
-def log_haar_volume(rotvec: Float[Tensor, "*batch 19 3"]) -> Float[Tensor, "*batch"]:
+def log_haar_volume(rotvec: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch"]:
     """Log of Haar volume per rotation-vector volume, summed over joints.
 
     The Haar measure is normalised to agree with Lebesgue measure at the identity, so that

@@ -138,7 +138,10 @@ class _Trainer:
         self.average = CouplingFlow(flow_config).to(config.device).eval()
         self.average.load_state_dict(self.flow.state_dict())
         self.optimizer = torch.optim.AdamW(
-            self.flow.parameters(), config.learning_rate, weight_decay=config.weight_decay
+            self.flow.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.step, self.best, self.best_step = 0, -math.inf, 0
 
@@ -167,9 +170,8 @@ class _Trainer:
         self.step += 1
         decay = min(config.ema_decay, 1.0 - 1.0 / (self.step + 1))
         with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.flow.parameters(), strict=True)
-            for averaged, current in pairs:
-                averaged.lerp_(current, 1.0 - decay)
+            averaged, current = list(self.average.parameters()), list(self.flow.parameters())
+            torch._foreach_lerp_(averaged, current, 1.0 - decay)
         return log_prob.item()
 
     @torch.no_grad()

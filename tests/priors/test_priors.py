@@ -1,0 +1,221 @@
+"""Laws that every prior obeys, checked over all families."""
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import kinflow.priors
+from kinflow.errors import AssetError
+from kinflow.priors import PosePrior, PriorInfo
+from kinflow.priors.coupling import CouplingConfig, CouplingFlow
+from kinflow.priors.flow import FlowPrior
+from kinflow.priors.gaussian import GaussianPrior
+from kinflow.priors.pose_space import POSE_DIM, Whitening, matrix_to_rotvec, rotvec_to_matrix
+
+KEPT = 11
+FAMILIES = ("gaussian", "realnvp")
+
+
+def random_whitening(dtype=torch.float32) -> Whitening:
+    generator = torch.Generator().manual_seed(0)
+    gaussian = torch.randn(POSE_DIM, POSE_DIM, generator=generator, dtype=torch.float64)
+    basis = torch.linalg.qr(gaussian)[0]
+    std = torch.linspace(0.4, 0.02, POSE_DIM)
+    mean = 0.2 * torch.randn(POSE_DIM, generator=generator)
+    return Whitening(mean.double(), basis, std.double(), KEPT).to(dtype)
+
+
+def random_flow(dtype=torch.float32, **settings) -> CouplingFlow:
+    torch.manual_seed(1)
+    flow = CouplingFlow(CouplingConfig(KEPT, blocks=3, hidden=16, **settings)).to(dtype)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.03 * torch.randn_like(parameter)
+    return flow.eval()
+
+
+def make_prior(family: str, dtype=torch.float32) -> PosePrior:
+    info = PriorInfo(data_sha256="abc", noise_rad=0.02, seed=3, command="made in a test")
+    if family == "gaussian":
+        return GaussianPrior(random_whitening(dtype), info)
+    return FlowPrior(random_flow(dtype), random_whitening(dtype), info)
+
+
+@pytest.fixture(params=FAMILIES)
+def small_prior(request) -> PosePrior:
+    return make_prior(request.param)
+
+
+@pytest.fixture(params=FAMILIES)
+def double_prior(request) -> PosePrior:
+    return make_prior(request.param, torch.float64)
+
+
+@pytest.mark.parametrize("batch_shape", [(), (1,), (4,), (2, 3)])
+def test_shapes_follow_the_batch_and_values_do_not_depend_on_it(small_prior, batch_shape):
+    z = torch.randn(*batch_shape, KEPT)
+    R_free = small_prior.decode(z)
+    R_again, omega = small_prior.decode_with_jacobian(z)
+    assert R_free.shape == (*batch_shape, 19, 3, 3)
+    assert omega.shape == (*batch_shape, 19, 3, KEPT)
+    assert small_prior.encode(R_free).shape == z.shape
+    assert small_prior.log_prob(R_free).shape == small_prior.energy(z).shape == batch_shape
+    torch.testing.assert_close(R_again, R_free, atol=1e-6, rtol=0)
+    flat = z.reshape(-1, KEPT)
+    one_by_one = torch.stack([small_prior.decode_with_jacobian(row)[1] for row in flat])
+    torch.testing.assert_close(omega.reshape(one_by_one.shape), one_by_one, atol=1e-5, rtol=1e-5)
+
+
+def test_encode_inverts_decode(small_prior):
+    z = torch.randn(64, KEPT)
+    torch.testing.assert_close(small_prior.encode(small_prior.decode(z)), z, atol=1e-4, rtol=0)
+    R_free = small_prior.decode(z)
+    again = small_prior.decode(small_prior.encode(R_free))
+    angle = matrix_to_rotvec(again @ R_free.mT).norm(dim=-1)
+    assert angle.max() < 1e-4
+
+
+def test_decoded_matrices_are_rotations(small_prior):
+    R_free = small_prior.sample(32, torch.Generator().manual_seed(0))
+    eye = torch.eye(3).expand_as(R_free)
+    torch.testing.assert_close(R_free @ R_free.mT, eye, atol=1e-5, rtol=0)
+    assert (torch.linalg.det(R_free) > 0.99).all()
+
+
+def test_jacobian_is_the_left_angular_velocity(double_prior):
+    z = torch.randn(3, KEPT, dtype=torch.float64)
+    R_free, omega = double_prior.decode_with_jacobian(z)
+    step = 1e-6
+    for k in range(KEPT):
+        dz = step * torch.eye(KEPT, dtype=torch.float64)[k]
+        forward, backward = double_prior.decode(z + dz), double_prior.decode(z - dz)
+        numeric = matrix_to_rotvec(forward @ backward.mT) / (2 * step)
+        torch.testing.assert_close(omega[..., k], numeric, atol=1e-7, rtol=1e-6)
+    assert omega.abs().max() > 0.1
+
+
+def test_jacobian_agrees_with_forward_mode_autograd(double_prior):
+    z = torch.randn(KEPT, dtype=torch.float64)
+    R_free, omega = double_prior.decode_with_jacobian(z)
+    d_R = torch.func.jacfwd(double_prior.decode)(z)
+    spin = torch.einsum("jabk,jcb->jack", d_R, R_free)
+    expected = torch.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]], 1)
+    torch.testing.assert_close(omega, expected, atol=1e-9, rtol=1e-9)
+
+
+def test_log_prob_is_the_change_of_variables(double_prior):
+    """log p(x) = log N(z) − log |det dx/dz| over all 57 dimensions, by autograd."""
+    whitening = double_prior.whitening
+    y_rest = torch.randn(POSE_DIM - KEPT, dtype=torch.float64)
+    z = 0.5 * torch.randn(KEPT, dtype=torch.float64)
+
+    def rotvec_of(full_z):
+        kept = matrix_to_rotvec(double_prior.decode(full_z[:KEPT])).flatten()
+        return kept + whitening.basis[:, KEPT:] @ (whitening.std[KEPT:] * full_z[KEPT:])
+
+    full_z = torch.cat([z, y_rest])
+    jacobian = torch.autograd.functional.jacobian(rotvec_of, full_z)
+    log_normal = -0.5 * (full_z @ full_z) - 0.5 * POSE_DIM * math.log(2 * math.pi)
+    expected = log_normal - torch.linalg.slogdet(jacobian)[1]
+    R_free = rotvec_to_matrix(rotvec_of(full_z).unflatten(0, (-1, 3)))
+    torch.testing.assert_close(double_prior.log_prob(R_free), expected, atol=1e-8, rtol=0)
+
+
+def test_energy_is_half_the_squared_norm(small_prior):
+    z = torch.randn(5, KEPT)
+    torch.testing.assert_close(small_prior.energy(z), 0.5 * z.square().sum(-1))
+
+
+def test_samples_follow_the_generator(small_prior):
+    draws = [small_prior.sample(4, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_save_and_load_give_the_same_prior(small_prior, tmp_path):
+    path = tmp_path / "prior.safetensors"
+    kinflow.priors.save(small_prior, path)
+    loaded = kinflow.priors.load(path)
+    assert type(loaded) is type(small_prior)
+    assert loaded.info == small_prior.info
+    z = torch.randn(3, KEPT)
+    R_free = small_prior.decode(z)
+    torch.testing.assert_close(loaded.decode(z), R_free)
+    torch.testing.assert_close(loaded.log_prob(R_free), small_prior.log_prob(R_free))
+    assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
+
+
+@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
+def test_flow_log_determinant_agrees_with_autograd(coupling):
+    flow = random_flow(torch.float64, coupling=coupling)
+    x = torch.randn(KEPT, dtype=torch.float64)
+    _, log_det = flow.transform().call_and_ladj(x)
+    jacobian = torch.autograd.functional.jacobian(lambda v: flow.transform()(v), x)
+    assert (torch.linalg.slogdet(jacobian)[1] - log_det).abs() < 1e-8
+
+
+@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
+def test_flow_is_a_bijection(coupling):
+    transform = random_flow(torch.float64, coupling=coupling).transform()
+    x = torch.randn(2, 5, KEPT, dtype=torch.float64)
+    torch.testing.assert_close(transform.inv(transform(x)), x, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
+def test_gradients_reach_every_parameter(coupling):
+    flow = random_flow(coupling=coupling)
+    flow.log_prob(torch.randn(16, KEPT)).mean().backward()
+    without = [n for n, p in flow.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_baked_decoder_equals_zuko():
+    prior = make_prior("realnvp", torch.float64)
+    assert isinstance(prior, FlowPrior)
+    z = torch.randn(7, KEPT, dtype=torch.float64)
+    y = prior.flow.transform().inv(z)
+    rotvec = (prior.whitening.mean + y @ prior.whitening.unwhitening).unflatten(-1, (-1, 3))
+    torch.testing.assert_close(prior.decode(z), rotvec_to_matrix(rotvec), atol=1e-10, rtol=0)
+
+
+def edit_header(path, **changes):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["kinflow"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, {"kinflow": json.dumps(header | changes)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 999}, "of this version"),
+        ({"family": "crystal ball"}, "of this version"),
+        ({"pose_space": "quaternion"}, "quaternion"),
+        ({"settings": {}}, "damaged"),
+        ({"info": {"unknown": 1}}, "damaged"),
+    ],
+)
+def test_a_weight_file_that_does_not_match_is_refused(small_prior, tmp_path, changes, message):
+    path = tmp_path / "prior.safetensors"
+    kinflow.priors.save(small_prior, path)
+    edit_header(path, **changes)
+    with pytest.raises(AssetError, match=message):
+        kinflow.priors.load(path)
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path):
+    with pytest.raises(AssetError, match="there is no prior"):
+        kinflow.priors.load(tmp_path / "missing.safetensors")
+    with pytest.raises(AssetError, match="there is no prior 'gausian'"):
+        kinflow.priors.load("gausian")
+    (tmp_path / "text").write_text("not weights")
+    with pytest.raises(AssetError, match="not a readable weight file"):
+        kinflow.priors.load(tmp_path / "text")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(AssetError, match="of this version"):
+        kinflow.priors.load(tmp_path / "other.safetensors")
