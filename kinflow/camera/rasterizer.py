@@ -4,8 +4,8 @@ Every triangle is cut into its pixel rows and every row into its pixels, both by
 large and small triangles cost what they cover. A row's span ends where the two edges cross the
 row's centre line. Neighbours compute the crossing of a shared edge from the same two corners in the
 same order, hence bit for bit alike: a mesh has no cracks and no pixel is covered twice by two
-triangles that only touch. Inverse depth is linear on the screen, which makes depth and barycentric
-coordinates perspective correct.
+triangles that only touch. Inverse depth is linear on the screen, so that depth and whatever is
+interpolated over a triangle are perspective correct.
 """
 
 from __future__ import annotations
@@ -43,52 +43,56 @@ def rasterize(
     faces: Int[np.ndarray, "faces 3"],
     image_size: tuple[int, int],
     near: float = NEAR_M,
+    cull_back_faces: bool = False,
 ) -> Raster:
-    """Draw triangles of either winding into a depth buffer.
+    """Draw triangles into a depth buffer.
 
     Args:
         vertices_px: projected vertices, pixel centres lying at +0.5.
         depth: distance along the viewing axis, in any unit.
-        faces: vertex indices of the triangles.
+        faces: vertex indices of the triangles, counter-clockwise seen from outside.
         image_size: (width, height).
         near: triangles with a corner nearer than this are left out, as are non-finite ones.
+        cull_back_faces: leave out the far side of closed meshes, for twice the speed.
     """
     width, height = image_size
-    drawable, corners, inverse = _drawable(vertices_px, depth, faces, image_size, near)
+    drawable, corners, inverse = _drawable(
+        vertices_px, depth, faces, image_size, near, cull_back_faces
+    )
     nearest = np.zeros(height * width, np.uint64)
-    if len(drawable):
-        spans = _spans(corners, inverse, image_size)
-        for batch in spans.batches(_PIXELS_PER_BATCH):
-            pixel, triangle, value = batch.pixels(width)
-            # positive floats sort like their bits, so one maximum settles depth and owner
-            key = value.view(np.uint32).astype(np.uint64) << np.uint64(32)
-            np.maximum.at(nearest, pixel, key | drawable[triangle])
-    face = np.where(nearest > 0, (nearest & np.uint64(0xFFFFFFFF)).astype(np.int64), -1)
-    with np.errstate(divide="ignore"):
-        z = 1 / (nearest >> np.uint64(32)).astype(np.uint32).view(np.float32)
-    return Raster(face.astype(np.int32).reshape(height, width), z.reshape(height, width))
+    for batch in _spans(corners, inverse, image_size).batches(_PIXELS_PER_BATCH):
+        pixel, triangle, value = batch.pixels(width)
+        # positive floats sort like their bits, so one maximum settles depth and owner
+        key = value.view(np.uint32).astype(np.uint64) << np.uint64(32)
+        np.maximum.at(nearest, pixel, key | drawable[triangle])
+    covered = nearest > 0
+    face = np.where(covered, nearest.astype(np.uint32).view(np.int32), np.int32(-1))
+    z = np.full(height * width, np.inf, np.float32)
+    z[covered] = 1 / (nearest[covered] >> np.uint64(32)).astype(np.uint32).view(np.float32)
+    return Raster(face.reshape(height, width), z.reshape(height, width))
 
 
-def barycentrics(
+def interpolate(
     raster: Raster,
     vertices_px: Float[np.ndarray, "vertices 2"],
     depth: Float[np.ndarray, " vertices"],
     faces: Int[np.ndarray, "faces 3"],
-) -> Float32[np.ndarray, "covered 3"]:
-    """Perspective-correct weights of the three corners at each covered pixel, in row-major order.
+    values: Float[np.ndarray, " vertices"],
+) -> Float32[np.ndarray, " covered"]:
+    """A quantity given at the vertices, at each covered pixel in row-major order.
 
-    The arguments are those that `rasterize` was given.
+    The arguments before `values` are those that `rasterize` was given. Like inverse depth, a
+    quantity divided by depth is linear on the screen (Heckbert & Moreton 1991).
     """
     rows, columns = np.nonzero(raster.covered)
-    corners = faces[raster.face[rows, columns]]
-    points = np.stack([columns + 0.5, rows + 0.5], -1)
-    a, b, c = (vertices_px[corners[:, i]] - points for i in range(3))
-    areas = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], -1)
-    total = areas.sum(-1, keepdims=True)
-    # rounding may leave a pixel on the edge of a sliver a hair outside it
-    on_screen = np.clip(areas / np.where(total == 0, 1, total), 0, 1)
-    weights = on_screen / depth[corners]
-    return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+    face = raster.face[rows, columns]
+    shown = np.zeros(len(faces), bool)
+    shown[face] = True
+    corners = faces[shown]
+    plane = np.stack(_plane(vertices_px.astype(np.float64)[corners], (values / depth)[corners]), 1)
+    origin, slope_x, slope_y = plane[(np.cumsum(shown) - 1)[face]].T
+    scaled = origin + slope_x * (columns + 0.5) + slope_y * (rows + 0.5)
+    return (scaled * raster.depth[rows, columns]).astype(np.float32)
 
 
 def coverage(
@@ -113,11 +117,10 @@ class _Spans:
     row: np.ndarray
     start: np.ndarray
     length: np.ndarray
-    base: np.ndarray
-    """Inverse depth at column 0."""
+    value: np.ndarray
+    """Inverse depth at the centre of the first pixel."""
     slope: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    """Change of inverse depth from one pixel to the next."""
 
     def batches(self, size: int) -> Iterator[_Spans]:
         """Consecutive groups of about `size` pixels (more only where one span is longer)."""
@@ -129,10 +132,8 @@ class _Spans:
     def pixels(self, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Flat pixel index, triangle and inverse depth of every pixel of the spans."""
         span, step = _expand(self.length)
-        column = self.start[span] + step
-        value = self.base[span] + self.slope[span] * (column + 0.5)
-        value = np.clip(value, self.low[span], self.high[span]).astype(np.float32)
-        return self.row[span] * width + column, self.triangle[span], value
+        value = self.value[span] + self.slope[span] * step.astype(np.float32)
+        return (self.row * width + self.start)[span] + step, self.triangle[span], value
 
 
 def _drawable(
@@ -141,64 +142,81 @@ def _drawable(
     faces: np.ndarray,
     image_size: tuple[int, int],
     near: float,
+    cull_back_faces: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices of the triangles that may show, their corners (n, 3, 2) and inverse depths (n, 3)."""
     points = vertices_px.astype(np.float64)
     usable = np.isfinite(points).all(-1) & np.isfinite(depth) & (depth >= near)
-    index = np.flatnonzero(usable[faces].all(-1))
-    corners = points[faces[index]]
-    low, high = corners.min(1), corners.max(1)
-    inside = ((high > 0) & (low < np.asarray(image_size))).all(-1)
-    index, corners = index[inside], corners[inside]
+    index = np.flatnonzero(usable[faces].all(1))
+    x, y = (points[:, axis][faces[index]].T for axis in range(2))
+    shows = np.ones(len(index), bool)
+    for axis, size in zip((x, y), image_size, strict=True):
+        shows &= np.maximum.reduce(list(axis)) > 0
+        shows &= np.minimum.reduce(list(axis)) < size
+    if cull_back_faces:
+        # counter-clockwise from outside is clockwise on a screen whose y points down
+        shows &= (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]) < 0
+    index = index[shows]
+    corners = np.stack([x[:, shows].T, y[:, shows].T], -1)
     return index.astype(np.uint64), corners, 1 / depth.astype(np.float64)[faces[index]]
 
 
 def _spans(corners: np.ndarray, inverse: np.ndarray, image_size: tuple[int, int]) -> _Spans:
     width, height = image_size
     order = np.argsort(corners[..., 1], axis=1)
-    top, middle, bottom = (
-        np.take_along_axis(corners, order[:, i, None, None], 1)[:, 0] for i in range(3)
-    )
+    top, middle, bottom = np.take_along_axis(corners, order[..., None], 1).transpose(1, 0, 2)
     first = _first_centre(top[:, 1], height)
     triangle, step = _expand(_first_centre(bottom[:, 1], height) - first)
     row = first[triangle] + step
     y = row + 0.5
-    top, middle, bottom = top[triangle], middle[triangle], bottom[triangle]
-    upper = (y < middle[:, 1])[:, None]
-    long = _crossing(top, bottom, y)
-    short = _crossing(np.where(upper, top, middle), np.where(upper, middle, bottom), y)
+    lower = y >= middle[:, 1][triangle]
+    # edges 3 t, 3 t + 1 and 3 t + 2: the long one, the upper and the lower short one
+    edges = np.stack([_line(top, bottom), _line(top, middle), _line(middle, bottom)], 1)
+    long, short = (
+        _crossing(edges.reshape(-1, 3), edge, y)
+        for edge in (3 * triangle, 3 * triangle + 1 + lower)
+    )
     start = _first_centre(np.minimum(long, short), width)
     length = _first_centre(np.maximum(long, short), width) - start
-    value, slope_x, slope_y = _plane(corners, inverse)
-    base = value[triangle] + slope_y[triangle] * y
-    slope = slope_x[triangle]
-    low, high = inverse.min(1)[triangle], inverse.max(1)[triangle]
-    spans = (triangle, row, start, length, base, slope, low, high)
-    return _Spans(*(array[length > 0] for array in spans))
+    hit = length > 0
+    triangle, row, start, length = triangle[hit], row[hit], start[hit], length[hit]
+    origin, slope_x, slope_y = (plane[triangle] for plane in _plane(corners, inverse))
+    value = origin + slope_x * (start + 0.5) + slope_y * (row + 0.5)
+    # rounding must not turn a sliver seen edge-on into infinite nearness
+    value = np.clip(value, inverse.min(1)[triangle], inverse.max(1)[triangle])
+    return _Spans(
+        triangle, row, start, length, value.astype(np.float32), slope_x.astype(np.float32)
+    )
 
 
 def _first_centre(position: np.ndarray, size: int) -> np.ndarray:
     """Index of the first pixel, within [0, size], whose centre is not before `position`."""
-    return np.clip(np.ceil(position - 0.5), 0, size).astype(np.int64)
+    return np.clip(np.ceil(position - 0.5), 0, size).astype(np.int32)
 
 
-def _crossing(upper: np.ndarray, lower: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x at which the edges cross the rows `y`."""
+def _line(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """x and y of the upper end and dx/dy of edges, (n, 3); flat edges cross no row."""
     height = lower[:, 1] - upper[:, 1]
     slope = (lower[:, 0] - upper[:, 0]) / np.where(height > 0, height, 1)
-    return upper[:, 0] + (y - upper[:, 1]) * slope
+    return np.concatenate([upper, slope[:, None]], 1)
 
 
-def _plane(corners: np.ndarray, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inverse depth as an affine function of the pixel position: value at (0, 0) and slopes."""
+def _crossing(edges: np.ndarray, index: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x at which the chosen edges cross the rows `y`."""
+    x0, y0, slope = edges[index].T
+    return x0 + (y - y0) * slope
+
+
+def _plane(corners: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corner values (n, 3) as affine functions of the pixel position: value at (0, 0), slopes."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    da, db = inverse[:, 1] - inverse[:, 0], inverse[:, 2] - inverse[:, 0]
+    da, db = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
     area = _cross(a, b)
     scale = np.where(area == 0, 0, 1 / np.where(area == 0, 1, area))
     slope_x = (da * b[:, 1] - db * a[:, 1]) * scale
     slope_y = (db * a[:, 0] - da * b[:, 0]) * scale
-    value = inverse[:, 0] - slope_x * corners[:, 0, 0] - slope_y * corners[:, 0, 1]
-    return value, slope_x, slope_y
+    origin = values[:, 0] - slope_x * corners[:, 0, 0] - slope_y * corners[:, 0, 1]
+    return origin, slope_x, slope_y
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -207,7 +225,6 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _expand(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For runs of these lengths: the run of each element and its place in the run."""
-    lengths = np.maximum(lengths, 0)
+    ends = np.cumsum(lengths)
     run = np.repeat(np.arange(len(lengths)), lengths)
-    step = np.arange(len(run)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return run, step
+    return run, np.arange(len(run)) - (ends - lengths)[run]
