@@ -49,9 +49,9 @@ def read_body(path: Path) -> BundledBody:
     except Exception as error:  # safetensors raises its own, undocumented kinds
         raise AssetError(f"'{path}' is not a readable body model ({error}).") from error
     _check(metadata, path)
-    counts = json.loads(metadata["anchors"])
-    # ages start before birth's anchor at -1/3 so that 0 lies inside the table
-    anchors = tuple(torch.linspace(-1 / 3 if n == 5 else 0.0, 1, n) for n in counts)
+    counts = tuple(json.loads(metadata["anchors"]))
+    # the table's ages start at a newborn, below the range that a user can ask for
+    first_anchor = torch.tensor([-1 / 3 if n == 5 else 0.0 for n in counts])
     basis = tensors["rest_basis"].float() * tensors["rest_basis_scale"][:, None]
     joints = tensors["keypoint_joint"].long()
     mass = torch.zeros(len(KEYPOINT_NAMES), len(joints))
@@ -59,7 +59,7 @@ def read_body(path: Path) -> BundledBody:
     weights = torch.zeros(len(tensors["skin_weights"]), NUM_JOINTS)
     weights.scatter_add_(1, tensors["skin_joints"].long(), tensors["skin_weights"])
     body = BodyModel(
-        shape_space=PhenotypeSpace(tensors["phenotype_table"], anchors),
+        shape_space=PhenotypeSpace(tensors["phenotype_table"], first_anchor, counts),
         rest_mean_m=tensors["rest_mean_m"],
         rest_basis_m=basis.unflatten(1, (-1, 3)),
         Q_rest=tensors["Q_rest"],

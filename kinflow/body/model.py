@@ -17,6 +17,7 @@ which is SMPL's skinning (Loper et al. 2015, eq. 2-6) when Q_j = I.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.shape import ShapeSpace
-from kinflow.body.skeleton import NUM_JOINTS, PARENTS
+from kinflow.body.skeleton import NUM_JOINTS, PARENTS, descendants_mask
 
 Subset = Literal["full", "fit", "joints"]
 
@@ -182,38 +183,49 @@ def offsets_in_t_pose(
     rest_joints_m: Float[Tensor, "*batch 22 3"], Q_rest: Float[Tensor, "22 3 3"]
 ) -> Float[Tensor, "*batch 22 3"]:
     """Q_parent (a_child - a_parent); linear in the rest joints, so it serves derivatives too."""
-    parents = list(PARENTS[1:])
-    step = rest_joints_m[..., 1:, :] - rest_joints_m[..., parents, :]
-    turned = (Q_rest[parents] @ step[..., None])[..., 0]
-    return torch.cat([torch.zeros_like(turned[..., :1, :]), turned], -2)
+    parents = _tree(rest_joints_m.device).parents
+    step = rest_joints_m - rest_joints_m.index_select(-2, parents)
+    return (Q_rest[parents] @ step[..., None])[..., 0]
 
 
-def _levels() -> list[tuple[list[int], list[int]]]:
-    """Joints of each depth below the root, with their parents."""
+def _level_order() -> tuple[list[int], list[list[int]]]:
+    """Joints sorted by depth below the root, and for each depth its parents' rows one level up."""
     depth = [0] * NUM_JOINTS
     for joint in range(1, NUM_JOINTS):
         depth[joint] = depth[PARENTS[joint]] + 1
-    levels = []
-    for level in range(1, max(depth) + 1):
-        joints = [j for j in range(NUM_JOINTS) if depth[j] == level]
-        levels.append((joints, [PARENTS[j] for j in joints]))
-    return levels
+    levels = [[j for j in range(NUM_JOINTS) if depth[j] == d] for d in range(max(depth) + 1)]
+    rows = [
+        [above.index(PARENTS[j]) for j in level]
+        for above, level in zip(levels, levels[1:], strict=False)
+    ]
+    return [j for level in levels for j in level], rows
 
 
-_LEVELS = _levels()
-_ORDER = [0] + [j for joints, _ in _LEVELS for j in joints]
-_TO_JOINT_ORDER = sorted(range(NUM_JOINTS), key=_ORDER.__getitem__)
+_ORDER, _PARENT_ROWS = _level_order()
 
 
-def _parents_within_levels() -> list[list[int]]:
-    rows, previous = [], [0]
-    for joints, parents in _LEVELS:
-        rows.append([previous.index(p) for p in parents])
-        previous = joints
-    return rows
+@dataclass(frozen=True)
+class _Tree:
+    """Index tensors of the joint tree on one device."""
+
+    order: Int[Tensor, "22"]
+    restore: Int[Tensor, "22"]
+    parent_rows: tuple[Int[Tensor, " _"], ...]
+    parents: Int[Tensor, "22"]
+    above: Float[Tensor, "22 22"]
+    """`above[j, a]` is 1 when joint `a` is `j` or lies on the way from the root to it."""
 
 
-_PARENT_ROWS = _parents_within_levels()
+@cache
+def _tree(device: torch.device) -> _Tree:
+    order = torch.tensor(_ORDER, device=device)
+    return _Tree(
+        order=order,
+        restore=order.argsort(),
+        parent_rows=tuple(torch.tensor(rows, device=device) for rows in _PARENT_ROWS),
+        parents=torch.tensor([max(p, 0) for p in PARENTS], device=device),
+        above=torch.tensor(descendants_mask(), device=device).T.float(),
+    )
 
 
 def forward_kinematics(
@@ -222,12 +234,14 @@ def forward_kinematics(
     offsets_m: Float[Tensor, "*batch 22 3"],
 ) -> tuple[Float[Tensor, "*batch 22 3 3"], Float[Tensor, "*batch 22 3"]]:
     """Global rotations and positions of the joints, one batched step for each depth of the tree."""
-    R, p = [pose[..., :1, :, :]], [t_root_m[..., None, :]]
-    for (joints, _), rows in zip(_LEVELS, _PARENT_ROWS, strict=True):
-        R_parent = R[-1][..., rows, :, :]
-        p.append(p[-1][..., rows, :] + (R_parent @ offsets_m[..., joints, :, None])[..., 0])
-        R.append(R_parent @ pose[..., joints, :, :])
-    return torch.cat(R, -3)[..., _TO_JOINT_ORDER, :, :], torch.cat(p, -2)[..., _TO_JOINT_ORDER, :]
-
-
-
+    tree = _tree(pose.device)
+    local = pose.index_select(-3, tree.order)
+    R, begin = [local[..., :1, :, :]], 1
+    for rows in tree.parent_rows:
+        end = begin + len(rows)
+        R.append(R[-1].index_select(-3, rows) @ local[..., begin:end, :, :])
+        begin = end
+    R_joints = torch.cat(R, -3).index_select(-3, tree.restore)
+    steps = (R_joints.index_select(-3, tree.parents) @ offsets_m[..., None])[..., 0]
+    # the root's own offset is zero, so a joint is the root plus the steps on the way to it
+    return R_joints, tree.above.to(steps) @ steps + t_root_m[..., None, :]

@@ -7,8 +7,8 @@ corners, interpolated. `LinearShapeSpace` is the plain `betas` of SMPL-family bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from torch import Tensor
 PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
 
 
+@runtime_checkable
 class ShapeSpace(Protocol):
     """Maps shape parameters to codes, the coefficients of the rest-shape basis."""
 
@@ -36,53 +37,66 @@ class ShapeSpace(Protocol):
 
 @dataclass(frozen=True)
 class PhenotypeSpace:
-    """Anny's phenotypes: gender (0 female, 1 male), age (0 baby, 1/3 child, 2/3 young, 1 old),
+    """Anny's phenotypes: gender (0 male, 1 female), age (0 baby, 1/3 child, 2/3 young, 1 old),
     muscle, weight, height, proportions (1 ideal), each in [0, 1] and clamped to it.
     """
 
     table: Float[Tensor, "corners rank"]
-    anchors: tuple[Float[Tensor, " _"], ...]
+    first_anchor: Float[Tensor, " shape"]
+    """Lowest anchor of each phenotype; the highest is 1."""
+    counts: tuple[int, ...]
+    """Number of evenly spaced anchors of each phenotype."""
     names: tuple[str, ...] = PHENOTYPES
 
     def neutral(self) -> Float[Tensor, " shape"]:
         """An average adult; 0.5 in `age` would be a teenager."""
-        return torch.tensor([0.5, 0.8, 0.5, 0.5, 0.5, 0.5], device=self.table.device)
+        return torch.tensor([0.5, 0.83, 0.5, 0.5, 0.39, 0.5], device=self.table.device)
 
     def code(self, shape: Float[Tensor, "*batch shape"]) -> Float[Tensor, "*batch rank"]:
         """Coefficients of the rest-shape basis; differentiable except on the anchors."""
-        return _outer([self._hat(shape, i)[0] for i in range(len(self.names))]) @ self.table
+        hats, _ = self._hats(shape)
+        return self._corner_weights(hats) @ self.table
 
     def code_with_jacobian(
         self, shape: Float[Tensor, "*batch shape"]
     ) -> tuple[Float[Tensor, "*batch rank"], Float[Tensor, "*batch shape rank"]]:
         """The code and its derivative; on an anchor the derivative is the one to the right."""
-        hats = [self._hat(shape, i) for i in range(len(self.names))]
-        values = [value for value, _ in hats]
-        rows = [_outer(values)] + [
-            _outer([*values[:i], slope, *values[i + 1 :]]) for i, (_, slope) in enumerate(hats)
-        ]
-        codes = torch.stack(rows, -2) @ self.table
+        hats, slopes = self._hats(shape)
+        size = len(self.names)
+        # row 0 holds the values; in row 1 + i the factor of phenotype i is its slope
+        choose = torch.eye(size, device=shape.device, dtype=torch.bool)[:, :, None]
+        varied = torch.where(choose, slopes[..., None, :, :], hats[..., None, :, :])
+        codes = self._corner_weights(torch.cat([hats[..., None, :, :], varied], -3)) @ self.table
         return codes[..., 0, :], codes[..., 1:, :]
 
     def to(self, device: torch.device | str) -> PhenotypeSpace:
-        return PhenotypeSpace(
-            self.table.to(device), tuple(a.to(device) for a in self.anchors), self.names
+        return replace(
+            self, table=self.table.to(device), first_anchor=self.first_anchor.to(device)
         )
 
-    def _hat(self, shape: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Hat functions of one phenotype at its anchors and their slopes, (*batch, anchors)."""
-        anchor = self.anchors[index]
-        step = anchor[1] - anchor[0]
-        raw = (shape[..., index : index + 1].clamp(0, 1) - anchor[:-1]) / step
-        inside = ((raw >= 0) & (raw < 1)).to(raw.dtype)
-        # at the upper end of the range the slope is the one from the left
-        inside = inside + torch.zeros_like(inside).index_fill_(
-            -1, torch.tensor([len(anchor) - 2], device=raw.device), 1.0
-        ) * (raw >= 1).to(raw.dtype)
-        ramp, slope = raw.clamp(0, 1), inside / step
-        one, zero = torch.ones_like(ramp[..., :1]), torch.zeros_like(ramp[..., :1])
-        value = torch.cat([one, ramp], -1) - torch.cat([ramp, zero], -1)
-        return value, torch.cat([zero, slope], -1) - torch.cat([slope, zero], -1)
+    def _hats(self, shape: Tensor) -> tuple[Tensor, Tensor]:
+        """Hat functions of every phenotype at its anchors and their slopes, (*batch, 6, anchors).
+
+        The number of anchors is padded to the largest; a phenotype never reaches padded ones.
+        """
+        intervals = shape.new_tensor(self.counts) - 1
+        position = (shape.clamp(0, 1) - self.first_anchor) / (1 - self.first_anchor) * intervals
+        grid = torch.arange(max(self.counts), device=shape.device, dtype=shape.dtype)
+        # at the very top the interval below counts, else the one to the right
+        cell = torch.minimum(position.floor(), intervals - 1)[..., None]
+        left, right = grid == cell, grid == cell + 1
+        along = position[..., None] - cell
+        zero = torch.zeros_like(along)
+        value = torch.where(left, 1 - along, torch.where(right, along, zero))
+        step = (intervals / (1 - self.first_anchor))[:, None]
+        return value, (right.to(shape.dtype) - left.to(shape.dtype)) * step
+
+    def _corner_weights(self, hats: Tensor) -> Tensor:
+        """Products of hats over all corners, the last phenotype varying fastest."""
+        product = hats[..., 0, : self.counts[0]]
+        for i, count in enumerate(self.counts[1:], start=1):
+            product = (product[..., :, None] * hats[..., i, None, :count]).flatten(-2)
+        return product
 
 
 @dataclass(frozen=True)
@@ -110,11 +124,3 @@ class LinearShapeSpace:
 
     def to(self, device: torch.device | str) -> LinearShapeSpace:
         return LinearShapeSpace(self.size, device)
-
-
-def _outer(factors: list[Tensor]) -> Tensor:
-    """Flattened outer product over the last axes, the last factor varying fastest."""
-    product = factors[0]
-    for factor in factors[1:]:
-        product = (product[..., :, None] * factor[..., None, :]).flatten(-2)
-    return product

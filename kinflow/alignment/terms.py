@@ -1,0 +1,93 @@
+"""The energy terms of a fit, each as residuals with an analytic Jacobian.
+
+An energy is E = 0.5 sum r^2 in nats: a residual of one is one standard deviation. Every term is a
+plain function of tensors and differentiable by autograd as well, so that the same energies train
+networks. Robust terms rescale a residual vector r by sqrt(rho(q) / q), q = |r|^2, with the
+Geman-McClure kernel rho(q) = q / (1 + q / c^2): an outlier costs at most 0.5 c^2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.camera.pinhole import NEAR_M
+
+
+@dataclass(frozen=True)
+class Term:
+    """Residuals of one energy term for a batch of bodies; the Jacobian is absent if not needed."""
+
+    name: str
+    residual: Float[Tensor, "batch residuals"]
+    jacobian: Float[Tensor, "batch residuals unknowns"] | None
+
+    def energy(self) -> Float[Tensor, " batch"]:
+        """0.5 sum r^2, in nats."""
+        return 0.5 * (self.residual * self.residual).sum(-1)
+
+
+def robustify(
+    r: Float[Tensor, "*batch d"], J: Float[Tensor, "*batch d unknowns"] | None, cutoff: float
+) -> tuple[Float[Tensor, "*batch d"], Float[Tensor, "*batch d unknowns"] | None]:
+    """Geman-McClure residuals and their exact Jacobian; `cutoff` is c in standard deviations."""
+    q = (r * r).sum(-1, keepdim=True) / cutoff**2
+    scale = torch.rsqrt(1 + q)
+    if J is None:
+        return r * scale, None
+    along = (r[..., None, :] @ J) / (cutoff**2 * (1 + q))[..., None]
+    return r * scale, scale[..., None] * (J - r[..., None] * along)
+
+
+def reprojection(
+    points_cam_m: Float[Tensor, "batch points 3"],
+    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    focal_px: Float[Tensor, " batch"],
+    principal_px: Float[Tensor, "batch 2"],
+    observed_px: Float[Tensor, "batch points 2"],
+    inverse_std: Float[Tensor, "batch points"],
+    cutoff: float,
+) -> Term:
+    """Projected minus observed keypoints in standard deviations (weight 0 leaves one out)."""
+    z = points_cam_m[..., 2:].clamp_min(NEAR_M)
+    ray = points_cam_m[..., :2] / z
+    scale = inverse_std[..., None] * focal_px[:, None, None]
+    r = ray * scale + (principal_px[:, None] - observed_px) * inverse_std[..., None]
+    J = None
+    if jacobian is not None:
+        slope = scale[..., None] / z[..., None]
+        J = slope * (jacobian[..., :2, :] - ray[..., None] * jacobian[..., 2:, :])
+    r, J = robustify(r, J, cutoff)
+    return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
+
+
+def root_relative(
+    points_cam_m: Float[Tensor, "batch points 3"],
+    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    origin: Float[Tensor, " points"],
+    hint_m: Float[Tensor, "batch points 3"],
+    inverse_std: Float[Tensor, "batch points 3"],
+    cutoff: float,
+) -> Term:
+    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate."""
+    r = (points_cam_m - origin @ points_cam_m[..., None, :, :] - hint_m) * inverse_std
+    J = None
+    if jacobian is not None:
+        mean = torch.einsum("p,bpdu->bdu", origin, jacobian)
+        J = (jacobian - mean[:, None]) * inverse_std[..., None]
+    r, J = robustify(r, J, cutoff)
+    return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
+
+
+def standard_normal(
+    name: str, value: Float[Tensor, "batch d"], columns: slice, unknowns: int, with_jacobian: bool
+) -> Term:
+    """0.5 |value|^2: the energy of a latent under its standard normal."""
+    J = None
+    if with_jacobian:
+        J = value.new_zeros(*value.shape, unknowns)
+        J[..., columns] = torch.eye(value.shape[-1], device=value.device)
+    return Term(name, value, J)

@@ -1,0 +1,121 @@
+"""Batched Levenberg-Marquardt on a manifold: many small independent problems advance together.
+
+Each problem keeps its own damping and accepts or rejects its own steps; problems that have
+converged leave the batch, so that the cost of an iteration follows what is still moving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinflow.alignment.keypoint_model import Unknowns
+
+Linearise = Callable[
+    [Unknowns, Int[Tensor, " problems"]],
+    tuple[Float[Tensor, "problems residuals"], Float[Tensor, "problems residuals unknowns"]],
+]
+Residuals = Callable[[Unknowns, Int[Tensor, " problems"]], Float[Tensor, "problems residuals"]]
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """When to stop and how to damp."""
+
+    max_iterations: int = 40
+    relative_tolerance: float = 1e-3
+    """A problem is done when an accepted step lowers its energy by less than this share."""
+    initial_damping: float = 1e-2
+    decrease: float = 0.3
+    increase: float = 6.0
+    max_damping: float = 1e4
+    max_step: float = 6.0
+    """Longest step in the local coordinates (standard deviations, mostly)."""
+
+
+@dataclass(frozen=True)
+class LMResult:
+    """Where each problem ended."""
+
+    unknowns: Unknowns
+    energy: Float[Tensor, " problems"]
+    converged: Bool[Tensor, " problems"]
+    iterations: int
+
+
+def minimise(
+    start: Unknowns, linearise: Linearise, residuals: Residuals, config: LMConfig
+) -> LMResult:
+    """Minimise 0.5 sum r^2 for each problem of a batch (one batch axis).
+
+    Args:
+        start: initial unknowns.
+        linearise: residuals and Jacobian of the problems whose indices are given.
+        residuals: the same without Jacobian.
+        config: stopping and damping.
+    """
+    x = start
+    count = len(start.z)
+    device = start.z.device
+    damping = torch.full((count,), config.initial_damping, device=device)
+    active = torch.arange(count, device=device)
+    r, J = linearise(x, active)
+    energy = 0.5 * (r * r).sum(1)
+    hessian, gradient = _normal_equations(r, J)
+    converged = torch.zeros(count, dtype=torch.bool, device=device)
+    iteration = 0
+    while iteration < config.max_iterations and len(active):
+        iteration += 1
+        step = _damped_step(hessian[active], gradient[active], damping[active], config.max_step)
+        trial = x[active].step(step)
+        r = residuals(trial, active)
+        trial_energy = 0.5 * (r * r).sum(1)
+        previous = energy[active]
+        better = trial_energy < previous
+        accepted = active[better]
+        gain = (previous - trial_energy)[better] / previous[better].clamp_min(1e-12)
+        damping[active] = torch.where(
+            better, damping[active] * config.decrease, damping[active] * config.increase
+        ).clamp(1e-7, 10 * config.max_damping)
+        if len(accepted):
+            x = _scatter(x, accepted, trial[better])
+            energy[accepted] = trial_energy[better]
+            small = gain < config.relative_tolerance
+            converged[accepted[small]] = True
+        converged[damping > config.max_damping] = True
+        moving = accepted[~converged[accepted]]
+        if len(moving):
+            r, J = linearise(x[moving], moving)
+            hessian[moving], gradient[moving] = _normal_equations(r, J)
+        active = active[~converged[active]]
+    return LMResult(x, energy, converged, iteration)
+
+
+def _normal_equations(r: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
+    transposed = J.transpose(1, 2)
+    return transposed @ J, (transposed @ r[..., None])[..., 0]
+
+
+def _damped_step(hessian: Tensor, gradient: Tensor, damping: Tensor, max_step: float) -> Tensor:
+    diagonal = torch.diagonal(hessian, dim1=1, dim2=2)
+    damped = hessian + torch.diag_embed(damping[:, None] * (diagonal + 1e-3))
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    step = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
+    length = torch.linalg.vector_norm(step, dim=1, keepdim=True)
+    step = step * (max_step / length.clamp_min(1e-12)).clamp_max(1)
+    # a failed factorisation gives no step; its damping grows and it is tried again
+    usable = (failed == 0)[:, None] & step.isfinite().all(1, keepdim=True)
+    return torch.where(usable, step, torch.zeros_like(step))
+
+
+def _scatter(x: Unknowns, index: Tensor, rows: Unknowns) -> Unknowns:
+    values = {}
+    for name, value in vars(x).items():
+        updated = value.clone()
+        updated[index] = getattr(rows, name)
+        values[name] = updated
+    return Unknowns(**values)

@@ -1,0 +1,84 @@
+"""Fits bodies to the targets of people: the energy, the search, and what is read off the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.alignment.energy import Energy, EnergyConfig, Targets
+from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.model import BodyModel
+from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
+from kinflow.fitting.starts import hip_origin
+from kinflow.priors.base import PosePrior
+from kinflow.priors.shape import ShapePrior
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Energy and search of a single-view fit."""
+
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
+    search: MultistartConfig = field(default_factory=MultistartConfig)
+
+
+class PersonFitter:
+    """Fits any number of people at once, each on their own.
+
+    Args:
+        body: the body; its vertices are not used.
+        prior: pose prior to search in.
+        shape_prior: shape prior to search in.
+        names: keypoints, in the order of the points in the targets.
+        config: energy and search.
+    """
+
+    def __init__(
+        self,
+        body: BodyModel,
+        prior: PosePrior,
+        shape_prior: ShapePrior,
+        names: tuple[str, ...],
+        config: FitConfig,
+    ) -> None:
+        self.names, self.config = names, config
+        points = tuple(KEYPOINT_INDEX[name] for name in names)
+        self.model = KeypointModel(body, prior, shape_prior, points)
+        self.joint_model = KeypointModel(body, prior, shape_prior, (), with_joints=True)
+        origin = hip_origin(names).to(body.rest_mean_m.device)
+        self.energy = Energy(self.model, origin, config.energy)
+
+    def fit(self, targets: Targets) -> Candidates:
+        """Distinct bodies for each row of `targets`, best first."""
+        return fit(self.energy, targets, self.names, self.config.search)
+
+    def joints_m(self, unknowns: Unknowns) -> Float[Tensor, "batch 22 3"]:
+        """The 22 joints in the camera frame."""
+        with torch.no_grad():
+            return self.joint_model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m
+
+    def joint_std_m(
+        self, unknowns: Unknowns, targets: Targets
+    ) -> tuple[Float[Tensor, "batch 22"], Float[Tensor, "batch 3"]]:
+        """Standard deviations by Laplace's approximation: the inverse Gauss-Newton Hessian.
+
+        Returns those of each joint relative to the pelvis (root of the mean variance per axis) and
+        those of the pelvis along each camera axis. They cover the neighbourhood of this solution;
+        other solutions are the business of the hypotheses.
+        """
+        with torch.no_grad():
+            _, J = self.energy.linearise(unknowns, targets)
+            hessian = (J.mT @ J).double()
+            eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype, device=hessian.device)
+            covariance = torch.linalg.inv(hessian + 1e-6 * eye)
+            state = self.joint_model.evaluate(unknowns)
+            assert state.jacobian is not None
+            joints = state.jacobian.double()
+            relative = joints - joints[:, :1]
+            variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
+            root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
+        return variance.mean(-1).clamp_min(0).sqrt().float(), root.clamp_min(0).sqrt().float()

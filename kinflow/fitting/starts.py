@@ -1,0 +1,146 @@
+"""Where a fit begins: how far away the person is, where, and turned which way.
+
+Single-view fitting has many local minima, most of them about which way the person faces and
+whether a limb points towards or away from the camera. A fit therefore starts from several headings.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.alignment.energy import Targets
+from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
+from kinflow.rotations import exp
+
+BONES: tuple[tuple[str, str], ...] = (
+    ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
+    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
+    ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+    ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
+    ("left_ear", "right_ear"), ("nose", "left_shoulder"), ("nose", "right_shoulder"),
+)  # fmt: skip
+"""Pairs of keypoints whose distance on an average adult is nearly fixed."""
+
+R_CAM_UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+"""An upright body (y up, facing +z) that faces a camera (y down, z forward)."""
+
+
+def estimate_depth_m(
+    observed_px: Float[Tensor, "people points 2"],
+    visible: Float[Tensor, "people points"],
+    rest_points_m: Float[Tensor, "points 3"],
+    focal_px: Float[Tensor, " people"],
+    names: tuple[str, ...],
+) -> Float[Tensor, " people"]:
+    """Distance at which bones of known length would look as long as they do.
+
+    Foreshortening only makes a bone look shorter, so each visible pair gives an upper bound; the
+    third smallest is robust against a wrong keypoint or two.
+    """
+    pairs = [(names.index(a), names.index(b)) for a, b in BONES if a in names and b in names]
+    first, second = torch.tensor(pairs, device=observed_px.device).unbind(1)
+    length_m = (rest_points_m[first] - rest_points_m[second]).norm(dim=-1)
+    length_px = (observed_px[:, first] - observed_px[:, second]).norm(dim=-1).clamp_min(1.0)
+    bound = focal_px[:, None] * length_m / length_px
+    both = (visible[:, first] > 0) & (visible[:, second] > 0)
+    bound = bound.masked_fill(~both, float("inf")).sort(1).values
+    count = both.sum(1)
+    index = torch.minimum(count // 5, (count - 1).clamp_min(0))
+    depth = bound.gather(1, index[:, None])[:, 0]
+    extent = _extent_px(observed_px, visible).clamp_min(4.0)
+    # with no bone in view at all, take what is visible to span half a metre
+    return torch.where(depth.isfinite(), depth, 0.5 * focal_px / extent)
+
+
+def image_roll_rad(
+    observed_px: Float[Tensor, "people points 2"],
+    visible: Float[Tensor, "people points"],
+    names: tuple[str, ...],
+) -> Float[Tensor, " people"]:
+    """Angle by which the trunk leans from image-up, clockwise; zero where it cannot be seen."""
+    shoulder, shoulder_seen = _mean_of(observed_px, visible, names, "shoulder")
+    hip, hip_seen = _mean_of(observed_px, visible, names, "hip")
+    trunk = shoulder - hip
+    roll = torch.atan2(trunk[:, 0], -trunk[:, 1])
+    # a trunk seen end-on has no direction: it is short beside the shoulders' distance
+    long_enough = trunk.norm(dim=1) > 0.25 * _extent_px(observed_px, visible)
+    return torch.where(shoulder_seen & hip_seen & long_enough, roll, torch.zeros_like(roll))
+
+
+def heading_starts(
+    model: KeypointModel, targets: Targets, names: tuple[str, ...], count: int
+) -> Unknowns:
+    """`count` starts a person, their headings spread evenly; (people * count) rows, by person."""
+    people = len(targets.focal_px)
+    device = targets.observed_px.device
+    mean = resting(model, people, device)
+    rest = model.evaluate(mean, with_jacobian=False).keypoints_cam_m
+    visible = targets.inverse_std_px
+    depth = estimate_depth_m(targets.observed_px, visible, rest[0], targets.focal_px, names)
+    roll = image_roll_rad(targets.observed_px, visible, names)
+    zero = torch.zeros_like(roll)
+    R_roll = exp(torch.stack([zero, zero, roll], -1))
+    yaws = torch.arange(count, device=device) * (2 * math.pi / count)
+    R_yaw = exp(torch.stack([0 * yaws, yaws, 0 * yaws], -1))
+    R = R_roll[:, None] @ R_CAM_UPRIGHT.to(device) @ R_yaw[None]
+    R = R.flatten(0, 1)
+    rows = torch.arange(people, device=device).repeat_interleave(count)
+    t = place(rest[rows], R, depth[rows], targets[rows])
+    return Unknowns(R, t, mean.z[rows], mean.s[rows])
+
+
+def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:
+    """The prior's mode at the origin, for `count` bodies."""
+    return Unknowns(
+        torch.eye(3, device=device).expand(count, 3, 3),
+        torch.zeros(count, 3, device=device),
+        torch.zeros(count, model.prior.latent_dim, device=device),
+        torch.zeros(count, model.shape_prior.size, device=device),
+    )
+
+
+def place(
+    points_root_m: Float[Tensor, "batch points 3"],
+    R_cam_root: Float[Tensor, "batch 3 3"],
+    depth_m: Float[Tensor, " batch"],
+    targets: Targets,
+) -> Float[Tensor, "batch 3"]:
+    """Root position at which the visible points' centre is seen where it was observed."""
+    weight = (targets.inverse_std_px > 0).float()
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1)
+    turned = torch.einsum("bij,bpj->bpi", R_cam_root, points_root_m)
+    centre_m = torch.einsum("bp,bpi->bi", weight, turned)
+    centre_px = torch.einsum("bp,bpi->bi", weight, targets.observed_px)
+    lateral = (centre_px - targets.principal_px) / targets.focal_px[:, None] * depth_m[:, None]
+    return torch.cat([lateral, depth_m[:, None]], -1) - torch.cat(
+        [centre_m[:, :2], torch.zeros_like(centre_m[:, 2:])], -1
+    )
+
+
+def _extent_px(observed_px: Tensor, visible: Tensor) -> Tensor:
+    seen = visible[..., None] > 0
+    high = observed_px.masked_fill(~seen, -float("inf")).amax(1)
+    low = observed_px.masked_fill(~seen, float("inf")).amin(1)
+    return (high - low).norm(dim=-1).nan_to_num(0.0, posinf=0.0, neginf=0.0)
+
+
+def _mean_of(
+    observed_px: Tensor, visible: Tensor, names: tuple[str, ...], part: str
+) -> tuple[Tensor, Tensor]:
+    index = [names.index(f"{side}_{part}") for side in ("left", "right")]
+    return observed_px[:, index].mean(1), (visible[:, index] > 0).all(1)
+
+
+def hip_origin(names: tuple[str, ...]) -> Float[Tensor, " points"]:
+    """Weights of the middle of the hips among points of these names."""
+    origin = torch.zeros(len(names))
+    origin[[names.index("left_hip"), names.index("right_hip")]] = 0.5
+    return origin
+
+

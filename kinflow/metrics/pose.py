@@ -1,0 +1,35 @@
+"""Errors between 3D joint sets, in the units of their input (metres throughout kinflow)."""
+
+from __future__ import annotations
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def mpjpe(
+    predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean per-joint position error after the first joint (the pelvis) is moved onto the truth's."""
+    aligned = predicted - predicted[..., :1, :] + truth[..., :1, :]
+    return torch.linalg.vector_norm(aligned - truth, dim=-1).mean(-1)
+
+
+def procrustes(
+    predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
+) -> Float[Tensor, "*batch joints 3"]:
+    """`predicted` after the similarity transform (rotation, translation, scale) that brings it
+    closest to `truth` in the least-squares sense (Umeyama 1991).
+    """
+    rotation, translation, scale = roma.rigid_points_registration(
+        predicted, truth, compute_scaling=True
+    )
+    return scale[..., None, None] * (predicted @ rotation.mT) + translation[..., None, :]
+
+
+def pa_mpjpe(
+    predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean per-joint position error after Procrustes alignment."""
+    return torch.linalg.vector_norm(procrustes(predicted, truth) - truth, dim=-1).mean(-1)

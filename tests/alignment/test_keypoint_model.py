@@ -1,0 +1,114 @@
+"""Jacobians of the forward model and of every energy term against finite differences."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.alignment.energy import Energy, EnergyConfig, Targets
+from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
+from kinflow.body.keypoints import COCO17, COCO17_NAMES
+from kinflow.fitting.starts import hip_origin
+from kinflow.rotations import exp
+
+
+def random_unknowns(prior, count: int, seed: int = 0) -> Unknowns:
+    generator = torch.Generator().manual_seed(seed)
+    t = torch.randn(count, 3, generator=generator) * 0.3 + torch.tensor([0.0, 0.0, 4.0])
+    return Unknowns(
+        exp(torch.randn(count, 3, generator=generator)),
+        t,
+        torch.randn(count, prior.latent_dim, generator=generator),
+        torch.randn(count, 6, generator=generator),
+    )
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["keypoints", "with_joints"])
+def model(request, joints_body, prior, shape_prior) -> KeypointModel:
+    return KeypointModel(joints_body, prior, shape_prior, COCO17, with_joints=request.param)
+
+
+def test_points_agree_with_the_body_model(model, prior):
+    x = random_unknowns(prior, 3)
+    posed = model.posed(x)
+    expected = posed.keypoints_m()[:, list(COCO17)]
+    if model.num_points > 17:
+        expected = torch.cat([expected, posed.joints_m], 1)
+    points = model.evaluate(x, with_jacobian=False).keypoints_cam_m
+    torch.testing.assert_close(points, expected, atol=2e-6, rtol=0)
+
+
+def test_jacobian_matches_finite_differences(model, prior):
+    x = random_unknowns(prior, 2, seed=1)
+    state = model.evaluate(x)
+    h = 1e-3
+    for k in range(model.num_unknowns):
+        delta = torch.zeros(2, model.num_unknowns)
+        delta[:, k] = h
+        ahead = model.evaluate(x.step(delta), with_jacobian=False).keypoints_cam_m
+        behind = model.evaluate(x.step(-delta), with_jacobian=False).keypoints_cam_m
+        numeric = (ahead - behind) / (2 * h)
+        torch.testing.assert_close(state.jacobian[..., k], numeric, atol=2e-3, rtol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def energy(joints_body, prior, shape_prior) -> Energy:
+    model = KeypointModel(joints_body, prior, shape_prior, COCO17)
+    return Energy(model, hip_origin(COCO17_NAMES), EnergyConfig(prior_weight=0.7))
+
+
+def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:
+    points = energy.model.evaluate(truth, with_jacobian=False).keypoints_cam_m
+    count = len(points)
+    generator = torch.Generator().manual_seed(5)
+    px = 900 * points[..., :2] / points[..., 2:] + 300
+    hint = points - points[:, [11, 12]].mean(1, keepdim=True)
+    return Targets(
+        focal_px=torch.full((count,), 900.0),
+        principal_px=torch.full((count, 2), 300.0),
+        observed_px=px + noise_px * torch.randn(px.shape, generator=generator),
+        inverse_std_px=torch.rand(count, 17, generator=generator) / 4,
+        hint_m=hint + 0.05 * torch.randn(hint.shape, generator=generator),
+        hint_inverse_std_m=torch.full_like(hint, 12.0),
+    )
+
+
+def test_residual_jacobian_matches_finite_differences(energy, prior):
+    x = random_unknowns(prior, 2, seed=2)
+    targets = make_targets(energy, random_unknowns(prior, 2, seed=3), 20.0)
+    residual, jacobian = energy.linearise(x, targets)
+    torch.testing.assert_close(residual, energy.residuals(x, targets))
+    h = 1e-3
+    for k in range(energy.model.num_unknowns):
+        delta = torch.zeros(2, energy.model.num_unknowns)
+        delta[:, k] = h
+        numeric = energy.residuals(x.step(delta), targets) - energy.residuals(
+            x.step(-delta), targets
+        )
+        torch.testing.assert_close(jacobian[..., k], numeric / (2 * h), atol=4e-2, rtol=1e-2)
+
+
+def test_terms_vanish_at_the_truth_and_outliers_saturate(energy, prior):
+    truth = random_unknowns(prior, 2, seed=4)
+    targets = make_targets(energy, truth, 0.0)
+    by_name = {t.name: t for t in energy.terms(truth, targets)}
+    assert by_name["keypoints"].energy().max() < 1e-6
+    moved = targets.observed_px.clone()
+    moved[:, 0] += 1e5
+    outlier = replace(targets, observed_px=moved, inverse_std_px=torch.ones(2, 17))
+    cost = {t.name: t for t in energy.terms(truth, outlier)}["keypoints"].energy()
+    assert (cost <= 0.5 * energy.config.keypoint_cutoff**2 * 1.001).all()
+    assert (cost >= 0.49 * energy.config.keypoint_cutoff**2).all()
+
+
+def test_masked_keypoints_do_not_matter(energy, prior):
+    x = random_unknowns(prior, 2, seed=2)
+    targets = make_targets(energy, random_unknowns(prior, 2, seed=3), 5.0)
+    weights = targets.inverse_std_px.clone()
+    weights[:, 13:] = 0
+    hidden = replace(targets, inverse_std_px=weights)
+    garbage = hidden.observed_px.clone()
+    garbage[:, 13:] = 1e4
+    torch.testing.assert_close(
+        energy.residuals(x, hidden), energy.residuals(x, replace(hidden, observed_px=garbage))
+    )
