@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,6 +27,8 @@ BONES: tuple[tuple[str, str], ...] = (
     ("left_ear", "right_ear"), ("nose", "left_shoulder"), ("nose", "right_shoulder"),
 )  # fmt: skip
 """Pairs of keypoints whose distance on an average adult is nearly fixed."""
+
+_SIDES = ("left", "right")
 
 R_CAM_UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 """An upright body (y up, facing +z) that faces a camera (y down, z forward)."""
@@ -83,16 +86,29 @@ def heading_starts(
     rest = model.evaluate(mean, with_jacobian=False).keypoints_cam_m
     visible = targets.inverse_std_px
     depth = estimate_depth_m(targets.observed_px, visible, rest[0], targets.focal_px, names)
-    roll = image_roll_rad(targets.observed_px, visible, names)
-    zero = torch.zeros_like(roll)
-    R_roll = exp(torch.stack([zero, zero, roll], -1))
     yaws = torch.arange(count, device=device) * (2 * math.pi / count)
     R_yaw = exp(torch.stack([0 * yaws, yaws, 0 * yaws], -1))
-    R = R_roll[:, None] @ R_CAM_UPRIGHT.to(device) @ R_yaw[None]
-    R = R.flatten(0, 1)
+    R = (facing(targets, rest, names)[:, None] @ R_yaw[None]).flatten(0, 1)
     rows = torch.arange(people, device=device).repeat_interleave(count)
     t = place(rest[rows], R, depth[rows], targets[rows])
     return Unknowns(R, t, mean.z[rows], mean.s[rows])
+
+
+def facing(
+    targets: Targets, rest_points_m: Float[Tensor, "people points 3"], names: tuple[str, ...]
+) -> Float[Tensor, "people 3 3"]:
+    """First guess of the root's orientation.
+
+    From the trunk of the 3D hint where there is one, else upright, facing the camera and turned by
+    the lean that the trunk has in the image.
+    """
+    if targets.hint_m is not None:
+        trunk = [names.index(f"{side}_{n}") for n in ("shoulder", "hip") for side in _SIDES]
+        R, _ = roma.rigid_points_registration(rest_points_m[:, trunk], targets.hint_m[:, trunk])
+        return R
+    roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
+    zero = torch.zeros_like(roll)
+    return exp(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
 
 
 def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:
@@ -133,7 +149,7 @@ def _extent_px(observed_px: Tensor, visible: Tensor) -> Tensor:
 def _mean_of(
     observed_px: Tensor, visible: Tensor, names: tuple[str, ...], part: str
 ) -> tuple[Tensor, Tensor]:
-    index = [names.index(f"{side}_{part}") for side in ("left", "right")]
+    index = [names.index(f"{side}_{part}") for side in _SIDES]
     return observed_px[:, index].mean(1), (visible[:, index] > 0).all(1)
 
 

@@ -1,0 +1,206 @@
+"""Fits every person of a photo: evidence in, posed and shaped people with their uncertainty out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.alignment.energy import EnergyConfig, Targets
+from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
+from kinflow.body.model import BodyModel
+from kinflow.camera.pinhole import Camera
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.multistart import Candidates, MultistartConfig
+from kinflow.fitting.solver import FitConfig, PersonFitter
+from kinflow.priors.base import PosePrior
+from kinflow.priors.shape import ShapePrior
+from kinflow.reconstruction import Hypothesis, Person, ResultCode
+
+FITTED_KEYPOINTS: tuple[str, ...] = tuple(
+    name for name in BLAZEPOSE33 if not name.endswith(("_inner", "_outer"))
+)
+"""Eye corners say nothing that eyes and ears do not."""
+
+_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
+
+
+@dataclass(frozen=True)
+class PhotoFitConfig:
+    """How evidence is weighed, and when a result is doubtful."""
+
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(
+            energy=EnergyConfig(keypoint_cutoff=6.0),
+            search=MultistartConfig(headings=8),
+        )
+    )
+    use_hint: bool = True
+    """Use the detector's rough 3D landmarks as a weak term."""
+    hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
+    """Their error across the image and in depth."""
+    min_confidence: float = 0.15
+    cluster_weight: float = 0.5
+    """Weight of keypoints that come in clusters (face, hands, feet), whose errors are alike."""
+    max_hypotheses: int = 4
+    hypothesis_margin: float = 12.0
+    """Alternatives whose energy is higher by more than this (nats) are not reported."""
+
+
+class PhotoFitter:
+    """Fits all people of a photo in one batch.
+
+    Args:
+        prior: pose prior.
+        config: weights.
+        device: where to compute.
+    """
+
+    def __init__(
+        self, prior: PosePrior, config: PhotoFitConfig, device: torch.device | str = "cpu"
+    ) -> None:
+        self.config, self.device = config, device
+        body = BodyModel.load("joints", device)
+        self.fitter = PersonFitter(body, prior, ShapePrior(), FITTED_KEYPOINTS, config.fit)
+
+    def fit(self, evidence: ImageEvidence, camera: Camera) -> tuple[Person, ...]:
+        """One `Person` for each person of the evidence, in the same order."""
+        if not evidence.people:
+            return ()
+        targets = self.targets(evidence, camera)
+        candidates = self.fitter.fit(targets)
+        return tuple(
+            self._person(i, seen, camera, targets[i : i + 1], candidates)
+            for i, seen in enumerate(evidence.people)
+        )
+
+    def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
+        """Observations of all people, weighted by how far they can be trusted."""
+        people = evidence.to(self.device).people
+        keypoints = torch.stack([p.keypoints_px for p in people])[:, _ROWS]
+        std = torch.stack([p.keypoint_std_px for p in people])[:, _ROWS]
+        confidence = keypoints[..., 2]
+        weight = confidence * self._cluster_weights()
+        seen = confidence >= self.config.min_confidence
+        inverse_std = torch.where(seen, weight.sqrt() / std, torch.zeros_like(std))
+        count = len(people)
+        targets = Targets(
+            focal_px=keypoints.new_full((count,), camera.focal_px),
+            principal_px=keypoints.new_tensor(camera.principal_px).expand(count, 2),
+            observed_px=keypoints[..., :2],
+            inverse_std_px=inverse_std,
+        )
+        if not self.config.use_hint or any(p.world_m is None for p in people):
+            return targets
+        hint = torch.stack([p.world_m for p in people if p.world_m is not None])[:, _ROWS]
+        R_cam_view = view_rotation(targets, seen)
+        hint_weight = (confidence * self._cluster_weights()).sqrt()[..., None]
+        return replace(
+            targets,
+            hint_m=hint @ R_cam_view.mT,
+            hint_inverse_std_m=hint_weight / hint.new_tensor(self.config.hint_std_m),
+        )
+
+    def _cluster_weights(self) -> Float[Tensor, " points"]:
+        limbs = {BLAZEPOSE33[i] for i in LIMB_KEYPOINTS}
+        values = [1.0 if n in limbs else self.config.cluster_weight for n in FITTED_KEYPOINTS]
+        return torch.tensor(values, device=self.device)
+
+    def _person(
+        self,
+        index: int,
+        seen: PersonEvidence,
+        camera: Camera,
+        targets: Targets,
+        candidates: Candidates,
+    ) -> Person:
+        rows = candidates.of(index)
+        energies = candidates.energy[rows]
+        best = candidates.unknowns[rows[:1]]
+        joint_std, root_std = self.fitter.joint_std_m(best, targets)
+        with torch.no_grad():
+            terms = self.fitter.energy.terms(best, targets)
+        hypotheses = tuple(
+            self._hypothesis(candidates.unknowns[row : row + 1], float(energy))
+            for row, energy in zip(rows[1:].tolist(), energies[1:], strict=True)
+            if float(energy - energies[0]) < self.config.hypothesis_margin
+        )[: self.config.max_hypotheses]
+        chosen = self._hypothesis(best, float(energies[0]))
+        person = Person(
+            person=index,
+            camera=camera,
+            R_cam_root=chosen.R_cam_root,
+            t_cam_root_m=chosen.t_cam_root_m,
+            pose=chosen.pose,
+            z=chosen.z,
+            shape=chosen.shape,
+            joints_cam_m=self.fitter.joints_m(best)[0].cpu(),
+            joint_std_m=joint_std[0].cpu(),
+            t_cam_root_std_m=root_std[0].cpu(),
+            keypoints_px=seen.keypoints_px.cpu(),
+            score=seen.score,
+            energy={t.name: float(t.energy()[0]) for t in terms},
+            hypotheses=hypotheses,
+        )
+        projected = camera.project(self._limbs(best)).cpu()
+        return replace(person, code=judge(person, projected, seen))
+
+    def _limbs(self, unknowns: Unknowns) -> Float[Tensor, "12 3"]:
+        points = self.fitter.model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m[0]
+        return points[[FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]]
+
+    def _hypothesis(self, unknowns: Unknowns, energy: float) -> Hypothesis:
+        with torch.no_grad():
+            pose = self.fitter.model.pose(unknowns)[0]
+            shape = self.fitter.model.shape_prior.decode(unknowns.s)[0]
+        return Hypothesis(
+            R_cam_root=unknowns.R_cam_root[0].cpu(),
+            t_cam_root_m=unknowns.t_cam_root_m[0].cpu(),
+            pose=pose.cpu(),
+            z=unknowns.z[0].cpu(),
+            shape=shape.cpu(),
+            energy=energy,
+        )
+
+
+def view_rotation(
+    targets: Targets, seen: Float[Tensor, "people points"] | Tensor
+) -> Float[Tensor, "people 3 3"]:
+    """Rotation from axes along each person's line of sight to the camera's.
+
+    A detector that looks at a crop reports 3D as if the person stood on the optical axis; for
+    somebody near the edge of a wide image that is off by half the field of view.
+    """
+    weight = seen.to(targets.observed_px)
+    centre = (targets.observed_px * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(1)
+    ray = (centre - targets.principal_px) / targets.focal_px[:, None]
+    z = torch.nn.functional.normalize(torch.cat([ray, torch.ones_like(ray[:, :1])], -1), dim=-1)
+    down = torch.tensor([0.0, 1.0, 0.0], device=z.device).expand_as(z)
+    x = torch.nn.functional.normalize(torch.linalg.cross(down, z), dim=-1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], -1)
+
+
+def judge(
+    person: Person, limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, limit: float = 0.06
+) -> ResultCode:
+    """The result code: how far this person can be relied on."""
+    limbs = person.keypoints_px[list(LIMB_KEYPOINTS)]
+    confident = limbs[:, 2] > 0.5
+    if int(confident.sum()) < 4:
+        return "few_keypoints"
+    error = (limbs_px - limbs[:, :2]).norm(dim=-1)[confident].mean()
+    size = max(seen.height_px, float(seen.box_px[2] - seen.box_px[0]))
+    if float(error) > limit * size:
+        return "poor_fit"
+    hips = [KEYPOINT_INDEX[f"{side}_hip"] for side in ("left", "right")]
+    knees = [KEYPOINT_INDEX[f"{side}_knee"] for side in ("left", "right")]
+    hidden = (person.keypoints_px[hips + knees, 2] < 0.3).sum()
+    if int(hidden) >= 2:
+        return "truncated"
+    total = sum(person.energy.values())
+    if any(h.energy - total < 2.0 for h in person.hypotheses):
+        return "ambiguous"
+    return "ok"
