@@ -72,6 +72,13 @@ class PosePrior(ABC):
         """Negative log density of the latent up to a constant: ½‖z‖²."""
         return 0.5 * (z * z).sum(-1)
 
+    def residual_with_jacobian(
+        self, z: Float[Tensor, "*batch latent"]
+    ) -> tuple[Float[Tensor, "*batch rows"], Float[Tensor, "*batch rows latent"]]:
+        """Residual r with ½‖r‖² = `energy(z)`, and its derivatives, for least squares."""
+        eye = torch.eye(self.latent_dim, dtype=z.dtype, device=z.device)
+        return z, eye.expand(*z.shape, self.latent_dim)
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         """Draw `n` poses."""
         return self.decode(torch.randn(n, self.latent_dim, generator=generator))

@@ -28,6 +28,8 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
+from kinflow.priors.pose_space import log_normal
+
 Coupling = Literal["additive", "affine", "spline"]
 
 
@@ -152,8 +154,7 @@ class CouplingFlow(nn.Module):
     def log_prob(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
         """Log density of whitened coordinates."""
         z, log_det = self.transform().call_and_ladj(x)
-        log_normal = -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
-        return log_normal + log_det
+        return log_normal(z) + log_det
 
 
 @dataclass(frozen=True)

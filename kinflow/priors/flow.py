@@ -5,7 +5,6 @@ mean. Densities cover all 57 dimensions: the directions outside the latent are G
 spread seen in training plus the dequantisation noise.
 """
 
-import math
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from kinflow.priors.decoder import BakedAffineDecoder
 from kinflow.priors.pose_space import (
     NUM_FREE,
     Whitening,
+    log_normal,
     matrix_to_rotvec,
     rotvec_to_matrix,
     rotvec_to_matrix_and_jacobian,
@@ -88,5 +88,4 @@ def rotvec_log_prob(
     """Log density of rotation vectors under a flow over their leading whitened coordinates."""
     y = whitening.whiten(rotvec)
     kept, rest = y[..., : whitening.num_kept], y[..., whitening.num_kept :]
-    log_rest = -0.5 * (rest * rest).sum(-1) - 0.5 * rest.shape[-1] * math.log(2 * math.pi)
-    return flow.log_prob(kept) + log_rest + whitening.log_volume()
+    return flow.log_prob(kept) + log_normal(rest) + whitening.log_volume()

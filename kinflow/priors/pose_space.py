@@ -5,6 +5,7 @@ only some of its directions (knees and elbows are hinges, CMU's collars do not m
 priors work on the principal components that move; `Whitening` holds that change of coordinates.
 """
 
+import math
 from dataclasses import dataclass
 
 import roma
@@ -87,6 +88,11 @@ def log_haar_volume(rotvec: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "
     log p_Haar(R) = log p_rotvec(v) − log_haar_volume(v) with det J_l(v) = 2 (1 − cos θ) / θ².
     """
     return torch.log(2.0 * _sinc_terms(rotvec)[1][..., 0, 0]).sum(-1)
+
+
+def log_normal(z: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
+    """Log density of the standard normal distribution."""
+    return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,17 @@ from kinflow.priors.base import PosePrior, PriorInfo
 FORMAT = 1
 POSE_SPACE = "rotvec-19"
 ASSETS = Path(__file__).parent.parent / "assets" / "priors"
-SHIPPED = {"realnvp": "realnvp.safetensors", "gaussian": "gaussian.safetensors"}
+SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
 DEFAULT = "realnvp"
 
 
 def _families() -> dict[str, type[PosePrior]]:
     from kinflow.priors.flow import FlowPrior
     from kinflow.priors.gaussian import GaussianPrior
+    from kinflow.priors.gmm import GmmPrior
+    from kinflow.priors.vae import VaePrior
 
-    return {cls.family: cls for cls in (FlowPrior, GaussianPrior)}
+    return {cls.family: cls for cls in (FlowPrior, GaussianPrior, GmmPrior, VaePrior)}
 
 
 def save_prior(prior: PosePrior, path: Path | str) -> None:

@@ -13,10 +13,13 @@ from kinflow.priors import PosePrior, PriorInfo
 from kinflow.priors.coupling import CouplingConfig, CouplingFlow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.gaussian import GaussianPrior
+from kinflow.priors.gmm import GmmPrior, fit_gmm
 from kinflow.priors.pose_space import POSE_DIM, Whitening, matrix_to_rotvec, rotvec_to_matrix
+from kinflow.priors.vae import VaeNetworks, VaePrior
 
 KEPT = 11
-FAMILIES = ("gaussian", "realnvp")
+FAMILIES = ("gaussian", "gmm", "realnvp", "vae")
+EXACT = ("gaussian", "gmm", "realnvp")
 
 
 def random_whitening(dtype=torch.float32) -> Whitening:
@@ -41,12 +44,30 @@ def make_prior(family: str, dtype=torch.float32) -> PosePrior:
     info = PriorInfo(data_sha256="abc", noise_rad=0.02, seed=3, command="made in a test")
     if family == "gaussian":
         return GaussianPrior(random_whitening(dtype), info)
+    torch.manual_seed(2)
+    if family == "gmm":
+        cholesky = torch.eye(KEPT) + 0.2 * torch.randn(3, KEPT, KEPT).tril()
+        parts = (torch.randn(3, KEPT), cholesky, torch.tensor([0.5, 0.3, 0.2]).log())
+        return GmmPrior(random_whitening(dtype), *(part.to(dtype) for part in parts), info)
+    if family == "vae":
+        return VaePrior(VaeNetworks(KEPT, hidden=24).to(dtype), info)
     return FlowPrior(random_flow(dtype), random_whitening(dtype), info)
 
 
 @pytest.fixture(params=FAMILIES)
 def small_prior(request) -> PosePrior:
     return make_prior(request.param)
+
+
+@pytest.fixture(params=EXACT)
+def exact_prior(request) -> PosePrior:
+    """Priors with an exact density and an invertible decoder."""
+    return make_prior(request.param)
+
+
+@pytest.fixture(params=EXACT)
+def exact_double_prior(request) -> PosePrior:
+    return make_prior(request.param, torch.float64)
 
 
 @pytest.fixture(params=FAMILIES)
@@ -69,11 +90,11 @@ def test_shapes_follow_the_batch_and_values_do_not_depend_on_it(small_prior, bat
     torch.testing.assert_close(omega.reshape(one_by_one.shape), one_by_one, atol=1e-5, rtol=1e-5)
 
 
-def test_encode_inverts_decode(small_prior):
+def test_encode_inverts_decode(exact_prior):
     z = torch.randn(64, KEPT)
-    torch.testing.assert_close(small_prior.encode(small_prior.decode(z)), z, atol=1e-4, rtol=0)
-    R_free = small_prior.decode(z)
-    again = small_prior.decode(small_prior.encode(R_free))
+    torch.testing.assert_close(exact_prior.encode(exact_prior.decode(z)), z, atol=1e-4, rtol=0)
+    R_free = exact_prior.decode(z)
+    again = exact_prior.decode(exact_prior.encode(R_free))
     angle = matrix_to_rotvec(again @ R_free.mT).norm(dim=-1)
     assert angle.max() < 1e-4
 
@@ -106,8 +127,10 @@ def test_jacobian_agrees_with_forward_mode_autograd(double_prior):
     torch.testing.assert_close(omega, expected, atol=1e-9, rtol=1e-9)
 
 
-def test_log_prob_is_the_change_of_variables(double_prior):
+@pytest.mark.parametrize("family", ["gaussian", "realnvp"])
+def test_log_prob_is_the_change_of_variables(family):
     """log p(x) = log N(z) − log |det dx/dz| over all 57 dimensions, by autograd."""
+    double_prior = make_prior(family, torch.float64)
     whitening = double_prior.whitening
     y_rest = torch.randn(POSE_DIM - KEPT, dtype=torch.float64)
     z = 0.5 * torch.randn(KEPT, dtype=torch.float64)
@@ -124,9 +147,46 @@ def test_log_prob_is_the_change_of_variables(double_prior):
     torch.testing.assert_close(double_prior.log_prob(R_free), expected, atol=1e-8, rtol=0)
 
 
-def test_energy_is_half_the_squared_norm(small_prior):
-    z = torch.randn(5, KEPT)
-    torch.testing.assert_close(small_prior.energy(z), 0.5 * z.square().sum(-1))
+def test_energy_is_half_the_squared_residual(double_prior):
+    z = torch.randn(2, 3, KEPT, dtype=torch.float64)
+    residual, jacobian = double_prior.residual_with_jacobian(z)
+    torch.testing.assert_close(double_prior.energy(z), 0.5 * residual.square().sum(-1))
+    gradient = torch.func.grad(lambda v: double_prior.energy(v).sum())(z)
+    expected = (residual[..., None, :] @ jacobian)[..., 0, :]
+    torch.testing.assert_close(expected, gradient, atol=1e-9, rtol=1e-9)
+
+
+def test_mixture_density_is_the_sum_of_its_components():
+    prior = make_prior("gmm", torch.float64)
+    y = torch.randn(5, KEPT, dtype=torch.float64)
+    covariances = prior.cholesky @ prior.cholesky.mT
+    components = torch.distributions.MultivariateNormal(prior.means, covariances)
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(logits=prior.log_weights), components
+    )
+    rest = -0.5 * (POSE_DIM - KEPT) * math.log(2 * math.pi)
+    expected = mixture.log_prob(y) + rest + prior.whitening.log_volume()
+    torch.testing.assert_close(prior.log_prob(prior.decode(y)), expected, atol=1e-6, rtol=0)
+
+
+def test_expectation_maximisation_finds_separate_clusters():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[4.0, 0.0], [-4.0, 0.0]])
+    y = torch.cat([centre + torch.randn(500, 2, generator=generator) for centre in centres])
+    means, cholesky, log_weights = fit_gmm(y, 2, 30, generator)
+    order = means[:, 0].argsort(descending=True)
+    torch.testing.assert_close(means[order], centres, atol=0.2, rtol=0)
+    torch.testing.assert_close(log_weights.exp(), torch.tensor([0.5, 0.5]), atol=0.05, rtol=0)
+    torch.testing.assert_close(
+        cholesky @ cholesky.mT, torch.eye(2).expand(2, 2, 2), atol=0.2, rtol=0
+    )
+
+
+def test_vae_bound_improves_with_better_reconstruction():
+    prior = make_prior("vae")
+    R_free = prior.sample(6, torch.Generator().manual_seed(0))
+    far = R_free @ rotvec_to_matrix(torch.full((6, 19, 3), 0.5))
+    assert (prior.log_prob(R_free) > prior.log_prob(far)).all()
 
 
 def test_samples_follow_the_generator(small_prior):

@@ -1,0 +1,134 @@
+"""Gaussian mixture prior, as SMPLify uses it (Bogo et al. 2016): the mixture baseline.
+
+The latent is the whitened pose, not a standard normal; the energy is that of the best component,
+which keeps it a sum of squares and therefore usable in least squares.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.priors.affine import AffinePrior
+from kinflow.priors.base import PriorInfo
+from kinflow.priors.pose_space import Whitening, log_normal, matrix_to_rotvec
+
+
+@dataclass(frozen=True)
+class GmmPrior(AffinePrior):
+    """Mixture of full-covariance Gaussians over the whitened coordinates.
+
+    Attributes:
+        whitening: change of coordinates between poses and latents.
+        means: (K, D) component means.
+        cholesky: (K, D, D) lower Cholesky factors of the component covariances.
+        log_weights: (K,) log mixture weights.
+    """
+
+    family: ClassVar[str] = "gmm"
+    whitening: Whitening
+    means: Float[Tensor, "components latent"]
+    cholesky: Float[Tensor, "components latent latent"]
+    log_weights: Float[Tensor, "components"]
+    info: PriorInfo
+
+    def _component_log_prob(self, y: Float[Tensor, "*batch latent"]) -> Tensor:
+        """Log density (*batch, K) of each component, its weight included."""
+        standardised = self._standardised(y)
+        log_det = self.cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return log_normal(standardised) - log_det + self.log_weights
+
+    def _standardised(self, y: Tensor) -> Tensor:
+        """(*batch, K, D) coordinates that are standard normal under each component."""
+        difference = (y[..., None, :] - self.means)[..., None]
+        return torch.linalg.solve_triangular(self.cholesky, difference, upper=False)[..., 0]
+
+    def log_prob(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
+        y = self.whitening.whiten(matrix_to_rotvec(R_free).flatten(-2))
+        log_kept = self._component_log_prob(y[..., : self.latent_dim]).logsumexp(-1)
+        return log_kept + log_normal(y[..., self.latent_dim :]) + self.whitening.log_volume()
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
+        component = torch.multinomial(
+            self.log_weights.exp(), n, replacement=True, generator=generator
+        )
+        noise = torch.randn(n, self.latent_dim, 1, generator=generator)
+        return self.decode(self.means[component] + (self.cholesky[component] @ noise)[..., 0])
+
+    def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Negative log density of the likeliest component, zero at the likeliest mean."""
+        residual, _ = self.residual_with_jacobian(z)
+        return 0.5 * (residual * residual).sum(-1)
+
+    def residual_with_jacobian(
+        self, z: Float[Tensor, "*batch latent"]
+    ) -> tuple[Float[Tensor, "*batch rows"], Float[Tensor, "*batch rows latent"]]:
+        log_det = self.cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        constant = log_det - self.log_weights
+        constant = constant - constant.min()
+        standardised = self._standardised(z)
+        best = (0.5 * standardised.square().sum(-1) + constant).argmin(-1)
+        index = best[..., None, None].expand(*best.shape, 1, self.latent_dim)
+        rows = standardised.gather(-2, index)[..., 0, :]
+        offset = (2.0 * constant[best]).sqrt()[..., None]
+        eye = torch.eye(self.latent_dim, dtype=z.dtype)
+        jacobian = torch.linalg.solve_triangular(self.cholesky, eye, upper=False)[best]
+        jacobian = torch.nn.functional.pad(jacobian, (0, 0, 0, 1))
+        return torch.cat([rows, offset], -1), jacobian
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        tensors = {
+            "means": self.means,
+            "cholesky": self.cholesky,
+            "log_weights": self.log_weights,
+        }
+        return self.whitening.state() | tensors, {"num_kept": self.whitening.num_kept}
+
+    @classmethod
+    def from_state(
+        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+    ) -> "GmmPrior":
+        whitening = Whitening.from_state(tensors, int(str(settings["num_kept"])))
+        names = ("means", "cholesky", "log_weights")
+        return cls(whitening, *(tensors[name] for name in names), info)
+
+
+def fit_gmm(
+    y: Float[Tensor, "poses latent"],
+    num_components: int,
+    iterations: int,
+    generator: torch.Generator,
+    regularisation: float = 1e-2,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Expectation–maximisation on whitened poses.
+
+    Args:
+        y: training coordinates, dequantisation noise included.
+        regularisation: variance added to the diagonal of every covariance; components would
+            otherwise collapse on the long recordings of one person.
+
+    Returns:
+        Means, Cholesky factors and log weights.
+    """
+    n, dim = y.shape
+    means = y[torch.randperm(n, generator=generator)[:num_components]]
+    cholesky = torch.eye(dim).expand(num_components, dim, dim)
+    log_weights = torch.full((num_components,), -math.log(num_components))
+    for _ in range(iterations):
+        standardised = torch.linalg.solve_triangular(
+            cholesky, (y[:, None] - means).permute(1, 2, 0), upper=False
+        )
+        log_det = cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        log_joint = log_weights - log_det - 0.5 * standardised.square().sum(1).T
+        responsibility = log_joint.softmax(-1)
+        mass = responsibility.sum(0) + 1e-3
+        means = (responsibility.T @ y) / mass[:, None]
+        centred = y[:, None] - means
+        covariance = torch.einsum("nk,nki,nkj->kij", responsibility, centred, centred)
+        covariance = covariance / mass[:, None, None] + regularisation * torch.eye(dim)
+        cholesky = torch.linalg.cholesky(covariance)
+        log_weights = (mass / mass.sum()).log()
+    return means, cholesky, log_weights

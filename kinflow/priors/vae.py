@@ -1,0 +1,156 @@
+"""Variational autoencoder prior in the manner of VPoser (Pavlakos et al. 2019): the VAE baseline.
+
+The encoder reads rotation matrices, the decoder writes the 6D representation of Zhou et al. (2019),
+made orthonormal by Gram–Schmidt. A VAE has no exact density and reconstructs only approximately;
+`log_prob` is an importance-sampled lower bound under isotropic decoder noise on each joint.
+"""
+
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.pose_space import NUM_FREE, log_haar_volume, matrix_to_rotvec
+
+_SLOPE = 0.1
+_BOUND_SAMPLES = 64
+
+
+def matrix_from_6d(columns: Float[Tensor, "*batch 3 2"]) -> Float[Tensor, "*batch 3 3"]:
+    """Gram–Schmidt on two columns; the third is their cross product."""
+    b1 = nn.functional.normalize(columns[..., 0], dim=-1)
+    rest = columns[..., 1]
+    b2 = nn.functional.normalize(rest - (b1 * rest).sum(-1, keepdim=True) * b1, dim=-1)
+    return torch.stack([b1, b2, torch.linalg.cross(b1, b2)], -1)
+
+
+def _normalised_with_jacobian(v: Tensor, d_v: Tensor) -> tuple[Tensor, Tensor]:
+    norm = v.norm(dim=-1, keepdim=True)
+    u = v / norm
+    d_u = (d_v - u[..., None] * (u[..., None] * d_v).sum(-2, keepdim=True)) / norm[..., None]
+    return u, d_u
+
+
+def angular_velocity_of_6d(
+    columns: Float[Tensor, "*batch 3 2"], d_columns: Float[Tensor, "*batch 3 2 latent"]
+) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 latent"]]:
+    """Gram–Schmidt matrix R and its left angular velocity ω per unit of each latent.
+
+    Each column turns as db = ω × b, and Σ b × db = 2 ω over an orthonormal triple.
+    """
+    b1, d_b1 = _normalised_with_jacobian(columns[..., 0], d_columns[..., 0, :])
+    a2, d_a2 = columns[..., 1], d_columns[..., 1, :]
+    overlap = (b1 * a2).sum(-1)[..., None]
+    d_overlap = (d_b1 * a2[..., None] + b1[..., None] * d_a2).sum(-2, keepdim=True)
+    d_rest = d_a2 - d_overlap * b1[..., None] - overlap[..., None] * d_b1
+    b2, d_b2 = _normalised_with_jacobian(a2 - overlap * b1, d_rest)
+    b3 = torch.linalg.cross(b1, b2)
+    d_b3 = torch.linalg.cross(d_b1, b2[..., None].expand_as(d_b1), dim=-2)
+    d_b3 = d_b3 + torch.linalg.cross(b1[..., None].expand_as(d_b2), d_b2, dim=-2)
+    omega = sum(
+        torch.linalg.cross(b[..., None].expand_as(d_b), d_b, dim=-2)
+        for b, d_b in ((b1, d_b1), (b2, d_b2), (b3, d_b3))
+    )
+    return torch.stack([b1, b2, b3], -1), 0.5 * omega
+
+
+class VaeNetworks(nn.Module):
+    """Encoder to mean and log variance, and decoder to 6D rotations."""
+
+    def __init__(self, latent_dim: int = 32, hidden: int = 512, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.latent_dim, self.hidden, self.dropout = latent_dim, hidden, dropout
+        self.encoder = nn.Sequential(
+            nn.Linear(9 * NUM_FREE, hidden),
+            nn.LeakyReLU(_SLOPE),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(_SLOPE),
+            nn.Linear(hidden, 2 * latent_dim),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            nn.LeakyReLU(_SLOPE),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(_SLOPE),
+            nn.Linear(hidden, 6 * NUM_FREE),
+        )
+        self.register_buffer("noise_rad", torch.full((NUM_FREE,), 0.1))
+
+    def posterior(self, R_free: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of q(z | pose)."""
+        mean, log_variance = self.encoder(R_free.flatten(-3)).chunk(2, -1)
+        return mean, (0.5 * log_variance.clamp(-10.0, 4.0)).exp()
+
+    def decode(self, z: Tensor) -> Tensor:
+        return matrix_from_6d(self.decoder(z).unflatten(-1, (NUM_FREE, 3, 2)))
+
+
+class VaePrior(PosePrior):
+    """Variational autoencoder with a standard normal latent."""
+
+    family: ClassVar[str] = "vae"
+
+    def __init__(self, networks: VaeNetworks, info: PriorInfo) -> None:
+        self.networks = networks.eval().requires_grad_(False)
+        self.info = info
+
+    @property
+    def latent_dim(self) -> int:
+        return self.networks.latent_dim
+
+    def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
+        """Mean of the approximate posterior; decoding it gives the pose back only roughly."""
+        return self.networks.posterior(R_free)[0]
+
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
+        return self.networks.decode(z)
+
+    @torch.no_grad()
+    def decode_with_jacobian(
+        self, z: Float[Tensor, "*batch latent"]
+    ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
+        out = z
+        jacobian = torch.eye(self.latent_dim, dtype=z.dtype).expand(*z.shape, self.latent_dim)
+        for layer in self.networks.decoder:
+            if isinstance(layer, nn.Linear):
+                out, jacobian = layer(out), jacobian @ layer.weight.mT
+            elif isinstance(layer, nn.LeakyReLU):
+                slope = torch.where(out > 0, torch.ones_like(out), torch.full_like(out, _SLOPE))
+                out, jacobian = out * slope, jacobian * slope[..., None, :]
+        columns = out.unflatten(-1, (NUM_FREE, 3, 2))
+        d_columns = jacobian.mT.unflatten(-2, (NUM_FREE, 3, 2))
+        return angular_velocity_of_6d(columns, d_columns)
+
+    def log_prob(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
+        """Importance-sampled lower bound (Burda et al. 2016) with reproducible samples."""
+        mean, std = self.networks.posterior(R_free)
+        generator = torch.Generator().manual_seed(0)
+        eps = torch.randn(_BOUND_SAMPLES, *mean.shape, generator=generator).to(mean)
+        z = mean + std * eps
+        error = matrix_to_rotvec(self.decode(z).mT @ R_free)
+        noise = self.networks.noise_rad[:, None]
+        log_error = (-0.5 * (error / noise) ** 2 - noise.log() - 0.5 * math.log(2 * math.pi)).sum(
+            (-2, -1)
+        )
+        log_haar = log_error - log_haar_volume(error)
+        log_ratio = (-0.5 * z * z + 0.5 * eps * eps + std.log()).sum(-1)
+        bound = (log_haar + log_ratio).logsumexp(0) - math.log(_BOUND_SAMPLES)
+        return bound + log_haar_volume(matrix_to_rotvec(R_free))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        networks = self.networks
+        settings = {"latent_dim": networks.latent_dim, "hidden": networks.hidden}
+        return dict(networks.state_dict()), settings
+
+    @classmethod
+    def from_state(
+        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+    ) -> "VaePrior":
+        networks = VaeNetworks(int(str(settings["latent_dim"])), int(str(settings["hidden"])))
+        networks.load_state_dict(tensors)
+        return cls(networks, info)
