@@ -19,9 +19,8 @@ from kinflow.errors import InputError
 
 MIN_SIDE_PX = 16
 MAX_PIXELS = 200_000_000
-# Pillow registers the rarer formats only when asked to.
-Image.init()
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Pillow opens MPO (several JPEGs in one file) as JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 # CIPA DC-008: the 35 mm equivalent compares diagonals; that of a 36 mm x 24 mm frame is meant.
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
