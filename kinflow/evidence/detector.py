@@ -16,17 +16,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement, trust
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
-from kinflow.evidence.keypoint_names import BLAZEPOSE33_OF_COCO17
-from kinflow.evidence.movenet import Detection, MoveNet, PyramidConfig
+from kinflow.evidence.movenet import Detection, MoveNet
 from kinflow.evidence.people import keypoint_similarity, person_size, without_duplicates
+from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
-
-COCO_ROWS = np.array(BLAZEPOSE33_OF_COCO17)
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class DetectorConfig:
 
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     pyramid: PyramidConfig = field(default_factory=PyramidConfig)
-    min_score: float = 0.2
+    min_score: float = 0.18
     """Least MoveNet score of a candidate."""
     min_presence: float = 0.5
     """Least BlazePose score; below it a candidate is not a person."""
@@ -55,7 +54,8 @@ class _Person:
     @property
     def keypoints_px(self) -> Float[np.ndarray, "33 3"]:
         if self.pose is not None:
-            return np.column_stack((self.pose.keypoints_px, self.pose.confidence))
+            confidence = self.pose.confidence * trust(self.pose, self.detection)
+            return np.column_stack((self.pose.keypoints_px, confidence))
         keypoints = np.zeros((33, 3))
         keypoints[COCO_ROWS] = self.detection.keypoints_px
         return keypoints
@@ -102,7 +102,7 @@ class EvidenceDetector:
         return ImageEvidence((width, height), tuple(evidence))
 
     def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
-        found = self.movenet.search(image_rgb, self.config.pyramid, self.config.min_score)
+        found = search(image_rgb, self.movenet, self.config.pyramid, self.config.min_score)
         unique = without_duplicates(found)
         return sorted(unique, key=lambda person: person_size(person.box_px), reverse=True)
 
@@ -114,7 +114,7 @@ class EvidenceDetector:
         if not poses:
             return None
         for pose in poses:
-            if _agreement(pose, detection) >= self.config.min_agreement:
+            if pose_agreement(pose, detection) >= self.config.min_agreement:
                 return _Person(detection, pose)
         return _Person(detection, None)
 
@@ -142,14 +142,6 @@ class EvidenceDetector:
         return masks
 
 
-def _agreement(pose: Pose, detection: Detection) -> float:
-    """Similarity of BlazePose's and MoveNet's keypoints, over those that MoveNet saw."""
-    keypoints = np.column_stack((pose.keypoints_px[COCO_ROWS], np.ones(len(COCO_ROWS))))
-    return keypoint_similarity(
-        keypoints, detection.keypoints_px, 1.5 * person_size(detection.box_px)
-    )
-
-
 def _person_evidence(
     person: _Person, image_size: tuple[int, int], mask: PersonMask | None
 ) -> PersonEvidence:
@@ -162,6 +154,8 @@ def _person_evidence(
         else region_from_coco(person.detection.keypoints_px)
     )
     std = keypoint_std_px(keypoints[:, 2], person_size(person.detection.box_px), region.size_px)
+    if person.pose is not None:
+        std = np.hypot(std, difference_px(person.pose, person.detection) / 2)
     world = None if person.pose is None else torch.from_numpy(person.pose.world_m).float()
     return PersonEvidence(
         keypoints_px=torch.from_numpy(keypoints).float(),

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from kinflow.errors import InputError
 
 MIN_SIDE_PX = 16
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 150_000_000
 # Pillow opens MPO (several JPEGs in one file) as JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 

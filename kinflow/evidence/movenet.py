@@ -2,14 +2,12 @@
 
 The network is CenterNet-like: one heatmap of person centres, and per cell a box, a rough position
 of each keypoint, keypoint heatmaps shared by all people and sub-cell offsets. It is decoded here as
-its authors' graph does, but for any number of people instead of six. People are found over a
-limited range of sizes, so the image is searched at several scales (`PyramidConfig`), the large ones
-in tiles to bound the memory.
+its authors' graph does, but for any number of people instead of six. It finds people of about 45
+pixels and more; `pyramid` looks for smaller ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -31,27 +29,30 @@ MIN_CENTER = 0.08
 
 @dataclass(frozen=True)
 class Detection:
-    """One person as MoveNet sees it, in pixels of the whole image."""
+    """One person as MoveNet sees it, in image pixels."""
 
     keypoints_px: Float[np.ndarray, "17 3"]
     """(x, y, score) in COCO order."""
     box_px: Float[np.ndarray, " 4"]
     """(x0, y0, x1, y1)."""
     score: float
-    scale: float
-    """Network pixels per image pixel of the search that found the person."""
+
+    def moved(self, corner: tuple[int, int], scale: float) -> Detection:
+        """From a tile with its top-left at `corner` of an image scaled by `scale`, to the image."""
+        keypoints = self.keypoints_px.copy()
+        keypoints[:, :2] = (keypoints[:, :2] + corner) / scale
+        return Detection(keypoints, (self.box_px + (*corner, *corner)) / scale, self.score)
 
 
 @dataclass(frozen=True)
-class PyramidConfig:
-    """The scales at which an image is searched."""
+class Look:
+    """What the network says about one image."""
 
-    long_sides_px: tuple[int, ...] = (256, 512, 1024, 2048)
-    """Long side of the image at each scale."""
-    max_enlargement: float = 1.25
-    """Scales from the third on are left out where they would enlarge the image by more."""
-    tile_px: int = 768
-    tile_overlap_px: int = 160
+    people: list[Detection]
+    center_heat: Float[np.ndarray, "rows columns"]
+    """How much each cell of `STRIDE` pixels looks like the middle of a person, in [0, 1]."""
+    center_side_px: Float[np.ndarray, "rows columns"]
+    """Longer side of the box of that person."""
 
 
 class MoveNet:
@@ -61,30 +62,7 @@ class MoveNet:
         self._session = open_session("movenet_multipose.onnx", runtime)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def search(
-        self,
-        image_rgb: UInt8[np.ndarray, "height width 3"],
-        config: PyramidConfig,
-        min_score: float,
-    ) -> list[Detection]:
-        """All candidates at all scales; the same person usually appears more than once."""
-        long_side = max(image_rgb.shape[:2])
-        found: list[Detection] = []
-        for level, side in enumerate(config.long_sides_px):
-            scale = side / long_side
-            if level >= 2 and scale > config.max_enlargement:
-                break
-            level_image = _resize(image_rgb, scale)
-            for x, y in tile_corners(level_image.shape[1], level_image.shape[0], config):
-                tile = level_image[y : y + config.tile_px, x : x + config.tile_px]
-                found += [
-                    _to_image(person, (x, y), scale) for person in self.detect(tile, min_score)
-                ]
-        return found
-
-    def detect(
-        self, image_rgb: UInt8[np.ndarray, "height width 3"], min_score: float
-    ) -> list[Detection]:
+    def look(self, image_rgb: UInt8[np.ndarray, "height width 3"], min_score: float) -> Look:
         """People in an image at the network's own scale."""
         height, width = image_rgb.shape[:2]
         padded = cv2.copyMakeBorder(
@@ -99,30 +77,14 @@ class MoveNet:
         heads = {
             name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
         }
-        centers = _centers(heads["center"][0])
-        people = [_decode_person(heads, row, column) for row, column in centers]
-        return [person for person in people if person.score >= min_score]
-
-
-def tile_corners(width: int, height: int, config: PyramidConfig) -> Iterator[tuple[int, int]]:
-    """Top-left corners (x, y) of evenly spread tiles that cover an image with overlap."""
-    for y in _tile_starts(height, config):
-        for x in _tile_starts(width, config):
-            yield x, y
-
-
-def _tile_starts(length: int, config: PyramidConfig) -> list[int]:
-    if length <= config.tile_px:
-        return [0]
-    step = config.tile_px - config.tile_overlap_px
-    count = -(-(length - config.tile_px) // step) + 1
-    return [round(i * (length - config.tile_px) / (count - 1)) for i in range(count)]
-
-
-def _resize(image_rgb: np.ndarray, scale: float) -> np.ndarray:
-    height, width = (max(1, round(side * scale)) for side in image_rgb.shape[:2])
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image_rgb, (width, height), interpolation=interpolation)
+        center = heads["center"][0]
+        people = [_decode_person(heads, row, column) for row, column in _centers(center)]
+        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+        return Look(
+            people=[person for person in people if person.score >= min_score],
+            center_heat=center[:rows, :columns],
+            center_side_px=STRIDE * heads["box_size"].max(axis=0)[:rows, :columns],
+        )
 
 
 def _centers(center: np.ndarray) -> list[tuple[int, int]]:
@@ -147,7 +109,6 @@ def _decode_person(heads: dict[str, np.ndarray], row: int, column: int) -> Detec
         keypoints_px=np.column_stack((positions[:, ::-1] * STRIDE, scores)).astype(np.float32),
         box_px=(np.concatenate((low[::-1], high[::-1])) * STRIDE).astype(np.float32),
         score=float(score),
-        scale=1.0,
     )
 
 
@@ -173,11 +134,3 @@ def _refine_keypoints(
     keypoints = np.arange(KEYPOINTS)
     positions = np.column_stack((rows, columns)) + offsets[keypoints, :, rows, columns]
     return positions, weighted[keypoints, peak]
-
-
-def _to_image(person: Detection, corner: tuple[int, int], scale: float) -> Detection:
-    """Move a detection from a tile of a scaled image to the whole image."""
-    keypoints = person.keypoints_px.copy()
-    keypoints[:, :2] = (keypoints[:, :2] + corner) / scale
-    box = (person.box_px + (*corner, *corner)) / scale
-    return Detection(keypoints, box, person.score, scale)

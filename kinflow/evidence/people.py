@@ -15,7 +15,7 @@ SEEN_KEYPOINT = 0.2
 # Keypoints within this fraction of the person's size count as the same point.
 SAME_POINT_FRACTION = 0.1
 SAME_PERSON = 0.45
-SAME_BOX = 0.8
+SAME_BOX = 0.7
 
 
 def person_size(box_px: Float[np.ndarray, " 4"]) -> float:

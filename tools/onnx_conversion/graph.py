@@ -8,7 +8,7 @@ same to the last bit; `allow_rounding` extends this to weights that would change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +105,7 @@ class OnnxGraph:
         self,
         path: Path,
         image_input: tuple[str, Sequence[int | str]],
-        outputs: dict[str, Sequence[int | str]],
+        outputs: Mapping[str, Sequence[int | str]],
     ) -> None:
         """Check the model and write it to `path`; `outputs` are names with their shapes."""
         graph = helper.make_graph(

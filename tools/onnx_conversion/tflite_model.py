@@ -8,6 +8,7 @@ element-wise ones follow their inputs, and a `Transpose` is put in between only 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tflite
@@ -30,8 +31,9 @@ class TfliteModel:
 
     def __init__(self, path: Path, graph: OnnxGraph) -> None:
         self.graph = graph
-        self.model = tflite.Model.GetRootAsModel(path.read_bytes(), 0)
-        self.subgraph = self.model.Subgraphs(0)
+        # The generated FlatBuffers readers declare every accessor as optional.
+        self.model: Any = tflite.Model.GetRootAsModel(path.read_bytes(), 0)
+        self.subgraph: Any = self.model.Subgraphs(0)
         self._first: dict[int, str] = {}  # tensor -> channels-first value
         self._last: dict[int, str] = {}  # tensor -> value in TensorFlow's own layout
         self._arrays: dict[int, np.ndarray] = {}
@@ -81,7 +83,7 @@ class TfliteModel:
             self._last[tensor] = self.graph.add("Transpose", [self._first[tensor]], perm=TO_LAST)
         return self._last[tensor]
 
-    def _operator(self, operator: tflite.Operator) -> None:
+    def _operator(self, operator: Any) -> None:
         code = self.model.OperatorCodes(operator.OpcodeIndex())
         name = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
         inputs = [int(t) for t in operator.InputsAsNumpy()]
@@ -118,7 +120,7 @@ class TfliteModel:
             case unknown:
                 raise ValueError(f"operation {unknown} is not supported")
 
-    def _convolution(self, operator: tflite.Operator, inputs: list[int], name: str) -> str:
+    def _convolution(self, operator: Any, inputs: list[int], name: str) -> str:
         depthwise = name == "DEPTHWISE_CONV_2D"
         options = _options(operator, "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions")
         # To (out, in / group, height, width); depthwise weights are (1, height, width, out).
@@ -134,7 +136,7 @@ class TfliteModel:
         )
         return self._activation(values, options)
 
-    def _transposed_convolution(self, operator: tflite.Operator, inputs: list[int]) -> str:
+    def _transposed_convolution(self, operator: Any, inputs: list[int]) -> str:
         options = _options(operator, "TransposeConvOptions")
         weights = self.weights(inputs[1]).transpose(3, 0, 1, 2)  # (in, out, height, width)
         strides = [options.StrideH(), options.StrideW()]
@@ -146,9 +148,7 @@ class TfliteModel:
             self.graph.add("ConvTranspose", values, strides=strides, kernel_shape=strides), options
         )
 
-    def _elementwise(
-        self, operator: tflite.Operator, inputs: list[int], output: int, name: str
-    ) -> None:
+    def _elementwise(self, operator: Any, inputs: list[int], output: int, name: str) -> None:
         options = _options(operator, f"{name.title()}Options")
         computed = [t for t in inputs if self.array(t) is None]
         channels_first = all(t in self._first for t in computed)
@@ -164,7 +164,7 @@ class TfliteModel:
         result = self._activation(self.graph.add(ELEMENTWISE[name], values), options)
         (self._first if channels_first else self._last)[output] = result
 
-    def _max_pool(self, operator: tflite.Operator, inputs: list[int]) -> str:
+    def _max_pool(self, operator: Any, inputs: list[int]) -> str:
         options = _options(operator, "Pool2DOptions")
         kernel = [options.FilterHeight(), options.FilterWidth()]
         strides = [options.StrideH(), options.StrideW()]
@@ -175,7 +175,7 @@ class TfliteModel:
         )
         return self._activation(values, options)
 
-    def _resize(self, operator: tflite.Operator, inputs: list[int], output: int, name: str) -> str:
+    def _resize(self, operator: Any, inputs: list[int], output: int, name: str) -> str:
         bilinear = name == "RESIZE_BILINEAR"
         options = _options(
             operator, "ResizeBilinearOptions" if bilinear else "ResizeNearestNeighborOptions"
@@ -198,7 +198,7 @@ class TfliteModel:
             "Resize", values, mode="linear", coordinate_transformation_mode=centers
         )
 
-    def _sum(self, operator: tflite.Operator, inputs: list[int]) -> str:
+    def _sum(self, operator: Any, inputs: list[int]) -> str:
         keep = int(_options(operator, "ReducerOptions").KeepDims())
         axes = self.graph.constant(self.weights(inputs[1]).reshape(-1))
         return self.graph.add("ReduceSum", [self.last(inputs[0]), axes], keepdims=keep)
@@ -207,7 +207,7 @@ class TfliteModel:
         return self.graph.activation(values, ACTIVATIONS[options.FusedActivationFunction()])
 
 
-def _options(operator: tflite.Operator, kind: str):
+def _options(operator: Any, kind: str):
     """The typed options table of an operator."""
     options = getattr(tflite, kind)()
     table = operator.BuiltinOptions()
