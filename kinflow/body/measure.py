@@ -24,7 +24,7 @@ DENSITY_KG_M3 = 985.0
 """Whole-body density of an adult at a normal breath, air in the lungs included."""
 
 _CUTS = 16
-_DIRECTIONS = 180
+_DIRECTIONS = 60
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def cut_girth(
 ) -> float:
     """Perimeter of the convex hull of the mesh's cut with the plane y = `height_m`; 0 if it misses
     the mesh."""
-    above = (vertices_m[:, 1] > height_m)[faces]
-    cut = faces[above.any(1) & ~above.all(1)]
+    a, b, c = ((vertices_m[:, 1] > height_m)[faces[:, corner]] for corner in range(3))
+    cut = faces[(a != b) | (b != c)]
     ends = np.concatenate([cut[:, [0, 1]], cut[:, [1, 2]], cut[:, [2, 0]]])
     a, b = vertices_m[ends[:, 0]], vertices_m[ends[:, 1]]
     crosses = (a[:, 1] > height_m) != (b[:, 1] > height_m)
@@ -109,6 +109,8 @@ def _standing_height(shaped: ShapedBody) -> float:
 
 def _girths(vertices_m: np.ndarray, faces: np.ndarray, low_m: float, high_m: float) -> list[float]:
     """Girths at evenly spaced heights; a plane that misses the faces has none."""
+    y = vertices_m[:, 1][faces]
+    faces = faces[(y.max(1) >= low_m) & (y.min(1) <= high_m)]
     girths = [cut_girth(vertices_m, faces, y) for y in np.linspace(low_m, high_m, _CUTS)]
     return [girth for girth in girths if girth > 0] or [0.0]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
@@ -35,6 +36,11 @@ class Raster:
     @property
     def covered(self) -> Bool[np.ndarray, "height width"]:
         return self.face >= 0
+
+    @cached_property
+    def pixels(self) -> Int[np.ndarray, " covered"]:
+        """Flat, row-major indices of the covered pixels."""
+        return np.flatnonzero(self.covered)
 
 
 def rasterize(
@@ -65,10 +71,9 @@ def rasterize(
         # positive floats sort like their bits, so one maximum settles depth and owner
         key = value.view(np.uint32).astype(np.uint64) << np.uint64(32)
         np.maximum.at(nearest, pixel, key | drawable[triangle])
-    covered = nearest > 0
-    face = np.where(covered, nearest.astype(np.uint32).view(np.int32), np.int32(-1))
-    z = np.full(height * width, np.inf, np.float32)
-    z[covered] = 1 / (nearest[covered] >> np.uint64(32)).astype(np.uint32).view(np.float32)
+    face = np.where(nearest > 0, nearest.astype(np.uint32).view(np.int32), np.int32(-1))
+    with np.errstate(divide="ignore"):
+        z = 1 / (nearest >> np.uint64(32)).astype(np.uint32).view(np.float32)
     return Raster(face.reshape(height, width), z.reshape(height, width))
 
 
@@ -79,20 +84,21 @@ def interpolate(
     faces: Int[np.ndarray, "faces 3"],
     values: Float[np.ndarray, " vertices"],
 ) -> Float32[np.ndarray, " covered"]:
-    """A quantity given at the vertices, at each covered pixel in row-major order.
+    """A quantity given at the vertices, at each of `raster.pixels`.
 
     The arguments before `values` are those that `rasterize` was given. Like inverse depth, a
     quantity divided by depth is linear on the screen (Heckbert & Moreton 1991).
     """
-    rows, columns = np.nonzero(raster.covered)
-    face = raster.face[rows, columns]
+    row, column = np.divmod(raster.pixels, raster.face.shape[1])
+    face = raster.face.ravel()[raster.pixels]
     shown = np.zeros(len(faces), bool)
     shown[face] = True
     corners = faces[shown]
-    plane = np.stack(_plane(vertices_px.astype(np.float64)[corners], (values / depth)[corners]), 1)
-    origin, slope_x, slope_y = plane[(np.cumsum(shown) - 1)[face]].T
-    scaled = origin + slope_x * (columns + 0.5) + slope_y * (rows + 0.5)
-    return (scaled * raster.depth[rows, columns]).astype(np.float32)
+    place = (np.cumsum(shown) - 1)[face]
+    plane = _plane(vertices_px.astype(np.float64)[corners], (values / depth)[corners])
+    origin, slope_x, slope_y = (coefficient[place] for coefficient in plane)
+    scaled = origin + slope_x * (column + 0.5) + slope_y * (row + 0.5)
+    return (scaled * raster.depth.ravel()[raster.pixels]).astype(np.float32)
 
 
 def coverage(

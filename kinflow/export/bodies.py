@@ -1,0 +1,61 @@
+"""The posed meshes of several people at once, computed once for every format that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32
+
+from kinflow.body.model import BodyModel, ShapedBody
+from kinflow.reconstruction import Person
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """Meshes of people in the camera frame, metres."""
+
+    people: tuple[Person, ...]
+    shaped: ShapedBody
+    vertices_cam_m: Float32[np.ndarray, "people vertices 3"]
+    normals_cam: Float32[np.ndarray, "people vertices 3"]
+    faces: Int32[np.ndarray, "faces 3"]
+
+    @staticmethod
+    def of(people: Sequence[Person]) -> Bodies:
+        """Pose the meshes of `people` (at least one)."""
+        model = BodyModel.load()
+        with torch.inference_mode():
+            shaped = model.with_shape(torch.stack([p.shape for p in people]).float())
+            pose = torch.stack([p.pose for p in people]).float()
+            t_root_m = torch.stack([p.t_cam_root_m for p in people]).float()
+            vertices_m = shaped.with_pose(pose, t_root_m).vertices_m().numpy()
+        faces = model.faces.numpy().astype(np.int32)
+        normals = np.stack([vertex_normals(vertices, faces) for vertices in vertices_m])
+        return Bodies(tuple(people), shaped, vertices_m, normals, faces)
+
+    def stacked_faces(self) -> Int32[np.ndarray, "all_faces 3"]:
+        """Triangles over the vertices of all people laid end to end."""
+        people, vertices = self.vertices_cam_m.shape[:2]
+        first = np.arange(people, dtype=np.int32) * vertices
+        return (self.faces + first[:, None, None]).reshape(-1, 3)
+
+
+def vertex_normals(
+    vertices_m: Float32[np.ndarray, "vertices 3"], faces: Int32[np.ndarray, "faces 3"]
+) -> Float32[np.ndarray, "vertices 3"]:
+    """Outward unit normals: the mean of the adjacent triangles', weighted by area."""
+    a, b, c = (vertices_m[faces[:, corner]] for corner in range(3))
+    face_normals = np.cross(b - a, c - a)
+    corner = faces.T.ravel()
+    normals = np.stack(
+        [
+            np.bincount(corner, np.tile(face_normals[:, axis], 3), len(vertices_m))
+            for axis in range(3)
+        ],
+        -1,
+    )
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return (normals / np.where(length > 0, length, 1)).astype(np.float32)

@@ -1,0 +1,236 @@
+"""The content of `people.npz` and `people.json`: named arrays, one row per person.
+
+`FIELDS` is the one description of the format. Writing fills it from a `Reconstruction`; reading
+checks names, shapes and values against it before anything is built from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.shape import PHENOTYPES
+from kinflow.body.skeleton import JOINT_NAMES
+from kinflow.camera.pinhole import Camera
+from kinflow.errors import InputError
+from kinflow.reconstruction import Hypothesis, Person, Reconstruction, ResultCode
+
+FORMAT = "kinflow people 1"
+
+Fields = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array: its axes by name or length, and its kind (float, int or text)."""
+
+    axes: tuple[str | int, ...]
+    kind: str = "f"
+
+
+FIELDS: dict[str, Field] = {
+    "format": Field((), "U"),
+    "source": Field((), "U"),
+    "focal_px": Field(()),
+    "principal_px": Field((2,)),
+    "image_size": Field((2,), "i"),
+    "joint_names": Field((22,), "U"),
+    "keypoint_names": Field((33,), "U"),
+    "shape_names": Field((6,), "U"),
+    "energy_names": Field(("terms",), "U"),
+    "person": Field(("people",), "i"),
+    "frame": Field(("people",), "i"),
+    "time_s": Field(("people",)),
+    "score": Field(("people",)),
+    "code": Field(("people",), "U"),
+    "joints_cam_m": Field(("people", 22, 3)),
+    "joints_px": Field(("people", 22, 2)),
+    "joint_std_m": Field(("people", 22)),
+    "R_cam_root": Field(("people", 3, 3)),
+    "t_cam_root_m": Field(("people", 3)),
+    "t_cam_root_std_m": Field(("people", 3)),
+    "pose": Field(("people", 22, 3, 3)),
+    "z": Field(("people", "latent")),
+    "shape": Field(("people", 6)),
+    "height_m": Field(("people",)),
+    "weight_kg": Field(("people",)),
+    "chest_girth_m": Field(("people",)),
+    "waist_girth_m": Field(("people",)),
+    "hip_girth_m": Field(("people",)),
+    "keypoints_px": Field(("people", 33, 3)),
+    "energy": Field(("people", "terms")),
+    "hypothesis_of": Field(("hypotheses",), "i"),
+    "hypothesis_R_cam_root": Field(("hypotheses", 3, 3)),
+    "hypothesis_t_cam_root_m": Field(("hypotheses", 3)),
+    "hypothesis_pose": Field(("hypotheses", 22, 3, 3)),
+    "hypothesis_z": Field(("hypotheses", "latent")),
+    "hypothesis_shape": Field(("hypotheses", 6)),
+    "hypothesis_energy": Field(("hypotheses",)),
+}
+"""Every array of the format. Axes named alike have the same length."""
+
+_MEASURES = ("height_m", "weight_kg", "chest_girth_m", "waist_girth_m", "hip_girth_m")
+_PERSON_TENSORS = (
+    "joints_cam_m",
+    "joints_px",
+    "joint_std_m",
+    "R_cam_root",
+    "t_cam_root_m",
+    "t_cam_root_std_m",
+    "pose",
+    "z",
+    "shape",
+    "keypoints_px",
+)
+_HYPOTHESIS_TENSORS = ("R_cam_root", "t_cam_root_m", "pose", "z", "shape")
+_CONSTANTS = {
+    "format": FORMAT,
+    "joint_names": JOINT_NAMES,
+    "keypoint_names": BLAZEPOSE33,
+    "shape_names": PHENOTYPES,
+}
+
+
+def to_fields(reconstruction: Reconstruction) -> Fields:
+    """All arrays of the format.
+
+    Raises:
+        ValueError: a person was seen by another camera than the reconstruction's, or holds values
+            that are not finite.
+    """
+    people, camera = reconstruction.people, reconstruction.camera
+    if any(p.camera != camera for p in people):
+        raise ValueError("people of one file must share the reconstruction's camera")
+    alternatives = [(row, h) for row, p in enumerate(people) for h in p.hypotheses]
+    terms = list(dict.fromkeys(name for p in people for name in p.energy))
+    measures = [p.measures() for p in people]
+    values: dict[str, object] = {
+        **_CONSTANTS,
+        "source": reconstruction.source,
+        "focal_px": camera.focal_px,
+        "principal_px": camera.principal_px,
+        "image_size": camera.image_size,
+        "energy_names": terms,
+        "energy": [[p.energy.get(name, 0.0) for name in terms] for p in people],
+        "hypothesis_of": [row for row, _ in alternatives],
+        "hypothesis_energy": [h.energy for _, h in alternatives],
+    }
+    for name in ("person", "frame", "time_s", "score", "code"):
+        values[name] = [getattr(p, name) for p in people]
+    for name in _MEASURES:
+        values[name] = [getattr(m, name) for m in measures]
+    for name in _PERSON_TENSORS:
+        values[name] = _stacked([getattr(p, name) for p in people])
+    for name in _HYPOTHESIS_TENSORS:
+        values[f"hypothesis_{name}"] = _stacked([getattr(h, name) for _, h in alternatives])
+    latent = len(people[0].z) if people else 0
+    sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
+    fields = {name: _array(values[name], FIELDS[name], sizes) for name in FIELDS}
+    try:
+        check_fields(fields)
+    except InputError as error:
+        raise ValueError(f"the reconstruction cannot be written: {error}") from error
+    return fields
+
+
+def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
+    """The reconstruction that the arrays describe.
+
+    Raises:
+        InputError: an array is missing or does not have the shape or values that it must have.
+    """
+    check_fields(fields)
+    width, height = (int(v) for v in fields["image_size"])
+    cx, cy = (float(v) for v in fields["principal_px"])
+    camera = Camera(float(fields["focal_px"]), (cx, cy), (width, height))
+    people = tuple(_person(fields, row, camera) for row in range(len(fields["person"])))
+    return Reconstruction(camera, people, str(fields["source"]))
+
+
+def check_fields(fields: Mapping[str, np.ndarray]) -> None:
+    """Compare arrays with the format.
+
+    Raises:
+        InputError: naming the first array that is missing or wrong, and how.
+    """
+    sizes: dict[str, int] = {}
+    for name, field in FIELDS.items():
+        if name not in fields:
+            raise InputError(f"the field '{name}' is missing")
+        _check_array(name, fields[name], field, sizes)
+    for name, expected in _CONSTANTS.items():
+        if fields[name].tolist() != (list(expected) if isinstance(expected, tuple) else expected):
+            raise InputError(f"the field '{name}' is not the one of this version of kinflow")
+    if unknown := set(fields["code"].tolist()) - set(get_args(ResultCode)):
+        raise InputError(f"the field 'code' holds an unknown code ('{sorted(unknown)[0]}')")
+    owner = fields["hypothesis_of"]
+    if ((owner < 0) | (owner >= sizes["people"])).any():
+        raise InputError("the field 'hypothesis_of' names a person that is not there")
+    if fields["focal_px"] <= 0 or (fields["image_size"] <= 0).any():
+        raise InputError("the focal length and the image size must be positive")
+    for name in ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose"):
+        R = fields[name].astype(np.float64)
+        if (np.abs(R @ R.swapaxes(-1, -2) - np.eye(3)) > 1e-3).any():
+            raise InputError(f"the field '{name}' holds matrices that are not rotations")
+
+
+def _check_array(name: str, array: np.ndarray, field: Field, sizes: dict[str, int]) -> None:
+    if array.dtype.kind not in {"f": "fiu", "i": "iu", "U": "U"}[field.kind]:
+        kind = {"f": "numbers", "i": "whole numbers", "U": "text"}[field.kind]
+        raise InputError(f"the field '{name}' should hold {kind}")
+    wanted = tuple(axis if isinstance(axis, int) else sizes.get(axis, "any") for axis in field.axes)
+    fits = len(wanted) == array.ndim and all(
+        w in ("any", n) for w, n in zip(wanted, array.shape, strict=True)
+    )
+    if not fits:
+        axes = ", ".join(str(a) for a in field.axes)
+        raise InputError(f"the field '{name}' has shape {array.shape} where ({axes}) is needed")
+    sizes.update({a: n for a, n in zip(field.axes, array.shape, strict=True) if isinstance(a, str)})
+    if field.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"the field '{name}' holds a value that is not a finite number")
+
+
+def _person(fields: Mapping[str, np.ndarray], row: int, camera: Camera) -> Person:
+    names = fields["energy_names"].tolist()
+    return Person(
+        person=int(fields["person"][row]),
+        camera=camera,
+        score=float(fields["score"][row]),
+        code=str(fields["code"][row]),  # pyright: ignore[reportArgumentType]  # checked above
+        energy=dict(zip(names, map(float, fields["energy"][row]), strict=True)),
+        hypotheses=tuple(
+            Hypothesis(
+                energy=float(fields["hypothesis_energy"][i]),
+                **{name: _tensor(fields[f"hypothesis_{name}"][i]) for name in _HYPOTHESIS_TENSORS},
+            )
+            for i in np.flatnonzero(fields["hypothesis_of"] == row)
+        ),
+        frame=int(fields["frame"][row]),
+        time_s=float(fields["time_s"][row]),
+        # joints_px follows from the joints and the camera
+        **{n: _tensor(fields[n][row]) for n in _PERSON_TENSORS if n != "joints_px"},
+    )
+
+
+def _stacked(tensors: Sequence[Tensor]) -> np.ndarray | list[float]:
+    return torch.stack(list(tensors)).detach().cpu().float().numpy() if tensors else []
+
+
+def _array(value: object, field: Field, sizes: Mapping[str, int]) -> np.ndarray:
+    """The value in the field's precision; an empty one gets the axes that it would have."""
+    dtype = {"f": np.float32, "i": np.int64, "U": np.str_}[field.kind]
+    array = np.asarray(value, np.float64 if field.kind == "f" and len(field.axes) < 2 else dtype)
+    if array.size == 0:
+        shape = [a if isinstance(a, int) else sizes.get(a, 0) for a in field.axes]
+        array = array.reshape(shape)
+    return array
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array, np.float32))

@@ -1,0 +1,59 @@
+"""`overlay.png`: the bodies drawn over the photo they were found in."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from kinflow.export.bodies import Bodies
+from kinflow.export.colors import person_color
+from kinflow.export.painter import Layer, PaintStyle, paint
+from kinflow.reconstruction import Reconstruction
+
+MAX_SIDE_PX = 1920
+"""Larger photos are drawn at this size, which bounds time and memory."""
+
+
+def draw_overlay(
+    image_rgb: UInt8[np.ndarray, "height width 3"],
+    reconstruction: Reconstruction,
+    bodies: Bodies | None = None,
+    max_side_px: int = MAX_SIDE_PX,
+) -> UInt8[np.ndarray, "out_height out_width 3"]:
+    """The photo with every person's shaded body over it.
+
+    Args:
+        image_rgb: the photo that was reconstructed, as upright as the reconstruction saw it.
+        reconstruction: people of this one frame.
+        bodies: their meshes, where they are known already.
+        max_side_px: the result is the photo reduced to at most this long a side.
+
+    Raises:
+        ValueError: the photo is not of the reconstruction's size.
+    """
+    height, width = image_rgb.shape[:2]
+    if (width, height) != reconstruction.camera.image_size:
+        expected = "x".join(map(str, reconstruction.camera.image_size))
+        raise ValueError(f"the image is {width}x{height} but the reconstruction is of {expected}")
+    camera = reconstruction.camera
+    scale = min(1.0, max_side_px / max(width, height))
+    if scale < 1:
+        camera = camera.scaled(scale)
+        image_rgb = cv2.resize(image_rgb, camera.image_size, interpolation=cv2.INTER_AREA)
+    if not reconstruction.people:
+        return image_rgb.copy()
+    layer = bodies_layer(bodies or Bodies.of(reconstruction.people))
+    return paint(image_rgb, layer, camera, PaintStyle())
+
+
+def bodies_layer(bodies: Bodies) -> Layer:
+    """All people in their colours, seen from the camera."""
+    people = len(bodies.people)
+    return Layer(
+        vertices_cam_m=bodies.vertices_cam_m.reshape(-1, 3),
+        normals_cam=bodies.normals_cam.reshape(-1, 3),
+        faces=bodies.stacked_faces(),
+        person_of_face=np.repeat(np.arange(people, dtype=np.int32), len(bodies.faces)),
+        colors=np.array([person_color(p.person) for p in bodies.people], np.uint8),
+    )
