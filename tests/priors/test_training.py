@@ -1,0 +1,166 @@
+import dataclasses
+
+import pytest
+import torch
+
+import kinflow.priors
+import kinflow.priors.flow_trainer as flow_trainer
+from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
+from kinflow.priors.baselines import VaeTraining
+from kinflow.priors.flow_trainer import FlowTraining
+from kinflow.priors.pose_space import mirror_rotvec, rotvec_to_matrix
+from kinflow.priors.stream import (
+    EXCHANGED_LIMBS,
+    LEGS,
+    PoseStream,
+    StreamConfig,
+    frame_weights,
+    recombine,
+)
+from kinflow.priors.training import TrainPriorConfig, train
+
+SUBJECTS = ("01", "02", "03", "05")
+SMALL_FLOW = FlowTraining(
+    blocks=2, hidden=16, depth=1, batch_size=32, max_steps=60, eval_every=20, patience=3
+)
+SMALL_VAE = VaeTraining(latent_dim=4, hidden=16, steps=20, batch_size=32)
+
+
+def make_poses(frames_per_subject: dict[str, int]) -> PoseSet:
+    """Poses on a bent two-dimensional sheet: anything but a Gaussian."""
+    generator = torch.Generator().manual_seed(0)
+    total = sum(frames_per_subject.values())
+    u = torch.randn(total, 2, generator=generator)
+    directions = torch.randn(3, 57, generator=generator) / 57**0.5
+    features = torch.stack([u[:, 0], u[:, 1], u[:, 0] ** 2 - 1], 1)
+    counts = torch.tensor(list(frames_per_subject.values()))
+    clip = torch.repeat_interleave(torch.arange(len(counts)), counts).int()
+    names = tuple(frames_per_subject)
+    return PoseSet(
+        (features @ directions).view(total, 19, 3),
+        torch.zeros(total, 3),
+        clip,
+        torch.arange(total).int(),
+        names,
+        names,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "poses.safetensors"
+    make_poses(dict.fromkeys(SUBJECTS, 200)).save(path)
+    return path
+
+
+def test_a_flow_learns_what_a_gaussian_cannot(data, tmp_path):
+    config = TrainPriorConfig(data, tmp_path / "flow", flow=SMALL_FLOW)
+    longer = dataclasses.replace(
+        SMALL_FLOW, max_steps=200, eval_every=50, dropout=0.0, ema_decay=0.9, learning_rate=5e-3
+    )
+    config = dataclasses.replace(config, flow=longer, stream=StreamConfig(0.02, -0.5, 0.0, 0.0))
+    flow = train(config)
+    gaussian = train(dataclasses.replace(config, family="gaussian", out=tmp_path / "gaussian"))
+    R_free = rotvec_to_matrix(PoseSet.load(data).split("test").rotvec)
+    assert flow.log_prob(R_free).mean() > gaussian.log_prob(R_free).mean() + 0.5
+
+
+def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch):
+    whole = TrainPriorConfig(data, tmp_path / "whole", flow=SMALL_FLOW, seed=5)
+    torch.manual_seed(0)
+    train(whole)
+    killed = dataclasses.replace(whole, out=tmp_path / "killed")
+    save_prior, calls = flow_trainer.save_prior, []
+
+    def killed_at_the_second_save(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        save_prior(*args)
+
+    monkeypatch.setattr(flow_trainer, "save_prior", killed_at_the_second_save)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed)
+    monkeypatch.undo()
+    torch.manual_seed(123)  # whatever the state of the new process
+    train(killed)
+    a, b = (kinflow.priors.load(c.out / "prior.safetensors") for c in (whole, killed))
+    z = torch.randn(3, a.latent_dim)
+    assert torch.equal(a.decode(z), b.decode(z))
+    assert a.info == b.info
+    assert len((killed.out / "log.csv").read_text().splitlines()) == 3
+
+
+def test_a_folder_with_another_run_is_refused(data, tmp_path):
+    config = TrainPriorConfig(data, tmp_path, flow=SMALL_FLOW)
+    train(config)
+    with pytest.raises(InputError, match="other settings"):
+        train(dataclasses.replace(config, seed=1))
+
+
+@pytest.mark.parametrize("family", ["gmm", "vae"])
+def test_baselines_train_and_record_their_origin(data, tmp_path, family):
+    config = TrainPriorConfig(data, tmp_path, family=family, vae=SMALL_VAE, gmm_components=2)
+    train(config, command="the command")
+    prior = kinflow.priors.load(tmp_path / "prior.safetensors")
+    assert prior.family == family
+    assert prior.info.command == "the command"
+    assert prior.info.data_sha256 == PoseSet.load(data).sha256
+    R_free = rotvec_to_matrix(PoseSet.load(data).split("test").rotvec[:20])
+    assert prior.log_prob(R_free).isfinite().all()
+
+
+def test_training_without_validation_subjects_is_refused(tmp_path):
+    make_poses({"01": 50}).save(tmp_path / "poses.safetensors")
+    with pytest.raises(InputError, match="validation"):
+        train(TrainPriorConfig(tmp_path / "poses.safetensors", tmp_path, flow=SMALL_FLOW))
+
+
+def test_every_parameter_is_trained(data, tmp_path):
+    poses = PoseSet.load(data)
+    gaussian = train(TrainPriorConfig(data, tmp_path, family="gaussian"))
+    trainer = flow_trainer.FlowTrainer(
+        SMALL_FLOW,
+        StreamConfig(),
+        gaussian.whitening,
+        poses.split("train"),
+        poses.split("validation"),
+        gaussian.info,
+    )
+    before = {name: p.clone() for name, p in trainer.flow.named_parameters()}
+    for _ in range(3):
+        trainer.train_step()
+    still = [n for n, p in trainer.flow.named_parameters() if torch.equal(p, before[n])]
+    assert still == []
+
+
+def test_subjects_are_balanced():
+    poses = make_poses({"01": 900, "03": 100})
+    weights = frame_weights(poses, -0.5)
+    share = weights[poses.subject_codes() == 1].sum() / weights.sum()
+    assert share == pytest.approx(10 / 40)
+
+
+def test_recombination_moves_whole_limbs():
+    rotvec = torch.arange(50.0)[:, None, None].expand(50, 19, 3)
+    torch.manual_seed(0)
+    mixed = recombine(rotvec, leg_exchange=1.0, limb_exchange=0.0)
+    assert torch.equal(mixed * ~LEGS, rotvec * ~LEGS)
+    legs = mixed[:, LEGS[:, 0], 0]
+    assert (legs == legs[:, :1]).all()
+    assert (legs[:, 0] != rotvec[:, 0, 0]).float().mean() > 0.9
+    assert torch.equal(recombine(rotvec, 0.0, 0.0), rotvec)
+    arms = EXCHANGED_LIMBS[0] | EXCHANGED_LIMBS[1]
+    assert torch.equal(mirror_rotvec(arms.expand(19, 3).float()).abs() > 0, arms.expand(19, 3))
+
+
+def test_the_stream_adds_noise_of_the_stated_size():
+    poses = make_poses({"01": 300})
+    clean = PoseStream(poses, StreamConfig(0.0, -0.5, 0.0, 0.0))
+    noised = PoseStream(poses, StreamConfig(0.05, -0.5, 0.0, 0.0))
+    batches = []
+    for stream in (clean, noised):
+        torch.manual_seed(0)
+        batches.append(stream.batch(2000))
+    assert (batches[1] - batches[0]).std().item() == pytest.approx(0.05, rel=0.02)
