@@ -1,3 +1,33 @@
 """kinflow: photos and videos of people to posed, shaped 3D bodies."""
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+__all__ = ["Person", "Reconstruction", "Reconstructor", "ReconstructorConfig", "load", "reconstruct"]
+
+if TYPE_CHECKING:
+    from kinflow.api import Reconstructor as Reconstructor
+    from kinflow.api import ReconstructorConfig as ReconstructorConfig
+    from kinflow.api import reconstruct as reconstruct
+    from kinflow.export.people_files import load as load
+    from kinflow.reconstruction import Person as Person
+    from kinflow.reconstruction import Reconstruction as Reconstruction
+
+_HOMES = {
+    "Person": "kinflow.reconstruction",
+    "Reconstruction": "kinflow.reconstruction",
+    "Reconstructor": "kinflow.api",
+    "ReconstructorConfig": "kinflow.api",
+    "load": "kinflow.export.people_files",
+    "reconstruct": "kinflow.api",
+}
+
+
+def __getattr__(name: str):
+    # torch takes a second to import; `kinflow --help` does not wait for it
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kinflow' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.body.measure import BodyMeasures, measure
 from kinflow.body.model import BodyModel, PosedBody
 from kinflow.camera.pinhole import Camera
@@ -99,6 +99,13 @@ class Person:
         """Distance between projected and detected keypoints (meaningless at confidence 0)."""
         projected = self.camera.project(self.body().keypoints_m()[: len(BLAZEPOSE33)])
         return torch.linalg.vector_norm(projected - self.keypoints_px[:, :2], dim=-1)
+
+
+    def limb_error_px(self) -> float:
+        """Mean reprojection error of the confident limb keypoints; NaN when there are none."""
+        limbs = list(LIMB_KEYPOINTS)
+        confident = self.keypoints_px[limbs, 2] > 0.5
+        return float(self.reprojection_error_px()[limbs][confident].mean())
 
 
 @dataclass(frozen=True)

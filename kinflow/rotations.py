@@ -1,4 +1,8 @@
-"""The few formulas on SO(3) that inner loops need in batched form; everything else is roma's."""
+"""The few formulas on SO(3) that the main job needs in batched form; everything else is roma's.
+
+(roma pulls in torch's compiler when it is imported, which takes two seconds; tools and metrics can
+afford that, a command that reconstructs a photo cannot.)
+"""
 
 from __future__ import annotations
 
@@ -21,3 +25,15 @@ def exp(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     k = skew(v)
     eye = torch.eye(3, dtype=v.dtype, device=v.device)
     return eye + torch.sin(angle) / angle * k + (1 - torch.cos(angle)) / angle2 * (k @ k)
+
+
+def nearest_rotation(
+    source: Float[Tensor, "*batch points 3"], target: Float[Tensor, "*batch points 3"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Rotation that best turns centred `source` points into `target` points (Kabsch 1976)."""
+    a = source - source.mean(-2, keepdim=True)
+    b = target - target.mean(-2, keepdim=True)
+    U, _, Vh = torch.linalg.svd(b.mT @ a)
+    flip = torch.ones_like(U[..., 0])
+    flip[..., 2] = torch.linalg.det(U @ Vh).sign()
+    return U @ (flip[..., None] * Vh)

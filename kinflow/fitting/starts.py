@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.alignment.energy import Targets
 from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
-from kinflow.rotations import exp
+from kinflow.rotations import exp, nearest_rotation
 
 BONES: tuple[tuple[str, str], ...] = (
     ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
@@ -104,8 +103,7 @@ def facing(
     """
     if targets.hint_m is not None:
         trunk = [names.index(f"{side}_{n}") for n in ("shoulder", "hip") for side in _SIDES]
-        R, _ = roma.rigid_points_registration(rest_points_m[:, trunk], targets.hint_m[:, trunk])
-        return R
+        return nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
     roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
     zero = torch.zeros_like(roll)
     return exp(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
