@@ -68,9 +68,13 @@ class BakedAffineDecoder:
         return blocks
 
     def _scale(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Inverse scale of the coupling, and the derivative of its log scale by `raw`."""
-        squash = 1.0 / (1.0 + raw.abs() / self._bound)
-        return torch.exp(-raw * squash), squash * squash
+        """Inverse scale of the coupling, and the squashing factor of its log scale.
+
+        zuko's affine transform bounds the log scale as raw / (1 + |raw| / bound), whose derivative
+        is the squashing factor squared.
+        """
+        squash = raw.abs().mul_(1.0 / self._bound).add_(1.0).reciprocal_()
+        return torch.mul(raw, squash).neg_().exp_(), squash
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 57"]:
         """Rotation vectors of a latent; differentiable by autograd."""
@@ -81,35 +85,38 @@ class BakedAffineDecoder:
             for weight_t, bias in zip(block.weights_t[:-1], block.biases[:-1], strict=True):
                 h = torch.nn.functional.silu(torch.addmm(bias, h, weight_t))
             shift, raw = torch.addmm(block.biases[-1], h, block.weights_t[-1]).chunk(2, -1)
-            inv_scale, _ = self._scale(raw)
-            b = (b - shift) * inv_scale
+            b = (b - shift) * torch.exp(-raw / (1.0 + raw.abs() / self._bound))
             y = torch.addmm(block.unmix_bias, torch.cat([a, b], 1), block.unmix_t)
         return y
 
     @torch.no_grad()
     def decode_with_jacobian(
         self, z: Float[Tensor, "batch latent"]
-    ) -> tuple[Float[Tensor, "batch 57"], Float[Tensor, "batch latent 57"]]:
-        """Rotation vectors and their derivatives by z; the latent index comes first."""
+    ) -> tuple[Float[Tensor, "batch 57"], Float[Tensor, "batch 57 latent"]]:
+        """Rotation vectors and their derivatives by z."""
         batch, dim = z.shape
         split = self._split
         y = z
+        # The latent index comes first, so that every product below is one flat matrix product.
         tangents = torch.eye(dim, dtype=z.dtype).expand(batch, dim, dim)
         for block in self._blocks:
             a, b = y[:, :split], y[:, split:]
             out, jacobian = self._conditioner_with_jacobian(block, a)
             shift, raw = out.chunk(2, -1)
-            inv_scale, d_log_scale = self._scale(raw)
-            b = (b - shift) * inv_scale
+            inv_scale, squash = self._scale(raw)
+            b = (b - shift).mul_(inv_scale)
             y = torch.addmm(block.unmix_bias, torch.cat([a, b], 1), block.unmix_t)
             # db' = inv_scale * (db - dshift) - b' dlog_scale, with both d's linear in da.
             d_shift, d_raw = jacobian.chunk(2, -1)
-            d_b = d_shift * inv_scale[:, None] + d_raw * (b * d_log_scale)[:, None]
+            d_log = torch.mul(b, squash).mul_(squash)
+            d_b = torch.addcmul(d_shift * inv_scale[:, None], d_raw, d_log[:, None])
             t_a, t_b = tangents[..., :split], tangents[..., split:]
             t_b = torch.baddbmm(t_b * inv_scale[:, None], t_a, d_b, alpha=-1.0)
-            tangents = torch.cat([t_a, t_b], -1).flatten(0, 1) @ block.unmix_t
-            tangents = tangents.view(batch, dim, -1)
-        return y, tangents
+            tangents = torch.cat([t_a, t_b], -1)
+            if block is not self._blocks[-1]:
+                tangents = torch.mm(tangents.view(-1, dim), block.unmix_t).view(batch, dim, dim)
+        unmix = self._blocks[-1].unmix_t.mT.expand(batch, -1, -1)
+        return y, torch.bmm(unmix, tangents.mT)
 
     @staticmethod
     def _conditioner_with_jacobian(block: _BakedBlock, a: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,14 +126,14 @@ class BakedAffineDecoder:
             pre = torch.addmm(bias, h, weight_t)
             gate = torch.sigmoid(pre)
             h = pre * gate
-            slope = gate + h * (1.0 - gate)
+            slope = torch.addcmul(gate + h, h, gate, value=-1.0)
             if jacobian is None:
                 jacobian = weight_t * slope[:, None]
             else:
-                jacobian = (jacobian.flatten(0, 1) @ weight_t).view(len(a), -1, slope.shape[-1])
-                jacobian = jacobian * slope[:, None]
+                jacobian = torch.mm(jacobian.view(-1, weight_t.shape[0]), weight_t)
+                jacobian = jacobian.view(len(a), -1, weight_t.shape[1]).mul_(slope[:, None])
         out = torch.addmm(block.biases[-1], h, block.weights_t[-1])
         if jacobian is None:
             return out, block.weights_t[-1].expand(len(a), -1, -1)
-        jacobian = (jacobian.flatten(0, 1) @ block.weights_t[-1]).view(len(a), -1, out.shape[-1])
-        return out, jacobian
+        jacobian = torch.mm(jacobian.view(-1, h.shape[1]), block.weights_t[-1])
+        return out, jacobian.view(len(a), -1, out.shape[1])

@@ -56,10 +56,9 @@ class FlowPrior(PosePrior):
         self, z: Float[Tensor, "*batch latent"]
     ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
         batch_shape = z.shape[:-1]
-        rotvec, tangents = self._decoder.decode_with_jacobian(z.reshape(-1, self.latent_dim))
-        R_free, J_left = rotvec_to_matrix_and_jacobian(rotvec.view(-1, NUM_FREE, 3))
-        d_rotvec = tangents.mT.reshape(len(rotvec), NUM_FREE, 3, -1)
-        omega = J_left @ d_rotvec
+        rotvec, d_rotvec = self._decoder.decode_with_jacobian(z.reshape(-1, self.latent_dim))
+        R_free, J_left = rotvec_to_matrix_and_jacobian(rotvec.view(-1, 3))
+        omega = torch.bmm(J_left, d_rotvec.view(-1, 3, self.latent_dim))
         return R_free.view(*batch_shape, NUM_FREE, 3, 3), omega.view(
             *batch_shape, NUM_FREE, 3, self.latent_dim
         )

@@ -31,49 +31,48 @@ def mirror_rotvec(rotvec: Float[Tensor, "*batch 19 3"]) -> Float[Tensor, "*batch
     return rotvec[..., MIRROR_FREE, :] * flip
 
 
-def skew(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The matrix [v]ₓ with [v]ₓ u = v × u."""
-    x, y, z = v.unbind(-1)
-    o = torch.zeros_like(x)
-    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+def _exponential_parts(rotvec: Tensor) -> tuple[Tensor, ...]:
+    """Angle-dependent coefficients, [v]ₓ and v vᵀ, of which R and its left Jacobian are sums.
+
+    With a = sin θ / θ, b = (1 − cos θ) / θ² and c = (1 − a) / θ²:
+    R = cos θ I + a [v]ₓ + b v vᵀ and J = a I + b [v]ₓ + c v vᵀ. Cancellation in b and c near θ = 0
+    is harmless, because they multiply terms of the size of θ and θ².
+    """
+    theta2 = (rotvec * rotvec).sum(-1, keepdim=True).clamp_min(1e-16).unsqueeze(-1)
+    theta = theta2.sqrt()
+    a = theta.sin() / theta
+    b = 2.0 * (0.5 * theta).sin().square() / theta2
+    c = (1.0 - a) / theta2
+    cos = 1.0 - b * theta2
+    K = (rotvec @ _SKEW.to(rotvec)).unflatten(-1, (3, 3))
+    outer = rotvec[..., :, None] * rotvec[..., None, :]
+    eye = _EYE.to(rotvec)
+    return a, b, c, cos, K, outer, eye
 
 
-def _sinc_terms(rotvec: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """sin θ / θ, (1 − cos θ) / θ² and (θ − sin θ) / θ³, accurate at θ = 0, shape (*batch, 1, 1)."""
-    theta2 = (rotvec * rotvec).sum(-1)[..., None, None]
-    small = theta2 < 1e-2
-    safe2 = torch.where(small, torch.ones_like(theta2), theta2)
-    theta = safe2.sqrt()
-    sin, cos = theta.sin(), theta.cos()
-    t = theta2
-    # Series to θ⁸ below θ = 0.1, where the closed forms cancel.
-    a = 1 - t / 6 * (1 - t / 20 * (1 - t / 42))
-    b = 0.5 - t / 24 * (1 - t / 30 * (1 - t / 56))
-    c = 1 / 6 - t / 120 * (1 - t / 42 * (1 - t / 72))
-    return (
-        torch.where(small, a, sin / theta),
-        torch.where(small, b, (1 - cos) / safe2),
-        torch.where(small, c, (theta - sin) / (safe2 * theta)),
-    )
+_EYE = torch.eye(3)
+# Row i holds, flattened, the matrix of the cross product with the i-th unit vector.
+_SKEW = torch.tensor(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0],
+        [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+)
 
 
 def rotvec_to_matrix(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """Rodrigues' formula."""
-    K = skew(rotvec)
-    a, b, _ = _sinc_terms(rotvec)
-    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
-    return eye + a * K + b * (K @ K)
+    a, b, _, cos, K, outer, eye = _exponential_parts(rotvec)
+    return cos * eye + a * K + b * outer
 
 
 def rotvec_to_matrix_and_jacobian(
     rotvec: Float[Tensor, "*batch 3"],
 ) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:
     """Rotation matrix R and left Jacobian J of SO(3): dR Rᵀ = [J d(rotvec)]ₓ."""
-    K = skew(rotvec)
-    K2 = K @ K
-    a, b, c = _sinc_terms(rotvec)
-    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
-    return eye + a * K + b * K2, eye + b * K + c * K2
+    a, b, c, cos, K, outer, eye = _exponential_parts(rotvec)
+    return cos * eye + a * K + b * outer, a * eye + b * K + c * outer
 
 
 def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
@@ -87,7 +86,7 @@ def log_haar_volume(rotvec: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "
     The Haar measure is normalised to agree with Lebesgue measure at the identity, so that
     log p_Haar(R) = log p_rotvec(v) − log_haar_volume(v) with det J_l(v) = 2 (1 − cos θ) / θ².
     """
-    return torch.log(2.0 * _sinc_terms(rotvec)[1][..., 0, 0]).sum(-1)
+    return torch.log(2.0 * _exponential_parts(rotvec)[1][..., 0, 0]).sum(-1)
 
 
 def log_normal(z: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
