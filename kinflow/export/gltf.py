@@ -1,0 +1,224 @@
+"""`scene.glb`: the people as skinned meshes with named joints, and the camera that saw them.
+
+glTF's frame is x right, y up, z towards the viewer: the camera frame turned by half a turn about x,
+then raised until the lowest point of all people stands on the floor y = 0. The camera node is moved
+alike, so a render through it matches the overlay.
+
+Meshes are bound in the model's own A-pose while joint rotations refer to the T-pose. The inverse
+bind matrix of joint j, [Q_j | -Q_j a_j], carries one to the other (see `kinflow.body.model`), which
+makes glTF's skinning equal to the body model's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import roma
+import torch
+
+from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from kinflow.camera.pinhole import NEAR_M, Camera
+from kinflow.export.bodies import Bodies, vertex_normals
+from kinflow.export.colors import person_color, to_linear
+from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
+from kinflow.reconstruction import Person, Reconstruction
+
+JointNaming = Literal["smpl", "mixamo"]
+
+MIXAMO_NAMES: tuple[str, ...] = (
+    "Hips",
+    "LeftUpLeg",
+    "RightUpLeg",
+    "Spine",
+    "LeftLeg",
+    "RightLeg",
+    "Spine1",
+    "LeftFoot",
+    "RightFoot",
+    "Spine2",
+    "LeftToeBase",
+    "RightToeBase",
+    "Neck",
+    "LeftShoulder",
+    "RightShoulder",
+    "Head",
+    "LeftArm",
+    "RightArm",
+    "LeftForeArm",
+    "RightForeArm",
+    "LeftHand",
+    "RightHand",
+)
+"""Mixamo's names of the 22 joints, in SMPL's order."""
+
+R_GLTF_CAM = np.diag([1.0, -1.0, -1.0])
+"""From the camera frame to glTF's axes."""
+
+_MIN_WEIGHT = 1e-5
+"""Skin weights below this are dropped; the rest is normalised."""
+
+
+def scene_glb(
+    reconstruction: Reconstruction,
+    bodies: Bodies | None = None,
+    joint_names: JointNaming = "smpl",
+) -> bytes:
+    """Content of `scene.glb` for the people of one frame.
+
+    Args:
+        reconstruction: people and camera; without people the scene holds the camera alone.
+        bodies: their meshes, where they are known already.
+        joint_names: how joints are called.
+    """
+    if bodies is None and reconstruction.people:
+        bodies = Bodies.of(reconstruction.people)
+    lowest = float(bodies.vertices_cam_m[..., 1].max()) if bodies else 0.0
+    scene = _Scene(np.array([0.0, lowest, 0.0]), joint_names)
+    scene.add_camera(reconstruction.camera)
+    if bodies:
+        scene.add_bodies(bodies)
+    return scene.glb(reconstruction.source)
+
+
+class _Scene:
+    """The lists of a glTF document while they grow."""
+
+    def __init__(self, raise_m: np.ndarray, joint_names: JointNaming) -> None:
+        self._raise_m = raise_m
+        self._names = MIXAMO_NAMES if joint_names == "mixamo" else JOINT_NAMES
+        self._buffer = GlbBuffer()
+        self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._roots: list[int] = []
+
+    def glb(self, source: str) -> bytes:
+        asset: dict[str, Any] = {"version": "2.0", "generator": "kinflow"}
+        if source:
+            asset["extras"] = {"source": source}
+        scenes = [{"name": "kinflow", "nodes": self._roots}]
+        return self._buffer.glb({"asset": asset, "scene": 0, "scenes": scenes, **self._lists})
+
+    def add_camera(self, camera: Camera) -> None:
+        width, height = camera.image_size
+        lens = {
+            "yfov": 2 * math.atan(height / (2 * camera.focal_px)),
+            "aspectRatio": width / height,
+            "znear": NEAR_M,
+        }
+        intrinsics = {
+            "focal_px": camera.focal_px,
+            "principal_px": list(camera.principal_px),
+            "image_size": [width, height],
+        }
+        index = self._add(
+            "cameras", name="camera", type="perspective", perspective=lens, extras=intrinsics
+        )
+        node = self._add("nodes", name="camera", camera=index, translation=self._raise_m.tolist())
+        self._roots.append(node)
+
+    def add_bodies(self, bodies: Bodies) -> None:
+        faces = self._buffer.add(bodies.faces.astype(np.uint16).ravel(), ELEMENT_ARRAY_BUFFER)
+        weights = bodies.shaped.body.skin_weights.numpy()
+        skinning = {
+            name: self._buffer.add(array, ARRAY_BUFFER)
+            for name, array in skin_attributes(weights).items()
+        }
+        offsets_m = bodies.shaped.joint_offsets_m().numpy()
+        for row, person in enumerate(bodies.people):
+            rest_m = bodies.shaped.rest_vertices_m[row].numpy()
+            normals = vertex_normals(rest_m, bodies.faces)
+            mesh = self._add_mesh(person, rest_m, normals, faces, skinning)
+            joints = self._add_skeleton(person, offsets_m[row])
+            bind = self._buffer.add(inverse_bind_matrices(bodies, row))
+            skin = self._add(
+                "skins", name=_name(person), joints=joints, inverseBindMatrices=bind,
+                skeleton=joints[0],
+            )  # fmt: skip
+            armature = self._add("nodes", name=_name(person), children=[joints[0]])
+            body = self._add("nodes", name=f"{_name(person)}_body", mesh=mesh, skin=skin)
+            self._roots += [armature, body]
+
+    def _add_mesh(
+        self,
+        person: Person,
+        rest_m: np.ndarray,
+        normals: np.ndarray,
+        faces: int,
+        skinning: dict[str, int],
+    ) -> int:
+        material = self._add(
+            "materials",
+            name=_name(person),
+            pbrMetallicRoughness={
+                "baseColorFactor": [*to_linear(person_color(person.person)), 1.0],
+                "metallicFactor": 0.0,
+                "roughnessFactor": 0.65,
+            },
+        )
+        attributes = {
+            "POSITION": self._buffer.add(rest_m, ARRAY_BUFFER, bounds=True),
+            "NORMAL": self._buffer.add(normals, ARRAY_BUFFER),
+            **skinning,
+        }
+        primitive = {"attributes": attributes, "indices": faces, "material": material}
+        return self._add("meshes", name=f"{_name(person)}_body", primitives=[primitive])
+
+    def _add_skeleton(self, person: Person, offsets_m: np.ndarray) -> list[int]:
+        """The joint nodes of a person, in joint order, parents before children."""
+        pose = person.pose.double().numpy().copy()
+        pose[0] = R_GLTF_CAM @ pose[0]
+        quaternions = roma.rotmat_to_unitquat(torch.from_numpy(pose)).numpy()
+        translations = offsets_m.astype(np.float64)
+        translations[0] = R_GLTF_CAM @ person.t_cam_root_m.double().numpy() + self._raise_m
+        nodes = [
+            self._add(
+                "nodes",
+                name=name,
+                rotation=quaternion.tolist(),
+                translation=translation.tolist(),
+            )
+            for name, quaternion, translation in zip(
+                self._names, quaternions, translations, strict=True
+            )
+        ]
+        for joint in range(1, NUM_JOINTS):
+            parent = self._lists["nodes"][nodes[PARENTS[joint]]]
+            parent.setdefault("children", []).append(nodes[joint])
+        return nodes
+
+    def _add(self, kind: str, **entry: Any) -> int:
+        entries = self._lists.setdefault(kind, [])
+        entries.append(entry)
+        return len(entries) - 1
+
+
+def skin_attributes(weights: np.ndarray) -> dict[str, np.ndarray]:
+    """`JOINTS_n` and `WEIGHTS_n` of a weight matrix (vertices, joints), largest weights first."""
+    weights = np.where(weights > _MIN_WEIGHT, weights, 0).astype(np.float64)
+    sets = -(-int((weights > 0).sum(1).max()) // 4)
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, : 4 * sets]
+    chosen = np.take_along_axis(weights, joints, 1)
+    chosen = (chosen / chosen.sum(1, keepdims=True)).astype(np.float32)
+    # the rounding of the small weights goes into the largest, so that they sum to one
+    chosen[:, 0] = 1 - chosen[:, 1:].sum(1, dtype=np.float64)
+    joints = np.where(chosen > 0, joints, 0).astype(np.uint8)
+    attributes = {}
+    for i in range(sets):
+        attributes[f"JOINTS_{i}"] = joints[:, 4 * i : 4 * i + 4]
+        attributes[f"WEIGHTS_{i}"] = chosen[:, 4 * i : 4 * i + 4]
+    return attributes
+
+
+def inverse_bind_matrices(bodies: Bodies, row: int) -> np.ndarray:
+    """[Q_j | -Q_j a_j] of one person, (22, 4, 4): from the rest mesh to the joint's own frame."""
+    Q = bodies.shaped.body.Q_rest.double().numpy()
+    rest_joints_m = bodies.shaped.rest_joints_m[row].double().numpy()
+    matrices = np.tile(np.eye(4), (NUM_JOINTS, 1, 1))
+    matrices[:, :3, :3] = Q
+    matrices[:, :3, 3] = -(Q @ rest_joints_m[..., None])[..., 0]
+    return matrices.astype(np.float32)
+
+
+def _name(person: Person) -> str:
+    return f"person_{person.person}"

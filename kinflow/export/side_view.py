@@ -1,0 +1,127 @@
+"""The same people seen from their side: the view turned by 90 degrees about the vertical.
+
+The viewer stands to the right of the photo's camera and looks across its line of sight, so that
+what is farther away in the photo is farther to the right, and slightly from above, so that the
+ground grid shows where people stand. What a photo hides, wrong depths above all, shows here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from kinflow.camera.pinhole import Camera
+from kinflow.camera.rasterizer import rasterize
+from kinflow.export.painter import Layer, PaintStyle, paint, project
+
+_PITCH = math.radians(10)
+_FOV_DEG = 28.0
+_FILL = 0.86
+"""Part of the panel that the people fill."""
+_ASPECT_RANGE = (0.6, 1.5)
+_SKY, _FLOOR = np.array([250, 251, 252], np.float32), np.array([222, 226, 231], np.float32)
+_LINE = np.array([176, 183, 192], np.float32)
+_SUBPIXEL_BITS = 4
+
+
+def draw_side_view(layer: Layer, height_px: int) -> UInt8[np.ndarray, "height width 3"]:
+    """A panel of the given height with the layer's bodies seen from their side.
+
+    Args:
+        layer: bodies in the frame of the photo's camera, whose y axis is taken as vertical.
+        height_px: height of the panel; its width follows from the people's extent in depth.
+    """
+    R_side_cam, centre_cam_m = _side_rotation(), _centre(layer.vertices_cam_m)
+    floor_m = float(layer.vertices_cam_m[:, 1].max())
+
+    def turned(points_cam_m: np.ndarray) -> np.ndarray:
+        return ((points_cam_m - centre_cam_m) @ R_side_cam.T).astype(np.float32)
+
+    vertices = turned(layer.vertices_cam_m)
+    extent = np.ptp(vertices, axis=0)
+    width_px = round(height_px * float(np.clip(extent[0] / extent[1], *_ASPECT_RANGE)))
+    camera = Camera.from_fov((width_px, height_px), _FOV_DEG)
+    away = np.array([0, 0, _distance(vertices, camera)], np.float32)
+    panel = _backdrop(width_px, height_px)
+    reach_m = max(2.0, float(np.abs(vertices).max()) * 1.6)
+    _draw_grid(panel, camera, lambda points: turned(points) + away, centre_cam_m, floor_m, reach_m)
+    on_floor = layer.vertices_cam_m.copy()
+    on_floor[:, 1] = floor_m
+    _draw_shadow(panel, turned(on_floor) + away, layer.faces, camera)
+    seen = replace(
+        layer,
+        vertices_cam_m=vertices + away,
+        normals_cam=(layer.normals_cam @ R_side_cam.T).astype(np.float32),
+    )
+    return paint(panel, seen, camera, PaintStyle(opacity=1.0))
+
+
+def beside(left: np.ndarray, right: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
+    """Two pictures of one height next to each other, with a thin white line between them."""
+    gap = np.full((len(left), max(2, len(left) // 200), 3), 255, np.uint8)
+    return np.hstack([left, gap, right])
+
+
+def _side_rotation() -> np.ndarray:
+    """From the camera frame: a turn that puts z to the right, then a look from above."""
+    turn = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    cos, sin = math.cos(_PITCH), math.sin(_PITCH)
+    return np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]]) @ turn
+
+
+def _centre(points_m: np.ndarray) -> np.ndarray:
+    return ((points_m.min(0) + points_m.max(0)) / 2).astype(np.float32)
+
+
+def _distance(points_m: np.ndarray, camera: Camera) -> float:
+    """How far to stand back so that all points fill at most `_FILL` of the picture."""
+    half = np.array(camera.image_size) / 2 * _FILL
+    needed = camera.focal_px * np.abs(points_m[:, :2]) / half - points_m[:, 2:]
+    return float(needed.max())
+
+
+def _backdrop(width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
+    blend = np.linspace(0, 1, height, dtype=np.float32)[:, None] ** 1.5
+    column = _SKY + (_FLOOR - _SKY) * blend
+    return np.ascontiguousarray(np.repeat(np.rint(column).astype(np.uint8)[:, None], width, 1))
+
+
+def _draw_grid(
+    panel: np.ndarray, camera: Camera, turned, centre_m: np.ndarray, floor_m: float, reach_m: float
+) -> None:
+    """Grid lines on the floor, one metre apart (half a metre for small scenes), fading outwards."""
+    spacing = 0.5 if reach_m < 4 else 1.0 if reach_m < 15 else 5.0
+    ticks = np.arange(-math.ceil(reach_m / spacing), math.ceil(reach_m / spacing) + 1) * spacing
+    a, b = np.meshgrid(ticks, ticks[:-1], indexing="ij")
+    here = np.stack([a, b], -1).reshape(-1, 2)
+    there = here + [0, spacing]
+    starts = np.concatenate([here, here[:, ::-1]])
+    ends = np.concatenate([there, there[:, ::-1]])
+
+    def on_floor(points: np.ndarray) -> np.ndarray:
+        x, z = points[:, 0] + centre_m[0], points[:, 1] + centre_m[2]
+        return turned(np.stack([x, np.full_like(x, floor_m), z], -1).astype(np.float32))
+
+    from_m, to_m = on_floor(starts), on_floor(ends)
+    strength = 1 - np.linalg.norm((starts + ends) / 2, axis=-1) / reach_m
+    shown = (strength > 0) & (from_m[:, 2] > 0.2) & (to_m[:, 2] > 0.2)
+    from_px, to_px = (
+        np.rint((project(p[shown], camera) - 0.5) * 2**_SUBPIXEL_BITS).astype(int)
+        for p in (from_m, to_m)
+    )
+    for p, q, s in zip(from_px.tolist(), to_px.tolist(), strength[shown], strict=True):
+        color = tuple(float(v) for v in _FLOOR + (_LINE - _FLOOR) * min(1.0, 1.6 * s))
+        cv2.line(panel, p, q, color, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_shadow(panel: np.ndarray, flat_m: np.ndarray, faces: np.ndarray, camera: Camera) -> None:
+    """A soft shadow of the bodies, straight below them, in place."""
+    half = camera.scaled(0.5)
+    covered = rasterize(project(flat_m, half), flat_m[:, 2], faces, half.image_size).covered
+    soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), half.image_size[1] / 160)
+    soft = cv2.resize(soft, (panel.shape[1], panel.shape[0]))[..., None]
+    panel[:] = np.rint(panel * (1 - 0.35 * soft)).astype(np.uint8)
