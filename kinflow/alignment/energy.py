@@ -59,6 +59,9 @@ class Energy:
         self, model: KeypointModel, origin: Float[Tensor, " points"], config: EnergyConfig
     ) -> None:
         self.model, self.origin, self.config = model, origin, config
+        # the latents are unknowns themselves: their derivatives are rows of the identity
+        latents = torch.eye(model.num_unknowns, device=origin.device)[LATENT_START:]
+        self._latent_columns = latents.split([model.prior.latent_dim, model.shape_prior.size])
 
     def terms(
         self, unknowns: Unknowns, targets: Targets, with_jacobian: bool = False
@@ -89,13 +92,9 @@ class Energy:
                     config.hint_cutoff,
                 )
             )
-        total, end = model.num_unknowns, LATENT_START + unknowns.z.shape[-1]
-        pose = standard_normal(
-            "pose_prior", unknowns.z, slice(LATENT_START, end), total, with_jacobian
-        )
-        shape = standard_normal("shape_prior", unknowns.s, slice(end, total), total, with_jacobian)
-        terms.append(_weighted(pose, config.prior_weight))
-        terms.append(_weighted(shape, config.shape_weight))
+        z_columns, s_columns = self._latent_columns if with_jacobian else (None, None)
+        terms.append(standard_normal("pose_prior", unknowns.z, z_columns, config.prior_weight))
+        terms.append(standard_normal("shape_prior", unknowns.s, s_columns, config.shape_weight))
         return tuple(terms)
 
     def residuals(self, unknowns: Unknowns, targets: Targets) -> Float[Tensor, "batch residuals"]:
@@ -109,11 +108,3 @@ class Energy:
         terms = self.terms(unknowns, targets, with_jacobian=True)
         jacobians = [t.jacobian for t in terms if t.jacobian is not None]
         return torch.cat([t.residual for t in terms], 1), torch.cat(jacobians, 1)
-
-
-def _weighted(term: Term, weight: float) -> Term:
-    if weight == 1.0:
-        return term
-    root = weight**0.5
-    jacobian = None if term.jacobian is None else root * term.jacobian
-    return Term(term.name, root * term.residual, jacobian)

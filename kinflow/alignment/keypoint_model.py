@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body.model import (
@@ -32,9 +32,8 @@ from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.rotations import exp, skew
 
-ROOT_STEP = slice(0, 3)
-POSITION_STEP = slice(3, 6)
 LATENT_START = 6
+NUM_FREE = len(FREE_JOINTS)
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,10 @@ class Unknowns:
     def __getitem__(self, index) -> Unknowns:
         return replace(self, **{name: value[index] for name, value in vars(self).items()})
 
-    @staticmethod
-    def where(mask: Tensor, a: Unknowns, b: Unknowns) -> Unknowns:
-        """Rows of `a` where `mask` holds, rows of `b` elsewhere (one batch axis)."""
-        chosen = {
-            name: torch.where(mask.view(-1, *[1] * (value.dim() - 1)), value, getattr(b, name))
-            for name, value in vars(a).items()
-        }
-        return Unknowns(**chosen)
+    def replaced(self, rows: Int[Tensor, " rows"], values: Unknowns) -> Unknowns:
+        """A copy in which some rows of the batch are exchanged."""
+        new = {n: v.index_copy(0, rows, getattr(values, n)) for n, v in vars(self).items()}
+        return Unknowns(**new)
 
     @staticmethod
     def concatenate(parts: list[Unknowns]) -> Unknowns:
@@ -109,29 +104,31 @@ class KeypointModel:
         self.body, self.prior, self.shape_prior = body, prior, shape_prior
         self.num_unknowns = LATENT_START + prior.latent_dim + shape_prior.size
         device = body.rest_mean_m.device
-        self._free = torch.tensor(FREE_JOINTS, device=device)
         self._free_parents = torch.tensor([PARENTS[j] for j in FREE_JOINTS], device=device)
         self._parents = torch.tensor([max(p, 0) for p in PARENTS], device=device)
+        # rows of [root, free joints, a joint at rest] that make up a pose
+        rows = [FREE_JOINTS.index(j) + 1 if j in FREE_JOINTS else -1 for j in range(NUM_JOINTS)]
+        rows = [0 if j == 0 else NUM_FREE + 1 if r < 0 else r for j, r in enumerate(rows)]
+        self._pose_rows = torch.tensor(rows, device=device)
+        self._at_rest = torch.eye(3, device=device)[None]
         below = torch.tensor(descendants_mask(), dtype=torch.float32, device=device)
-        self._below = below
+        self._above = below.T.contiguous()
         # points are sums of virtual points (keypoints) or joints themselves, each rigid to a joint
         mass, joint = body.keypoint_mass[list(keypoints)], body.keypoint_joint
         used = torch.nonzero(mass.sum(0))[:, 0]
-        self._virtual, self._joint, self._mass = used, joint[used], mass[:, used]
+        self._joint, self._mass = joint[used], mass[:, used]
         if with_joints:
             self._joint = torch.cat([self._joint, torch.arange(NUM_JOINTS, device=device)])
             self._mass = torch.block_diag(self._mass, torch.eye(NUM_JOINTS, device=device))
-        self._with_joints = with_joints
         # for the root and each free joint: the share of each point that moves with it
-        movers = torch.cat([torch.zeros(1, dtype=torch.long, device=device), self._free])
-        moved = below[movers][:, self._joint]
-        self._movers = movers
+        self._movers = torch.tensor([0, *FREE_JOINTS], device=device)
+        moved = below[self._movers][:, self._joint]
         self._mass_below = (self._mass[None] * moved[:, None]).flatten(0, 1)
-        self._mass_below_sum = self._mass_below.sum(1).unflatten(0, (len(movers), -1))
-        first_virtual = NUM_JOINTS + used
-        rest = torch.cat([torch.arange(NUM_JOINTS, device=device), first_virtual])
-        self._rest_mean = body.rest_mean_m[rest]
-        self._rest_basis = body.rest_basis_m[:, rest].flatten(1)
+        self._mass_below_sum = self._mass_below.sum(1).unflatten(0, (len(self._movers), -1, 1))
+        extra = NUM_JOINTS if with_joints else 0
+        self._offset_mean = _pad_points(self._offsets_of(body.rest_mean_m, used), extra)
+        basis = _pad_points(self._offsets_of(body.rest_basis_m, used), extra)
+        self._offset_basis = basis.flatten(1)
 
     @property
     def num_points(self) -> int:
@@ -148,83 +145,83 @@ class KeypointModel:
 
     def evaluate(self, unknowns: Unknowns, with_jacobian: bool = True) -> KeypointState:
         """Points of a batch of bodies (one batch axis), with derivatives if asked for."""
-        if with_jacobian:
-            R_free, omega = self.prior.decode_with_jacobian(unknowns.z)
-        else:
-            R_free, omega = self.prior.decode(unknowns.z), None
-        pose = self._assemble_pose(unknowns, R_free)
         phenotypes, slope = self.shape_prior.decode_with_slope(unknowns.s)
-        space = self.body.shape_space
-        if with_jacobian:
-            code, dcode = space.code_with_jacobian(phenotypes)
-            rest, drest = self._rest(code), self._rest_derivative(dcode * slope[..., None])
-        else:
-            rest, drest = self._rest(space.code(phenotypes)), None
-        joint_offsets, point_offsets = self._offsets(rest)
-        G, joints = forward_kinematics(pose, unknowns.t_cam_root_m, joint_offsets)
-        moved = (G[:, self._joint] @ point_offsets[..., None])[..., 0] + joints[:, self._joint]
-        points = self._mass @ moved
-        if omega is None or drest is None:
-            return KeypointState(unknowns, points, None)
+        if not with_jacobian:
+            R_free = self.prior.decode(unknowns.z)
+            code = self.body.shape_space.code(phenotypes)[:, None]
+            _, _, moved, _ = self._move(unknowns, R_free, code)
+            return KeypointState(unknowns, self._mass @ moved, None)
+        R_free, omega = self.prior.decode_with_jacobian(unknowns.z)
+        code, dcode = self.body.shape_space.code_with_jacobian(phenotypes)
+        codes = torch.cat([code[:, None], dcode * slope[..., None]], 1)
+        G, joints, moved, doffsets = self._move(unknowns, R_free, codes)
         jacobian = torch.cat(
             [
-                self._rotation_columns(G, joints, moved, omega),
-                self._shape_columns(G, *self._offsets(drest)),
+                self._rotation_columns(G, joints, moved, omega, unknowns.t_cam_root_m),
+                self._shape_columns(G, doffsets),
             ],
             -1,
         )
-        position = self._position_columns(unknowns.t_cam_root_m)
-        jacobian[..., POSITION_STEP] = position[:, None]
-        return KeypointState(unknowns, points, jacobian)
+        return KeypointState(unknowns, self._mass @ moved, jacobian)
 
     def _assemble_pose(self, unknowns: Unknowns, R_free: Tensor) -> Tensor:
-        eye = torch.eye(3, device=R_free.device).expand(*R_free.shape[:-3], NUM_JOINTS, 3, 3)
-        pose = eye.clone()
-        pose[..., self._free, :, :] = R_free
-        pose[..., 0, :, :] = unknowns.R_cam_root
-        return pose
+        rest = self._at_rest.expand(*R_free.shape[:-3], 1, 3, 3)
+        parts = torch.cat([unknowns.R_cam_root[..., None, :, :], R_free, rest], -3)
+        return parts.index_select(-3, self._pose_rows)
 
-    def _rest(self, code: Tensor) -> Tensor:
-        return (code @ self._rest_basis).unflatten(-1, (-1, 3)) + self._rest_mean
+    def _offsets_of(self, rest: Tensor, used: Tensor) -> Tensor:
+        """T-pose offsets of joints from parents and of virtual points from their joints.
 
-    def _rest_derivative(self, dcode: Tensor) -> Tensor:
-        return (dcode @ self._rest_basis).unflatten(-1, (-1, 3))
-
-    def _offsets(self, rest: Tensor) -> tuple[Tensor, Tensor]:
-        """T-pose offsets of joints from parents and of points from their joints; linear."""
+        They are linear in the rest points, so this turns a basis of those into one of offsets.
+        """
         Q = self.body.Q_rest
-        joints, virtual = rest[..., :NUM_JOINTS, :], rest[..., NUM_JOINTS:, :]
-        owner = self._joint[: virtual.shape[-2]]
-        points = (Q[owner] @ (virtual - joints[..., owner, :])[..., None])[..., 0]
-        if self._with_joints:
-            points = torch.cat([points, torch.zeros_like(joints)], -2)
-        return offsets_in_t_pose(joints, Q), points
+        joints = rest[..., :NUM_JOINTS, :]
+        owner = self.body.keypoint_joint[used]
+        step = rest[..., NUM_JOINTS + used, :] - joints[..., owner, :]
+        points = (Q[owner] @ step[..., None])[..., 0]
+        return torch.cat([offsets_in_t_pose(joints, Q), points], -2)
+
+    def _move(
+        self, unknowns: Unknowns, R_free: Tensor, codes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Joint rotations and positions, moved virtual points, derivatives of the offsets.
+
+        The first row of `codes` (batch, 1 + 6, rank) is the shape's, the others its derivatives.
+        """
+        offsets = (codes @ self._offset_basis).unflatten(-1, (-1, 3))
+        own = offsets[:, 0] + self._offset_mean
+        pose = self._assemble_pose(unknowns, R_free)
+        G, joints = forward_kinematics(pose, unknowns.t_cam_root_m, own[:, :NUM_JOINTS])
+        G_points = G.index_select(1, self._joint)
+        moved = (G_points @ own[:, NUM_JOINTS:, :, None])[..., 0]
+        return G, joints, moved + joints.index_select(1, self._joint), offsets[:, 1:]
 
     def _rotation_columns(
-        self, G: Tensor, joints: Tensor, moved: Tensor, omega: Tensor
+        self, G: Tensor, joints: Tensor, moved: Tensor, omega: Tensor, t_root: Tensor
     ) -> Tensor:
-        """d points / d [root rotation, position (left zero), z].
+        """d points / d [root rotation, position, z].
 
         A joint turning with angular velocity w (camera axes) moves a point y below it by
         w x (y - joint); for a weighted sum of points that is w x (sum m y - (sum m) joint).
         """
         batch, movers = len(G), len(self._movers)
         arm = (self._mass_below @ moved).unflatten(1, (movers, -1))
-        arm = arm - self._mass_below_sum[..., None] * joints[:, self._movers, None, :]
-        spread = -skew(arm)  # (batch, movers, points, 3, 3)
-        latent_omega = G[:, self._free_parents] @ omega
+        pivot = joints.index_select(1, self._movers)[:, :, None]
+        spread = skew(self._mass_below_sum * pivot - arm)  # (batch, movers, points, 3, 3)
+        latent_omega = G.index_select(1, self._free_parents) @ omega
         turned = spread[:, 1:].permute(0, 2, 3, 1, 4).reshape(batch, -1, 3 * (movers - 1))
-        latent = turned @ latent_omega.flatten(1, 2)
-        latent = latent.unflatten(1, (-1, 3))
-        root = spread[:, 0]
-        return torch.cat([root, torch.zeros_like(root), latent], -1)
+        latent = (turned @ latent_omega.flatten(1, 2)).unflatten(1, (-1, 3))
+        position = self._position_columns(t_root)[:, None].expand(-1, latent.shape[1], -1, -1)
+        return torch.cat([spread[:, 0], position, latent], -1)
 
-    def _shape_columns(self, G: Tensor, djoints: Tensor, dpoints: Tensor) -> Tensor:
+    def _shape_columns(self, G: Tensor, doffsets: Tensor) -> Tensor:
         """d points / d s: offsets change, rotations do not; the root joint stays in place."""
-        turned = (G[:, None, self._parents] @ djoints[..., None])[..., 0]
-        displacement = self._below.T @ turned
-        moved = (G[:, None, self._joint] @ dpoints[..., None])[..., 0]
-        moved = moved + displacement[:, :, self._joint]
+        G_parents = G.index_select(1, self._parents)[:, None]
+        turned = (G_parents @ doffsets[:, :, :NUM_JOINTS, :, None])[..., 0]
+        displacement = self._above @ turned
+        G_points = G.index_select(1, self._joint)[:, None]
+        moved = (G_points @ doffsets[:, :, NUM_JOINTS:, :, None])[..., 0]
+        moved = moved + displacement.index_select(2, self._joint)
         return (self._mass @ moved).permute(0, 2, 3, 1)
 
     @staticmethod
@@ -232,5 +229,10 @@ class KeypointModel:
         """(batch, 3, 3) derivative of the root position with respect to its step."""
         depth = t[:, 2]
         zero = torch.zeros_like(depth)
-        lateral = torch.stack([depth, zero, zero, zero, depth, zero], -1).unflatten(-1, (2, 3))
-        return torch.cat([lateral, t[:, None]], 1).transpose(1, 2)
+        rows = [depth, zero, t[:, 0], zero, depth, t[:, 1], zero, zero, depth]
+        return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def _pad_points(offsets: Tensor, count: int) -> Tensor:
+    """Append `count` points that sit in their joints."""
+    return torch.cat([offsets, offsets.new_zeros(*offsets.shape[:-2], count, 3)], -2)

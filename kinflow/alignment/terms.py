@@ -83,11 +83,15 @@ def root_relative(
 
 
 def standard_normal(
-    name: str, value: Float[Tensor, "batch d"], columns: slice, unknowns: int, with_jacobian: bool
+    name: str,
+    value: Float[Tensor, "batch d"],
+    jacobian: Float[Tensor, "d unknowns"] | None,
+    weight: float,
 ) -> Term:
-    """0.5 |value|^2: the energy of a latent under its standard normal."""
-    J = None
-    if with_jacobian:
-        J = value.new_zeros(*value.shape, unknowns)
-        J[..., columns] = torch.eye(value.shape[-1], device=value.device)
-    return Term(name, value, J)
+    """Energy 0.5 weight |value|^2: of a latent under its standard normal.
+
+    `jacobian` is the constant derivative of `value` with respect to the unknowns.
+    """
+    root = weight**0.5
+    J = None if jacobian is None else (root * jacobian).expand(len(value), -1, -1)
+    return Term(name, root * value, J)

@@ -82,7 +82,7 @@ def _one(reconstructor: Reconstructor, path: Path, folder: Path, options: Recons
         if options.keypoints is not None:
             from kinflow.evidence.people_json import read_people
 
-            evidence = read_people(options.keypoints, path.name, photo.size)
+            evidence = read_people(options.keypoints, photo.size, path.name)
         result = replace(reconstructor(photo, evidence=evidence), source=str(path))
         if not result.people:
             raise InputError(

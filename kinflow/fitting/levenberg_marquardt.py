@@ -19,7 +19,6 @@ Linearise = Callable[
     [Unknowns, Int[Tensor, " problems"]],
     tuple[Float[Tensor, "problems residuals"], Float[Tensor, "problems residuals unknowns"]],
 ]
-Residuals = Callable[[Unknowns, Int[Tensor, " problems"]], Float[Tensor, "problems residuals"]]
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,15 @@ class LMResult:
     iterations: int
 
 
-def minimise(
-    start: Unknowns, linearise: Linearise, residuals: Residuals, config: LMConfig
-) -> LMResult:
+def minimise(start: Unknowns, linearise: Linearise, config: LMConfig) -> LMResult:
     """Minimise 0.5 sum r^2 for each problem of a batch (one batch axis).
+
+    A trial point is evaluated with its Jacobian at once: in a batch some steps are always accepted,
+    and a second evaluation of those would cost more than the Jacobians that are thrown away.
 
     Args:
         start: initial unknowns.
         linearise: residuals and Jacobian of the problems whose indices are given.
-        residuals: the same without Jacobian.
         config: stopping and damping.
     """
     x = start
@@ -63,41 +62,35 @@ def minimise(
     device = start.z.device
     damping = torch.full((count,), config.initial_damping, device=device)
     active = torch.arange(count, device=device)
-    r, J = linearise(x, active)
-    energy = 0.5 * (r * r).sum(1)
-    hessian, gradient = _normal_equations(r, J)
+    energy, hessian, gradient = _quadratic_model(*linearise(x, active))
     converged = torch.zeros(count, dtype=torch.bool, device=device)
     iteration = 0
     while iteration < config.max_iterations and len(active):
         iteration += 1
         step = _damped_step(hessian[active], gradient[active], damping[active], config.max_step)
         trial = x[active].step(step)
-        r = residuals(trial, active)
-        trial_energy = 0.5 * (r * r).sum(1)
+        trial_energy, trial_hessian, trial_gradient = _quadratic_model(*linearise(trial, active))
         previous = energy[active]
         better = trial_energy < previous
         accepted = active[better]
-        gain = (previous - trial_energy)[better] / previous[better].clamp_min(1e-12)
-        damping[active] = torch.where(
-            better, damping[active] * config.decrease, damping[active] * config.increase
-        ).clamp(1e-7, 10 * config.max_damping)
+        factor = torch.where(better, config.decrease, config.increase)
+        damping[active] = (damping[active] * factor).clamp(1e-7, 10 * config.max_damping)
         if len(accepted):
-            x = _scatter(x, accepted, trial[better])
+            x = x.replaced(accepted, trial[better])
             energy[accepted] = trial_energy[better]
-            small = gain < config.relative_tolerance
-            converged[accepted[small]] = True
+            hessian[accepted] = trial_hessian[better]
+            gradient[accepted] = trial_gradient[better]
+            gain = (previous - trial_energy)[better] / previous[better].clamp_min(1e-12)
+            converged[accepted[gain < config.relative_tolerance]] = True
         converged[damping > config.max_damping] = True
-        moving = accepted[~converged[accepted]]
-        if len(moving):
-            r, J = linearise(x[moving], moving)
-            hessian[moving], gradient[moving] = _normal_equations(r, J)
         active = active[~converged[active]]
     return LMResult(x, energy, converged, iteration)
 
 
-def _normal_equations(r: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
-    transposed = J.transpose(1, 2)
-    return transposed @ J, (transposed @ r[..., None])[..., 0]
+def _quadratic_model(r: Tensor, J: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Energy, Gauss-Newton Hessian and gradient."""
+    transposed = J.mT
+    return 0.5 * (r * r).sum(1), transposed @ J, (transposed @ r[..., None])[..., 0]
 
 
 def _damped_step(hessian: Tensor, gradient: Tensor, damping: Tensor, max_step: float) -> Tensor:
@@ -110,12 +103,3 @@ def _damped_step(hessian: Tensor, gradient: Tensor, damping: Tensor, max_step: f
     # a failed factorisation gives no step; its damping grows and it is tried again
     usable = (failed == 0)[:, None] & step.isfinite().all(1, keepdim=True)
     return torch.where(usable, step, torch.zeros_like(step))
-
-
-def _scatter(x: Unknowns, index: Tensor, rows: Unknowns) -> Unknowns:
-    values = {}
-    for name, value in vars(x).items():
-        updated = value.clone()
-        updated[index] = getattr(rows, name)
-        values[name] = updated
-    return Unknowns(**values)

@@ -77,12 +77,7 @@ def fit(
 
 def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> LMResult:
     """Minimise the energy of each row from its start."""
-    return minimise(
-        start,
-        lambda x, rows: energy.linearise(x, targets[rows]),
-        lambda x, rows: energy.residuals(x, targets[rows]),
-        config,
-    )
+    return minimise(start, lambda x, rows: energy.linearise(x, targets[rows]), config)
 
 
 def _best_rows(energy: Tensor, owner: Tensor, people: int, keep: int) -> Tensor:

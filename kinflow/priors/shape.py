@@ -40,12 +40,14 @@ class ShapePrior:
     ) -> tuple[Float[Tensor, "*batch 6"], Float[Tensor, "*batch 6"]]:
         """Phenotypes and their derivative; each depends on its own number only."""
         mean, std = s.new_tensor(self.mean), s.new_tensor(self.std)
-        value = torch.sigmoid(torch.logit(mean) + s * std / (mean * (1 - mean)))
-        slope = value * (1 - value) * std / (mean * (1 - mean))
-        age, age_slope = self._age(s[..., 1], float(mean[1]), float(std[1]))
-        one = torch.nn.functional.one_hot(torch.tensor(1), self.size).to(s)
-        return torch.lerp(value, age[..., None].expand_as(value), one), torch.lerp(
-            slope, age_slope[..., None].expand_as(slope), one
+        spread = std / (mean * (1 - mean))
+        value = torch.sigmoid(torch.logit(mean) + s * spread)
+        slope = value * (1 - value) * spread
+        age, age_slope = self._age(s[..., 1:2])
+        before, after = slice(None, 1), slice(2, None)
+        return (
+            torch.cat([value[..., before], age, value[..., after]], -1),
+            torch.cat([slope[..., before], age_slope, slope[..., after]], -1),
         )
 
     def encode(self, phenotypes: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 6"]:
@@ -58,8 +60,9 @@ class ShapePrior:
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (low + high) / 2
 
-    def _age(self, s: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
+    def _age(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear among adults, then a steep fall with a smooth knee."""
         sharpness = 4.0
         under = (self.child_from_s - s) * sharpness
-        value = mean + std * s - self.child_slope * F.softplus(under) / sharpness
-        return value, std + self.child_slope * torch.sigmoid(under)
+        value = self.mean[1] + self.std[1] * s - self.child_slope * F.softplus(under) / sharpness
+        return value, self.std[1] + self.child_slope * torch.sigmoid(under)
