@@ -1,17 +1,19 @@
 """Pose sets: every usable frame of a folder of motion clips as 19 rotation vectors, in one file.
 
-Stages: read clips (`<folder>/<subject>/<trial>.bvh`), retarget them to the 22-joint skeleton, bring
-them to 30 frames a second, drop frames that no body can hold or that jump, and store what is left
-in one safetensors file that loads memory-mapped. Splits go by subject, never by frame or clip:
-neighbouring frames, and one person's habits, would otherwise leak from training into testing.
+Stages: read clips (`<folder>/<subject>/<trial>.bvh` on the CMU skeleton, or AMASS `.npz`), retarget
+them to the 22-joint skeleton, bring them to 30 frames a second, drop frames that no body can hold
+or that jump, and store what is left in one safetensors file that loads memory-mapped. Splits go by
+subject, never by frame or clip: neighbouring frames, and one person's habits, would otherwise leak
+from training into testing.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import roma
@@ -22,8 +24,14 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.datasets.bvh import BvhClip, read_bvh
-from kinflow.datasets.retarget import ElbowHinges, measure_elbow_hinges, retarget_cmu
+from kinflow.datasets.amass import read_amass
+from kinflow.datasets.bvh import read_bvh
+from kinflow.datasets.retarget import (
+    ElbowHinges,
+    RetargetedMotion,
+    measure_elbow_hinges,
+    retarget_cmu,
+)
 from kinflow.errors import AssetError, InputError
 
 Split = Literal["train", "validation", "test"]
@@ -166,9 +174,9 @@ def plausible_frames(rotations: Float[np.ndarray, "frames 22 3 3"]) -> np.ndarra
     return good.numpy()
 
 
-def _at_frame_rate(clip: BvhClip) -> int:
+def _stride(frame_time_s: float) -> int:
     """Stride that brings a clip to 30 Hz; clips below that rate are used as they are."""
-    return max(1, round(1.0 / (clip.frame_time_s * FRAME_RATE_HZ)))
+    return max(1, round(1.0 / (frame_time_s * FRAME_RATE_HZ)))
 
 
 def _axis_angle_deg(a: np.ndarray, b: np.ndarray) -> float:
@@ -201,27 +209,39 @@ class BuildReport:
     frames_kept: int
 
 
-def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
-    """Turn folders of CMU-skeleton BVH clips (`<subject>/<trial>.bvh`, nested deeper at will) into
-    one pose set. The name of the folder that holds a clip is its subject.
-
-    Clips whose elbows do not bend about the axes that the corpus shares are skipped: their arm
-    rotations would mean something else.
-    """
-    paths = [path for folder in folders for path in sorted(Path(folder).rglob("*.bvh"))]
-    if not paths:
-        raise InputError("there are no .bvh files in the folders given")
+def _retargeted_bvh(
+    paths: list[Path],
+) -> Iterator[tuple[Path, RetargetedMotion | None]]:
+    """Motions of BVH clips; None for a clip whose elbows bend about other axes than the rest."""
     clips = [read_bvh(path) for path in paths]
     hinges = [measure_elbow_hinges(clip) for clip in clips]
-    shared = reference_hinges(hinges)
+    shared = reference_hinges(hinges) if clips else None
+    for path, clip, own in zip(paths, clips, hinges, strict=True):
+        usable = shared is not None and _agree(own, shared)
+        yield path, retarget_cmu(clip, shared) if usable else None
+
+
+def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
+    """Turn folders of motion clips into one pose set.
+
+    Clips are BVH files of the CMU skeleton or AMASS archives, nested at will; the name of the
+    folder that holds a clip is its subject. BVH clips whose elbows do not bend about the axes that
+    the corpus shares are skipped: their arm rotations would mean something else.
+    """
+    roots = [Path(folder) for folder in folders]
+    bvh_paths = [path for root in roots for path in sorted(root.rglob("*.bvh"))]
+    amass_paths = [path for root in roots for path in sorted(root.rglob("*_poses.npz"))]
+    if not bvh_paths and not amass_paths:
+        raise InputError("there are no .bvh or AMASS *_poses.npz files in the folders given")
+    motions = chain(_retargeted_bvh(bvh_paths), ((path, read_amass(path)) for path in amass_paths))
     rotvecs, clip_index, frame_index, names, subjects, skipped = [], [], [], [], [], []
     frames_read = 0
-    for path, clip, own in zip(paths, clips, hinges, strict=True):
-        frames_read += len(clip.motion)
-        if not _agree(own, shared):
+    for path, motion in motions:
+        if motion is None:
             skipped.append(path.stem)
             continue
-        rotations = retarget_cmu(clip, shared).rotations[:: _at_frame_rate(clip)]
+        rotations = motion.rotations[:: _stride(motion.frame_time_s)]
+        frames_read += len(rotations)
         (kept,) = np.nonzero(plausible_frames(rotations))
         rotvecs.append(roma.rotmat_to_rotvec(torch.from_numpy(rotations[kept])).float())
         clip_index.append(np.full(len(kept), len(names), np.int32))
@@ -238,3 +258,28 @@ def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
         clip_subjects=tuple(subjects),
     )
     return poses, BuildReport(len(names), tuple(skipped), frames_read, len(poses))
+
+
+@dataclass(frozen=True)
+class BuildPosesConfig:
+    """Settings of `kinflow data poses`.
+
+    Attributes:
+        folders: folders with motion clips, one sub-folder per subject.
+        out: the pose set to write.
+    """
+
+    folders: tuple[Path, ...]
+    out: Path
+
+
+def main(config: BuildPosesConfig) -> None:
+    """Build a pose set and say what was kept."""
+    poses, report = build_pose_set(config.folders)
+    poses.save(config.out)
+    sizes = ", ".join(f"{len(poses.split(name))} {name}" for name in get_args(Split))
+    print(
+        f"{report.frames_kept} of {report.frames_read} frames of {report.clips} clips kept "
+        f"({sizes}); skipped clips: {', '.join(report.skipped_clips) or 'none'}; "
+        f"wrote {config.out} with content hash {poses.sha256[:12]}"
+    )

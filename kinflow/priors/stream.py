@@ -53,7 +53,7 @@ class StreamConfig:
     noise_rad: float = 0.02
     balance_power: float = -0.5
     leg_exchange: float = 0.5
-    limb_exchange: float = 0.2
+    limb_exchange: float = 0.3
 
 
 def frame_weights(poses: PoseSet, balance_power: float) -> Float[Tensor, "poses"]:
