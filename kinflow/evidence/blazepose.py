@@ -22,6 +22,7 @@ CROP_PX = 256
 LANDMARKS = 33
 HIP_CENTER, FULL_BODY = 33, 34  # auxiliary landmarks that span the next region
 REGION_MARGIN = 1.25
+BEYOND_KEYPOINTS = 1.07
 HEATMAP_WINDOW = 7
 HEATMAP_CONFIDENCE = 0.5
 MIN_SIZE_PX = 8.0
@@ -86,7 +87,7 @@ def region_from_coco(keypoints_px: Float[np.ndarray, "17 3"], min_score: float =
     """First region of a person from COCO keypoints (x, y, score), upright along the torso.
 
     Its circle about the hips reaches the furthest keypoint that was seen, and at least as far as a
-    standing body of this torso length.
+    standing body of this torso length, and a little further: COCO's keypoints end at the ankles.
     """
     index = {name: i for i, name in enumerate(COCO17)}
     points = keypoints_px[:, :2]
@@ -94,9 +95,9 @@ def region_from_coco(keypoints_px: Float[np.ndarray, "17 3"], min_score: float =
     shoulders = points[[index["left_shoulder"], index["right_shoulder"]]].mean(axis=0)
     seen = points[keypoints_px[:, 2] > min_score]
     reach = np.linalg.norm(seen - hips, axis=1).max() if len(seen) else 0.0
-    radius = max(reach, 1.6 * float(np.linalg.norm(shoulders - hips)))
+    radius = BEYOND_KEYPOINTS * max(reach, 1.6 * np.linalg.norm(shoulders - hips))
     up = shoulders - hips
-    return _region(hips, radius, up)
+    return _region(hips, float(radius), up)
 
 
 def refine_by_heatmap(

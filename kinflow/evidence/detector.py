@@ -1,7 +1,7 @@
 """Pixels to evidence: find the people, look at each one closely, keep what is consistent.
 
 1. MoveNet searches the image at several scales; duplicates are removed.
-2. BlazePose looks at each person, and once more at the region that its own landmarks suggest.
+2. BlazePose looks at each person, and again where its own landmarks suggest another region.
 3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
    neighbour. If it did, the narrower first look, and at last MoveNet's own keypoints, stand in.
 4. When asked, two segmenters give each person's silhouette.
@@ -109,8 +109,10 @@ class EvidenceDetector:
     def _look_at(self, image_rgb: np.ndarray, detection: Detection) -> _Person | None:
         """BlazePose on one candidate; None when there is nobody."""
         first = self.blazepose(image_rgb, region_from_coco(detection.keypoints_px))
-        second = self.blazepose(image_rgb, first.next_region)
-        poses = [pose for pose in (second, first) if pose.score >= self.config.min_presence]
+        looks = [first]
+        if not first.region.resembles(first.next_region):
+            looks.insert(0, self.blazepose(image_rgb, first.next_region))
+        poses = [pose for pose in looks if pose.score >= self.config.min_presence]
         if not poses:
             return None
         for pose in poses:

@@ -70,7 +70,7 @@ def read_photo(path: str | Path) -> Photo:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is damaged or incomplete ({error}).") from None
-    focal_35mm = exif.get_ifd(EXIF_IFD).get(EXIF_FOCAL_35MM)
+    focal_35mm = float(exif.get_ifd(EXIF_IFD).get(EXIF_FOCAL_35MM) or 0)
     return Photo(rgb, _focal_px(focal_35mm, rgb.shape[1], rgb.shape[0]))
 
 
@@ -161,8 +161,8 @@ def _upright(rgb: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(rgb)
 
 
-def _focal_px(focal_35mm: float | None, width: int, height: int) -> float | None:
+def _focal_px(focal_35mm: float, width: int, height: int) -> float | None:
     """Focal length in pixels of a 35 mm equivalent; EXIF writes 0 for unknown."""
-    if not focal_35mm or not 4.0 <= float(focal_35mm) <= 3000.0:
+    if not 4.0 <= focal_35mm <= 3000.0:
         return None
-    return float(focal_35mm) / DIAGONAL_35MM * math.hypot(width, height)
+    return focal_35mm / DIAGONAL_35MM * math.hypot(width, height)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+
+# Differences (of the side, in radians, of the side) that do not change what is seen.
+SAME_SHIFT, SAME_TURN, SAME_RATIO = 0.02, 0.05, 0.04
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,12 @@ class Region:
     roll: float = 0.0
     """Clockwise angle in the image, in radians, from straight up to the body's up direction."""
 
-    def scaled(self, factor: float) -> Region:
-        """The same region with sides `factor` times as long."""
-        return replace(self, size_px=self.size_px * factor)
+    def resembles(self, other: Region) -> bool:
+        """Whether a second look at `other` would show the same thing."""
+        shift = math.dist(self.center_px, other.center_px) / self.size_px
+        turn = math.remainder(self.roll - other.roll, 2 * math.pi)
+        ratio = other.size_px / self.size_px
+        return shift < SAME_SHIFT and abs(turn) < SAME_TURN and abs(ratio - 1) < SAME_RATIO
 
     def to_crop(self, crop_px: int) -> Float[np.ndarray, "2 3"]:
         """Affine map from image points to points of a crop with `crop_px` pixels a side."""

@@ -82,7 +82,7 @@ class Grid:
         return np.array([[1, 0, -x], [0, 1, -y]]) / self.cell_px
 
     def resample(
-        self, mask: Float[np.ndarray, "rows columns"], to_mask: Float[np.ndarray, "2 3"]
+        self, mask: Float[np.ndarray, "mask_rows mask_columns"], to_mask: Float[np.ndarray, "2 3"]
     ) -> Float[np.ndarray, "rows columns"]:
         """Sample a mask that lies in the image by the affine map `to_mask` of image points."""
         to_cells = np.vstack((self.to_cells(), (0, 0, 1)))
