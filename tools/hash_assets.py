@@ -7,7 +7,7 @@ import json
 
 from kinflow.assets import ASSET_ROOT, MANIFEST, file_sha256
 
-SUFFIXES = {".safetensors", ".onnx", ".tflite", ".js"}
+SUFFIXES = {".safetensors", ".onnx", ".tflite", ".js", ".css", ".html"}
 
 
 def main() -> None:

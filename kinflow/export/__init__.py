@@ -1,0 +1,1 @@
+"""Files out of a reconstruction: numbers, pictures, 3D scenes, and reading the numbers back."""

@@ -1,0 +1,473 @@
+// Draws the posed bodies of one photo. Scene frame: the photo's camera (x right, y down, z forward,
+// metres). The view is a rotation R about the people's centre C and a step back,
+//   x_view = R (x - C) + C + (0, 0, back),
+// projected by the photo's own pinhole camera with a 2D zoom and shift on top: at R = 1, back = 0 the
+// bodies lie exactly on the photo, whatever the zoom.
+"use strict";
+(() => {
+  const scene = JSON.parse(document.getElementById("scene").textContent);
+  const canvas = document.getElementById("view");
+  const gl = canvas.getContext("webgl", { antialias: true, stencil: true, alpha: true, premultipliedAlpha: true });
+  if (!gl) {
+    const message = document.getElementById("message");
+    message.textContent = "This browser does not offer WebGL, which the 3D view needs.";
+    message.hidden = false;
+    return;
+  }
+  const [photoWidth, photoHeight] = scene.camera.image_size;
+  const NEAR = 0.05;
+
+  // ---- data -------------------------------------------------------------------------------------
+
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const faces = new Uint16Array(bytes(scene.faces).buffer);
+
+  function positionsOf(person) {
+    const steps = new Uint16Array(bytes(person.positions).buffer);
+    return Float32Array.from(steps, (s, i) => person.origin[i % 3] + s * person.step[i % 3]);
+  }
+
+  function normalsOf(p) {
+    const n = new Float32Array(p.length);
+    for (let f = 0; f < faces.length; f += 3) {
+      const [a, b, c] = [3 * faces[f], 3 * faces[f + 1], 3 * faces[f + 2]];
+      const [ux, uy, uz] = [p[b] - p[a], p[b + 1] - p[a + 1], p[b + 2] - p[a + 2]];
+      const [vx, vy, vz] = [p[c] - p[a], p[c + 1] - p[a + 1], p[c + 2] - p[a + 2]];
+      const [x, y, z] = [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
+      for (const v of [a, b, c]) { n[v] += x; n[v + 1] += y; n[v + 2] += z; }
+    }
+    return n;
+  }
+
+  function boundsOf(list) {
+    const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+    for (const p of list) {
+      for (let i = 0; i < p.length; i++) {
+        const axis = i % 3;
+        if (p[i] < low[axis]) low[axis] = p[i];
+        if (p[i] > high[axis]) high[axis] = p[i];
+      }
+    }
+    return list.length ? { low, high } : { low: [-1, -1, 2], high: [1, 1, 4] };
+  }
+
+  const points = scene.people.map(positionsOf);
+  const bounds = boundsOf(points);
+  const centre = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
+  const floor = bounds.high[1];
+  const reach = Math.max(1.5, Math.hypot(...[0, 1, 2].map((a) => bounds.high[a] - bounds.low[a])));
+  const photoDepth = bounds.high[2] * 1.03 + 0.2;
+  const far = photoDepth + 20 * reach;
+
+  // ---- view -------------------------------------------------------------------------------------
+
+  const CAMERA = { yaw: 0, pitch: 0, back: 0, zoom: 1, x: 0, y: 0 };
+  const ANGLES = { Camera: [0, 0], Free: [35, 12], Side: [90, 8], Back: [180, 8], Top: [0, 80] };
+  let view = { ...CAMERA };
+  let animation = 0;
+
+  function rotationOf({ yaw, pitch }) {
+    const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
+    // first the turn about the vertical, then the look from above
+    return [[cy, 0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]];
+  }
+
+  const turn = (R, v) => R.map((row) => row[0] * v[0] + row[1] * v[1] + row[2] * v[2]);
+
+  function fitScale() {
+    return Math.min(canvas.width / photoWidth, canvas.height / photoHeight);
+  }
+
+  // Points of all people, turned about their centre.
+  function turnedPoints(angles, stride) {
+    const R = rotationOf(angles);
+    return points.flatMap((p) => {
+      const sample = [];
+      for (let i = 0; i < p.length; i += 3 * stride) {
+        sample.push(turn(R, [0, 1, 2].map((a) => p[i + a] - centre[a])));
+      }
+      return sample;
+    });
+  }
+
+  // How far to step back so that nobody comes too near.
+  function backOf(turned) {
+    return turned.length ? Math.max(0, 0.7 * reach - centre[2] - Math.min(...turned.map((v) => v[2]))) : 0;
+  }
+
+  // The view from these angles that shows all people in full.
+  function framed(yaw, pitch) {
+    const turned = turnedPoints({ yaw, pitch }, 12);
+    if (!turned.length) return { ...CAMERA, yaw, pitch };
+    const back = backOf(turned);
+    const { focal_px: focal, principal_px: principal } = scene.camera;
+    const px = turned.map((v) => [0, 1].map((a) =>
+      focal * (v[a] + centre[a]) / (v[2] + centre[2] + back) + principal[a]));
+    const low = [0, 1].map((a) => Math.min(...px.map((p) => p[a])));
+    const high = [0, 1].map((a) => Math.max(...px.map((p) => p[a])));
+    const scale = fitScale();
+    const zoom = 0.8 * Math.min(canvas.width / (high[0] - low[0]), canvas.height / (high[1] - low[1])) / scale;
+    const middle = [photoWidth / 2, photoHeight / 2];
+    const shift = [0, 1].map((a) => -((low[a] + high[a]) / 2 - middle[a]) * scale * zoom);
+    return { yaw, pitch, back, zoom, x: shift[0] / canvas.width, y: shift[1] / canvas.height };
+  }
+
+  function clipMatrix() {
+    const R = rotationOf(view);
+    const shift = turn(R, centre).map((v, a) => centre[a] - v + (a === 2 ? view.back : 0));
+    const scale = fitScale() * view.zoom;
+    const { focal_px: focal, principal_px: principal } = scene.camera;
+    const [w, h] = [canvas.width, canvas.height];
+    const row = {
+      x: [2 * scale * focal / w, 2 * scale * (principal[0] - photoWidth / 2) / w + 2 * view.x],
+      y: [-2 * scale * focal / h, -2 * scale * (principal[1] - photoHeight / 2) / h - 2 * view.y],
+      z: [(far + NEAR) / (far - NEAR), -2 * far * NEAR / (far - NEAR)],
+    };
+    const m = new Float32Array(16);
+    for (let c = 0; c < 4; c++) {
+      const [x, y, z] = c < 3 ? [R[0][c], R[1][c], R[2][c]] : shift;
+      m[4 * c] = row.x[0] * x + row.x[1] * z;
+      m[4 * c + 1] = row.y[0] * y + row.y[1] * z;
+      m[4 * c + 2] = row.z[0] * z + (c === 3 ? row.z[1] : 0);
+      m[4 * c + 3] = z;
+    }
+    return { clip: m, R, shift };
+  }
+
+  function moveTo(goal) {
+    cancelAnimationFrame(animation);
+    const start = { ...view }, begin = performance.now();
+    // the short way round
+    start.yaw = goal.yaw + Math.atan2(Math.sin(start.yaw - goal.yaw), Math.cos(start.yaw - goal.yaw));
+    const duration = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 450;
+    const step = () => {
+      const t = duration ? Math.min(1, (performance.now() - begin) / duration) : 1;
+      const s = t * t * (3 - 2 * t);
+      for (const key of Object.keys(goal)) view[key] = start[key] + (goal[key] - start[key]) * s;
+      draw();
+      if (t < 1) animation = requestAnimationFrame(step);
+    };
+    step();
+  }
+
+  function mark(name) {
+    for (const button of document.querySelectorAll("#views button")) {
+      button.setAttribute("aria-pressed", button.textContent === name);
+    }
+  }
+
+  function choose(name) {
+    mark(name);
+    const [yaw, pitch] = ANGLES[name].map((degrees) => degrees * Math.PI / 180);
+    moveTo(name === "Camera" ? CAMERA : framed(yaw, pitch));
+  }
+
+  // ---- drawing ----------------------------------------------------------------------------------
+
+  function program(vertex, fragment, names) {
+    const made = gl.createProgram();
+    for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(made, shader);
+    }
+    gl.linkProgram(made);
+    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made));
+    const uniform = Object.fromEntries(names.map((n) => [n, gl.getUniformLocation(made, n)]));
+    return { made, uniform, position: gl.getAttribLocation(made, "position"), normal: gl.getAttribLocation(made, "normal") };
+  }
+
+  const bodyProgram = program(`
+    attribute vec3 position; attribute vec3 normal;
+    uniform mat4 clip; uniform mat3 turned; uniform vec3 shift;
+    varying vec3 n; varying vec3 p;
+    void main() { n = turned * normal; p = turned * position + shift; gl_Position = clip * vec4(position, 1.0); }
+  `, `
+    precision highp float;
+    varying vec3 n; varying vec3 p;
+    uniform vec3 color; uniform float opacity;
+    const vec3 light = vec3(-0.4243, -0.7071, -0.5657);
+    vec3 ramp(float t) {
+      vec3 low = mix(color * 0.18, color * 0.55, clamp(t / 0.38, 0.0, 1.0));
+      vec3 mid = mix(low, color, clamp((t - 0.38) / 0.36, 0.0, 1.0));
+      return mix(mid, color + (1.0 - color) * 0.6, clamp((t - 0.74) / 0.26, 0.0, 1.0));
+    }
+    void main() {
+      vec3 normal = normalize(n);
+      float facing = max(dot(normal, -normalize(p)), 0.0);
+      float key = pow(dot(normal, light) * 0.5 + 0.5, 1.5);
+      gl_FragColor = vec4(ramp(0.08 + 0.72 * key + 0.2 * facing) * opacity, opacity);
+    }
+  `, ["clip", "turned", "shift", "color", "opacity"]);
+
+  const flatProgram = program(`
+    attribute vec3 position;
+    uniform mat4 clip; uniform float flatten; uniform float ground;
+    varying vec3 p;
+    void main() { p = vec3(position.x, mix(position.y, ground, flatten), position.z); gl_Position = clip * vec4(p, 1.0); }
+  `, `
+    precision mediump float;
+    varying vec3 p; uniform vec4 color; uniform vec2 middle; uniform float radius;
+    void main() { gl_FragColor = color * clamp(1.6 * (1.0 - length(p.xz - middle) / radius), 0.0, 1.0); }
+  `, ["clip", "flatten", "ground", "color", "middle", "radius"]);
+
+  const photoProgram = program(`
+    attribute vec3 position; uniform mat4 clip; uniform vec4 frame; varying vec2 uv;
+    void main() { uv = (position.xy / position.z) * frame.xy + frame.zw; gl_Position = clip * vec4(position, 1.0); }
+  `, `
+    precision mediump float; varying vec2 uv; uniform sampler2D image; uniform float opacity;
+    void main() { gl_FragColor = vec4(texture2D(image, uv).rgb, 1.0) * opacity; }
+  `, ["clip", "frame", "image", "opacity"]);
+
+  function buffer(data, target = gl.ARRAY_BUFFER) {
+    const made = gl.createBuffer();
+    gl.bindBuffer(target, made);
+    gl.bufferData(target, data, gl.STATIC_DRAW);
+    return made;
+  }
+
+  function attribute(location, data) {
+    gl.bindBuffer(gl.ARRAY_BUFFER, data);
+    gl.enableVertexAttribArray(location);
+    gl.vertexAttribPointer(location, 3, gl.FLOAT, false, 0, 0);
+  }
+
+  const indices = buffer(faces, gl.ELEMENT_ARRAY_BUFFER);
+  const bodies = points.map((p, i) => ({
+    position: buffer(p), normal: buffer(normalsOf(p)),
+    color: scene.people[i].color.map((v) => v / 255), visible: true,
+  }));
+
+  function gridLines() {
+    const spacing = reach < 4 ? 0.5 : reach < 20 ? 1 : 5;
+    const count = Math.ceil(2 * reach / spacing);
+    const data = [];
+    for (let i = -count; i <= count; i++) {
+      for (let j = -count; j < count; j++) {
+        const [a, b, c] = [i, j, j + 1].map((v) => v * spacing);
+        data.push(centre[0] + a, floor, centre[2] + b, centre[0] + a, floor, centre[2] + c);
+        data.push(centre[0] + b, floor, centre[2] + a, centre[0] + c, floor, centre[2] + a);
+      }
+    }
+    return new Float32Array(data);
+  }
+
+  const gridData = gridLines();
+  const grid = buffer(gridData);
+
+  function photoCorner(x, y) {
+    const { focal_px: focal, principal_px: principal } = scene.camera;
+    return [(x - principal[0]) / focal * photoDepth, (y - principal[1]) / focal * photoDepth, photoDepth];
+  }
+
+  const photoQuad = buffer(new Float32Array([
+    ...photoCorner(0, 0), ...photoCorner(0, photoHeight), ...photoCorner(photoWidth, 0), ...photoCorner(photoWidth, photoHeight),
+  ]));
+  const texture = gl.createTexture();
+  let photoReady = false;
+  const picture = new Image();
+  picture.onload = () => {
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, picture);
+    for (const [key, value] of [
+      [gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE], [gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE],
+      [gl.TEXTURE_MIN_FILTER, gl.LINEAR], [gl.TEXTURE_MAG_FILTER, gl.LINEAR],
+    ]) gl.texParameteri(gl.TEXTURE_2D, key, value);
+    photoReady = true;
+    draw();
+  };
+  picture.src = scene.photo;
+
+  function photoStrength(R) {
+    if (!photoReady || !document.getElementById("photo").checked) return 0;
+    const angle = Math.acos(Math.min(1, R[2][2])) * 180 / Math.PI;
+    return Math.min(1, Math.max(0, (80 - angle) / 60));
+  }
+
+  function drawPhoto(clip, strength) {
+    const { made, uniform, position } = photoProgram;
+    const { focal_px: focal, principal_px: principal } = scene.camera;
+    gl.useProgram(made);
+    gl.uniformMatrix4fv(uniform.clip, false, clip);
+    gl.uniform4f(uniform.frame, focal / photoWidth, focal / photoHeight, principal[0] / photoWidth, principal[1] / photoHeight);
+    gl.uniform1f(uniform.opacity, strength);
+    attribute(position, photoQuad);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  function drawGround(clip, strength) {
+    const { made, uniform, position } = flatProgram;
+    gl.useProgram(made);
+    gl.uniformMatrix4fv(uniform.clip, false, clip);
+    gl.uniform1f(uniform.ground, floor);
+    gl.uniform2f(uniform.middle, centre[0], centre[2]);
+    gl.uniform1f(uniform.radius, 2 * reach);
+    gl.uniform1f(uniform.flatten, 0);
+    const tint = (alpha) => gl.uniform4f(uniform.color, 0.16 * alpha, 0.2 * alpha, 0.26 * alpha, alpha);
+    tint(0.3 * strength);
+    attribute(position, grid);
+    gl.drawArrays(gl.LINES, 0, gridData.length / 3);
+    // shadows: every floor pixel is darkened once, however many triangles fall on it
+    gl.enable(gl.STENCIL_TEST);
+    gl.stencilFunc(gl.EQUAL, 0, 255);
+    gl.stencilOp(gl.KEEP, gl.KEEP, gl.INCR);
+    gl.uniform1f(uniform.flatten, 1);
+    tint(0.16 * strength);
+    for (const body of bodies.filter((b) => b.visible)) {
+      attribute(position, body.position);
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
+      gl.drawElements(gl.TRIANGLES, faces.length, gl.UNSIGNED_SHORT, 0);
+    }
+    gl.disable(gl.STENCIL_TEST);
+  }
+
+  function drawBodies({ clip, R, shift }) {
+    const { made, uniform, position, normal } = bodyProgram;
+    gl.useProgram(made);
+    gl.uniformMatrix4fv(uniform.clip, false, clip);
+    gl.uniformMatrix3fv(uniform.turned, false, [0, 1, 2].flatMap((c) => R.map((row) => row[c])));
+    gl.uniform3fv(uniform.shift, shift);
+    gl.uniform1f(uniform.opacity, document.getElementById("opacity").value / 100);
+    gl.enable(gl.CULL_FACE);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
+    // depth first, so that a translucent body shows the photo and not its own far parts
+    for (const onlyDepth of [true, false]) {
+      gl.colorMask(!onlyDepth, !onlyDepth, !onlyDepth, !onlyDepth);
+      gl.depthMask(onlyDepth);
+      gl.depthFunc(onlyDepth ? gl.LESS : gl.EQUAL);
+      for (const body of bodies.filter((b) => b.visible)) {
+        gl.uniform3fv(uniform.color, body.color);
+        attribute(position, body.position);
+        attribute(normal, body.normal);
+        gl.drawElements(gl.TRIANGLES, faces.length, gl.UNSIGNED_SHORT, 0);
+      }
+    }
+    gl.depthMask(true);
+    gl.depthFunc(gl.LESS);
+    gl.disable(gl.CULL_FACE);
+  }
+
+  function draw() {
+    const matrices = clipMatrix();
+    const photo = photoStrength(matrices.R);
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT | gl.STENCIL_BUFFER_BIT);
+    gl.enable(gl.DEPTH_TEST);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.depthMask(false);
+    if (photo > 0) drawPhoto(matrices.clip, photo);
+    if (photo < 1) drawGround(matrices.clip, 1 - photo);
+    gl.depthMask(true);
+    drawBodies(matrices);
+  }
+
+  // ---- hands ------------------------------------------------------------------------------------
+
+  function resize() {
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    canvas.width = Math.round(canvas.clientWidth * ratio);
+    canvas.height = Math.round(canvas.clientHeight * ratio);
+    draw();
+  }
+
+  function zoomAbout(clientX, clientY, factor) {
+    const zoom = Math.min(40, Math.max(0.1, view.zoom * factor));
+    const [x, y] = [clientX / canvas.clientWidth - 0.5, clientY / canvas.clientHeight - 0.5];
+    view.x = x - (x - view.x) * zoom / view.zoom;
+    view.y = y - (y - view.y) * zoom / view.zoom;
+    view.zoom = zoom;
+  }
+
+  function orbit(dx, dy) {
+    // the bodies follow the pointer
+    view.yaw -= dx / canvas.clientHeight * 3.2;
+    view.pitch = Math.min(1.55, Math.max(-0.6, view.pitch + dy / canvas.clientHeight * 3.2));
+    view.back = Math.max(view.back, backOf(turnedPoints(view, 120)));
+    mark("Free");
+  }
+
+  function pan(dx, dy) {
+    view.x += dx / canvas.clientWidth;
+    view.y += dy / canvas.clientHeight;
+  }
+
+  const fingers = new Map();
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener("pointerdown", (event) => {
+    cancelAnimationFrame(animation);
+    canvas.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  });
+  for (const kind of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(kind, (event) => fingers.delete(event.pointerId));
+  }
+  canvas.addEventListener("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const now = [event.clientX, event.clientY];
+    const [dx, dy] = [now[0] - before[0], now[1] - before[1]];
+    if (fingers.size === 2) {
+      const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
+      const gap = (p) => Math.max(8, Math.hypot(p[0] - other[0], p[1] - other[1]));
+      pan(dx / 2, dy / 2);
+      zoomAbout((now[0] + other[0]) / 2, (now[1] + other[1]) / 2, gap(now) / gap(before));
+    } else if (event.shiftKey || event.buttons & 6) {
+      pan(dx, dy);
+    } else {
+      orbit(dx, dy);
+    }
+    fingers.set(event.pointerId, now);
+    draw();
+  });
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    cancelAnimationFrame(animation);
+    zoomAbout(event.clientX, event.clientY, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)));
+    draw();
+  }, { passive: false });
+  canvas.addEventListener("dblclick", () => choose("Camera"));
+  canvas.addEventListener("keydown", (event) => {
+    const arrows = { ArrowLeft: [-40, 0], ArrowRight: [40, 0], ArrowUp: [0, -40], ArrowDown: [0, 40] };
+    const name = Object.keys(ANGLES)[Number(event.key) - 1];
+    if (name) choose(name);
+    else if (arrows[event.key]) orbit(...arrows[event.key]);
+    else if (event.key === "+" || event.key === "-") {
+      zoomAbout(canvas.clientWidth / 2, canvas.clientHeight / 2, event.key === "+" ? 1.2 : 1 / 1.2);
+    } else return;
+    draw();
+  });
+
+  function button(parent, text, pressed, action) {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.setAttribute("aria-pressed", pressed);
+    made.append(text);
+    made.addEventListener("click", () => action(made));
+    parent.append(made);
+    return made;
+  }
+
+  for (const name of Object.keys(ANGLES)) {
+    button(document.getElementById("views"), name, name === "Camera", () => choose(name));
+  }
+  scene.people.forEach((person, i) => {
+    const made = button(document.getElementById("people"), person.name, true, (self) => {
+      bodies[i].visible = !bodies[i].visible;
+      self.setAttribute("aria-pressed", bodies[i].visible);
+      draw();
+    });
+    const chip = document.createElement("span");
+    chip.className = "chip";
+    chip.style.background = `rgb(${person.color})`;
+    made.prepend(chip);
+    made.title = person.note;
+  });
+  for (const id of ["photo", "opacity"]) document.getElementById(id).addEventListener("input", draw);
+  new ResizeObserver(resize).observe(canvas);
+  resize();
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  if (ANGLES[wanted]) choose(wanted);
+})();
