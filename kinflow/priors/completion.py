@@ -2,10 +2,12 @@
 
 Both look for the latent whose pose is likely under the prior and agrees with what is known:
 
-    minimise  Σ_known ‖log(R_j(z) R_jᵀ)‖² / 2σ² + energy(z)
+    minimise  Σ_known ‖log(R_j(z) R_jᵀ)‖² / 2σ² + ½‖r(z)‖²,    r the residual of the prior's energy
 
-by Levenberg–Marquardt from several starts at once. The Jacobian of the rotation error is taken as
-the decoder's left angular velocity, which is exact to first order in the error.
+by Levenberg–Marquardt. The Jacobian of the rotation error is taken as the decoder's left angular
+velocity, which is exact to first order in the error. Alternatives are drawn by randomise-then-
+optimise (Bardsley et al. 2014): the same problem with r(z) − ε for a normal ε, whose solutions are
+samples of the posterior where the decoder is nearly linear.
 """
 
 from dataclasses import dataclass
@@ -20,17 +22,15 @@ from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
 
 @dataclass(frozen=True)
 class Completions:
-    """Solutions for each pose, likeliest first.
+    """Solutions for each pose: the likeliest one first, then samples of the alternatives.
 
     Attributes:
         R_free: (N, S, 19, 3, 3) poses; all joints are those of the latent, known ones included.
         z: (N, S, D) their latents.
-        energy: (N, S) value of the objective.
     """
 
-    R_free: Float[Tensor, "poses starts 19 3 3"]
-    z: Float[Tensor, "poses starts latent"]
-    energy: Float[Tensor, "poses starts"]
+    R_free: Float[Tensor, "poses solutions 19 3 3"]
+    z: Float[Tensor, "poses solutions latent"]
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def complete(
     R_free: Float[Tensor, "poses 19 3 3"],
     known: Bool[Tensor, "19"],
     sigma_rad: float = 0.05,
-    num_starts: int = 1,
+    num_samples: int = 0,
     iterations: int = 25,
     generator: torch.Generator | None = None,
 ) -> Completions:
@@ -50,15 +50,42 @@ def complete(
         R_free: poses; the rotations of joints that are not `known` are ignored.
         known: which of the 19 free joints to trust.
         sigma_rad: how closely to keep to them.
-        num_starts: number of starting latents: the first is zero, the others are random.
+        num_samples: how many alternatives to draw beside the likeliest completion.
     """
-    z = torch.randn(len(R_free), num_starts, prior.latent_dim, generator=generator)
+    count = 1 + num_samples
+    z = torch.randn(len(R_free), count, prior.latent_dim, generator=generator)
     z[:, 0] = 0.0
     z = z.flatten(0, 1)
-    target = R_free.repeat_interleave(num_starts, 0)
-    weight = (known.to(z) / sigma_rad)[:, None]
+    problem = _Problem(
+        prior, R_free.repeat_interleave(count, 0), (known.to(z) / sigma_rad)[:, None], z
+    )
+    z = _minimise(problem, z, iterations).unflatten(0, (-1, count))
+    return Completions(prior.decode(z), z)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One least-squares problem per row: rotations to match, and the centre of the prior."""
+
+    prior: PosePrior
+    target: Float[Tensor, "rows 19 3 3"]
+    weight: Float[Tensor, "19 1"]
+    centre: Float[Tensor, "rows latent"]
+
+    def linearise(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Residuals of the objective and their Jacobian."""
+        R, omega = self.prior.decode_with_jacobian(z)
+        error = (matrix_to_rotvec(R @ self.target.mT) * self.weight).flatten(-2)
+        d_error = (omega * self.weight[..., None]).flatten(-3, -2)
+        residual, d_residual = self.prior.residual_with_jacobian(z)
+        dim = self.prior.latent_dim
+        residual = torch.cat([residual[:, :dim] - self.centre, residual[:, dim:]], -1)
+        return torch.cat([error, residual], -1), torch.cat([d_error, d_residual], -2)
+
+
+def _minimise(problem: _Problem, z: Tensor, iterations: int) -> Tensor:
     damping = torch.full((len(z),), 1e-2)
-    residual, jacobian = _linearise(prior, z, target, weight)
+    residual, jacobian = problem.linearise(z)
     energy = 0.5 * residual.square().sum(-1)
     for _ in range(iterations):
         hessian = jacobian.mT @ jacobian
@@ -66,7 +93,7 @@ def complete(
         gradient = (jacobian.mT @ residual[..., None])[..., 0]
         factor = torch.linalg.cholesky(hessian + torch.diag_embed(diagonal))
         trial = z - torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-        trial_residual, trial_jacobian = _linearise(prior, trial, target, weight)
+        trial_residual, trial_jacobian = problem.linearise(trial)
         trial_energy = 0.5 * trial_residual.square().sum(-1)
         better = trial_energy < energy
         z = torch.where(better[:, None], trial, z)
@@ -74,21 +101,7 @@ def complete(
         jacobian = torch.where(better[:, None, None], trial_jacobian, jacobian)
         energy = torch.where(better, trial_energy, energy)
         damping = torch.where(better, damping * 0.3, damping * 5.0).clamp(1e-6, 1e6)
-    z = z.unflatten(0, (-1, num_starts))
-    energy, order = energy.unflatten(0, (-1, num_starts)).sort(-1)
-    z = z.gather(1, order[..., None].expand_as(z))
-    return Completions(prior.decode(z), z, energy)
-
-
-def _linearise(
-    prior: PosePrior, z: Tensor, target: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Residuals of the objective, as a sum of squares, and their Jacobian."""
-    R, omega = prior.decode_with_jacobian(z)
-    error = (matrix_to_rotvec(R @ target.mT) * weight).flatten(-2)
-    d_error = (omega * weight[..., None]).flatten(-3, -2)
-    prior_residual, d_prior = prior.residual_with_jacobian(z)
-    return torch.cat([error, prior_residual], -1), torch.cat([d_error, d_prior], -2)
+    return z
 
 
 def project(
