@@ -49,7 +49,7 @@ class Layer:
 def project(points_cam_m: Float32[np.ndarray, "points 3"], camera: Camera) -> np.ndarray:
     """Pixel positions (points, 2) of points in the camera frame, in numpy."""
     depth = np.maximum(points_cam_m[:, 2:], NEAR_M)
-    return camera.focal_px * points_cam_m[:, :2] / depth + np.float32(camera.principal_px)
+    return camera.focal_px * points_cam_m[:, :2] / depth + np.array(camera.principal_px, np.float32)
 
 
 def paint(
@@ -67,7 +67,7 @@ def paint(
         return background.copy()
     left, top, right, bottom = region
     scale = style.supersampling
-    fine_px = (points_px - np.float32([left, top])) * scale
+    fine_px = (points_px - np.array([left, top], np.float32)) * scale
     fine_size = ((right - left) * scale, (bottom - top) * scale)
     raster = rasterize(fine_px, depth, layer.faces, fine_size, cull_back_faces=True)
     samples = _shade(layer, raster, fine_px, style)

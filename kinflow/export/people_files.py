@@ -79,7 +79,8 @@ def json_bytes(fields: Fields) -> bytes:
     for row, entry in enumerate(document["people"]):
         entry["energy"] = dict(zip(names, entry["energy"], strict=True))
         entry["hypotheses"] = [
-            _row(fields, "hypotheses", i) for i in np.flatnonzero(fields["hypothesis_of"] == row)
+            _row(fields, "hypotheses", int(i))
+            for i in np.flatnonzero(fields["hypothesis_of"] == row)
         ]
     return (json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
