@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -42,6 +44,9 @@ class PhotoFitConfig:
     """Use the detector's rough 3D landmarks as a weak term."""
     hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
     """Their error across the image and in depth."""
+    keypoint_std_scale: float = 0.5
+    """The detector's errors are alike within a person and a body takes up much of them, so that
+    residuals are about half as large as errors; measured on real photos."""
     min_confidence: float = 0.15
     cluster_weight: float = 0.5
     """Weight of keypoints that come in clusters (face, hands, feet), whose errors are alike."""
@@ -70,18 +75,20 @@ class PhotoFitter:
         """One `Person` for each person of the evidence, in the same order."""
         if not evidence.people:
             return ()
-        targets = self.targets(evidence, camera)
-        candidates = self.fitter.fit(targets)
-        return tuple(
-            self._person(i, seen, camera, targets[i : i + 1], candidates)
-            for i, seen in enumerate(evidence.people)
-        )
+        with one_thread():
+            targets = self.targets(evidence, camera)
+            candidates = self.fitter.fit(targets)
+            return tuple(
+                self._person(i, seen, camera, targets[i : i + 1], candidates)
+                for i, seen in enumerate(evidence.people)
+            )
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
         people = evidence.to(self.device).people
         keypoints = torch.stack([p.keypoints_px for p in people])[:, _ROWS]
         std = torch.stack([p.keypoint_std_px for p in people])[:, _ROWS]
+        std = std * self.config.keypoint_std_scale
         confidence = keypoints[..., 2]
         weight = confidence * self._cluster_weights()
         seen = confidence >= self.config.min_confidence
@@ -164,6 +171,17 @@ class PhotoFitter:
             shape=shape.cpu(),
             energy=energy,
         )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: a fit's matrices are small, and waiting for others costs more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def view_rotation(
