@@ -140,7 +140,7 @@ def _decode(image: Image.Image) -> np.ndarray:
         raise InputError("Images of floating-point values are not supported; save it as 8 bits.")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return np.asarray(_over_white(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -1,7 +1,8 @@
 """One soft silhouette per person from two segmenters, with the neighbours left out.
 
 BlazePose's mask knows which person is meant; the selfie segmenter's has the sharper outline but
-shows everybody. Where the two agree on the whole they are averaged, else BlazePose's stands alone.
+shows everybody. Where the two agree on the whole they are averaged, else BlazePose's stands alone,
+as it does for small people, whose outline has nothing to sharpen.
 A pixel that several people claim is shared in proportion to their claims, each weighted by how
 near the pixel is to that person's skeleton.
 """
@@ -18,13 +19,15 @@ from jaxtyping import Float, UInt8
 from kinflow.evidence import blazepose, selfie
 from kinflow.evidence.blazepose import Pose
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
-from kinflow.evidence.region import Region, warp
+from kinflow.evidence.people import person_size
+from kinflow.evidence.region import warp
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.types import PersonMask
 
 GRID_CELLS = 256
 BOX_MARGIN = 0.15
 MIN_AGREEMENT = 0.5
+MIN_SHARPENED_PX = 80.0
 BONE_CONFIDENCE = 0.3
 # A claim halves with every such fraction of the person's size away from the skeleton.
 CLAIM_FRACTION = 0.06
@@ -128,7 +131,9 @@ def _combined(
 ) -> Float[np.ndarray, "rows columns"]:
     """Mean of the two segmenters where they agree on the whole, else BlazePose's."""
     own = grid.resample(subject.pose.mask, subject.pose.region.to_crop(blazepose.CROP_PX))
-    region: Region = selfie.region_from_box(subject.box_px)
+    if person_size(subject.box_px) < MIN_SHARPENED_PX:
+        return own
+    region = selfie.region_from_box(subject.box_px)
     anyone = grid.resample(segmenter(image_rgb, region), region.to_crop(selfie.CROP_PX))
     near = cv2.dilate(own, np.ones((9, 9), np.uint8)) > 0.3
     anyone = np.where(near, anyone, 0)
