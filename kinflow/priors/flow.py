@@ -72,12 +72,11 @@ class FlowPrior(PosePrior):
         cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
     ) -> "FlowPrior":
         config = CouplingConfig(**settings["flow"])  # type: ignore[arg-type]
-        with torch.device("meta"):  # skips an initialisation that would be overwritten
+        with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
             flow = CouplingFlow(config)
         prefix = "flow."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-        flow.load_state_dict(weights, assign=True)
-        flow.keep = torch.arange(config.dim) < config.num_conditioning
+        flow.load_state_dict(weights)
         return cls(flow, Whitening.from_state(tensors, config.dim), info)
 
 

@@ -8,7 +8,6 @@ priors work on the principal components that move; `Whitening` holds that change
 import math
 from dataclasses import dataclass
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -76,8 +75,27 @@ def rotvec_to_matrix_and_jacobian(
 
 
 def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """Rotation vector with an angle of at most π."""
-    return roma.rotmat_to_rotvec(R)
+    """Rotation vector with an angle of at most π; accurate at 0 and at π.
+
+    By way of the quaternion q, whose outer product 4 q qᵀ is linear in R: any of its rows is a
+    multiple of q, and the one with the largest diagonal entry is well conditioned. (Not roma's
+    function of the same purpose: importing roma compiles code and takes seconds.)
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in R.unbind(-2))
+    x_row = torch.stack([1 + xx - yy - zz, xy + yx, xz + zx, zy - yz], -1)
+    y_row = torch.stack([xy + yx, 1 - xx + yy - zz, yz + zy, xz - zx], -1)
+    z_row = torch.stack([xz + zx, yz + zy, 1 - xx - yy + zz, yx - xy], -1)
+    w_row = torch.stack([zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz], -1)
+    rows = torch.stack([x_row, y_row, z_row, w_row], -2)
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1, keepdim=True)
+    q = rows.gather(-2, best[..., None].expand(*best.shape, 4))[..., 0, :]
+    q = torch.nn.functional.normalize(q, dim=-1)
+    q = torch.where(q[..., 3:] < 0, -q, q)
+    n2 = q[..., :3].square().sum(-1, keepdim=True)
+    small = n2 < 1e-20
+    n = torch.where(small, torch.ones_like(n2), n2).sqrt()
+    scale = torch.where(small, torch.full_like(n, 2.0), 2.0 * torch.atan2(n, q[..., 3:]) / n)
+    return q[..., :3] * scale
 
 
 def log_haar_volume(rotvec: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch"]:

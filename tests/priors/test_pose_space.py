@@ -14,7 +14,7 @@ from kinflow.priors.pose_space import (
     rotvec_to_matrix_and_jacobian,
 )
 
-ANGLES = [0.0, 1e-9, 1e-4, 0.0999, 0.1001, 1.0, 3.0]
+ANGLES = [0.0, 1e-12, 1e-9, 1e-4, 0.1, 1.0, 3.0, math.pi - 1e-7]
 
 
 def rotvec_of(angle: float) -> torch.Tensor:
@@ -27,6 +27,23 @@ def test_exponential_map_and_its_inverse(angle):
     v = rotvec_of(angle)
     torch.testing.assert_close(rotvec_to_matrix(v), roma.rotvec_to_rotmat(v), atol=1e-12, rtol=0)
     torch.testing.assert_close(matrix_to_rotvec(rotvec_to_matrix(v)), v, atol=1e-9, rtol=0)
+
+
+def test_logarithm_of_random_rotations():
+    torch.manual_seed(0)
+    R = roma.random_rotmat(2000, dtype=torch.float64)
+    v = matrix_to_rotvec(R)
+    torch.testing.assert_close(rotvec_to_matrix(v), R, atol=1e-9, rtol=0)
+    assert v.norm(dim=-1).max() <= math.pi
+    torch.testing.assert_close(v, roma.rotmat_to_rotvec(R), atol=1e-9, rtol=0)
+
+
+def test_gradient_of_the_logarithm():
+    R = roma.random_rotmat(5, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(matrix_to_rotvec, R)
+    eye = torch.eye(3).expand(2, 3, 3).clone().requires_grad_()
+    matrix_to_rotvec(eye).sum().backward()
+    assert eye.grad is not None and eye.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("angle", ANGLES)
