@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.shape import ShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS, descendants_mask
 
@@ -136,7 +135,7 @@ class ShapedBody:
     def with_pose(
         self, pose: Float[Tensor, "*batch 22 3 3"], t_root_m: Float[Tensor, "*batch 3"]
     ) -> PosedBody:
-        """Pose the person.
+        """Pose the person; one person (no batch axes) can take many poses at once.
 
         Args:
             pose: local rotations relative to the T-pose; entry 0 turns the root into the outer
@@ -208,10 +207,10 @@ _ORDER, _PARENT_ROWS = _level_order()
 class _Tree:
     """Index tensors of the joint tree on one device."""
 
-    order: Int[Tensor, "22"]
-    restore: Int[Tensor, "22"]
+    order: Int[Tensor, " joints"]
+    restore: Int[Tensor, " joints"]
     parent_rows: tuple[Int[Tensor, " _"], ...]
-    parents: Int[Tensor, "22"]
+    parents: Int[Tensor, " joints"]
     above: Float[Tensor, "22 22"]
     """`above[j, a]` is 1 when joint `a` is `j` or lies on the way from the root to it."""
 
@@ -231,7 +230,7 @@ def _tree(device: torch.device) -> _Tree:
 def forward_kinematics(
     pose: Float[Tensor, "*batch 22 3 3"],
     t_root_m: Float[Tensor, "*batch 3"],
-    offsets_m: Float[Tensor, "*batch 22 3"],
+    offsets_m: Float[Tensor, "*#batch 22 3"],
 ) -> tuple[Float[Tensor, "*batch 22 3 3"], Float[Tensor, "*batch 22 3"]]:
     """Global rotations and positions of the joints, one batched step for each depth of the tree."""
     tree = _tree(pose.device)

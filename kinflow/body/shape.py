@@ -70,9 +70,7 @@ class PhenotypeSpace:
         return codes[..., 0, :], codes[..., 1:, :]
 
     def to(self, device: torch.device | str) -> PhenotypeSpace:
-        return replace(
-            self, table=self.table.to(device), first_anchor=self.first_anchor.to(device)
-        )
+        return replace(self, table=self.table.to(device), first_anchor=self.first_anchor.to(device))
 
     def _hats(self, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Hat functions of every phenotype at its anchors and their slopes, (*batch, 6, anchors).

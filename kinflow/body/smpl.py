@@ -1,0 +1,194 @@
+"""SMPL, SMPL-H and SMPL-X files, which users obtain under their licences, as a `BodyModel`.
+
+The mathematics is the same as the bundled body's, with `betas` as shape and with pose blend shapes.
+Joints beyond our 22 (hands, fingers, jaw, eyes) are folded into their nearest ancestor, which is
+exact while they are at rest: then they move as one with it and their blend shapes vanish. The root
+joint is placed at `t_root_m`; SMPL's own `transl` is `t_root_m - rest_joints_m[0]`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from kinflow.body.model import BodyModel
+from kinflow.body.parts import parts_of_weights
+from kinflow.body.shape import LinearShapeSpace
+from kinflow.body.skeleton import NUM_JOINTS, PARENTS
+from kinflow.body.template_keypoints import TemplateKeypoints, find_keypoints
+from kinflow.errors import InputError
+from kinflow.restricted_pickle import as_array, load_restricted
+
+_SMPLX_JOINTS = 55
+_SMPLX_SHAPES = {400: 300, 20: 10}
+"""Of SMPL-X's shape directions the last 100 (in old files the last 10) are facial expressions."""
+
+
+def load_smpl(path: Path | str, num_betas: int = 10) -> BodyModel:
+    """Load a body of the SMPL family.
+
+    The file's own regressor places joints. Keypoints of the limbs are the joints; those of the
+    face, hands and feet, which these files do not name, are vertices found by their place in the
+    template (see `kinflow.body.template_keypoints`), so they are approximate.
+
+    Args:
+        path: `.npz` or `.pkl` of SMPL, SMPL-H or SMPL-X.
+        num_betas: how many shape directions to keep, the most important first.
+
+    Raises:
+        InputError: the file cannot be read, is not such a body or has fewer shape directions.
+    """
+    path = Path(path)
+    fields = _read_fields(path)
+    try:
+        return _build(fields, num_betas)
+    except InputError as error:
+        raise InputError(f"'{path}' cannot be used as a body model: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """A file's arrays, of the shapes they must have."""
+
+    v_template: Float64[np.ndarray, "vertices 3"]
+    shapedirs: Float64[np.ndarray, "vertices 3 directions"]
+    posedirs: Float64[np.ndarray, "vertices 3 features"]
+    J_regressor: Float64[np.ndarray, "joints vertices"]
+    weights: Float64[np.ndarray, "vertices joints"]
+    kintree_table: Int64[np.ndarray, "2 joints"]
+    f: Int64[np.ndarray, "faces 3"]
+
+
+_FIELD_NAMES = tuple(_Fields.__dataclass_fields__)
+
+
+def _read_fields(path: Path) -> _Fields:
+    """The arrays of a file, checked."""
+    if not path.is_file():
+        raise InputError(f"'{path}' is not a file; give the .npz or .pkl of a body model.")
+    read = _read_npz if zipfile.is_zipfile(path) else _read_pkl
+    raw = read(path)
+    missing = [name for name in _FIELD_NAMES if name not in raw]
+    if missing:
+        raise InputError(f"'{path}' is not a body of the SMPL family: no {', '.join(missing)}.")
+    arrays = {}
+    for name in _FIELD_NAMES:
+        try:
+            arrays[name] = as_array(raw[name])
+        except InputError as error:
+            raise InputError(f"'{path}': {name} is unusable: {error}.") from error
+    whole = ("kintree_table", "f")
+    fields = {n: a.astype(np.int64 if n in whole else np.float64) for n, a in arrays.items()}
+    _check(fields, path)
+    return _Fields(**fields)
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in _FIELD_NAMES if name in archive.files}
+    except Exception as error:  # damaged archives raise kinds of zipfile, zlib and numpy
+        raise InputError(f"'{path}' is not a readable numpy archive ({error}).") from error
+
+
+def _read_pkl(path: Path) -> dict[str, Any]:
+    content = load_restricted(path)
+    if not isinstance(content, dict):
+        raise InputError(f"'{path}' is not a body model: it holds a {type(content).__name__}.")
+    return content
+
+
+def _check(fields: dict[str, np.ndarray], path: Path) -> None:
+    template, weights = fields["v_template"], fields["weights"]
+    vertices = len(template) if template.ndim else 0
+    joints = weights.shape[-1] if weights.ndim else 0
+    expected: dict[str, tuple[int | None, ...]] = {
+        "v_template": (vertices, 3),
+        "weights": (vertices, joints),
+        "shapedirs": (vertices, 3, None),
+        "posedirs": (vertices, 3, 9 * (joints - 1)),
+        "J_regressor": (joints, vertices),
+        "kintree_table": (2, joints),
+        "f": (None, 3),
+    }
+    for name, shape in expected.items():
+        found = fields[name].shape
+        if len(found) != len(shape) or any(
+            want not in (None, have) for want, have in zip(shape, found, strict=True)
+        ):
+            wanted = " x ".join("any" if n is None else str(n) for n in shape)
+            raise InputError(f"'{path}': {name} is {found} but should be {wanted}.")
+        if not np.isfinite(fields[name]).all():
+            raise InputError(f"'{path}': {name} holds numbers that are not finite.")
+    if joints < NUM_JOINTS or tuple(fields["kintree_table"][0, 1:NUM_JOINTS]) != PARENTS[1:]:
+        raise InputError(f"'{path}' does not have the joint tree of SMPL's body.")
+    if len(fields["f"]) and not 0 <= fields["f"].min() <= fields["f"].max() < vertices:
+        raise InputError(f"'{path}': f names vertices that the template does not have.")
+
+
+def _build(fields: _Fields, num_betas: int) -> BodyModel:
+    directions = fields.shapedirs[..., : _shape_directions(fields)]
+    if not 1 <= num_betas <= directions.shape[-1]:
+        raise InputError(f"it has {directions.shape[-1]} shape directions, not {num_betas}.")
+    weights = _fold_weights(fields)
+    parts = parts_of_weights(torch.from_numpy(weights)).numpy()
+    joints = fields.J_regressor[:NUM_JOINTS] @ fields.v_template
+    keypoints = find_keypoints(fields.v_template, joints, weights, parts)
+    rest = _rest_points(fields, keypoints)
+    mean, basis = rest(fields.v_template), rest(directions[..., :num_betas].transpose(2, 0, 1))
+    return BodyModel(
+        shape_space=LinearShapeSpace(num_betas),
+        rest_mean_m=_float(mean),
+        rest_basis_m=_float(basis),
+        Q_rest=torch.eye(3).expand(NUM_JOINTS, 3, 3).contiguous(),
+        skin_weights=_float(weights),
+        faces=torch.from_numpy(fields.f),
+        vertex_parts=torch.from_numpy(parts),
+        keypoint_mass=_float(keypoints.mass),
+        keypoint_joint=torch.from_numpy(keypoints.joint),
+        pose_basis_m=_float(fields.posedirs[..., : 9 * (NUM_JOINTS - 1)].transpose(2, 0, 1)),
+    )
+
+
+def _shape_directions(fields: _Fields) -> int:
+    count = fields.shapedirs.shape[-1]
+    is_smplx = fields.weights.shape[1] == _SMPLX_JOINTS
+    return _SMPLX_SHAPES.get(count, count) if is_smplx else count
+
+
+def _fold_weights(fields: _Fields) -> Float64[np.ndarray, "vertices 22"]:
+    """Skinning weights with joints beyond the 22nd given to their nearest ancestor below it."""
+    parents = fields.kintree_table[0]
+    owner = list(range(NUM_JOINTS))
+    for joint in range(NUM_JOINTS, len(parents)):
+        if not 0 <= parents[joint] < joint:
+            raise InputError("its joint tree is not in order, parents before children.")
+        owner.append(owner[parents[joint]])
+    folded = np.zeros((len(fields.weights), NUM_JOINTS))
+    np.add.at(folded.T, owner, fields.weights.T)
+    return folded
+
+
+def _rest_points(
+    fields: _Fields, keypoints: TemplateKeypoints
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The linear map from vertices (..., v, 3) to joints, virtual keypoint points and vertices."""
+
+    def rest(vertices: np.ndarray) -> np.ndarray:
+        joints = fields.J_regressor[:NUM_JOINTS] @ vertices
+        sources = np.concatenate([joints, vertices], -2)
+        return np.concatenate([joints, sources[..., keypoints.source, :], vertices], -2)
+
+    return rest
+
+
+def _float(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
