@@ -15,8 +15,6 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-import roma
-import torch
 
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from kinflow.camera.pinhole import NEAR_M, Camera
@@ -168,7 +166,7 @@ class _Scene:
         """The joint nodes of a person, in joint order, parents before children."""
         pose = person.pose.double().numpy().copy()
         pose[0] = R_GLTF_CAM @ pose[0]
-        quaternions = roma.rotmat_to_unitquat(torch.from_numpy(pose)).numpy()
+        quaternions = unit_quaternions(pose)
         translations = offsets_m.astype(np.float64)
         translations[0] = R_GLTF_CAM @ person.t_cam_root_m.double().numpy() + self._raise_m
         nodes = [
@@ -208,6 +206,19 @@ def skin_attributes(weights: np.ndarray) -> dict[str, np.ndarray]:
         attributes[f"JOINTS_{i}"] = joints[:, 4 * i : 4 * i + 4]
         attributes[f"WEIGHTS_{i}"] = chosen[:, 4 * i : 4 * i + 4]
     return attributes
+
+
+def unit_quaternions(R: np.ndarray) -> np.ndarray:
+    """Quaternions (n, 4), x y z w, of rotation matrices (n, 3, 3) (Bar-Itzhack 2000): the
+    eigenvectors of the largest eigenvalue, which are the nearest for matrices with rounding too."""
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = R.reshape(-1, 9).T
+    K = [
+        [xx - yy - zz, xy + yx, xz + zx, zy - yz],
+        [xy + yx, yy - xx - zz, yz + zy, xz - zx],
+        [xz + zx, yz + zy, zz - xx - yy, yx - xy],
+        [zy - yz, xz - zx, yx - xy, xx + yy + zz],
+    ]
+    return np.linalg.eigh(np.array(K).transpose(2, 0, 1))[1][..., -1]
 
 
 def inverse_bind_matrices(bodies: Bodies, row: int) -> np.ndarray:

@@ -97,7 +97,7 @@ def _key(name: str) -> str:
 
 def _row(fields: Fields, owner: str, row: int) -> dict[str, Any]:
     return {
-        _key(name): _plain(fields[name][row])
+        _key(name): _plain(np.asarray(fields[name][row]))
         for name in FIELDS
         if _belongs_to(name) == owner and name != "hypothesis_of"
     }
@@ -106,7 +106,7 @@ def _row(fields: Fields, owner: str, row: int) -> dict[str, Any]:
 def _plain(array: np.ndarray) -> Any:
     """Lists and numbers; single precision in as many digits as it has."""
     if array.dtype == np.float32:
-        return np.vectorize(lambda v: float(str(v)), otypes=[object])(array).tolist()
+        return array.astype(np.str_).astype(np.float64).tolist()
     return array.tolist()
 
 

@@ -1,0 +1,38 @@
+"""Reconstructions and photos that the export tests share."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hand_made_people import SIZE, make_person
+
+from kinflow.reconstruction import Hypothesis, Reconstruction
+
+
+@pytest.fixture(scope="session")
+def reconstruction() -> Reconstruction:
+    """Two people; the second, who has an alternative, stands farther away and to the right."""
+    first = make_person(0, [-0.3, 0.1, 3.2], yaw=0.4)
+    second = make_person(1, [0.45, 0.05, 4.0], yaw=-0.7)
+    other = Hypothesis(
+        R_cam_root=first.R_cam_root,
+        t_cam_root_m=second.t_cam_root_m,
+        pose=first.pose,
+        z=first.z,
+        shape=first.shape,
+        energy=47.5,
+    )
+    second = replace(second, code="ambiguous", hypotheses=(other,), time_s=0.5, frame=3)
+    return Reconstruction(first.camera, (first, second), "photos/two people.jpg")
+
+
+@pytest.fixture(scope="session")
+def nobody(reconstruction) -> Reconstruction:
+    return replace(reconstruction, people=())
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A grey picture with a ramp, so that a wrong place or channel order shows."""
+    ramp = np.linspace(40, 200, SIZE[0]).astype(np.uint8)
+    return np.stack([np.tile(ramp, (SIZE[1], 1))] * 3, -1)

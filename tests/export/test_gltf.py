@@ -1,0 +1,229 @@
+"""scene.glb: the skinning in the file gives the body model's mesh, and the camera its picture."""
+
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roma
+import torch
+import trimesh
+
+from kinflow.body.skeleton import JOINT_NAMES, PARENTS
+from kinflow.export.gltf import MIXAMO_NAMES, scene_glb, skin_attributes, unit_quaternions
+
+DTYPES = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
+COMPONENTS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+
+class Glb:
+    """A reader of its own, so that writer and reader share no mistake."""
+
+    def __init__(self, data: bytes) -> None:
+        magic, version, length = struct.unpack_from("<4sII", data)
+        assert (magic, version, length) == (b"glTF", 2, len(data))
+        size, kind = struct.unpack_from("<I4s", data, 12)
+        assert kind == b"JSON" and size % 4 == 0
+        self.json = json.loads(data[20 : 20 + size])
+        self.binary = b""
+        if 20 + size < len(data):
+            length, kind = struct.unpack_from("<I4s", data, 20 + size)
+            assert kind == b"BIN\0" and length % 4 == 0
+            self.binary = data[28 + size : 28 + size + length]
+
+    def array(self, accessor: int) -> np.ndarray:
+        a = self.json["accessors"][accessor]
+        view = self.json["bufferViews"][a["bufferView"]]
+        assert view["byteOffset"] % 4 == 0
+        size = COMPONENTS[a["type"]]
+        data = np.frombuffer(
+            self.binary, DTYPES[a["componentType"]], a["count"] * size, view["byteOffset"]
+        )
+        assert data.nbytes == view["byteLength"]
+        return data.reshape(-1, size) if size > 1 else data
+
+    def world(self) -> list[np.ndarray]:
+        """Global 4x4 transform of every node."""
+        nodes = self.json["nodes"]
+        local = [np.eye(4) for _ in nodes]
+        for matrix, node in zip(local, nodes, strict=True):
+            quaternion = torch.tensor(node.get("rotation", [0, 0, 0, 1.0]), dtype=torch.float64)
+            matrix[:3, :3] = roma.unitquat_to_rotmat(quaternion).numpy()
+            matrix[:3, 3] = node.get("translation", [0, 0, 0])
+        result: list[np.ndarray] = [np.eye(4)] * len(nodes)
+
+        def visit(index: int, parent: np.ndarray) -> None:
+            result[index] = parent @ local[index]
+            for child in nodes[index].get("children", []):
+                visit(child, result[index])
+
+        for root in self.json["scenes"][0]["nodes"]:
+            visit(root, np.eye(4))
+        return result
+
+    def skinned(self, skin_node: dict) -> np.ndarray:
+        """Vertices as a viewer draws them."""
+        skin = self.json["skins"][skin_node["skin"]]
+        attributes = self.json["meshes"][skin_node["mesh"]]["primitives"][0]["attributes"]
+        bind = self.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
+        world = self.world()
+        joints = np.stack([world[j] for j in skin["joints"]]) @ bind
+        rest = self.array(attributes["POSITION"]).astype(np.float64)
+        rest = np.concatenate([rest, np.ones((len(rest), 1))], 1)
+        moved = np.zeros_like(rest)
+        for i in range(sum(name.startswith("JOINTS_") for name in attributes)):
+            index = self.array(attributes[f"JOINTS_{i}"])
+            weight = self.array(attributes[f"WEIGHTS_{i}"])
+            for k in range(4):
+                moved += weight[:, k, None] * np.einsum("vij,vj->vi", joints[index[:, k]], rest)
+        np.testing.assert_allclose(moved[:, 3], 1, atol=1e-6)
+        return moved[:, :3]
+
+
+@pytest.fixture(scope="module")
+def data(reconstruction) -> bytes:
+    return scene_glb(reconstruction)
+
+
+@pytest.fixture(scope="module")
+def glb(data) -> Glb:
+    return Glb(data)
+
+
+def skin_nodes(glb: Glb) -> list[dict]:
+    return [n for n in glb.json["nodes"] if "skin" in n]
+
+
+def camera_node(glb: Glb) -> dict:
+    return next(n for n in glb.json["nodes"] if "camera" in n)
+
+
+def test_skinning_gives_the_posed_bodies(glb, reconstruction):
+    up_m = camera_node(glb)["translation"]
+    assert len(skin_nodes(glb)) == 2
+    for node, person in zip(skin_nodes(glb), reconstruction.people, strict=True):
+        in_camera = (glb.skinned(node) - up_m) * [1, -1, -1]
+        error_m = np.linalg.norm(in_camera - person.vertices().numpy(), axis=-1)
+        assert error_m.max() < 1e-4
+
+
+def test_the_lowest_foot_is_on_the_floor(glb):
+    lowest = [glb.skinned(node)[:, 1].min() for node in skin_nodes(glb)]
+    assert min(lowest) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_camera_node_sees_what_the_camera_saw(glb, reconstruction):
+    node = camera_node(glb)
+    lens = glb.json["cameras"][node["camera"]]["perspective"]
+    width, height = reconstruction.camera.image_size
+    vertices = glb.skinned(skin_nodes(glb)[0]) - node["translation"]
+    assert "rotation" not in node
+    # glTF 2.0, section 3.10.3: the projection matrix of a perspective camera
+    y = vertices[:, 1] / -vertices[:, 2] / np.tan(lens["yfov"] / 2)
+    x = vertices[:, 0] / -vertices[:, 2] / np.tan(lens["yfov"] / 2) / lens["aspectRatio"]
+    px = np.stack([(x + 1) / 2 * width, (1 - y) / 2 * height], -1)
+    expected = reconstruction.camera.project(reconstruction.people[0].vertices())
+    np.testing.assert_allclose(px, expected, atol=0.02)
+
+
+@pytest.mark.parametrize("naming", ["smpl", "mixamo"])
+def test_joints_are_named_and_form_the_skeleton(naming, reconstruction):
+    glb = Glb(scene_glb(reconstruction, joint_names=naming))
+    names = {"smpl": JOINT_NAMES, "mixamo": MIXAMO_NAMES}[naming]
+    nodes = glb.json["nodes"]
+    for skin in glb.json["skins"]:
+        assert tuple(nodes[j]["name"] for j in skin["joints"]) == names
+        for joint, parent in enumerate(PARENTS):
+            if parent >= 0:
+                assert skin["joints"][joint] in nodes[skin["joints"][parent]]["children"]
+        armature = nodes[skin["joints"][0] + len(PARENTS)]
+        assert armature == {"name": skin["name"], "children": [skin["joints"][0]]}
+
+
+def test_mixamo_names_keep_left_and_right():
+    for ours, theirs in zip(JOINT_NAMES, MIXAMO_NAMES, strict=True):
+        assert ours.startswith("left_") == theirs.startswith("Left")
+        assert ours.startswith("right_") == theirs.startswith("Right")
+
+
+def test_structure(glb):
+    attributes = glb.json["meshes"][0]["primitives"][0]["attributes"]
+    count = len(glb.array(attributes["POSITION"]))
+    assert all(len(glb.array(a)) == count for a in attributes.values())
+    assert glb.array(glb.json["meshes"][0]["primitives"][0]["indices"]).max() == count - 1
+    normals = glb.array(attributes["NORMAL"])
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-5)
+    bounds = glb.json["accessors"][attributes["POSITION"]]
+    np.testing.assert_array_equal(bounds["max"], glb.array(attributes["POSITION"]).max(0))
+    assert glb.json["buffers"] == [{"byteLength": len(glb.binary)}]
+
+
+def test_quaternions_are_those_of_the_matrices():
+    half_turns = torch.diag_embed(2 * torch.eye(3, dtype=torch.float64) - 1)
+    R = torch.cat([roma.random_rotmat(50, dtype=torch.float64), half_turns])
+    quaternions = torch.from_numpy(unit_quaternions(R.numpy()))
+    torch.testing.assert_close(roma.unitquat_to_rotmat(quaternions), R)
+
+
+def test_weights_sum_to_one_and_start_with_the_largest(reconstruction):
+    from kinflow.body.model import BodyModel
+
+    weights = BodyModel.load().skin_weights.numpy()
+    attributes = skin_attributes(weights)
+    values = np.concatenate([attributes[f"WEIGHTS_{i}"] for i in range(2)], 1)
+    joints = np.concatenate([attributes[f"JOINTS_{i}"] for i in range(2)], 1)
+    np.testing.assert_allclose(values.sum(1, dtype=np.float64), 1, atol=2e-7)
+    assert (np.diff(values, axis=1) <= 1e-6).all()
+    assert (joints[values == 0] == 0).all()
+    dense = np.zeros_like(weights)
+    for k in range(8):
+        dense[np.arange(len(dense)), joints[:, k]] += values[:, k]
+    np.testing.assert_allclose(dense, weights, atol=1e-4)
+
+
+def test_scene_without_people_is_a_camera(nobody):
+    glb = Glb(scene_glb(nobody))
+    assert [n["name"] for n in glb.json["nodes"]] == ["camera"]
+    assert "buffers" not in glb.json
+
+
+def test_trimesh_loads_it(data):
+    scene = trimesh.load(io.BytesIO(data), file_type="glb")
+    assert set(scene.geometry) == {"person_0_body", "person_1_body"}
+    mesh = scene.geometry["person_0_body"]
+    assert len(mesh.vertices) == 13718
+    assert mesh.is_watertight
+
+
+VALIDATOR = os.environ.get("KINFLOW_GLTF_VALIDATOR", "")
+
+
+@pytest.mark.skipif(
+    not VALIDATOR or shutil.which("node") is None,
+    reason="set KINFLOW_GLTF_VALIDATOR to a folder with npm's gltf-validator (docs/conventions.md)",
+)
+@pytest.mark.parametrize("people", [0, 1, 2])
+def test_khronos_validator_has_nothing_to_say(people, reconstruction, tmp_path):
+    from dataclasses import replace
+
+    some = replace(reconstruction, people=reconstruction.people[:people])
+    (tmp_path / "scene.glb").write_bytes(scene_glb(some))
+    script = (
+        "require('gltf-validator').validateBytes(new Uint8Array(require('fs')"
+        ".readFileSync(process.argv[1]))).then(r => console.log(JSON.stringify(r.issues)))"
+    )
+    environment = {**os.environ, "NODE_PATH": str(Path(VALIDATOR) / "node_modules")}
+    run = subprocess.run(
+        ["node", "-e", script, str(tmp_path / "scene.glb")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    issues = json.loads(run.stdout)
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]

@@ -1,0 +1,190 @@
+"""people.npz and people.json: exact round trips, and one sentence for every bad file."""
+
+import io
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from kinflow.body.skeleton import JOINT_NAMES
+from kinflow.errors import InputError
+from kinflow.export.fields import FIELDS, to_fields
+from kinflow.export.people_files import load, write_json, write_npz
+from kinflow.reconstruction import Reconstruction
+
+WRITERS = {"people.npz": write_npz, "people.json": write_json}
+
+
+def assert_same(a: Reconstruction, b: Reconstruction) -> None:
+    assert (a.camera, a.source, len(a.people)) == (b.camera, b.source, len(b.people))
+    for p, q in zip(a.people, b.people, strict=True):
+        assert_same_values(p, q)
+        assert len(p.hypotheses) == len(q.hypotheses)
+        for h, k in zip(p.hypotheses, q.hypotheses, strict=True):
+            assert_same_values(h, k)
+
+
+def assert_same_values(a, b) -> None:
+    for field in fields(a):
+        x, y = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(x, torch.Tensor):
+            assert torch.equal(x, y), field.name
+        elif field.name != "hypotheses":
+            assert x == y, field.name
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_round_trip(name, reconstruction, tmp_path):
+    WRITERS[name](reconstruction, tmp_path / name)
+    assert_same(load(tmp_path / name), reconstruction)
+    assert_same(load(tmp_path), reconstruction)  # the folder will do
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_round_trip_without_people(name, nobody, tmp_path):
+    WRITERS[name](nobody, tmp_path / name)
+    assert_same(load(tmp_path / name), nobody)
+
+
+def test_loaded_people_have_meshes(reconstruction, tmp_path):
+    write_npz(reconstruction, tmp_path / "people.npz")
+    person = load(tmp_path).people[1]
+    assert torch.equal(person.vertices(), reconstruction.people[1].vertices())
+    assert person.silhouette().any()
+
+
+def test_npz_is_as_documented(reconstruction, tmp_path):
+    write_npz(reconstruction, tmp_path / "people.npz")
+    with np.load(tmp_path / "people.npz", allow_pickle=False) as arrays:
+        assert set(arrays.files) == set(FIELDS)
+        assert arrays["joint_names"].tolist() == list(JOINT_NAMES)
+        assert arrays["pose"].shape == (2, 22, 3, 3)
+        assert arrays["energy_names"].tolist() == ["keypoints", "pose_prior"]
+        expected = torch.stack([p.joints_px for p in reconstruction.people])
+        np.testing.assert_allclose(arrays["joints_px"], expected, rtol=1e-6)
+        assert 1.4 < arrays["height_m"].min() < arrays["height_m"].max() < 2.1
+
+
+def test_json_is_readable_without_numpy(reconstruction, tmp_path):
+    write_json(reconstruction, tmp_path / "people.json")
+    document = json.loads((tmp_path / "people.json").read_text())
+    second = document["people"][1]
+    assert second["code"] == "ambiguous"
+    assert second["energy"] == {"keypoints": 31.5, "pose_prior": 12.25}
+    assert second["hypotheses"][0]["energy"] == 47.5
+    assert len(second["joints_cam_m"]) == 22
+    # shortest decimals of single precision, not seventeen digits
+    assert len(repr(second["joints_cam_m"][3][0])) <= 13
+
+
+def test_documentation_lists_every_field():
+    from pathlib import Path
+
+    page = Path(__file__).parents[2] / "docs" / "conventions.md"
+    text = page.read_text(encoding="utf8")
+    assert [name for name in FIELDS if f"`{name}`" not in text] == []
+
+
+def test_people_of_different_cameras_are_refused(reconstruction):
+    first = reconstruction.people[0]
+    moved = replace(first, camera=replace(first.camera, focal_px=999.0))
+    with pytest.raises(ValueError, match="share the reconstruction's camera"):
+        to_fields(replace(reconstruction, people=(moved,)))
+
+
+def test_values_that_are_not_finite_are_not_written(reconstruction):
+    broken = replace(reconstruction.people[0], joint_std_m=torch.full((22,), torch.nan))
+    with pytest.raises(ValueError, match="joint_std_m.*not a finite number"):
+        to_fields(replace(reconstruction, people=(broken,)))
+
+
+def changed(arrays: dict, **changes) -> dict:
+    return {**arrays, **changes}
+
+
+BAD_ARRAYS = {
+    "the field 'pose' is missing": lambda a: {n: v for n, v in a.items() if n != "pose"},
+    "the field 'pose' has shape": lambda a: changed(a, pose=a["pose"][:, :21]),
+    "the field 'z' has shape": lambda a: changed(a, z=a["z"][:1]),
+    "the field 'shape' holds a value that is not a finite": lambda a: changed(
+        a, shape=a["shape"] * np.nan
+    ),
+    "the field 'score' should hold numbers": lambda a: changed(a, score=np.array(["a", "b"])),
+    "the field 'format' is not the one": lambda a: changed(a, format=np.array("other 1")),
+    "the field 'joint_names' is not": lambda a: changed(a, joint_names=a["joint_names"][::-1]),
+    "unknown code": lambda a: changed(a, code=np.array(["ok", "fine"])),
+    "not rotations": lambda a: changed(a, pose=2 * a["pose"]),
+    "must be positive": lambda a: changed(a, focal_px=np.array(-3.0)),
+    "names a person that is not there": lambda a: changed(a, hypothesis_of=np.array([7])),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_ARRAYS)
+def test_bad_npz(sentence, reconstruction, tmp_path):
+    path = tmp_path / "people.npz"
+    np.savez(path, **BAD_ARRAYS[sentence](to_fields(reconstruction)))
+    with pytest.raises(InputError, match=sentence) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_pickles_are_not_opened(tmp_path):
+    np.savez(tmp_path / "people.npz", format=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match="pickled"):
+        load(tmp_path / "people.npz")
+
+
+def bad_documents(document: dict) -> dict[str, object]:
+    people = document["people"]
+
+    def with_person(**changes):
+        return {**document, "people": [{**people[0], **changes}, people[1]]}
+
+    return {
+        "does not say": {**document, "format": "something else"},
+        "the field 'people' is missing": {k: v for k, v in document.items() if k != "people"},
+        "the field 'pose' is missing": {**document, "people": [{"person": 0, "hypotheses": []}]}
+        | {"people": [{k: v for k, v in people[0].items() if k != "pose"}]},
+        "the field 'joint_std_m' has shape": {
+            **document,
+            "people": [{**p, "joint_std_m": p["joint_std_m"][:5]} for p in people],
+        },
+        "not arranged": with_person(pose=[[1, 2], [3]]),
+        "'z' holds a value that is not": with_person(z=[float("nan")] * len(people[0]["z"])),
+        "'person' should hold whole": with_person(person=0.5),
+    }
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_bad_json(index, reconstruction, tmp_path):
+    path = tmp_path / "people.json"
+    write_json(reconstruction, path)
+    sentence, document = list(bad_documents(json.loads(path.read_text())).items())[index]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=sentence):
+        load(path)
+
+
+def test_foreign_truncated_and_missing_files(reconstruction, tmp_path):
+    write_npz(reconstruction, tmp_path / "people.npz")
+    whole = (tmp_path / "people.npz").read_bytes()
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(3))
+    for data in (
+        b"",
+        b"PK",
+        whole[: len(whole) // 2],
+        b"\x89PNG\r\n",
+        b"[1, 2]",
+        stream.getvalue(),
+    ):
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="is not a people file of kinflow"):
+            load(path)
+    with pytest.raises(InputError, match="There is no file"):
+        load(tmp_path / "nothing.npz")
+    with pytest.raises(InputError, match="There is no file"):
+        load(tmp_path / "empty folder")
