@@ -102,7 +102,7 @@ class Reconstructor:
             camera = self.camera(photo)
         people = self.fitter.fit(evidence, camera)
         source = "" if isinstance(image, np.ndarray | Photo) else str(image)
-        return Reconstruction(camera, people, source)
+        return Reconstruction(people[0].camera if people else camera, people, source)
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Unknowns
-from kinflow.alignment.terms import Term, reprojection, root_relative, standard_normal
+from kinflow.alignment.terms import Term, latent, reprojection, root_relative
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class EnergyConfig:
     keypoint_cutoff: float = 10.0
     """Standard deviations beyond which a keypoint counts as an outlier."""
     hint_cutoff: float = 4.0
+    focal_log_std: float = 0.0
+    """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
 
 class Energy:
@@ -59,9 +61,9 @@ class Energy:
         self, model: KeypointModel, origin: Float[Tensor, " points"], config: EnergyConfig
     ) -> None:
         self.model, self.origin, self.config = model, origin, config
-        # the latents are unknowns themselves: their derivatives are rows of the identity
-        latents = torch.eye(model.num_unknowns, device=origin.device)[LATENT_START:]
-        self._latent_columns = latents.split([model.prior.latent_dim, model.shape_prior.size])
+        self.estimate_focal = config.focal_log_std > 0
+        self.num_unknowns = model.num_unknowns + self.estimate_focal
+        self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device)[None]
 
     def terms(
         self, unknowns: Unknowns, targets: Targets, with_jacobian: bool = False
@@ -70,18 +72,24 @@ class Energy:
         config, model = self.config, self.model
         state = model.evaluate(unknowns, with_jacobian)
         points, jacobian = state.keypoints_cam_m, state.jacobian
+        focal_px = targets.focal_px
+        if self.estimate_focal:
+            focal_px = focal_px * unknowns.log_focal.exp()
         terms = [
             reprojection(
                 points,
                 jacobian,
-                targets.focal_px,
+                focal_px,
                 targets.principal_px,
                 targets.observed_px,
                 targets.inverse_std_px,
                 config.keypoint_cutoff,
+                self.estimate_focal,
             )
         ]
         if targets.hint_m is not None and targets.hint_inverse_std_m is not None:
+            if jacobian is not None and self.estimate_focal:
+                jacobian = torch.nn.functional.pad(jacobian, (0, 1))
             terms.append(
                 root_relative(
                     points,
@@ -92,10 +100,25 @@ class Energy:
                     config.hint_cutoff,
                 )
             )
-        z_columns, s_columns = self._latent_columns if with_jacobian else (None, None)
-        terms.append(standard_normal("pose_prior", unknowns.z, z_columns, config.prior_weight))
-        terms.append(standard_normal("shape_prior", unknowns.s, s_columns, config.shape_weight))
-        return tuple(terms)
+        return (*terms, *self._prior_terms(unknowns, with_jacobian))
+
+    def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:
+        config, total = self.config, self.num_unknowns
+        z, s = unknowns.z, unknowns.s
+        pose, pose_columns = self.model.prior.residual_with_jacobian(z)
+        shape_columns = self._shape_columns.expand(len(s), -1, -1)
+        first_s = LATENT_START + z.shape[-1]
+        kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
+        terms = [
+            latent("pose_prior", pose, kept[0], LATENT_START, total, config.prior_weight),
+            latent("shape_prior", s, kept[1], first_s, total, config.shape_weight),
+        ]
+        if self.estimate_focal:
+            deviation = unknowns.log_focal[:, None] / config.focal_log_std
+            column = torch.ones_like(deviation)[..., None] / config.focal_log_std
+            column = column if with_jacobian else None
+            terms.append(latent("focal_prior", deviation, column, total - 1, total))
+        return terms
 
     def residuals(self, unknowns: Unknowns, targets: Targets) -> Float[Tensor, "batch residuals"]:
         """All residuals side by side."""

@@ -3,7 +3,7 @@
 The unknowns of one body are (Zanfir et al. 2020, section 3): the pose latent `z`, the shape, the
 root's rotation and its position. Derivatives are taken with respect to a local step
 
-    delta = [rotation (3), position (3), z (D), shape (6)]
+    delta = [rotation (3), position (3), z (D), shape (6), optionally log focal length (1)]
 
     R_cam_root <- exp(delta_rotation) R_cam_root
     t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
@@ -45,11 +45,13 @@ class Unknowns:
     z: Float[Tensor, "*batch latent"]
     s: Float[Tensor, "*batch 6"]
     """Latent shape; `ShapePrior.decode` gives the phenotypes."""
+    log_focal: Float[Tensor, "*batch"]
+    """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
 
     def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
         """Retraction along a local step (see the module's docstring)."""
-        latent = self.z.shape[-1]
-        rotation, position, dz, ds = delta.split([3, 3, latent, self.s.shape[-1]], -1)
+        sizes = [3, 3, self.z.shape[-1], self.s.shape[-1]]
+        rotation, position, dz, ds, dfocal = delta.split([*sizes, delta.shape[-1] - sum(sizes)], -1)
         depth = self.t_cam_root_m[..., 2:]
         shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)
         return Unknowns(
@@ -57,6 +59,7 @@ class Unknowns:
             (self.t_cam_root_m + shift) * position[..., 2:].exp(),
             self.z + dz,
             self.s + ds,
+            self.log_focal + dfocal.sum(-1),
         )
 
     def __getitem__(self, index) -> Unknowns:

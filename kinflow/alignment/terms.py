@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -50,8 +51,12 @@ def reprojection(
     observed_px: Float[Tensor, "batch points 2"],
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
+    estimate_focal: bool = False,
 ) -> Term:
-    """Projected minus observed keypoints in standard deviations (weight 0 leaves one out)."""
+    """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
+
+    With `estimate_focal` the Jacobian gets a last column for the log of the focal length.
+    """
     z = points_cam_m[..., 2:].clamp_min(NEAR_M)
     ray = points_cam_m[..., :2] / z
     scale = inverse_std[..., None] * focal_px[:, None, None]
@@ -60,6 +65,8 @@ def reprojection(
     if jacobian is not None:
         slope = scale[..., None] / z[..., None]
         J = slope * (jacobian[..., :2, :] - ray[..., None] * jacobian[..., 2:, :])
+        if estimate_focal:
+            J = torch.cat([J, (ray * scale)[..., None]], -1)
     r, J = robustify(r, J, cutoff)
     return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
 
@@ -82,16 +89,17 @@ def root_relative(
     return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
-def standard_normal(
+def latent(
     name: str,
-    value: Float[Tensor, "batch d"],
-    jacobian: Float[Tensor, "d unknowns"] | None,
-    weight: float,
+    residual: Float[Tensor, "batch rows"],
+    jacobian: Float[Tensor, "batch rows d"] | None,
+    first_column: int,
+    num_unknowns: int,
+    weight: float = 1.0,
 ) -> Term:
-    """Energy 0.5 weight |value|^2: of a latent under its standard normal.
-
-    `jacobian` is the constant derivative of `value` with respect to the unknowns.
-    """
+    """Energy of a latent: 0.5 weight |residual|^2, its Jacobian padded to all unknowns."""
     root = weight**0.5
-    J = None if jacobian is None else (root * jacobian).expand(len(value), -1, -1)
-    return Term(name, root * value, J)
+    if jacobian is None:
+        return Term(name, root * residual, None)
+    after = num_unknowns - first_column - jacobian.shape[-1]
+    return Term(name, root * residual, F.pad(root * jacobian, (first_column, after)))

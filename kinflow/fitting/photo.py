@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,10 @@ class PhotoFitConfig:
             search=MultistartConfig(headings=8),
         )
     )
+    estimate_focal: bool = False
+    """Estimate the focal length from all people together, about the one that is assumed."""
+    focal_log_std: float = 0.3
+    """How far it may be from the assumed one: 0.3 is a third more or a quarter less."""
     use_hint: bool = True
     """Use the detector's rough 3D landmarks as a weak term."""
     hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
@@ -69,19 +74,41 @@ class PhotoFitter:
     ) -> None:
         self.config, self.device = config, device
         body = BodyModel.load("joints", device)
-        self.fitter = PersonFitter(body, prior, ShapePrior(), FITTED_KEYPOINTS, config.fit)
+        shape_prior = ShapePrior()
+        self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit)
+        free = replace(
+            config.fit, energy=replace(config.fit.energy, focal_log_std=config.focal_log_std)
+        )
+        self._focal_fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, free)
 
     def fit(self, evidence: ImageEvidence, camera: Camera) -> tuple[Person, ...]:
-        """One `Person` for each person of the evidence, in the same order."""
+        """One `Person` for each person of the evidence, in the same order.
+
+        Their camera is `camera`, with another focal length if that was to be estimated.
+        """
         if not evidence.people:
             return ()
         with one_thread():
+            if self.config.estimate_focal:
+                camera = self._with_estimated_focal(self.targets(evidence, camera), camera)
             targets = self.targets(evidence, camera)
             candidates = self.fitter.fit(targets)
             return tuple(
                 self._person(i, seen, camera, targets[i : i + 1], candidates)
                 for i, seen in enumerate(evidence.people)
             )
+
+    def _with_estimated_focal(self, targets: Targets, camera: Camera) -> Camera:
+        """Each person is fitted with a focal length of their own; their precision-weighted mean."""
+        candidates = self._focal_fitter.fit(targets)
+        best = torch.stack([candidates.of(i)[0] for i in range(len(targets.focal_px))])
+        unknowns = candidates.unknowns[best]
+        with torch.no_grad():
+            _, J = self._focal_fitter.energy.linearise(unknowns, targets)
+        hessian = (J.mT @ J).double()
+        precision = 1 / torch.linalg.inv(hessian)[:, -1, -1].clamp_min(1e-9)
+        log_focal = float((precision * unknowns.log_focal).sum() / precision.sum())
+        return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""

@@ -78,6 +78,8 @@ class PersonFitter:
             state = self.joint_model.evaluate(unknowns)
             assert state.jacobian is not None
             joints = state.jacobian.double()
+            if self.energy.estimate_focal:
+                joints = torch.nn.functional.pad(joints, (0, 1))
             relative = joints - joints[:, :1]
             variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
             root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])

@@ -7,6 +7,7 @@ whether a limb points towards or away from the camera. A fit therefore starts fr
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -90,7 +91,7 @@ def heading_starts(
     R = (facing(targets, rest, names)[:, None] @ R_yaw[None]).flatten(0, 1)
     rows = torch.arange(people, device=device).repeat_interleave(count)
     t = place(rest[rows], R, depth[rows], targets[rows])
-    return Unknowns(R, t, mean.z[rows], mean.s[rows])
+    return replace(mean[rows], R_cam_root=R, t_cam_root_m=t)
 
 
 def facing(
@@ -116,6 +117,7 @@ def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unk
         torch.zeros(count, 3, device=device),
         torch.zeros(count, model.prior.latent_dim, device=device),
         torch.zeros(count, model.shape_prior.size, device=device),
+        torch.zeros(count, device=device),
     )
 
 

@@ -20,6 +20,7 @@ def random_unknowns(prior, count: int, seed: int = 0) -> Unknowns:
         t,
         torch.randn(count, prior.latent_dim, generator=generator),
         torch.randn(count, 6, generator=generator),
+        0.2 * torch.randn(count, generator=generator),
     )
 
 
@@ -51,17 +52,19 @@ def test_jacobian_matches_finite_differences(model, prior):
         torch.testing.assert_close(state.jacobian[..., k], numeric, atol=2e-3, rtol=1e-2)
 
 
-@pytest.fixture(scope="module")
-def energy(joints_body, prior, shape_prior) -> Energy:
+@pytest.fixture(scope="module", params=[0.0, 0.3], ids=["focal_known", "focal_estimated"])
+def energy(request, joints_body, prior, shape_prior) -> Energy:
     model = KeypointModel(joints_body, prior, shape_prior, COCO17)
-    return Energy(model, hip_origin(COCO17_NAMES), EnergyConfig(prior_weight=0.7))
+    config = EnergyConfig(prior_weight=0.7, focal_log_std=request.param)
+    return Energy(model, hip_origin(COCO17_NAMES), config)
 
 
 def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:
     points = energy.model.evaluate(truth, with_jacobian=False).keypoints_cam_m
     count = len(points)
     generator = torch.Generator().manual_seed(5)
-    px = 900 * points[..., :2] / points[..., 2:] + 300
+    focal = 900 * (truth.log_focal.exp() if energy.estimate_focal else torch.ones(count))
+    px = focal[:, None, None] * points[..., :2] / points[..., 2:] + 300
     hint = points - points[:, [11, 12]].mean(1, keepdim=True)
     return Targets(
         focal_px=torch.full((count,), 900.0),
@@ -79,8 +82,8 @@ def test_residual_jacobian_matches_finite_differences(energy, prior):
     residual, jacobian = energy.linearise(x, targets)
     torch.testing.assert_close(residual, energy.residuals(x, targets))
     h = 1e-3
-    for k in range(energy.model.num_unknowns):
-        delta = torch.zeros(2, energy.model.num_unknowns)
+    for k in range(energy.num_unknowns):
+        delta = torch.zeros(2, energy.num_unknowns)
         delta[:, k] = h
         numeric = energy.residuals(x.step(delta), targets) - energy.residuals(
             x.step(-delta), targets
