@@ -15,6 +15,7 @@ from kinflow.priors.pose_space import NUM_FREE, Whitening, matrix_to_rotvec, rot
 from kinflow.priors.stream import PoseStream, StreamConfig, frame_weights
 from kinflow.priors.vae import VaeNetworks, VaePrior
 
+_GAUSSIAN_POSES = 100_000
 _GMM_POSES = 40_000
 _GMM_ITERATIONS = 40
 
@@ -40,14 +41,22 @@ class VaeTraining:
     kl_weight: float = 0.005
 
 
+def fit_whitening(poses: PoseSet, stream: StreamConfig, min_std_deg: float) -> Whitening:
+    """The coordinates in which flows and mixtures work: principal components of the data."""
+    weights = frame_weights(poses, stream.balance_power)
+    return Whitening.fit(
+        poses.rotvec.flatten(1), weights, stream.noise_rad, math.radians(min_std_deg)
+    )
+
+
 def train_gaussian(
     poses: PoseSet, stream: StreamConfig, min_std_deg: float, info: PriorInfo
 ) -> GaussianPrior:
-    """Mean and covariance of the training poses; also the whitening that flows start from."""
-    weights = frame_weights(poses, stream.balance_power)
-    whitening = Whitening.fit(
-        poses.rotvec.flatten(1), weights, stream.noise_rad, math.radians(min_std_deg)
-    )
+    """Mean and covariance of the same stream that flows are trained on."""
+    torch.manual_seed(info.seed)
+    rotvec = PoseStream(poses, replace(stream, noise_rad=0.0)).batch(_GAUSSIAN_POSES)
+    weights = torch.ones(len(rotvec))
+    whitening = Whitening.fit(rotvec, weights, stream.noise_rad, math.radians(min_std_deg))
     return GaussianPrior(whitening, info)
 
 

@@ -13,7 +13,13 @@ from typing_extensions import assert_never
 
 from kinflow.datasets.poses import PoseSet
 from kinflow.priors.base import PosePrior, PriorInfo
-from kinflow.priors.baselines import VaeTraining, train_gaussian, train_gmm, train_vae
+from kinflow.priors.baselines import (
+    VaeTraining,
+    fit_whitening,
+    train_gaussian,
+    train_gmm,
+    train_vae,
+)
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
@@ -55,21 +61,19 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training = poses.split("train")
-    gaussian = train_gaussian(training, config.stream, config.min_std_deg, info)
+    whitening = fit_whitening(training, config.stream, config.min_std_deg)
     match config.family:
         case "gaussian":
-            prior = gaussian
+            prior = train_gaussian(training, config.stream, config.min_std_deg, info)
         case "gmm":
-            prior = train_gmm(
-                training, config.stream, gaussian.whitening, config.gmm_components, info
-            )
+            prior = train_gmm(training, config.stream, whitening, config.gmm_components, info)
         case "vae":
             prior = train_vae(training, poses.split("validation"), config.stream, config.vae, info)
         case "realnvp":
             trainer = FlowTrainer(
                 config.flow,
                 config.stream,
-                gaussian.whitening,
+                whitening,
                 training,
                 poses.split("validation"),
                 info,

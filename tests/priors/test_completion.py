@@ -42,8 +42,8 @@ def test_samples_of_a_gaussian_completion_have_the_posterior_spread():
     R_free = torch.eye(3).expand(1, 19, 3, 3)
     nothing = torch.zeros(19, dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
-    z = complete(prior, R_free, nothing, num_samples=2000, generator=generator).z[0, 1:]
-    torch.testing.assert_close(torch.cov(z.T), torch.eye(KEPT), atol=0.12, rtol=0)
+    z = complete(prior, R_free, nothing, num_samples=600, generator=generator).z[0, 1:]
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(KEPT), atol=0.25, rtol=0)
 
 
 def test_nothing_known_gives_the_mode():
