@@ -58,12 +58,14 @@ class Reconstructor:
         config: options.
 
     Raises:
-        InputError: the device is not there.
+        InputError: the device is not there, or an option is out of range.
     """
 
     def __init__(self, config: ReconstructorConfig | None = None) -> None:
         self.config = config or ReconstructorConfig()
         check_device(self.config.device)
+        if self.config.max_people is not None and self.config.max_people < 1:
+            raise InputError(f"max_people has to be at least 1, not {self.config.max_people}.")
 
     @cached_property
     def detector(self) -> EvidenceDetector:

@@ -1,8 +1,9 @@
-"""What the user named, turned into a list of photo files."""
+"""What the user named, turned into a list of photo files and of folders for their results."""
 
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
 from kinflow.errors import InputError
@@ -30,7 +31,9 @@ def find_photos(names: tuple[str, ...]) -> list[Path]:
 def _expand(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+        found = sorted(
+            p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
+        )
         if not found:
             raise InputError(f"The folder '{name}' holds no photos (JPEG, PNG, WebP, BMP, TIFF).")
         return found
@@ -47,10 +50,27 @@ def result_folders(photos: list[Path], out: Path) -> list[Path]:
     taken: set[str] = set()
     folders = []
     for photo in photos:
-        name, number = photo.stem or "photo", 1
+        name, number = photo.stem, 1
         while name in taken:
             number += 1
             name = f"{photo.stem}_{number}"
         taken.add(name)
         folders.append(out / name)
     return folders
+
+
+def check_output(out: Path) -> None:
+    """Refuse an output folder that cannot be written to before any work is done.
+
+    Raises:
+        InputError: `out`, or the folder it would be made in, is a file or write-protected.
+    """
+    existing = out.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"'{existing}' is a file, not a folder; choose another --out.")
+    if not os.access(existing, os.W_OK):
+        raise InputError(
+            f"'{existing}' cannot be written to (no permission); choose another --out."
+        )

@@ -1,4 +1,7 @@
-"""Options of every command as frozen dataclasses; free of heavy imports, so that help is instant."""
+"""Options of the everyday commands as frozen dataclasses.
+
+Nothing heavy is imported here, so that help is instant; each command imports its work when it runs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from kinflow import __version__
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
@@ -16,15 +21,15 @@ ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewe
 class Output:
     """Where results go and what is written."""
 
-    out: Path
+    out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the results; each photo gets a folder of its own in it."""
-    format: tuple[OutputFormat, ...] = ALL_FORMATS
-    """Files to write."""
-    side_view: bool = False
+    format: Annotated[tuple[OutputFormat, ...], arg(metavar="NAME [NAME ...]")] = ALL_FORMATS
+    """Files to write: any of npz, json, overlay, glb, viewer."""
+    side_view: FlagCreatePairsOff[bool] = False
     """Add a view turned by 90 degrees to the overlay."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in scene.glb."""
-    overwrite: bool = False
+    overwrite: FlagCreatePairsOff[bool] = False
     """Replace results that are there already."""
 
 
@@ -33,29 +38,31 @@ class Reconstruct:
     """Find every person in photos and fit a posed, shaped 3D body to each.
 
     Each photo gets a folder with people.npz, people.json, overlay.png, scene.glb and viewer.html.
+    Exit code 0: all photos were reconstructed; 2: some could not be used; 1: something else failed.
     """
 
-    photos: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Photos, folders of photos or glob patterns."""
+    photos: Annotated[tuple[str, ...], Positional, arg(metavar="PHOTO ...")]
+    """Photos, folders of photos or quoted patterns such as '*.jpg'."""
     output: Output
-    keypoints: Path | None = None
+    keypoints: Annotated[Path | None, arg(metavar="FILE")] = None
     """Keypoints of your own: COCO person keypoints or OpenPose BODY_25 JSON."""
-    max_people: int | None = None
+    max_people: Annotated[int | None, arg(metavar="N")] = None
     """At most this many people a photo, the largest first."""
-    fov: float | None = None
-    """Field of view of the longer image side in degrees; overrides EXIF."""
-    focal_px: float | None = None
+    fov: Annotated[float | None, arg(metavar="DEGREES")] = None
+    """Field of view of the longer image side; overrides EXIF."""
+    focal_px: Annotated[float | None, arg(metavar="PIXELS")] = None
     """Focal length in pixels; overrides EXIF and --fov."""
-    estimate_focal: bool = False
+    estimate_focal: FlagCreatePairsOff[bool] = False
     """Estimate the focal length together with the bodies; best with several people in view."""
-    hint_3d: bool = True
-    """Use the detector's rough 3D landmarks as a weak hint."""
-    prior: str = "realnvp"
+    hint_3d: FlagCreatePairsOff[bool] = True
+    """Do not use the detector's rough 3D landmarks as a weak hint."""
+    prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
-    device: str = "cpu"
+    device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 
     def run(self) -> int:
+        """Reconstruct the photos; returns the exit code."""
         from kinflow.cli.reconstruct import run
 
         return run(self)
@@ -65,9 +72,20 @@ class Reconstruct:
 class Demo:
     """Reconstruct the people of two free photos that come with scikit-image."""
 
-    output: Output
+    output: Output = Output(Path("kinflow-demo"))
 
     def run(self) -> int:
+        """Reconstruct the demo's photos; returns the exit code."""
         from kinflow.cli.demo import run
 
         return run(self)
+
+
+@dataclass(frozen=True)
+class Version:
+    """Print the version."""
+
+    def run(self) -> int:
+        """Print the version; returns the exit code."""
+        print(f"kinflow {__version__}")
+        return 0
