@@ -30,7 +30,7 @@ class PaintStyle:
     """Of the body over the photo, 0 to 1."""
     supersampling: int = 2
     """Samples per pixel in each direction."""
-    outline_px: float = 1.5
+    outline_px: float = 1.4
     """Width of the outline around each person, at 1000 pixels of image height."""
 
 
@@ -129,10 +129,12 @@ def _ramp(color: np.ndarray) -> np.ndarray:
 
 
 def _draw_outline(samples: np.ndarray, layer: Layer, raster: Raster, width: float) -> None:
-    """Outline each person, in place, with a light line that also separates overlapping people."""
+    """Draw a light line around each person, in place, which also separates overlapping people.
+
+    It lies outside the person, so that people of a few pixels keep their colour.
+    """
     person = np.zeros(raster.face.shape, np.uint16)
     person.ravel()[raster.pixels] = layer.person_of_face[raster.face.ravel()[raster.pixels]] + 1
-    size = 2 * max(1, round(width / 2)) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-    edge = cv2.morphologyEx(person, cv2.MORPH_GRADIENT, kernel)
-    samples.view(np.uint32).ravel()[np.flatnonzero(edge)] = _OUTLINE
+    size = 2 * max(1, round(width)) + 1
+    grown = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_RECT, (size, size)))
+    samples.view(np.uint32).ravel()[np.flatnonzero(grown > person)] = _OUTLINE

@@ -8,6 +8,7 @@ ground grid shows where people stand. What a photo hides, wrong depths above all
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -23,41 +24,50 @@ _FOV_DEG = 28.0
 _FILL = 0.86
 """Part of the panel that the people fill."""
 _ASPECT_RANGE = (0.6, 1.5)
+_MAX_EXTENT = 3.5
+"""Size of the framed scene in sizes of the first person."""
 _SKY, _FLOOR = np.array([250, 251, 252], np.float32), np.array([222, 226, 231], np.float32)
 _LINE = np.array([176, 183, 192], np.float32)
 _SUBPIXEL_BITS = 4
 
 
-def draw_side_view(layer: Layer, height_px: int) -> UInt8[np.ndarray, "height width 3"]:
+def draw_side_view(
+    layer: Layer, people: int, height_px: int
+) -> UInt8[np.ndarray, "height width 3"]:
     """A panel of the given height with the layer's bodies seen from their side.
 
     Args:
         layer: bodies in the frame of the photo's camera, whose y axis is taken as vertical.
+        people: how many bodies of one size the layer holds, end to end, the most important first.
         height_px: height of the panel; its width follows from the people's extent in depth.
     """
-    R_side_cam, centre_cam_m = _side_rotation(), _centre(layer.vertices_cam_m)
-    floor_m = float(layer.vertices_cam_m[:, 1].max())
-
-    def turned(points_cam_m: np.ndarray) -> np.ndarray:
-        return ((points_cam_m - centre_cam_m) @ R_side_cam.T).astype(np.float32)
-
-    vertices = turned(layer.vertices_cam_m)
-    extent = np.ptp(vertices, axis=0)
-    width_px = round(height_px * float(np.clip(extent[0] / extent[1], *_ASPECT_RANGE)))
+    R_side_cam = _side_rotation()
+    turned = (layer.vertices_cam_m @ R_side_cam.T).astype(np.float32)
+    framed = _framed(turned.reshape(people, -1, 3))
+    centre_m = (framed.min(0) + framed.max(0)) / 2
+    extent_m = np.ptp(framed, axis=0)
+    width_px = round(height_px * float(np.clip(extent_m[0] / extent_m[1], *_ASPECT_RANGE)))
     camera = Camera.from_fov((width_px, height_px), _FOV_DEG)
-    away = np.array([0, 0, _distance(vertices, camera)], np.float32)
+    t_side_cam = -centre_m
+    t_side_cam[2] += _distance(framed - centre_m, camera)
+
+    def seen(points_cam_m: np.ndarray) -> np.ndarray:
+        return (points_cam_m @ R_side_cam.T + t_side_cam).astype(np.float32)
+
     panel = _backdrop(width_px, height_px)
-    reach_m = max(2.0, float(np.abs(vertices).max()) * 1.6)
-    _draw_grid(panel, camera, lambda points: turned(points) + away, centre_cam_m, floor_m, reach_m)
+    floor_m = float(layer.vertices_cam_m[:, 1].max())
+    middle_m = R_side_cam.T @ centre_m
+    middle_m[1] = floor_m
+    _draw_grid(panel, camera, seen, middle_m, max(2.0, 0.9 * float(extent_m.max())))
     on_floor = layer.vertices_cam_m.copy()
     on_floor[:, 1] = floor_m
-    _draw_shadow(panel, turned(on_floor) + away, layer.faces, camera)
-    seen = replace(
+    _draw_shadow(panel, seen(on_floor), layer.faces, camera)
+    side = replace(
         layer,
-        vertices_cam_m=vertices + away,
+        vertices_cam_m=turned + t_side_cam,
         normals_cam=(layer.normals_cam @ R_side_cam.T).astype(np.float32),
     )
-    return paint(panel, seen, camera, PaintStyle(opacity=1.0))
+    return paint(panel, side, camera, PaintStyle(opacity=1.0))
 
 
 def beside(left: np.ndarray, right: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
@@ -73,8 +83,17 @@ def _side_rotation() -> np.ndarray:
     return np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]]) @ turn
 
 
-def _centre(points_m: np.ndarray) -> np.ndarray:
-    return ((points_m.min(0) + points_m.max(0)) / 2).astype(np.float32)
+def _framed(turned_m: np.ndarray) -> np.ndarray:
+    """Points (n, 3) of the people that the picture has to hold: the first, and as many others as
+    leave the first legible. Someone far behind is not worth a picture full of specks."""
+    chosen = turned_m[0]
+    limit_m = _MAX_EXTENT * np.ptp(chosen, axis=0).max()
+    for person in turned_m[1:]:
+        together = np.concatenate([chosen, person])
+        extent_m = np.ptp(together, axis=0)
+        if max(extent_m[0] / _ASPECT_RANGE[1], extent_m[1], extent_m[2] / 2) <= limit_m:
+            chosen = together
+    return chosen
 
 
 def _distance(points_m: np.ndarray, camera: Camera) -> float:
@@ -91,27 +110,26 @@ def _backdrop(width: int, height: int) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _draw_grid(
-    panel: np.ndarray, camera: Camera, turned, centre_m: np.ndarray, floor_m: float, reach_m: float
+    panel: np.ndarray,
+    camera: Camera,
+    seen: Callable[[np.ndarray], np.ndarray],
+    middle_cam_m: np.ndarray,
+    reach_m: float,
 ) -> None:
-    """Grid lines on the floor, one metre apart (half a metre for small scenes), fading outwards."""
+    """Grid lines on the floor that fade outwards, in place; half a metre, one or five apart."""
     spacing = 0.5 if reach_m < 4 else 1.0 if reach_m < 15 else 5.0
     ticks = np.arange(-math.ceil(reach_m / spacing), math.ceil(reach_m / spacing) + 1) * spacing
-    a, b = np.meshgrid(ticks, ticks[:-1], indexing="ij")
-    here = np.stack([a, b], -1).reshape(-1, 2)
-    there = here + [0, spacing]
-    starts = np.concatenate([here, here[:, ::-1]])
-    ends = np.concatenate([there, there[:, ::-1]])
-
-    def on_floor(points: np.ndarray) -> np.ndarray:
-        x, z = points[:, 0] + centre_m[0], points[:, 1] + centre_m[2]
-        return turned(np.stack([x, np.full_like(x, floor_m), z], -1).astype(np.float32))
-
-    from_m, to_m = on_floor(starts), on_floor(ends)
+    a, b = (axis.ravel() for axis in np.meshgrid(ticks, ticks[:-1], indexing="ij"))
+    nothing = np.zeros_like(a)
+    along = np.stack([a, nothing, b], -1), np.stack([a, nothing, b + spacing], -1)
+    across = np.stack([b, nothing, a], -1), np.stack([b + spacing, nothing, a], -1)
+    starts, ends = (np.concatenate(pair) for pair in zip(along, across, strict=True))
     strength = 1 - np.linalg.norm((starts + ends) / 2, axis=-1) / reach_m
+    from_m, to_m = (seen(points + middle_cam_m) for points in (starts, ends))
     shown = (strength > 0) & (from_m[:, 2] > 0.2) & (to_m[:, 2] > 0.2)
     from_px, to_px = (
-        np.rint((project(p[shown], camera) - 0.5) * 2**_SUBPIXEL_BITS).astype(int)
-        for p in (from_m, to_m)
+        np.rint((project(points[shown], camera) - 0.5) * 2**_SUBPIXEL_BITS).astype(int)
+        for points in (from_m, to_m)
     )
     for p, q, s in zip(from_px.tolist(), to_px.tolist(), strength[shown], strict=True):
         color = tuple(float(v) for v in _FLOOR + (_LINE - _FLOOR) * min(1.0, 1.6 * s))

@@ -97,7 +97,9 @@ def _overlay_png(
 ) -> bytes:
     overlay = draw_overlay(image_rgb, reconstruction, bodies)
     if side_view and bodies:
-        overlay = beside(overlay, draw_side_view(bodies_layer(bodies), len(overlay)))
+        overlay = beside(
+            overlay, draw_side_view(bodies_layer(bodies), len(bodies.people), len(overlay))
+        )
     return png_bytes(overlay)
 
 

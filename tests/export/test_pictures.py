@@ -98,7 +98,7 @@ def test_a_photo_of_another_size_is_refused(reconstruction, photo):
 
 
 def test_side_view_puts_the_far_person_to_the_right(bodies):
-    panel = draw_side_view(bodies_layer(bodies), 240)
+    panel = draw_side_view(bodies_layer(bodies), 2, 240)
     assert panel.shape[0] == 240
     saturation = np.ptp(panel.astype(int), axis=-1)
     place = [
@@ -108,6 +108,13 @@ def test_side_view_puts_the_far_person_to_the_right(bodies):
     # everybody is in the picture in full
     assert not (saturation[[0, -1]] > 60).any()
     assert not (saturation[:, [0, -1]] > 60).any()
+
+
+def test_side_view_stays_legible_when_somebody_is_far_away():
+    near, far = make_person(0, [0.0, 0.1, 3.0]), make_person(1, [5.0, 0.1, 60.0])
+    panel = draw_side_view(bodies_layer(Bodies.of((near, far))), 2, 240)
+    rows = np.nonzero((np.ptp(panel.astype(int), axis=-1) > 60).any(1))[0]
+    assert np.ptp(rows) > 0.7 * 240
 
 
 def test_beside_keeps_both_pictures(photo):
