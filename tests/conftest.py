@@ -1,8 +1,18 @@
 """Shared fixtures: the expensive things are loaded once a session."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 import pytest
+import skimage.data
 import torch
 
+import kinflow
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.priors.shape import ShapePrior
@@ -28,3 +38,54 @@ def prior():
 @pytest.fixture(scope="session")
 def shape_prior() -> ShapePrior:
     return ShapePrior()
+
+
+@pytest.fixture(scope="session")
+def astronaut_rgb() -> np.ndarray:
+    """A real photo of one person, seen from the hips up."""
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def reconstructor() -> kinflow.Reconstructor:
+    return kinflow.Reconstructor()
+
+
+@pytest.fixture(scope="session")
+def astronaut_result(reconstructor, astronaut_rgb) -> kinflow.Reconstruction:
+    return reconstructor(astronaut_rgb)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def run_kinflow() -> Callable[..., Finished]:
+    """Runs the command line in a process of its own, as a shell would."""
+
+    def run(*arguments: object, cwd: Path | None = None) -> Finished:
+        done = subprocess.run(
+            [sys.executable, "-m", "kinflow.cli.main", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=300,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(kinflow.__file__).parent.parent)},
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_run(run_kinflow, tmp_path_factory) -> tuple[Finished, Path]:
+    """One run of `kinflow demo` and its folder."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    return run_kinflow("demo", "--out", out), out

@@ -1,0 +1,222 @@
+"""`kinflow reconstruct`: good and bad photos together, keypoints of one's own, failures."""
+
+import errno
+import io
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kinflow
+from kinflow.assets import ASSET_ROOT, checked_path
+from kinflow.cli import reconstruct
+from kinflow.cli.main import main
+from kinflow.evidence import weights
+from kinflow.evidence.keypoint_names import BLAZEPOSE33, COCO17
+
+FIFTY_MEGAPIXELS = (8700, 5800)
+
+PROBLEMS = {
+    "text.jpg": "is not an image that can be read",
+    "truncated.jpg": "is damaged or incomplete",
+    "empty.jpg": "is empty (zero bytes)",
+    "missing.jpg": "does not exist",
+    "tiny.png": "has 1 x 1 pixels",
+    "flat[50].png": "No person was found in",
+}
+
+
+@pytest.fixture(scope="module")
+def mixed_photos(tmp_path_factory, astronaut_rgb) -> Path:
+    """One good photo among all kinds of bad ones."""
+    folder = tmp_path_factory.mktemp("mixed")
+    Image.fromarray(astronaut_rgb).save(folder / "astronaut.png")
+    whole = io.BytesIO()
+    Image.fromarray(astronaut_rgb).save(whole, "JPEG")
+    (folder / "truncated.jpg").write_bytes(whole.getvalue()[:20_000])
+    (folder / "text.jpg").write_text("this is not an image")
+    (folder / "empty.jpg").touch()
+    Image.new("RGB", (1, 1)).save(folder / "tiny.png")
+    Image.new("L", FIFTY_MEGAPIXELS, 120).save(folder / "flat[50].png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mixed_run(run_kinflow, mixed_photos):
+    names = [str(mixed_photos / name) for name in ("missing.jpg", "astronaut.png")]
+    out = mixed_photos / "results"
+    options = ("--out", out, "--format", "npz", "json", "--max-people", 1)
+    return run_kinflow("reconstruct", *names, mixed_photos, *options), out
+
+
+def test_bad_photos_do_not_stop_the_good_one(mixed_run):
+    done, out = mixed_run
+    assert [folder.name for folder in out.iterdir()] == ["astronaut"]
+    assert {path.name for path in (out / "astronaut").iterdir()} == {"people.npz", "people.json"}
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "astronaut.png" in done.out
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_bad_photo_has_its_sentence(mixed_run, name):
+    done, _ = mixed_run
+    (line,) = [line for line in done.err.splitlines() if name in line]
+    assert PROBLEMS[name] in line
+
+
+def test_fifty_megapixels_need_little_memory(mixed_run):
+    """The photo itself is 0.15 GB; the rest is torch, the networks and their largest input."""
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak_kib < 2 * 1024**2
+
+
+def people_json(path: Path, result: kinflow.Reconstruction, **changes: object) -> Path:
+    keypoints = result.people[0].keypoints_px
+    rows = keypoints[[BLAZEPOSE33.index(name) for name in COCO17]]
+    person = {"keypoints": rows.flatten().tolist(), "score": 0.9, **changes}
+    path.write_text(json.dumps([person]))
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path, astronaut_rgb) -> Path:
+    Image.fromarray(astronaut_rgb).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def with_keypoints(tmp_path, photo, astronaut_result) -> list[str]:
+    """A command that needs no detector, hence fast."""
+    keypoints = people_json(tmp_path / "people.json", astronaut_result)
+    out = str(tmp_path / "out")
+    return [
+        *("reconstruct", str(photo), "--keypoints", str(keypoints)),
+        *("--out", out, "--format", "json"),
+    ]
+
+
+def test_keypoints_of_ones_own(with_keypoints, tmp_path, astronaut_result, capsys):
+    assert main(with_keypoints) == 0
+    result = kinflow.load(tmp_path / "out" / "photo")
+    (person,) = result.people
+    assert person.limb_error_px() < 0.04 * 512
+    distance_m = (person.joints_cam_m - astronaut_result.people[0].joints_cam_m).norm(dim=-1)
+    assert float(distance_m.mean()) < 0.4
+    assert result.source.endswith("photo.png")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keypoints": [1.0] * 20}, "51 numbers"),
+        ({"keypoints": [float("nan")] * 51}, "not finite"),
+    ],
+)
+def test_bad_keypoints(tmp_path, photo, astronaut_result, changes, message, capsys):
+    keypoints = people_json(tmp_path / "people.json", astronaut_result, **changes)
+    out = tmp_path / "out"
+    assert main(["reconstruct", str(photo), "--keypoints", str(keypoints), "--out", str(out)]) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--max-people", "0"], "max_people has to be at least 1"),
+        (["--device", "abacus"], "device 'abacus' is not available"),
+        (["--prior", "no-such-prior"], "no prior 'no-such-prior'"),
+        (["--fov", "180"], "below 170 degrees"),
+        (["--focal-px", "-5"], "positive number"),
+        (["--focal-px", "nan"], "positive number"),
+    ],
+)
+def test_bad_options(with_keypoints, option, message, capsys):
+    assert main([*with_keypoints, *option]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_focal_length_can_be_given(with_keypoints, tmp_path):
+    assert main([*with_keypoints, "--focal-px", "700"]) == 0
+    assert kinflow.load(tmp_path / "out" / "photo").camera.focal_px == pytest.approx(700)
+
+
+def test_overwriting_has_to_be_asked_for(with_keypoints, tmp_path, capsys):
+    (tmp_path / "out" / "photo").mkdir(parents=True)
+    (tmp_path / "out" / "photo" / "mine.txt").write_text("precious")
+    assert main(with_keypoints) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*with_keypoints, "--overwrite"]) == 0
+    assert (tmp_path / "out" / "photo" / "people.json").is_file()
+
+
+def test_output_below_a_file(with_keypoints, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert main(with_keypoints) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
+
+
+def test_a_full_disk(with_keypoints, tmp_path, monkeypatch, capsys):
+    def disk_full(*_args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    assert main(with_keypoints) == 2
+    assert "The disk is full" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_defect_in_one_photo_is_reported_and_the_rest_goes_on(
+    with_keypoints, tmp_path, astronaut_rgb, monkeypatch, capsys
+):
+    Image.fromarray(astronaut_rgb).save(tmp_path / "another.png")
+
+    def fails_once(result, rgb, folder, options):
+        if folder.name == "another":
+            raise ZeroDivisionError("no [such] luck")
+        return write_all(result, rgb, folder, options)
+
+    write_all = reconstruct.write_all
+    monkeypatch.setattr(reconstruct, "write_all", fails_once)
+    command, *rest = with_keypoints
+    assert main([command, str(tmp_path / "another.png"), *rest]) == 1
+    captured = capsys.readouterr()
+    assert "another.png failed with ZeroDivisionError: no [such] luck" in captured.err
+    assert "photo.png" in captured.out
+
+
+def test_an_interrupt_reports_what_is_done(
+    with_keypoints, tmp_path, astronaut_rgb, monkeypatch, capsys
+):
+    Image.fromarray(astronaut_rgb).save(tmp_path / "zebra.png")
+
+    def interrupted(path):
+        if path.name == "zebra.png":
+            raise KeyboardInterrupt
+        return read_photo(path)
+
+    read_photo = reconstruct.read_photo
+    monkeypatch.setattr(reconstruct, "read_photo", interrupted)
+    command, good, *rest = with_keypoints
+    assert main([command, good, str(tmp_path / "zebra.png"), *rest]) == 130
+    captured = capsys.readouterr()
+    assert "photo.png" in captured.out
+    assert "interrupted" in captured.err
+
+
+def test_a_damaged_network_is_refused(photo, tmp_path, monkeypatch, capsys):
+    name = "evidence/movenet_multipose.onnx"
+    (tmp_path / "evidence").mkdir()
+    shutil.copy(ASSET_ROOT / "MANIFEST.json", tmp_path)
+    content = np.fromfile(ASSET_ROOT / name, np.uint8)
+    content[len(content) // 2] ^= 1
+    content.tofile(tmp_path / name)
+    monkeypatch.setattr(weights, "asset_path", lambda name: checked_path(tmp_path, name))
+    assert main(["reconstruct", str(photo), "--out", str(tmp_path / "out")]) == 2
+    assert f"'{name}' is damaged (its checksum is wrong)" in capsys.readouterr().err
