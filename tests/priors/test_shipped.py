@@ -1,0 +1,81 @@
+"""The weights that ship: that they load, decode to human poses, and are mirror-symmetric."""
+
+import math
+
+import pytest
+import torch
+
+import kinflow.priors
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.priors.evaluation import hinge_angles_rad
+from kinflow.priors.pose_space import matrix_to_rotvec, mirror_rotvec, rotvec_to_matrix
+
+NAMES = ("realnvp", "gaussian", "gmm")
+FREE_NAMES = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def shipped(request):
+    return kinflow.priors.load(request.param)
+
+
+def test_the_default_is_the_flow():
+    assert kinflow.priors.load().family == "realnvp"
+
+
+def test_origin_is_recorded(shipped):
+    assert len(shipped.info.data_sha256) == 64
+    assert shipped.info.noise_rad == pytest.approx(0.02)
+    assert shipped.info.command.startswith("kinflow train prior")
+
+
+def test_samples_bend_knees_and_elbows_the_right_way(shipped):
+    samples = shipped.sample(2000, torch.Generator().manual_seed(0))
+    degrees = hinge_angles_rad(samples).rad2deg()
+    # Measured motion stays between -9 and 155 degrees.
+    assert ((degrees > -13) & (degrees < 160)).all(-1).float().mean() > 0.93
+    assert degrees.mean(0).min() > 20
+
+
+def standing() -> torch.Tensor:
+    """A person who stands with hanging arms."""
+    rotvec = torch.zeros(19, 3)
+    rotvec[FREE_NAMES.index("left_shoulder"), 2] = -math.radians(75)
+    rotvec[FREE_NAMES.index("right_shoulder"), 2] = math.radians(75)
+    rotvec[FREE_NAMES.index("left_elbow"), 1] = -math.radians(15)
+    rotvec[FREE_NAMES.index("right_elbow"), 1] = math.radians(15)
+    return rotvec
+
+
+def test_standing_is_likelier_than_impossible_poses(shipped):
+    rotvec = standing()
+    backwards = rotvec.clone()
+    backwards[FREE_NAMES.index("left_knee"), 0] = -1.0
+    twisted = rotvec.clone()
+    twisted[FREE_NAMES.index("head"), 1] = 2.5
+    plausible, *impossible = (
+        shipped.log_prob(rotvec_to_matrix(v)) for v in (rotvec, backwards, twisted)
+    )
+    assert all(plausible > nats + 10 for nats in impossible)
+
+
+def test_density_is_mirror_symmetric(shipped):
+    samples = matrix_to_rotvec(shipped.sample(500, torch.Generator().manual_seed(0)))
+    nats = shipped.log_prob(rotvec_to_matrix(samples))
+    mirrored = shipped.log_prob(rotvec_to_matrix(mirror_rotvec(samples)))
+    assert (nats - mirrored).mean().abs() < 3.0
+
+
+def test_round_trip_in_single_precision(shipped):
+    z = torch.randn(500, shipped.latent_dim, generator=torch.Generator().manual_seed(0))
+    R_free = shipped.decode(z)
+    again = shipped.decode(shipped.encode(R_free))
+    assert matrix_to_rotvec(again @ R_free.mT).norm(dim=-1).quantile(0.99) < 1e-4
+
+
+def test_loading_leaves_the_random_generator_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    kinflow.priors.load()
+    assert torch.equal(torch.rand(3), expected)
