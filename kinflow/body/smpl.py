@@ -159,7 +159,7 @@ def _build(fields: _Fields, num_betas: int) -> BodyModel:
 
 
 def _shape_directions(fields: _Fields) -> int:
-    count = fields.shapedirs.shape[-1]
+    count = int(fields.shapedirs.shape[-1])
     is_smplx = fields.weights.shape[1] == _SMPLX_JOINTS
     return _SMPLX_SHAPES.get(count, count) if is_smplx else count
 

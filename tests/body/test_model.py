@@ -1,11 +1,13 @@
 """Laws of the bundled body: rigid motion, kinematics, symmetry, subsets, batches."""
 
 import dataclasses
+import doctest
 
 import pytest
 import roma
 import torch
 
+import kinflow.body.model
 from kinflow.body import BodyModel, PosedBody
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.parts import PART_INDEX, PART_NAMES
@@ -92,6 +94,11 @@ def test_rotations_turn_the_way_the_conventions_say(joints_body, joint, rotvec, 
     rest = t_pose(joints_body)
     moved = rest.shaped.with_pose(pose, torch.zeros(3)).joints_m - rest.joints_m
     assert sign * moved[JOINT_INDEX[end], axis] > (0.0 if joint == "neck" else 0.1)
+
+
+def test_the_example_in_the_documentation_holds():
+    result = doctest.testmod(kinflow.body.model)
+    assert result.attempted > 5 and result.failed == 0
 
 
 def test_root_moves_everything_rigidly(fit_body):
