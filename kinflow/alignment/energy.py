@@ -65,6 +65,15 @@ class Energy:
         self.num_unknowns = model.num_unknowns + self.estimate_focal
         self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device)[None]
 
+    def softened(self, factor: float) -> Energy:
+        """The same energy with robust cutoffs `factor` times as far out."""
+        config = replace(
+            self.config,
+            keypoint_cutoff=self.config.keypoint_cutoff * factor,
+            hint_cutoff=self.config.hint_cutoff * factor,
+        )
+        return Energy(self.model, self.origin, config)
+
     def terms(
         self, unknowns: Unknowns, targets: Targets, with_jacobian: bool = False
     ) -> tuple[Term, ...]:

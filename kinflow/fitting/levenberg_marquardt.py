@@ -28,6 +28,8 @@ class LMConfig:
     max_iterations: int = 40
     relative_tolerance: float = 1e-3
     """A problem is done when an accepted step lowers its energy by less than this share."""
+    absolute_tolerance: float = 1e-5
+    """Nor does it matter how a problem whose energy is below this goes on."""
     initial_damping: float = 1e-2
     decrease: float = 0.3
     increase: float = 6.0
@@ -82,7 +84,7 @@ def minimise(start: Unknowns, linearise: Linearise, config: LMConfig) -> LMResul
             gradient[accepted] = trial_gradient[better]
             gain = (previous - trial_energy)[better] / previous[better].clamp_min(1e-12)
             converged[accepted[gain < config.relative_tolerance]] = True
-        converged[damping > config.max_damping] = True
+        converged[(damping > config.max_damping) | (energy < config.absolute_tolerance)] = True
         active = active[~converged[active]]
     return LMResult(x, energy, converged, iteration)
 

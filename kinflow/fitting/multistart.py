@@ -24,6 +24,9 @@ class MultistartConfig:
 
     headings: int = 8
     explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=8))
+    explore_softening: float = 10.0
+    """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
+    kernel that saturates has no slope there (graduated non-convexity, Blake & Zisserman 1987)."""
     keep: int = 2
     """Explored starts of each person that are polished."""
     polish: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=40))
@@ -63,12 +66,13 @@ def fit(
     with torch.no_grad():
         start = heading_starts(energy.model, targets, names, config.headings)
         owner = torch.arange(people, device=device).repeat_interleave(config.headings)
-        explored = run(energy, targets[owner], start, config.explore)
+        soft = energy.softened(config.explore_softening)
+        explored = run(soft, targets[owner], start, config.explore)
         chosen = _best_rows(explored.energy, owner, people, config.keep)
         x, owner = explored.unknowns[chosen], owner[chosen]
         if config.mirror_depth:
             best = _best_rows(explored.energy[chosen], owner, people, 1)
-            mirrored = _mirrored(energy, targets[owner[best]], x[best], config)
+            mirrored = _mirrored(soft, targets[owner[best]], x[best], config)
             x = Unknowns.concatenate([x, mirrored])
             owner = torch.cat([owner, owner[best]])
         polished = run(energy, targets[owner], x, config.polish)

@@ -1,0 +1,73 @@
+"""People of known pose before a known camera, as evidence a detector could have given."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.camera import Camera
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.starts import R_CAM_UPRIGHT
+from kinflow.rotations import exp
+
+CAMERA = Camera.from_fov((1200, 900), 55.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Truth of some people and what is seen of them."""
+
+    evidence: ImageEvidence
+    joints_m: torch.Tensor
+    t_cam_root_m: torch.Tensor
+
+
+@pytest.fixture(scope="session")
+def fitter(prior) -> PhotoFitter:
+    return PhotoFitter(prior, PhotoFitConfig())
+
+
+@pytest.fixture(scope="session")
+def make_scene(fitter):
+    """Call with headings in degrees to get people side by side, noise in pixels."""
+
+    def make(headings_deg, noise_px=1.0, camera=CAMERA, hidden=(), seed=0) -> Scene:
+        model = fitter.fitter.model
+        generator = torch.Generator().manual_seed(seed)
+        count = len(headings_deg)
+        yaw = torch.deg2rad(torch.tensor(headings_deg, dtype=torch.float32))
+        t = torch.stack([torch.linspace(-1.2, 1.2, count), torch.full((count,), 0.1)], 1)
+        if count == 1:
+            t = torch.zeros(1, 2)
+        t = torch.cat([t, torch.full((count, 1), 4.0)], 1)
+        truth = Unknowns(
+            R_CAM_UPRIGHT @ exp(torch.stack([0 * yaw, yaw, 0 * yaw], -1)),
+            t,
+            0.7 * torch.randn(count, model.prior.latent_dim, generator=generator),
+            0.5 * torch.randn(count, 6, generator=generator),
+            torch.zeros(count),
+        )
+        keypoints = model.posed(truth).keypoints_m()[:, : len(BLAZEPOSE33)]
+        pixels = camera.project(keypoints)
+        pixels = pixels + noise_px * torch.randn(pixels.shape, generator=generator)
+        confidence = torch.full((count, len(BLAZEPOSE33), 1), 0.95)
+        confidence[:, [BLAZEPOSE33.index(name) for name in hidden]] = 0.0
+        hips = [BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")]
+        world = keypoints - keypoints[:, hips].mean(1, keepdim=True)
+        people = tuple(
+            PersonEvidence(
+                keypoints_px=torch.cat([pixels[i], confidence[i]], -1),
+                keypoint_std_px=torch.full((len(BLAZEPOSE33),), 6.0),
+                world_m=world[i] + 0.05 * torch.randn(world[i].shape, generator=generator),
+                box_px=torch.cat([pixels[i].amin(0), pixels[i].amax(0)]),
+                score=0.9,
+            )
+            for i in range(count)
+        )
+        joints = fitter.fitter.joints_m(truth)
+        return Scene(ImageEvidence(camera.image_size, people), joints, t)
+
+    return make

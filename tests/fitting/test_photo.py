@@ -1,0 +1,129 @@
+"""Fitting photos of known people: accuracy, uncertainty, truncation, focal length, batches."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.camera import Camera
+from kinflow.evidence.types import ImageEvidence
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter, view_rotation
+from kinflow.metrics.pose import mpjpe, pa_mpjpe
+from tests.fitting.conftest import CAMERA
+
+LEGS = tuple(n for n in BLAZEPOSE33 if n.split("_")[1:] and n.split("_")[1] in
+             ("hip", "knee", "ankle", "heel", "big"))  # fmt: skip
+
+
+def joints(people) -> torch.Tensor:
+    return torch.stack([p.joints_cam_m for p in people])
+
+
+def test_recovers_people_whichever_way_they_face(fitter, make_scene):
+    scene = make_scene((0.0, 120.0, 180.0, -90.0))
+    people = fitter.fit(scene.evidence, CAMERA)
+    assert pa_mpjpe(joints(people), scene.joints_m).max() < 0.05
+    assert mpjpe(joints(people), scene.joints_m).max() < 0.09
+    assert all(p.code == "ok" for p in people)
+    assert max(p.limb_error_px() for p in people) < 8
+    depth = torch.stack([p.t_cam_root_m[2] for p in people])
+    assert (depth / scene.t_cam_root_m[:, 2] - 1).abs().max() < 0.15
+
+
+def test_keypoints_alone_suffice_for_most_people(make_scene, prior):
+    alone = PhotoFitter(prior, PhotoFitConfig(use_hint=False))
+    scene = make_scene((0.0, 60.0, 180.0, -120.0), seed=3)
+    people = alone.fit(scene.evidence, CAMERA)
+    assert pa_mpjpe(joints(people), scene.joints_m).median() < 0.06
+
+
+def test_people_do_not_influence_each_other(fitter, make_scene):
+    scene = make_scene((10.0, 200.0, 90.0))
+    together = fitter.fit(scene.evidence, CAMERA)
+    alone = fitter.fit(ImageEvidence(CAMERA.image_size, scene.evidence.people[1:2]), CAMERA)
+    torch.testing.assert_close(
+        together[1].joints_cam_m, alone[0].joints_cam_m, atol=0.01, rtol=0.0
+    )
+
+
+def test_same_input_same_result(fitter, make_scene):
+    scene = make_scene((30.0,))
+    first, second = (fitter.fit(scene.evidence, CAMERA)[0] for _ in range(2))
+    assert torch.equal(first.joints_cam_m, second.joints_cam_m)
+    assert torch.equal(first.z, second.z)
+
+
+def test_hidden_legs_get_a_plausible_rest_and_more_uncertainty(fitter, make_scene):
+    seen = fitter.fit(make_scene((20.0,)).evidence, CAMERA)[0]
+    hidden = fitter.fit(make_scene((20.0,), hidden=LEGS).evidence, CAMERA)[0]
+    assert hidden.code == "truncated"
+    ankles = [7, 8]
+    assert (hidden.joint_std_m[ankles] > 2 * seen.joint_std_m[ankles]).all()
+    # the prior keeps what nobody saw within a body's reach and below the hips
+    assert (hidden.joints_cam_m - hidden.t_cam_root_m).norm(dim=-1).max() < 1.3
+    assert 1.0 < hidden.measures().height_m < 2.2
+    assert hidden.z.norm() < 10
+
+
+def test_uncertainty_covers_the_error(fitter, make_scene):
+    """Errors in units of the reported deviation are of order one, neither tiny nor huge."""
+    ratios = []
+    for seed in range(3):
+        scene = make_scene((0.0, 140.0, -70.0), noise_px=4.0, seed=seed)
+        people = fitter.fit(scene.evidence, CAMERA)
+        truth = scene.joints_m - scene.joints_m[:, :1]
+        error = (joints(people) - joints(people)[:, :1] - truth)[:, 1:]
+        std = torch.stack([p.joint_std_m for p in people])[:, 1:]
+        ratios.append(error.square().mean(-1).sqrt() / std)
+    median = torch.cat(ratios).median()
+    assert 0.2 < median < 2.0
+
+
+def test_estimates_the_focal_length(make_scene, prior):
+    scene = make_scene((0.0, 40.0, 90.0, 180.0), noise_px=0.3)
+    wrong = replace(CAMERA, focal_px=CAMERA.focal_px * 1.35)
+    estimating = PhotoFitter(prior, PhotoFitConfig(estimate_focal=True))
+    found = estimating.fit(scene.evidence, wrong)[0].camera.focal_px
+    before = abs(wrong.focal_px / CAMERA.focal_px - 1)
+    assert abs(found / CAMERA.focal_px - 1) < before
+
+
+def test_energy_terms_are_reported(fitter, make_scene):
+    person = fitter.fit(make_scene((0.0,)).evidence, CAMERA)[0]
+    assert set(person.energy) == {"keypoints", "hint_3d", "pose_prior", "shape_prior"}
+    assert all(value >= 0 for value in person.energy.values())
+    assert person.energy["pose_prior"] == pytest.approx(0.5 * float(person.z @ person.z), rel=1e-3)
+    total = sum(person.energy.values())
+    assert all(h.energy > total - 1e-2 for h in person.hypotheses)
+
+
+def test_nobody_gives_nobody(fitter):
+    assert fitter.fit(ImageEvidence(CAMERA.image_size, ()), CAMERA) == ()
+
+
+def test_hardly_any_keypoints_are_called_a_guess(fitter, make_scene):
+    names = tuple(n for n in BLAZEPOSE33 if n not in ("nose", "left_shoulder", "right_shoulder"))
+    person = fitter.fit(make_scene((0.0,), hidden=names).evidence, CAMERA)[0]
+    assert person.code == "few_keypoints"
+    assert person.joints_cam_m.isfinite().all()
+
+
+def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene):
+    scene = make_scene((0.0, 0.0))
+    targets = fitter.targets(scene.evidence, CAMERA)
+    R = view_rotation(targets, targets.inverse_std_px > 0)
+    eye = torch.eye(3).expand(2, 3, 3)
+    torch.testing.assert_close(R @ R.mT, eye, atol=1e-5, rtol=0)
+    centre = scene.joints_m.mean(1)
+    axis = R[:, :, 2]
+    cosine = torch.nn.functional.cosine_similarity(axis, centre)
+    assert cosine.min() > 0.999
+
+
+def test_small_and_distant_people_do_not_break_the_fit(fitter, make_scene):
+    tiny = Camera.from_fov((64, 48), 55.0)
+    scene = make_scene((0.0,), noise_px=0.1, camera=tiny)
+    person = fitter.fit(scene.evidence, tiny)[0]
+    assert person.joints_cam_m.isfinite().all()
+    assert 1.0 < float(person.t_cam_root_m[2]) < 12.0
