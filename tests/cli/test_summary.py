@@ -28,7 +28,16 @@ def test_the_table_fits_into_80_columns(outcome):
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     header, first, second = lines
-    assert header.split() == "photo person result distance height fit error seconds".split()
+    assert header.split() == [
+        "photo",
+        "person",
+        "result",
+        "distance",
+        "height",
+        "fit",
+        "error",
+        "seconds",
+    ]
     assert first.startswith("holiday [bold]by")
     assert first.split()[-1] == "1.23"
     assert "few_keypoints" in first
