@@ -23,7 +23,7 @@ from kinflow.body.skeleton import JOINT_INDEX, NUM_JOINTS
 DENSITY_KG_M3 = 985.0
 """Whole-body density of an adult at a normal breath, air in the lungs included."""
 
-_CUTS = 16
+_CUTS = 9
 _DIRECTIONS = 60
 
 

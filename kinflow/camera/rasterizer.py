@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
@@ -32,15 +31,12 @@ class Raster:
     """Index of the nearest triangle, -1 where there is none."""
     depth: Float32[np.ndarray, "height width"]
     """Depth of that triangle at the pixel centre, infinite where there is none."""
+    pixels: Int[np.ndarray, " covered"]
+    """Flat, row-major indices of the pixels that some triangle covers."""
 
     @property
     def covered(self) -> Bool[np.ndarray, "height width"]:
         return self.face >= 0
-
-    @cached_property
-    def pixels(self) -> Int[np.ndarray, " covered"]:
-        """Flat, row-major indices of the covered pixels."""
-        return np.flatnonzero(self.covered)
 
 
 def rasterize(
@@ -69,12 +65,17 @@ def rasterize(
     for batch in _spans(corners, inverse, image_size).batches(_PIXELS_PER_BATCH):
         pixel, triangle, value = batch.pixels(width)
         # positive floats sort like their bits, so one maximum settles depth and owner
-        key = value.view(np.uint32).astype(np.uint64) << np.uint64(32)
-        np.maximum.at(nearest, pixel, key | drawable[triangle])
-    face = np.where(nearest > 0, nearest.astype(np.uint32).view(np.int32), np.int32(-1))
-    with np.errstate(divide="ignore"):
-        z = 1 / (nearest >> np.uint64(32)).astype(np.uint32).view(np.float32)
-    return Raster(face.reshape(height, width), z.reshape(height, width))
+        key = value.view(np.uint32).astype(np.uint64)
+        key <<= np.uint64(32)
+        key |= drawable[triangle]
+        np.maximum.at(nearest, pixel, key)
+    pixels = np.flatnonzero(nearest)
+    winner = nearest[pixels]
+    face = np.full(height * width, -1, np.int32)
+    face[pixels] = winner.astype(np.uint32).view(np.int32)
+    z = np.full(height * width, np.inf, np.float32)
+    z[pixels] = 1 / (winner >> np.uint64(32)).astype(np.uint32).view(np.float32)
+    return Raster(face.reshape(height, width), z.reshape(height, width), pixels)
 
 
 def interpolate(
@@ -178,10 +179,8 @@ def _spans(corners: np.ndarray, inverse: np.ndarray, image_size: tuple[int, int]
     lower = y >= middle[:, 1][triangle]
     # edges 3 t, 3 t + 1 and 3 t + 2: the long one, the upper and the lower short one
     edges = np.stack([_line(top, bottom), _line(top, middle), _line(middle, bottom)], 1)
-    long, short = (
-        _crossing(edges.reshape(-1, 3), edge, y)
-        for edge in (3 * triangle, 3 * triangle + 1 + lower)
-    )
+    edges = edges.reshape(-1, 3).T.copy()
+    long, short = (_crossing(edges, edge, y) for edge in (3 * triangle, 3 * triangle + 1 + lower))
     start = _first_centre(np.minimum(long, short), width)
     length = _first_centre(np.maximum(long, short), width) - start
     hit = length > 0
@@ -209,7 +208,7 @@ def _line(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 def _crossing(edges: np.ndarray, index: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x at which the chosen edges cross the rows `y`."""
-    x0, y0, slope = edges[index].T
+    x0, y0, slope = (column[index] for column in edges)
     return x0 + (y - y0) * slope
 
 
