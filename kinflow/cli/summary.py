@@ -56,8 +56,9 @@ def report(outcomes: list[Outcome], out: Path) -> None:
 def people_table(good: list[tuple[Outcome, Reconstruction]]) -> Table:
     """One row a person; what belongs to the photo is in its first row only."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("photo", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("person", justify="right")
+    # only this column may wrap: rich narrows it before it touches the others
+    table.add_column("photo", overflow="fold")
+    table.add_column("person", justify="right", no_wrap=True)
     table.add_column("result", no_wrap=True)
     for column in ("distance", "height", "fit error", "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
