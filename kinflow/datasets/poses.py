@@ -217,8 +217,8 @@ def _retargeted_bvh(
     hinges = [measure_elbow_hinges(clip) for clip in clips]
     shared = reference_hinges(hinges) if clips else None
     for path, clip, own in zip(paths, clips, hinges, strict=True):
-        usable = shared is not None and _agree(own, shared)
-        yield path, retarget_cmu(clip, shared) if usable else None
+        agrees = shared is not None and _agree(own, shared)
+        yield path, retarget_cmu(clip, shared or own) if agrees else None
 
 
 def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:

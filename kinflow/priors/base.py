@@ -84,12 +84,12 @@ class PosePrior(ABC):
         return self.decode(torch.randn(n, self.latent_dim, generator=generator))
 
     @abstractmethod
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+    def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         """Tensors and JSON-able settings from which `from_state` rebuilds the prior."""
 
     @classmethod
     @abstractmethod
     def from_state(
-        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+        cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "PosePrior":
         """Rebuild a prior from what `state` returned."""

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.priors.coupling import CouplingFlow
+from kinflow.priors.coupling import CouplingFlow, LinearMixing
 from kinflow.priors.pose_space import Whitening
 
 
@@ -50,12 +50,14 @@ class BakedAffineDecoder:
     def _bake(flow: CouplingFlow, whitening: Whitening) -> list[_BakedBlock]:
         blocks = []
         for index in reversed(range(flow.config.blocks)):
-            unmix = torch.linalg.inv(flow.mixings[index].matrix().double())
-            bias = -unmix @ flow.mixings[index].bias.double()
+            mixing, conditioner = flow.mixings[index], flow.conditioners[index]
+            assert isinstance(mixing, LinearMixing)
+            unmix = torch.linalg.inv(mixing.matrix().double())
+            bias = -unmix @ mixing.bias.double()
             if index == 0:
                 unwhiten = whitening.unwhitening.double().mT
                 unmix, bias = unwhiten @ unmix, unwhiten @ bias + whitening.mean.double()
-            linears = [m for m in flow.conditioners[index] if isinstance(m, torch.nn.Linear)]
+            linears = [m for m in conditioner.children() if isinstance(m, torch.nn.Linear)]
             dtype = linears[0].weight.dtype
             blocks.append(
                 _BakedBlock(

@@ -116,8 +116,9 @@ def evaluate(
 ) -> dict[str, float]:
     """All figures of one prior, by the name of their column."""
     row: dict[str, float] = {}
-    for split, label in (("validation", "validation nats"), ("test", "test nats")):
-        rotvec = noisy(poses.split(split).rotvec[::4].flatten(1), noise_rad, seed=1)
+    held_out = {"validation nats": poses.split("validation"), "test nats": poses.split("test")}
+    for label, subset in held_out.items():
+        rotvec = noisy(subset.rotvec[::4].flatten(1), noise_rad, seed=1)
         R_free = rotvec_to_matrix(rotvec.unflatten(-1, (NUM_FREE, 3)))
         row[label] = prior.log_prob(R_free).mean().item()
     test = poses.split("test")

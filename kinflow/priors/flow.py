@@ -5,6 +5,7 @@ mean. Densities cover all 57 dimensions: the directions outside the latent are G
 spread seen in training plus the dequantisation noise.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -63,13 +64,13 @@ class FlowPrior(PosePrior):
             *batch_shape, NUM_FREE, 3, self.latent_dim
         )
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+    def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         flow_state = {f"flow.{name}": value for name, value in self.flow.state_dict().items()}
         return flow_state | self.whitening.state(), {"flow": asdict(self.flow.config)}
 
     @classmethod
     def from_state(
-        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+        cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "FlowPrior":
         config = CouplingConfig(**settings["flow"])  # type: ignore[arg-type]
         with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers

@@ -79,7 +79,7 @@ class FlowTrainer:
         if not len(train) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
         self.config, self.info, self.device = config, info, device
-        self.whitening = whitening.to(device)
+        self.whitening = whitening.to(torch.device(device))
         self.stream = PoseStream(train, stream)
         self.validation_rotvec = noisy(
             validation.rotvec[::4].flatten(1), stream.noise_rad, seed=1
@@ -117,8 +117,9 @@ class FlowTrainer:
         self.step += 1
         decay = min(config.ema_decay, 1.0 - 1.0 / (self.step + 1))
         with torch.no_grad():
-            averaged, current = list(self.average.parameters()), list(self.flow.parameters())
-            torch._foreach_lerp_(averaged, current, 1.0 - decay)
+            pairs = zip(self.average.parameters(), self.flow.parameters(), strict=True)
+            for averaged, current in pairs:
+                averaged.lerp_(current, 1.0 - decay)
         return log_prob.item()
 
     @torch.no_grad()
@@ -131,7 +132,9 @@ class FlowTrainer:
         flow = CouplingFlow(self.average.config)
         flow.load_state_dict(self.average.state_dict())
         metrics = {"validation_nats": self.best_nats, "steps": float(self.best_step)}
-        return FlowPrior(flow, self.whitening.to("cpu"), replace(self.info, metrics=metrics))
+        return FlowPrior(
+            flow, self.whitening.to(torch.device("cpu")), replace(self.info, metrics=metrics)
+        )
 
     def save_checkpoint(self, path: Path) -> None:
         """Write everything needed to go on, atomically."""

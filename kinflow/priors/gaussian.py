@@ -1,5 +1,6 @@
 """The baseline that every other prior is measured against: one full-covariance Gaussian."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,11 +24,11 @@ class GaussianPrior(AffinePrior):
         y = self.whitening.whiten(matrix_to_rotvec(R_free).flatten(-2))
         return log_normal(y) + self.whitening.log_volume()
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+    def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         return self.whitening.state(), {"num_kept": self.whitening.num_kept}
 
     @classmethod
     def from_state(
-        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+        cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "GaussianPrior":
         return cls(Whitening.from_state(tensors, int(str(settings["num_kept"]))), info)

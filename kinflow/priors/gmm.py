@@ -5,6 +5,7 @@ which keeps it a sum of squares and therefore usable in least squares.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,7 +80,7 @@ class GmmPrior(AffinePrior):
         jacobian = torch.nn.functional.pad(jacobian, (0, 0, 0, 1))
         return torch.cat([rows, offset], -1), jacobian
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+    def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         tensors = {
             "means": self.means,
             "cholesky": self.cholesky,
@@ -89,11 +90,11 @@ class GmmPrior(AffinePrior):
 
     @classmethod
     def from_state(
-        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+        cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "GmmPrior":
         whitening = Whitening.from_state(tensors, int(str(settings["num_kept"])))
-        names = ("means", "cholesky", "log_weights")
-        return cls(whitening, *(tensors[name] for name in names), info)
+        means, cholesky = tensors["means"], tensors["cholesky"]
+        return cls(whitening, means, cholesky, tensors["log_weights"], info)
 
 
 def fit_gmm(

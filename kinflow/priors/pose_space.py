@@ -168,11 +168,13 @@ class Whitening:
         """Log-determinant of `whiten`."""
         return -self.std.double().log().sum().to(self.std.dtype)
 
-    def to(self, *args: torch.dtype | torch.device | str) -> "Whitening":
+    def to(self, target: torch.dtype | torch.device) -> "Whitening":
         """The same map in another dtype or on another device."""
-        return Whitening(
-            self.mean.to(*args), self.basis.to(*args), self.std.to(*args), self.num_kept
-        )
+        if isinstance(target, torch.dtype):
+            mean, basis, std = (t.to(dtype=target) for t in (self.mean, self.basis, self.std))
+        else:
+            mean, basis, std = (t.to(device=target) for t in (self.mean, self.basis, self.std))
+        return Whitening(mean, basis, std, self.num_kept)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors to store; `from_state` rebuilds the map from them."""

@@ -6,6 +6,7 @@ made orthonormal by Gram–Schmidt. A VAE has no exact density and reconstructs 
 """
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -50,15 +51,17 @@ def angular_velocity_of_6d(
     b3 = torch.linalg.cross(b1, b2)
     d_b3 = torch.linalg.cross(d_b1, b2[..., None].expand_as(d_b1), dim=-2)
     d_b3 = d_b3 + torch.linalg.cross(b1[..., None].expand_as(d_b2), d_b2, dim=-2)
-    omega = sum(
+    spins = [
         torch.linalg.cross(b[..., None].expand_as(d_b), d_b, dim=-2)
         for b, d_b in ((b1, d_b1), (b2, d_b2), (b3, d_b3))
-    )
-    return torch.stack([b1, b2, b3], -1), 0.5 * omega
+    ]
+    return torch.stack([b1, b2, b3], -1), 0.5 * (spins[0] + spins[1] + spins[2])
 
 
 class VaeNetworks(nn.Module):
     """Encoder to mean and log variance, and decoder to 6D rotations."""
+
+    noise_rad: Tensor
 
     def __init__(self, latent_dim: int = 32, hidden: int = 512, dropout: float = 0.1) -> None:
         super().__init__()
@@ -142,14 +145,14 @@ class VaePrior(PosePrior):
         bound = (log_haar + log_ratio).logsumexp(0) - math.log(_BOUND_SAMPLES)
         return bound + log_haar_volume(matrix_to_rotvec(R_free))
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+    def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         networks = self.networks
         settings = {"latent_dim": networks.latent_dim, "hidden": networks.hidden}
         return dict(networks.state_dict()), settings
 
     @classmethod
     def from_state(
-        cls, tensors: dict[str, Tensor], settings: dict[str, object], info: PriorInfo
+        cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "VaePrior":
         networks = VaeNetworks(int(str(settings["latent_dim"])), int(str(settings["hidden"])))
         networks.load_state_dict(tensors)
