@@ -1,14 +1,13 @@
 """`kinflow`: the command line.
 
-Options of the everyday commands are light to import. The commands for training keep their options
-beside heavy code, so a group of them is imported only when it is named.
+Options of the everyday commands are light to import. The commands of those who train keep their
+options beside heavy code, which is imported only when one of them is named.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Annotated
 
 import tyro
@@ -22,12 +21,11 @@ Command = (
     | Annotated[Version, tyro.conf.subcommand("version")]
 )
 
-GROUPS = {"train": "kinflow.cli.train", "data": "kinflow.cli.data"}
-"""Modules whose `parse(arguments)` understands the commands of a group."""
+RESEARCH_GROUPS = ("data", "train", "evaluate")
 
 DESCRIPTION = """Photos of people to posed, shaped 3D bodies.
 
-Commands for training have help of their own: kinflow train --help, kinflow data --help."""
+For training there are also: kinflow data, kinflow train and kinflow evaluate (see their --help)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,8 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str]) -> Callable[[], int]:
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
-    if arguments and arguments[0] in GROUPS:
-        return import_module(GROUPS[arguments[0]]).parse(arguments[1:])
+    if arguments and arguments[0] in RESEARCH_GROUPS:
+        from kinflow.cli import research
+
+        return research.parse(arguments)
     command = tyro.cli(
         Command,
         prog="kinflow",

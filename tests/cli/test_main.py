@@ -38,12 +38,13 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("reconstruct", "demo", "train", "data", "version")),
+        ((), ("reconstruct", "demo", "version", "train", "data", "evaluate")),
         (("reconstruct",), ("--out", "--max-people", "--overwrite", "--keypoints", "Exit code")),
         (("demo",), ("--out", "kinflow-demo")),
         (("train",), ("prior",)),
         (("train", "prior"), ("--data", "--family", "--flow.dropout")),
         (("data", "poses"), ("--folders", "--out")),
+        (("evaluate", "prior"), ("--data", "--weights")),
     ],
 )
 def test_help(arguments, words, capsys):

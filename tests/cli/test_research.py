@@ -1,4 +1,4 @@
-"""`kinflow data poses` and `kinflow train prior`, from motion files to a prior that loads."""
+"""`kinflow data`, `train` and `evaluate`: from motion files to a prior that loads."""
 
 from pathlib import Path
 
@@ -45,6 +45,10 @@ def test_a_prior_is_trained_and_says_how(pose_set, tmp_path, capsys):
     assert prior.family == "gaussian"
     assert prior.info.command == " ".join(["kinflow", *arguments, "--family gaussian --seed 3"])
     assert torch.isfinite(prior.log_prob(prior.sample(3))).all()
+    weights = str(run / "prior.safetensors")
+    options = ["--num-completions", "2", "--num-samples", "50", "--weights", weights]
+    assert main(["evaluate", "prior", "--data", str(pose_set), *options]) == 0
+    assert "nats" in capsys.readouterr().out
 
 
 def test_bad_data(tmp_path, capsys):

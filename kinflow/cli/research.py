@@ -1,0 +1,61 @@
+"""Commands of those who train: `kinflow data`, `kinflow train` and `kinflow evaluate`.
+
+Their options live beside the code they configure; this module is imported only when one is named.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tyro
+
+from kinflow.datasets import poses
+from kinflow.priors import evaluation, training
+
+
+@dataclass(frozen=True)
+class ResearchCommand:
+    """One command: the dataclass of its options and what runs on them."""
+
+    options: type
+    run: Callable[[Any, str], None]
+    """Called with the options and the command line, which trained weights record."""
+
+
+def _train_prior(config: training.TrainPriorConfig, command_line: str) -> None:
+    training.train(config, command_line)
+    print(f"Wrote {config.out / 'prior.safetensors'}; `kinflow reconstruct --prior` takes it.")
+
+
+COMMANDS: dict[str, dict[str, ResearchCommand]] = {
+    "data": {
+        "poses": ResearchCommand(poses.BuildPosesConfig, lambda config, _: poses.main(config))
+    },
+    "train": {"prior": ResearchCommand(training.TrainPriorConfig, _train_prior)},
+    "evaluate": {
+        "prior": ResearchCommand(
+            evaluation.EvaluatePriorConfig, lambda config, _: evaluation.main(config)
+        )
+    },
+}
+
+
+def parse(arguments: list[str]) -> Callable[[], int]:
+    """The command that `[group, name, options...]` asks for, ready to run."""
+    group, *rest = arguments
+    commands = COMMANDS[group]
+    options = tyro.extras.subcommand_cli_from_dict(
+        {name: command.options for name, command in commands.items()},
+        prog=f"kinflow {group}",
+        args=rest,
+    )
+    command = next(c for c in commands.values() if isinstance(options, c.options))
+
+    def run() -> int:
+        command.run(options, shlex.join(["kinflow", *arguments]))
+        return 0
+
+    return run
