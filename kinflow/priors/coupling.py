@@ -118,6 +118,8 @@ def conditioner(config: CouplingConfig) -> nn.Sequential:
 class CouplingFlow(nn.Module):
     """Data-to-latent flow over `config.dim` coordinates with a standard normal base."""
 
+    keep: torch.BoolTensor
+
     def __init__(self, config: CouplingConfig) -> None:
         super().__init__()
         self.config = config

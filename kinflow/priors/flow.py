@@ -47,7 +47,8 @@ class FlowPrior(PosePrior):
 
     def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
         y = self.whitening.whiten(matrix_to_rotvec(R_free).flatten(-2))
-        return self.flow.transform()(y[..., : self.latent_dim])
+        z, _ = self.flow.transform().call_and_ladj(y[..., : self.latent_dim])
+        return z
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
         rotvec = self._decoder.decode(z.reshape(-1, self.latent_dim))
