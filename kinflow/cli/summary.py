@@ -44,9 +44,9 @@ def report(outcomes: list[Outcome], out: Path) -> None:
     if good:
         console.print(people_table(good))
         codes = {person.code for _, result in good for person in result.people}
-        for code in sorted(codes):
-            if code != "ok":
-                console.print(f"[dim]{code}: {RESULT_SENTENCES[code]}[/dim]")
+        for code, sentence in RESULT_SENTENCES.items():
+            if code in codes and code != "ok":
+                console.print(f"[dim]{code}: {sentence}[/dim]")
         folder = good[0][0].folder if len(good) == 1 else out
         console.print(f"Results: {escape(str(folder))}", soft_wrap=True)
     for outcome in outcomes:
