@@ -1,9 +1,9 @@
 """The fitting set: how well single-view fitting recovers 3D poses of people it never saw.
 
-200 frames of CMU subjects 05, 127 and 135 (never trained on), balanced over clips, are put on random
-adult bodies with random headings 400-600 px tall before a camera; the 17 COCO keypoints get noise;
-the fitter gets them, and optionally a rough root-relative 3D hint. Scored by PA-MPJPE over the 22
-joints with a 95 % interval from a bootstrap over clips (frames of one clip are alike).
+200 frames of CMU subjects 05, 127 and 135 (never trained on), balanced over clips, are put on
+random adult bodies with random headings, 400-600 px tall before a camera; the 17 COCO keypoints
+get noise; the fitter gets them, and optionally a rough root-relative 3D hint. Scored by PA-MPJPE
+over the 22 joints with a 95 % interval from a bootstrap over clips (frames of one clip are alike).
 
     python benchmarks/fitting_set.py --poses poses.safetensors [--noise-px 4] [--hint]
 

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Person", "Reconstruction", "Reconstructor", "ReconstructorConfig", "load", "reconstruct"]
+__all__ = [
+    "Person",
+    "Reconstruction",
+    "Reconstructor",
+    "ReconstructorConfig",
+    "load",
+    "reconstruct",
+]
 
 if TYPE_CHECKING:
     from kinflow.api import Reconstructor as Reconstructor

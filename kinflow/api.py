@@ -1,13 +1,13 @@
 """What a program calls: a photo in, people out.
 
-    import kinflow
+import kinflow
 
-    people = kinflow.reconstruct("photo.jpg")
+people = kinflow.reconstruct("photo.jpg")
 
-    reconstructor = kinflow.Reconstructor()          # loads the models once
-    for path in paths:
-        result = reconstructor(path)
-        vertices_m = result.people[0].vertices()
+reconstructor = kinflow.Reconstructor()          # loads the models once
+for path in paths:
+    result = reconstructor(path)
+    vertices_m = result.people[0].vertices()
 """
 
 from __future__ import annotations

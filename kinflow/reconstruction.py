@@ -100,7 +100,6 @@ class Person:
         projected = self.camera.project(self.body().keypoints_m()[: len(BLAZEPOSE33)])
         return torch.linalg.vector_norm(projected - self.keypoints_px[:, :2], dim=-1)
 
-
     def limb_error_px(self) -> float:
         """Mean reprojection error of the confident limb keypoints; NaN when there are none."""
         limbs = list(LIMB_KEYPOINTS)

@@ -202,43 +202,35 @@ def offsets_in_t_pose(
     return (Q_rest[parents] @ step[..., None])[..., 0]
 
 
-def _level_order() -> tuple[list[int], list[list[int]]]:
-    """Joints sorted by depth below the root, and for each depth its parents' rows one level up."""
-    depth = [0] * NUM_JOINTS
-    for joint in range(1, NUM_JOINTS):
-        depth[joint] = depth[PARENTS[joint]] + 1
-    levels = [[j for j in range(NUM_JOINTS) if depth[j] == d] for d in range(max(depth) + 1)]
-    rows = [
-        [above.index(PARENTS[j]) for j in level]
-        for above, level in zip(levels, levels[1:], strict=False)
-    ]
-    return [j for level in levels for j in level], rows
-
-
-_ORDER, _PARENT_ROWS = _level_order()
+def _jumps() -> list[list[int]]:
+    """For each round k the 2^k-th ancestor of every joint; NUM_JOINTS stands for none."""
+    nearest = [parent if parent >= 0 else NUM_JOINTS for parent in PARENTS] + [NUM_JOINTS]
+    rounds = []
+    while any(ancestor != NUM_JOINTS for ancestor in nearest):
+        rounds.append(nearest)
+        nearest = [nearest[ancestor] for ancestor in nearest]
+    return rounds
 
 
 @dataclass(frozen=True)
 class _Tree:
     """Index tensors of the joint tree on one device."""
 
-    order: Int[Tensor, " joints"]
-    restore: Int[Tensor, " joints"]
-    parent_rows: tuple[Int[Tensor, " _"], ...]
-    parents: Int[Tensor, " joints"]
+    jumps: tuple[Int[Tensor, "23"], ...]
+    parents: Int[Tensor, "22"]
     above: Float[Tensor, "22 22"]
     """`above[j, a]` is 1 when joint `a` is `j` or lies on the way from the root to it."""
+    nothing: Float[Tensor, "1 3 3"]
+    """The rotation of an ancestor that does not exist."""
 
 
 @cache
 def _tree(device: torch.device) -> _Tree:
-    order = torch.tensor(_ORDER, device=device)
     return _Tree(
-        order=order,
-        restore=order.argsort(),
-        parent_rows=tuple(torch.tensor(rows, device=device) for rows in _PARENT_ROWS),
+        jumps=tuple(torch.tensor(rows, device=device) for rows in _jumps()),
         parents=torch.tensor([max(p, 0) for p in PARENTS], device=device),
         above=torch.tensor(descendants_mask(), device=device).T.float(),
+        nothing=torch.eye(3, device=device)[None],
     )
 
 
@@ -247,15 +239,17 @@ def forward_kinematics(
     t_root_m: Float[Tensor, "*batch 3"],
     offsets_m: Float[Tensor, "*#batch 22 3"],
 ) -> tuple[Float[Tensor, "*batch 22 3 3"], Float[Tensor, "*batch 22 3"]]:
-    """Global rotations and positions of the joints, one batched step for each depth of the tree."""
+    """Global rotations and positions of the joints.
+
+    Rotations are chained by pointer jumping: after round k each joint holds the product over its
+    next 2^(k+1) ancestors, so three batched products reach from the root to the wrists.
+    """
     tree = _tree(pose.device)
-    local = pose.index_select(-3, tree.order)
-    R, begin = [local[..., :1, :, :]], 1
-    for rows in tree.parent_rows:
-        end = begin + len(rows)
-        R.append(R[-1].index_select(-3, rows) @ local[..., begin:end, :, :])
-        begin = end
-    R_joints = torch.cat(R, -3).index_select(-3, tree.restore)
+    nothing = tree.nothing.to(pose).expand(*pose.shape[:-3], 1, 3, 3)
+    R = torch.cat([pose, nothing], -3)
+    for ancestors in tree.jumps:
+        R = R.index_select(-3, ancestors) @ R
+    R_joints = R[..., :NUM_JOINTS, :, :]
     steps = (R_joints.index_select(-3, tree.parents) @ offsets_m[..., None])[..., 0]
     # the root's own offset is zero, so a joint is the root plus the steps on the way to it
     return R_joints, tree.above.to(steps) @ steps + t_root_m[..., None, :]

@@ -23,13 +23,15 @@ class MultistartConfig:
     """How wide and how long to search."""
 
     headings: int = 8
-    explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=8))
+    explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=5))
     explore_softening: float = 10.0
     """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
     kernel that saturates has no slope there (graduated non-convexity, Blake & Zisserman 1987)."""
     keep: int = 2
     """Explored starts of each person that are polished."""
-    polish: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=40))
+    polish: LMConfig = field(
+        default_factory=lambda: LMConfig(max_iterations=15, relative_tolerance=5e-3)
+    )
     mirror_depth: bool = True
     """Also try the best body with its depth mirrored, the other reading of the same image."""
     mirror_std_m: float = 0.05
@@ -114,9 +116,7 @@ def _mirrored(
     return run(energy, hinted, replace(best, R_cam_root=R), config.explore).unknowns
 
 
-def _distinct(
-    energy: Energy, result: LMResult, owner: Tensor, distance_m: float
-) -> Candidates:
+def _distinct(energy: Energy, result: LMResult, owner: Tensor, distance_m: float) -> Candidates:
     """Sort by person and energy and drop rows that repeat a better one of the same person."""
     with torch.no_grad():
         points = energy.model.evaluate(result.unknowns, with_jacobian=False).keypoints_cam_m

@@ -158,5 +158,3 @@ def hip_origin(names: tuple[str, ...]) -> Float[Tensor, " points"]:
     origin = torch.zeros(len(names))
     origin[[names.index("left_hip"), names.index("right_hip")]] = 0.5
     return origin
-
-

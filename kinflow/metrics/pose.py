@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from kinflow.rotations import nearest_rotation
 
 
 def mpjpe(
     predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
 ) -> Float[Tensor, "*batch"]:
-    """Mean per-joint position error after the first joint (the pelvis) is moved onto the truth's."""
+    """Mean per-joint position error after the first joint (the pelvis) is moved onto its truth."""
     aligned = predicted - predicted[..., :1, :] + truth[..., :1, :]
     return torch.linalg.vector_norm(aligned - truth, dim=-1).mean(-1)
 
@@ -22,10 +23,12 @@ def procrustes(
     """`predicted` after the similarity transform (rotation, translation, scale) that brings it
     closest to `truth` in the least-squares sense (Umeyama 1991).
     """
-    rotation, translation, scale = roma.rigid_points_registration(
-        predicted, truth, compute_scaling=True
-    )
-    return scale[..., None, None] * (predicted @ rotation.mT) + translation[..., None, :]
+    R = nearest_rotation(predicted, truth)
+    centred = predicted - predicted.mean(-2, keepdim=True)
+    truth_centre = truth.mean(-2, keepdim=True)
+    turned = centred @ R.mT
+    scale = (turned * (truth - truth_centre)).sum((-2, -1)) / (turned * turned).sum((-2, -1))
+    return scale[..., None, None] * turned + truth_centre
 
 
 def pa_mpjpe(

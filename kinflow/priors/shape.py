@@ -1,13 +1,14 @@
 """How likely a body shape is: six standard normal numbers, mapped smoothly to phenotypes.
 
-Fitting works in these unconstrained numbers `s`: their energy is 0.5 |s|^2 and any value decodes to a
-valid shape. Spreads are those of adults (height: 7 cm within a gender); age has a long lower
+Fitting works in these unconstrained numbers `s`: their energy is 0.5 |s|^2 and any value decodes
+to a valid shape. Spreads are those of adults (height: 7 cm within a gender); age has a long lower
 tail, so that a child costs a few nats but not more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -39,9 +40,8 @@ class ShapePrior:
         self, s: Float[Tensor, "*batch 6"]
     ) -> tuple[Float[Tensor, "*batch 6"], Float[Tensor, "*batch 6"]]:
         """Phenotypes and their derivative; each depends on its own number only."""
-        mean, std = s.new_tensor(self.mean), s.new_tensor(self.std)
-        spread = std / (mean * (1 - mean))
-        value = torch.sigmoid(torch.logit(mean) + s * spread)
+        centre, spread = _logistic(self.mean, self.std, s.device)
+        value = torch.sigmoid(torch.addcmul(centre, s, spread))
         slope = value * (1 - value) * spread
         age, age_slope = self._age(s[..., 1:2])
         before, after = slice(None, 1), slice(2, None)
@@ -66,3 +66,12 @@ class ShapePrior:
         under = (self.child_from_s - s) * sharpness
         value = self.mean[1] + self.std[1] * s - self.child_slope * F.softplus(under) / sharpness
         return value, self.std[1] + self.child_slope * torch.sigmoid(under)
+
+
+@cache
+def _logistic(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Offset and scale in logits that give this mean and, to first order, this deviation."""
+    centre, deviation = torch.tensor(mean, device=device), torch.tensor(std, device=device)
+    return torch.logit(centre), deviation / (centre * (1 - centre))

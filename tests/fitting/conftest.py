@@ -13,8 +13,6 @@ from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
 from kinflow.rotations import exp
 
-CAMERA = Camera.from_fov((1200, 900), 55.0)
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -26,15 +24,20 @@ class Scene:
 
 
 @pytest.fixture(scope="session")
+def camera() -> Camera:
+    return Camera.from_fov((1200, 900), 55.0)
+
+
+@pytest.fixture(scope="session")
 def fitter(prior) -> PhotoFitter:
     return PhotoFitter(prior, PhotoFitConfig())
 
 
 @pytest.fixture(scope="session")
-def make_scene(fitter):
+def make_scene(fitter, camera):
     """Call with headings in degrees to get people side by side, noise in pixels."""
 
-    def make(headings_deg, noise_px=1.0, camera=CAMERA, hidden=(), seed=0) -> Scene:
+    def make(headings_deg, noise_px=1.0, camera=camera, hidden=(), seed=0) -> Scene:
         model = fitter.fitter.model
         generator = torch.Generator().manual_seed(seed)
         count = len(headings_deg)

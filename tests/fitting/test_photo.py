@@ -10,7 +10,6 @@ from kinflow.camera import Camera
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter, view_rotation
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
-from tests.fitting.conftest import CAMERA
 
 LEGS = tuple(n for n in BLAZEPOSE33 if n.split("_")[1:] and n.split("_")[1] in
              ("hip", "knee", "ankle", "heel", "big"))  # fmt: skip
@@ -20,9 +19,9 @@ def joints(people) -> torch.Tensor:
     return torch.stack([p.joints_cam_m for p in people])
 
 
-def test_recovers_people_whichever_way_they_face(fitter, make_scene):
+def test_recovers_people_whichever_way_they_face(fitter, make_scene, camera):
     scene = make_scene((0.0, 120.0, 180.0, -90.0))
-    people = fitter.fit(scene.evidence, CAMERA)
+    people = fitter.fit(scene.evidence, camera)
     assert pa_mpjpe(joints(people), scene.joints_m).max() < 0.05
     assert mpjpe(joints(people), scene.joints_m).max() < 0.09
     assert all(p.code == "ok" for p in people)
@@ -31,32 +30,30 @@ def test_recovers_people_whichever_way_they_face(fitter, make_scene):
     assert (depth / scene.t_cam_root_m[:, 2] - 1).abs().max() < 0.15
 
 
-def test_keypoints_alone_suffice_for_most_people(make_scene, prior):
+def test_keypoints_alone_suffice_for_most_people(make_scene, prior, camera):
     alone = PhotoFitter(prior, PhotoFitConfig(use_hint=False))
     scene = make_scene((0.0, 60.0, 180.0, -120.0), seed=3)
-    people = alone.fit(scene.evidence, CAMERA)
+    people = alone.fit(scene.evidence, camera)
     assert pa_mpjpe(joints(people), scene.joints_m).median() < 0.06
 
 
-def test_people_do_not_influence_each_other(fitter, make_scene):
+def test_people_do_not_influence_each_other(fitter, make_scene, camera):
     scene = make_scene((10.0, 200.0, 90.0))
-    together = fitter.fit(scene.evidence, CAMERA)
-    alone = fitter.fit(ImageEvidence(CAMERA.image_size, scene.evidence.people[1:2]), CAMERA)
-    torch.testing.assert_close(
-        together[1].joints_cam_m, alone[0].joints_cam_m, atol=0.01, rtol=0.0
-    )
+    together = fitter.fit(scene.evidence, camera)
+    alone = fitter.fit(ImageEvidence(camera.image_size, scene.evidence.people[1:2]), camera)
+    torch.testing.assert_close(together[1].joints_cam_m, alone[0].joints_cam_m, atol=0.01, rtol=0.0)
 
 
-def test_same_input_same_result(fitter, make_scene):
+def test_same_input_same_result(fitter, make_scene, camera):
     scene = make_scene((30.0,))
-    first, second = (fitter.fit(scene.evidence, CAMERA)[0] for _ in range(2))
+    first, second = (fitter.fit(scene.evidence, camera)[0] for _ in range(2))
     assert torch.equal(first.joints_cam_m, second.joints_cam_m)
     assert torch.equal(first.z, second.z)
 
 
-def test_hidden_legs_get_a_plausible_rest_and_more_uncertainty(fitter, make_scene):
-    seen = fitter.fit(make_scene((20.0,)).evidence, CAMERA)[0]
-    hidden = fitter.fit(make_scene((20.0,), hidden=LEGS).evidence, CAMERA)[0]
+def test_hidden_legs_get_a_plausible_rest_and_more_uncertainty(fitter, make_scene, camera):
+    seen = fitter.fit(make_scene((20.0,)).evidence, camera)[0]
+    hidden = fitter.fit(make_scene((20.0,), hidden=LEGS).evidence, camera)[0]
     assert hidden.code == "truncated"
     ankles = [7, 8]
     assert (hidden.joint_std_m[ankles] > 2 * seen.joint_std_m[ankles]).all()
@@ -66,12 +63,12 @@ def test_hidden_legs_get_a_plausible_rest_and_more_uncertainty(fitter, make_scen
     assert hidden.z.norm() < 10
 
 
-def test_uncertainty_covers_the_error(fitter, make_scene):
+def test_uncertainty_covers_the_error(fitter, make_scene, camera):
     """Errors in units of the reported deviation are of order one, neither tiny nor huge."""
     ratios = []
     for seed in range(3):
         scene = make_scene((0.0, 140.0, -70.0), noise_px=4.0, seed=seed)
-        people = fitter.fit(scene.evidence, CAMERA)
+        people = fitter.fit(scene.evidence, camera)
         truth = scene.joints_m - scene.joints_m[:, :1]
         error = (joints(people) - joints(people)[:, :1] - truth)[:, 1:]
         std = torch.stack([p.joint_std_m for p in people])[:, 1:]
@@ -80,17 +77,17 @@ def test_uncertainty_covers_the_error(fitter, make_scene):
     assert 0.2 < median < 2.0
 
 
-def test_estimates_the_focal_length(make_scene, prior):
+def test_estimates_the_focal_length(make_scene, prior, camera):
     scene = make_scene((0.0, 40.0, 90.0, 180.0), noise_px=0.3)
-    wrong = replace(CAMERA, focal_px=CAMERA.focal_px * 1.35)
+    wrong = replace(camera, focal_px=camera.focal_px * 1.35)
     estimating = PhotoFitter(prior, PhotoFitConfig(estimate_focal=True))
     found = estimating.fit(scene.evidence, wrong)[0].camera.focal_px
-    before = abs(wrong.focal_px / CAMERA.focal_px - 1)
-    assert abs(found / CAMERA.focal_px - 1) < before
+    before = abs(wrong.focal_px / camera.focal_px - 1)
+    assert abs(found / camera.focal_px - 1) < before
 
 
-def test_energy_terms_are_reported(fitter, make_scene):
-    person = fitter.fit(make_scene((0.0,)).evidence, CAMERA)[0]
+def test_energy_terms_are_reported(fitter, make_scene, camera):
+    person = fitter.fit(make_scene((0.0,)).evidence, camera)[0]
     assert set(person.energy) == {"keypoints", "hint_3d", "pose_prior", "shape_prior"}
     assert all(value >= 0 for value in person.energy.values())
     assert person.energy["pose_prior"] == pytest.approx(0.5 * float(person.z @ person.z), rel=1e-3)
@@ -98,20 +95,20 @@ def test_energy_terms_are_reported(fitter, make_scene):
     assert all(h.energy > total - 1e-2 for h in person.hypotheses)
 
 
-def test_nobody_gives_nobody(fitter):
-    assert fitter.fit(ImageEvidence(CAMERA.image_size, ()), CAMERA) == ()
+def test_nobody_gives_nobody(fitter, camera):
+    assert fitter.fit(ImageEvidence(camera.image_size, ()), camera) == ()
 
 
-def test_hardly_any_keypoints_are_called_a_guess(fitter, make_scene):
+def test_hardly_any_keypoints_are_called_a_guess(fitter, make_scene, camera):
     names = tuple(n for n in BLAZEPOSE33 if n not in ("nose", "left_shoulder", "right_shoulder"))
-    person = fitter.fit(make_scene((0.0,), hidden=names).evidence, CAMERA)[0]
+    person = fitter.fit(make_scene((0.0,), hidden=names).evidence, camera)[0]
     assert person.code == "few_keypoints"
     assert person.joints_cam_m.isfinite().all()
 
 
-def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene):
+def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene, camera):
     scene = make_scene((0.0, 0.0))
-    targets = fitter.targets(scene.evidence, CAMERA)
+    targets = fitter.targets(scene.evidence, camera)
     R = view_rotation(targets, targets.inverse_std_px > 0)
     eye = torch.eye(3).expand(2, 3, 3)
     torch.testing.assert_close(R @ R.mT, eye, atol=1e-5, rtol=0)
