@@ -51,4 +51,4 @@ def test_no_similarity_does_better(pair):
 def test_mpjpe_ignores_where_the_pelvis_is(pair):
     predicted, truth = pair
     torch.testing.assert_close(mpjpe(predicted + 5, truth), mpjpe(predicted, truth))
-    assert mpjpe(truth, truth).max() == 0
+    assert mpjpe(truth, truth).max() < 1e-6
