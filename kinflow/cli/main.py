@@ -30,7 +30,7 @@ For training there are also: kinflow data, kinflow train and kinflow evaluate (s
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 fine, 2 bad input, 1 anything else."""
-    run = _parse(sys.argv[1:] if arguments is None else arguments)
+    run = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         return run()
     except KinflowError as error:
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _parse(arguments: list[str]) -> Callable[[], int]:
+def parse(arguments: list[str]) -> Callable[[], int]:
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
     if arguments and arguments[0] in RESEARCH_GROUPS:
         from kinflow.cli import research
