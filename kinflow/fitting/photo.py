@@ -19,6 +19,7 @@ from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
 from kinflow.fitting.solver import FitConfig, PersonFitter
+from kinflow.fitting.starts import bone_lengths, resting
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Hypothesis, Person, ResultCode
@@ -130,6 +131,7 @@ class PhotoFitter:
         if not self.config.use_hint or any(p.world_m is None for p in people):
             return targets
         hint = torch.stack([p.world_m for p in people if p.world_m is not None])[:, _ROWS]
+        hint = hint * self._hint_scale(hint)[:, None, None]
         R_cam_view = view_rotation(targets, seen)
         hint_weight = (confidence * self._cluster_weights()).sqrt()[..., None]
         return replace(
@@ -137,6 +139,19 @@ class PhotoFitter:
             hint_m=hint @ R_cam_view.mT,
             hint_inverse_std_m=hint_weight / hint.new_tensor(self.config.hint_std_m),
         )
+
+    def _hint_scale(self, hint_m: Float[Tensor, "people points 3"]) -> Float[Tensor, " people"]:
+        """Factor that gives the hint an average adult's bones.
+
+        Detectors learn metric 3D from a population of their own (BlazePose's people are some 7 %
+        smaller than ours), so a hint should say nothing about a person's size.
+        """
+        model = self.fitter.model
+        rest = model.evaluate(resting(model, 1, self.device), with_jacobian=False)
+        ratio = bone_lengths(rest.keypoints_cam_m, FITTED_KEYPOINTS) / bone_lengths(
+            hint_m, FITTED_KEYPOINTS
+        ).clamp_min(1e-3)
+        return ratio.median(-1).values
 
     def _cluster_weights(self) -> Float[Tensor, " points"]:
         limbs = {BLAZEPOSE33[i] for i in LIMB_KEYPOINTS}

@@ -46,10 +46,9 @@ def estimate_depth_m(
     Foreshortening only makes a bone look shorter, so each visible pair gives an upper bound; the
     third smallest is robust against a wrong keypoint or two.
     """
-    pairs = [(names.index(a), names.index(b)) for a, b in BONES if a in names and b in names]
-    first, second = torch.tensor(pairs, device=observed_px.device).unbind(1)
-    length_m = (rest_points_m[first] - rest_points_m[second]).norm(dim=-1)
-    length_px = (observed_px[:, first] - observed_px[:, second]).norm(dim=-1).clamp_min(1.0)
+    first, second = _bone_ends(names, observed_px.device)
+    length_m = bone_lengths(rest_points_m, names)
+    length_px = bone_lengths(observed_px, names).clamp_min(1.0)
     bound = focal_px[:, None] * length_m / length_px
     both = (visible[:, first] > 0) & (visible[:, second] > 0)
     bound = bound.masked_fill(~both, float("inf")).sort(1).values
@@ -59,6 +58,14 @@ def estimate_depth_m(
     extent = _extent_px(observed_px, visible).clamp_min(4.0)
     # with no bone in view at all, take what is visible to span half a metre
     return torch.where(depth.isfinite(), depth, 0.5 * focal_px / extent)
+
+
+def bone_lengths(
+    points: Float[Tensor, "*batch points dim"], names: tuple[str, ...]
+) -> Float[Tensor, "*batch bones"]:
+    """Distances between the ends of BONES, in the unit of the points."""
+    first, second = _bone_ends(names, points.device)
+    return (points[..., first, :] - points[..., second, :]).norm(dim=-1)
 
 
 def image_roll_rad(
@@ -137,6 +144,12 @@ def place(
     return torch.cat([lateral, depth_m[:, None]], -1) - torch.cat(
         [centre_m[:, :2], torch.zeros_like(centre_m[:, 2:])], -1
     )
+
+
+def _bone_ends(names: tuple[str, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    pairs = [(names.index(a), names.index(b)) for a, b in BONES]
+    first, second = torch.tensor(pairs, device=device).unbind(1)
+    return first, second
 
 
 def _extent_px(observed_px: Tensor, visible: Tensor) -> Tensor:

@@ -124,3 +124,16 @@ def test_small_and_distant_people_do_not_break_the_fit(fitter, make_scene):
     person = fitter.fit(scene.evidence, tiny)[0]
     assert person.joints_cam_m.isfinite().all()
     assert 1.0 < float(person.t_cam_root_m[2]) < 12.0
+
+
+def test_the_hint_says_nothing_about_size(fitter, make_scene, camera):
+    scene = make_scene((0.0, 150.0))
+    smaller = tuple(
+        replace(person, world_m=0.85 * person.world_m)
+        for person in scene.evidence.people
+        if person.world_m is not None
+    )
+    plain = fitter.fit(scene.evidence, camera)
+    scaled = fitter.fit(replace(scene.evidence, people=smaller), camera)
+    for a, b in zip(plain, scaled, strict=True):
+        assert abs(a.measures().height_m - b.measures().height_m) < 0.01
