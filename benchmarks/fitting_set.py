@@ -53,10 +53,8 @@ class FittingSet:
     hint_m: Float[Tensor, "scenes 17 3"]
     """Keypoints relative to the mid-hip with 60 mm of limb-correlated error, heavier in depth."""
 
-    @property
-    def sha256(self) -> str:
-        rounded = (self.keypoints_m * 1e4).round().to(torch.int64)
-        return hashlib.sha256(rounded.numpy().tobytes()).hexdigest()[:16]
+    sha256: str
+    """Of the chosen poses and the noise, the inputs that are exact on every machine."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,10 @@ def build(poses: PoseSet, count: int = 200, seed: int = 0) -> FittingSet:
         for i, row in enumerate(rows.tolist())
     ]
     joints, keypoints, noise, hint = (torch.stack(x) for x in zip(*scenes, strict=True))
-    return FittingSet(test.clip[rows], joints, keypoints, noise, hint)
+    digest = hashlib.sha256()
+    for exact in (test.rotvec[rows], test.root_rotvec[rows], noise):
+        digest.update(exact.contiguous().numpy().tobytes())
+    return FittingSet(test.clip[rows], joints, keypoints, noise, hint, digest.hexdigest()[:16])
 
 
 def _clip_balanced(clip: Tensor, count: int, seed: int) -> Tensor:
