@@ -1,6 +1,6 @@
 """Rewrite `kinflow/assets/MANIFEST.json`: the SHA-256 of every bundled weight and model.
 
-    python tools/hash_assets.py
+python tools/hash_assets.py
 """
 
 import json
