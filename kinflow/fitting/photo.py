@@ -21,6 +21,7 @@ from kinflow.fitting.multistart import Candidates, MultistartConfig
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths, resting
 from kinflow.priors.base import PosePrior
+from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Hypothesis, Person, ResultCode
 
@@ -75,7 +76,7 @@ class PhotoFitter:
     ) -> None:
         self.config, self.device = config, device
         body = BodyModel.load("joints", device)
-        shape_prior = ShapePrior()
+        prior, shape_prior = on_device(prior, device), ShapePrior()
         self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit)
         free = replace(
             config.fit, energy=replace(config.fit.energy, focal_log_std=config.focal_log_std)
@@ -106,9 +107,9 @@ class PhotoFitter:
         unknowns = candidates.unknowns[best]
         with torch.no_grad():
             _, J = self._focal_fitter.energy.linearise(unknowns, targets)
-        hessian = (J.mT @ J).double()
+        hessian = (J.mT @ J).cpu().double()  # not every device has float64
         precision = 1 / torch.linalg.inv(hessian)[:, -1, -1].clamp_min(1e-9)
-        log_focal = float((precision * unknowns.log_focal).sum() / precision.sum())
+        log_focal = float((precision * unknowns.log_focal.cpu()).sum() / precision.sum())
         return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:

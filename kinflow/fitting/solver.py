@@ -72,12 +72,12 @@ class PersonFitter:
         """
         with torch.no_grad():
             _, J = self.energy.linearise(unknowns, targets)
-            hessian = (J.mT @ J).double()
-            eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype, device=hessian.device)
+            hessian = (J.mT @ J).cpu().double()  # not every device has float64
+            eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
             covariance = torch.linalg.inv(hessian + 1e-6 * eye)
             state = self.joint_model.evaluate(unknowns)
             assert state.jacobian is not None
-            joints = state.jacobian.double()
+            joints = state.jacobian.cpu().double()
             if self.energy.estimate_focal:
                 joints = torch.nn.functional.pad(joints, (0, 1))
             relative = joints - joints[:, :1]
