@@ -9,7 +9,6 @@ measure of SO(3)^19.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -38,7 +37,7 @@ class PriorInfo:
 class PosePrior(ABC):
     """A distribution over poses with a latent space in which fitting searches."""
 
-    family: ClassVar[str]
+    family: str
     info: PriorInfo
 
     @property

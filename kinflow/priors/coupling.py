@@ -1,13 +1,15 @@
-"""Coupling flows over whitened pose coordinates: the trainable densities.
+"""Coupling flows over whitened pose coordinates: NICE, Real-NVP, Glow and neural spline flows.
 
-A flow is a stack of blocks, each an invertible linear mixing of all coordinates followed by a
-coupling layer in which one half of the coordinates, through a small network, decides how the other
-half is transformed. Densities and inverses are those of zuko's transforms; only the conditioning
-networks (zuko's MLP has no dropout, the regulariser that matters most here) and the initialisation
-are our own.
+Each block is an invertible linear mixing of all coordinates followed by a coupling layer in which
+one half of the coordinates, through a small network, decides how the other half is transformed.
+Densities and inverses are those of zuko's transforms; only the conditioning networks (zuko's has
+no dropout, a regulariser that matters here) and the initialisation are our own.
 
-Sources: NICE (Dinh et al. 2014), Real-NVP (Dinh et al. 2017), Glow's invertible linear layer
-(Kingma & Dhariwal 2018), neural spline flows (Durkan et al. 2019).
+All four mix with the invertible linear layer of Glow, where NICE and Real-NVP originally swapped
+halves.
+
+Sources: NICE (Dinh et al. 2014), Real-NVP (Dinh et al. 2017), Glow (Kingma & Dhariwal 2018),
+neural spline flows (Durkan et al. 2019).
 """
 
 import math
@@ -15,7 +17,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import assert_never
 from zuko.transforms import (
@@ -23,12 +24,11 @@ from zuko.transforms import (
     ComposedTransform,
     CouplingTransform,
     DependentTransform,
-    LULinearTransform,
     MonotonicAffineTransform,
     MonotonicRQSTransform,
 )
 
-from kinflow.priors.pose_space import log_normal
+from kinflow.priors.flow_network import FlowNetwork, LinearMixing
 
 Coupling = Literal["additive", "affine", "spline"]
 
@@ -46,6 +46,7 @@ class CouplingConfig:
         coupling: how the second half is transformed given the first.
         max_log_scale: bound on the log of an affine coupling's scale.
         bins: number of bins of a spline coupling.
+        act_norm: scale every coordinate before the mixing, as Glow does.
     """
 
     dim: int
@@ -56,6 +57,14 @@ class CouplingConfig:
     coupling: Coupling = "affine"
     max_log_scale: float = 2.0
     bins: int = 8
+    act_norm: bool = False
+
+    @property
+    def family(self) -> str:
+        """What the literature calls a flow of this shape."""
+        if self.coupling == "affine":
+            return "glow" if self.act_norm else "realnvp"
+        return {"additive": "nice", "spline": "spline"}[self.coupling]
 
     @property
     def num_conditioning(self) -> int:
@@ -79,29 +88,6 @@ class CouplingConfig:
                 assert_never(unreachable)
 
 
-class LinearMixing(nn.Module):
-    """y = L U x + b, started as a random rotation."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        rotation = torch.linalg.qr(torch.randn(dim, dim, dtype=torch.float64))[0]
-        # zuko's transform has no row permutation; ordering the rows of the rotation by the pivots
-        # of its own LU decomposition keeps it an orthogonal matrix and makes the split stable.
-        _, lower, upper = torch.linalg.lu(rotation)
-        pivots = upper.diagonal()
-        packed = (lower * pivots).tril() + (upper / pivots[:, None]).triu(1)
-        self.packed_lu = nn.Parameter(packed.float())
-        self.bias = nn.Parameter(torch.zeros(dim))
-
-    def matrix(self) -> Float[Tensor, "dim dim"]:
-        transform = LULinearTransform(self.packed_lu)
-        return transform.L @ transform.U
-
-    def forward(self) -> ComposedTransform:
-        shift = DependentTransform(AdditiveTransform(self.bias), 1)
-        return ComposedTransform(LULinearTransform(self.packed_lu), shift)
-
-
 def conditioner(config: CouplingConfig) -> nn.Sequential:
     """Conditioning network; its zero last layer makes the untrained coupling the identity."""
     layers: list[nn.Module] = []
@@ -115,18 +101,26 @@ def conditioner(config: CouplingConfig) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-class CouplingFlow(nn.Module):
-    """Data-to-latent flow over `config.dim` coordinates with a standard normal base."""
+class CouplingFlow(FlowNetwork):
+    """A stack of mixings and couplings; both directions take one pass."""
+
+    config: CouplingConfig
 
     keep: torch.BoolTensor
 
     def __init__(self, config: CouplingConfig) -> None:
         super().__init__()
         self.config = config
-        self.mixings = nn.ModuleList(LinearMixing(config.dim) for _ in range(config.blocks))
+        self.mixings = nn.ModuleList(
+            LinearMixing(config.dim, config.act_norm) for _ in range(config.blocks)
+        )
         self.conditioners = nn.ModuleList(conditioner(config) for _ in range(config.blocks))
         keep = torch.arange(config.dim) < config.num_conditioning
         self.register_buffer("keep", keep, persistent=False)
+
+    @property
+    def decodes_in_one_pass(self) -> bool:
+        return True
 
     def _coupling(self, network: nn.Module, x_a: Tensor) -> DependentTransform:
         config = self.config
@@ -145,18 +139,12 @@ class CouplingFlow(nn.Module):
         return DependentTransform(univariate, 1)
 
     def transform(self) -> ComposedTransform:
-        """The zuko transform from whitened coordinates to the latent."""
         blocks = []
         for mixing, network in zip(self.mixings, self.conditioners, strict=True):
             blocks.append(mixing())
             meta = _Meta(self, network)
             blocks.append(CouplingTransform(meta, self.keep))
         return ComposedTransform(*blocks)
-
-    def log_prob(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
-        """Log density of whitened coordinates."""
-        z, log_det = self.transform().call_and_ladj(x)
-        return log_normal(z) + log_det
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.priors.coupling import CouplingFlow, LinearMixing
+from kinflow.priors.coupling import CouplingFlow
+from kinflow.priors.flow_network import LinearMixing
 from kinflow.priors.pose_space import Whitening
 
 

@@ -1,4 +1,4 @@
-"""Normalizing-flow pose priors: a coupling flow over whitened rotation vectors.
+"""Normalizing-flow pose priors: a flow of any family over whitened rotation vectors.
 
 The latent covers the principal directions that move; along the rest a decoded pose stays at the
 mean. Densities cover all 57 dimensions: the directions outside the latent are Gaussian with the
@@ -6,16 +6,16 @@ spread seen in training plus the dequantisation noise.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.priors.base import PosePrior, PriorInfo
-from kinflow.priors.coupling import CouplingConfig, CouplingFlow
+from kinflow.priors.coupling import CouplingFlow
 from kinflow.priors.decoder import BakedAffineDecoder
+from kinflow.priors.families import flow_from_settings, flow_settings
+from kinflow.priors.flow_network import FlowNetwork
 from kinflow.priors.pose_space import (
     NUM_FREE,
     Whitening,
@@ -24,18 +24,20 @@ from kinflow.priors.pose_space import (
     rotvec_to_matrix,
     rotvec_to_matrix_and_jacobian,
 )
+from kinflow.priors.transform_decoder import TransformDecoder
 
 
 class FlowPrior(PosePrior):
-    """Coupling flow with affine couplings (Real-NVP); decodes in one pass."""
+    """A flow with a standard normal latent; what it is called depends on its network."""
 
-    family: ClassVar[str] = "realnvp"
-
-    def __init__(self, flow: CouplingFlow, whitening: Whitening, info: PriorInfo) -> None:
+    def __init__(self, flow: FlowNetwork, whitening: Whitening, info: PriorInfo) -> None:
+        self.family = flow.config.family
         self.flow = flow.eval().requires_grad_(False)
         self.whitening = whitening
         self.info = info
-        self._decoder = BakedAffineDecoder(flow, whitening)
+        affine = isinstance(flow, CouplingFlow) and flow.config.coupling == "affine"
+        make_decoder = BakedAffineDecoder if affine else TransformDecoder
+        self._decoder = make_decoder(flow, whitening)
 
     @property
     def latent_dim(self) -> int:
@@ -67,23 +69,21 @@ class FlowPrior(PosePrior):
 
     def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         flow_state = {f"flow.{name}": value for name, value in self.flow.state_dict().items()}
-        return flow_state | self.whitening.state(), {"flow": asdict(self.flow.config)}
+        return flow_state | self.whitening.state(), flow_settings(self.flow)
 
     @classmethod
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "FlowPrior":
-        config = CouplingConfig(**settings["flow"])  # type: ignore[arg-type]
-        with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
-            flow = CouplingFlow(config)
+        flow = flow_from_settings(settings)
         prefix = "flow."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         flow.load_state_dict(weights)
-        return cls(flow, Whitening.from_state(tensors, config.dim), info)
+        return cls(flow, Whitening.from_state(tensors, flow.config.dim), info)
 
 
 def rotvec_log_prob(
-    flow: CouplingFlow, whitening: Whitening, rotvec: Float[Tensor, "*batch 57"]
+    flow: FlowNetwork, whitening: Whitening, rotvec: Float[Tensor, "*batch 57"]
 ) -> Float[Tensor, "*batch"]:
     """Log density of rotation vectors under a flow over their leading whitened coordinates."""
     y = whitening.whiten(rotvec)

@@ -23,7 +23,7 @@ from torch import Tensor
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PriorInfo
-from kinflow.priors.coupling import CouplingConfig, CouplingFlow
+from kinflow.priors.families import FlowFamily, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior, rotvec_log_prob
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
@@ -75,6 +75,7 @@ class FlowTrainer:
         validation: PoseSet,
         info: PriorInfo,
         device: str = "cpu",
+        family: FlowFamily = "realnvp",
     ) -> None:
         if not len(train) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
@@ -85,11 +86,11 @@ class FlowTrainer:
             validation.rotvec[::4].flatten(1), stream.noise_rad, seed=1
         ).to(device)
         torch.manual_seed(info.seed)
-        shape = CouplingConfig(
-            whitening.num_kept, config.blocks, config.hidden, config.depth, config.dropout
+        self.shape = flow_config(
+            family, whitening.num_kept, config.blocks, config.hidden, config.depth, config.dropout
         )
-        self.flow = CouplingFlow(shape).to(device)
-        self.average = CouplingFlow(shape).to(device).eval()
+        self.flow = make_flow(self.shape).to(device)
+        self.average = make_flow(self.shape).to(device).eval()
         self.average.load_state_dict(self.flow.state_dict())
         self.optimizer = torch.optim.AdamW(
             self.flow.parameters(),
@@ -98,7 +99,7 @@ class FlowTrainer:
             fused=True,
         )
         self.step, self.best_nats, self.best_step = 0, -math.inf, 0
-        settings = [asdict(config), asdict(stream), info.data_sha256, info.seed, device]
+        settings = [asdict(config), asdict(stream), info.data_sha256, info.seed, device, family]
         self._run_key = json.dumps(settings)
 
     def train_step(self) -> float:
@@ -129,7 +130,7 @@ class FlowTrainer:
 
     def prior(self) -> FlowPrior:
         """The averaged weights as a prior."""
-        flow = CouplingFlow(self.average.config)
+        flow = make_flow(self.shape)
         flow.load_state_dict(self.average.state_dict())
         metrics = {"validation_nats": self.best_nats, "steps": float(self.best_step)}
         return FlowPrior(

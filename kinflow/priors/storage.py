@@ -23,12 +23,14 @@ DEFAULT = "realnvp"
 
 
 def _families() -> dict[str, type[PosePrior]]:
+    from kinflow.priors.families import FLOW_FAMILIES
     from kinflow.priors.flow import FlowPrior
     from kinflow.priors.gaussian import GaussianPrior
     from kinflow.priors.gmm import GmmPrior
     from kinflow.priors.vae import VaePrior
 
-    return {cls.family: cls for cls in (FlowPrior, GaussianPrior, GmmPrior, VaePrior)}
+    baselines = {cls.family: cls for cls in (GaussianPrior, GmmPrior, VaePrior)}
+    return dict.fromkeys(FLOW_FAMILIES, FlowPrior) | baselines
 
 
 def save_prior(prior: PosePrior, path: Path | str) -> None:

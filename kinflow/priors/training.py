@@ -20,11 +20,12 @@ from kinflow.priors.baselines import (
     train_gmm,
     train_vae,
 )
+from kinflow.priors.families import FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
 
-Family = Literal["realnvp", "gaussian", "gmm", "vae"]
+Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
             prior = train_gmm(training, config.stream, whitening, config.gmm_components, info)
         case "vae":
             prior = train_vae(training, poses.split("validation"), config.stream, config.vae, info)
-        case "realnvp":
+        case "nice" | "realnvp" | "glow" | "spline" | "maf" | "iaf" as family:
             trainer = FlowTrainer(
                 config.flow,
                 config.stream,
@@ -78,6 +79,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
                 poses.split("validation"),
                 info,
                 config.device,
+                family,
             )
             return load_prior(trainer.run(config.out))
         case _ as unreachable:

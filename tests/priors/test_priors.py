@@ -10,16 +10,17 @@ from safetensors.torch import save_file
 import kinflow.priors
 from kinflow.errors import AssetError
 from kinflow.priors import PosePrior, PriorInfo
-from kinflow.priors.coupling import CouplingConfig, CouplingFlow
+from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
+from kinflow.priors.flow_network import FlowNetwork
 from kinflow.priors.gaussian import GaussianPrior
 from kinflow.priors.gmm import GmmPrior, fit_gmm
 from kinflow.priors.pose_space import POSE_DIM, Whitening, matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.vae import VaeNetworks, VaePrior
 
 KEPT = 11
-FAMILIES = ("gaussian", "gmm", "realnvp", "vae")
-EXACT = ("gaussian", "gmm", "realnvp")
+EXACT = ("gaussian", "gmm", *FLOW_FAMILIES)
+FAMILIES = (*EXACT, "vae")
 
 
 def random_whitening(dtype=torch.float32) -> Whitening:
@@ -31,9 +32,10 @@ def random_whitening(dtype=torch.float32) -> Whitening:
     return Whitening(mean.double(), basis, std.double(), KEPT).to(dtype)
 
 
-def random_flow(dtype=torch.float32, **settings) -> CouplingFlow:
+def random_flow(family, dtype=torch.float32) -> FlowNetwork:
     torch.manual_seed(1)
-    flow = CouplingFlow(CouplingConfig(KEPT, blocks=3, hidden=16, **settings)).to(dtype)
+    flow = make_flow(flow_config(family, KEPT, blocks=3, hidden=16, depth=2, dropout=0.1))
+    flow = flow.to(dtype)
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter += 0.03 * torch.randn_like(parameter)
@@ -51,7 +53,7 @@ def make_prior(family: str, dtype=torch.float32) -> PosePrior:
         return GmmPrior(random_whitening(dtype), *(part.to(dtype) for part in parts), info)
     if family == "vae":
         return VaePrior(VaeNetworks(KEPT, hidden=24).to(dtype), info)
-    return FlowPrior(random_flow(dtype), random_whitening(dtype), info)
+    return FlowPrior(random_flow(family, dtype), random_whitening(dtype), info)
 
 
 @pytest.fixture(params=FAMILIES)
@@ -208,25 +210,25 @@ def test_save_and_load_give_the_same_prior(small_prior, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
 
 
-@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
-def test_flow_log_determinant_agrees_with_autograd(coupling):
-    flow = random_flow(torch.float64, coupling=coupling)
+@pytest.mark.parametrize("family", FLOW_FAMILIES)
+def test_flow_log_determinant_agrees_with_autograd(family):
+    flow = random_flow(family, torch.float64)
     x = torch.randn(KEPT, dtype=torch.float64)
     _, log_det = flow.transform().call_and_ladj(x)
     jacobian = torch.autograd.functional.jacobian(lambda v: flow.transform()(v), x)
     assert (torch.linalg.slogdet(jacobian)[1] - log_det).abs() < 1e-8
 
 
-@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
-def test_flow_is_a_bijection(coupling):
-    transform = random_flow(torch.float64, coupling=coupling).transform()
+@pytest.mark.parametrize("family", FLOW_FAMILIES)
+def test_flow_is_a_bijection(family):
+    transform = random_flow(family, torch.float64).transform()
     x = torch.randn(2, 5, KEPT, dtype=torch.float64)
     torch.testing.assert_close(transform.inv(transform(x)), x, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("coupling", ["additive", "affine", "spline"])
-def test_gradients_reach_every_parameter(coupling):
-    flow = random_flow(coupling=coupling)
+@pytest.mark.parametrize("family", FLOW_FAMILIES)
+def test_gradients_reach_every_parameter(family):
+    flow = random_flow(family)
     flow.log_prob(torch.randn(16, KEPT)).mean().backward()
     without = [n for n, p in flow.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
