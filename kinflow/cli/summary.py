@@ -37,9 +37,9 @@ def exit_code(outcomes: list[Outcome]) -> int:
 
 def report(outcomes: list[Outcome], out: Path) -> None:
     """Print a row a person to standard output, a sentence a bad photo to standard error."""
-    console, errors = Console(), Console(stderr=True)
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
+        console = Console(width=PIPED_WIDTH, highlight=False)
     good = [(outcome, outcome.result) for outcome in outcomes if outcome.result is not None]
     if good:
         console.print(people_table(good))
