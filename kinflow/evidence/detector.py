@@ -40,6 +40,8 @@ class DetectorConfig:
     """Least BlazePose score; below it a candidate is not a person."""
     min_agreement: float = 0.4
     """Least similarity of BlazePose's and MoveNet's keypoints of the same person."""
+    min_certain_keypoints: int = 3
+    """A candidate with fewer keypoints of a confidence above 0.5 says nothing about a pose."""
     silhouette: bool = False
     """Whether to segment people; costs about as much as finding their keypoints."""
 
@@ -92,7 +94,10 @@ class EvidenceDetector:
             if max_people is not None and len(people) >= max_people:
                 break
             person = self._look_at(image_rgb, candidate)
-            if person is not None and not self._seen_before(person, people):
+            if person is None or self._seen_before(person, people):
+                continue
+            certain = (person.keypoints_px[:, 2] > 0.5).sum()
+            if certain >= self.config.min_certain_keypoints:
                 people.append(person)
         masks = self._masks(image_rgb, people)
         evidence = [
