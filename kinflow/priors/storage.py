@@ -18,7 +18,7 @@ from kinflow.priors.base import PosePrior, PriorInfo
 FORMAT = 1
 POSE_SPACE = "rotvec-19"
 ASSETS = Path(__file__).parent.parent / "assets" / "priors"
-SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm")}
+SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
 DEFAULT = "realnvp"
 
 
