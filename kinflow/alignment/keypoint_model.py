@@ -10,7 +10,7 @@ root's rotation and its position. Derivatives are taken with respect to a local 
     z <- z + delta_z,   s <- s + delta_s
 
 so that depth stays positive and a step in x or y means the same in the image at any distance.
-Writing them out by hand is about ten times faster than forward-mode autodiff.
+They are written out by hand because this is the inner loop: autodiff would take many passes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from kinflow.priors.shape import ShapePrior
 from kinflow.rotations import exp, skew
 
 LATENT_START = 6
-NUM_FREE = len(FREE_JOINTS)
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ class Unknowns:
 class KeypointState:
     """Keypoints in the camera frame and their derivatives with respect to a local step."""
 
-    unknowns: Unknowns
     keypoints_cam_m: Float[Tensor, "batch keypoints 3"]
     jacobian: Float[Tensor, "batch keypoints 3 unknowns"] | None
 
@@ -109,9 +107,9 @@ class KeypointModel:
         device = body.rest_mean_m.device
         self._free_parents = torch.tensor([PARENTS[j] for j in FREE_JOINTS], device=device)
         self._parents = torch.tensor([max(p, 0) for p in PARENTS], device=device)
-        # rows of [root, free joints, a joint at rest] that make up a pose
-        rows = [FREE_JOINTS.index(j) + 1 if j in FREE_JOINTS else -1 for j in range(NUM_JOINTS)]
-        rows = [0 if j == 0 else NUM_FREE + 1 if r < 0 else r for j, r in enumerate(rows)]
+        # a pose is put together from rows of [root, free joints, a joint at rest]
+        row_of = {0: 0, **{joint: row for row, joint in enumerate(FREE_JOINTS, start=1)}}
+        rows = [row_of.get(joint, len(row_of)) for joint in range(NUM_JOINTS)]
         self._pose_rows = torch.tensor(rows, device=device)
         self._at_rest = torch.eye(3, device=device)[None]
         below = torch.tensor(descendants_mask(), dtype=torch.float32, device=device)
@@ -153,7 +151,7 @@ class KeypointModel:
             R_free = self.prior.decode(unknowns.z)
             code = self.body.shape_space.code(phenotypes)[:, None]
             _, _, moved, _ = self._move(unknowns, R_free, code)
-            return KeypointState(unknowns, self._mass @ moved, None)
+            return KeypointState(self._mass @ moved, None)
         R_free, omega = self.prior.decode_with_jacobian(unknowns.z)
         code, dcode = self.body.shape_space.code_with_jacobian(phenotypes)
         codes = torch.cat([code[:, None], dcode * slope[..., None]], 1)
@@ -165,7 +163,7 @@ class KeypointModel:
             ],
             -1,
         )
-        return KeypointState(unknowns, self._mass @ moved, jacobian)
+        return KeypointState(self._mass @ moved, jacobian)
 
     def _assemble_pose(self, unknowns: Unknowns, R_free: Tensor) -> Tensor:
         rest = self._at_rest.expand(*R_free.shape[:-3], 1, 3, 3)
