@@ -146,7 +146,7 @@ def run_cli(*arguments: str) -> float:
 def crowd_photo() -> np.ndarray:
     """A photo of 12 megapixels with 6 people, as BGR: the demo's photos in a grid, every other
     one mirrored."""
-    photos = [cv2.imread(str(path)) for path in demo_photos()]
+    photos = [cv2.cvtColor(read_photo(path).rgb, cv2.COLOR_RGB2BGR) for path in demo_photos()]
     size = (TWELVE_MEGAPIXELS[0] // GRID[0], TWELVE_MEGAPIXELS[1] // GRID[1])
     tiles = [
         cv2.resize(photo[:, ::direction], size, interpolation=cv2.INTER_CUBIC)

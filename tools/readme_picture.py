@@ -29,7 +29,10 @@ def panels(path: Path, reconstructor: kinflow.Reconstructor, folder: Path) -> li
     photo = read_photo(path)
     options = ExportOptions(formats=("overlay",), side_view=True)
     written = write_all(reconstructor(photo), photo.rgb, folder / path.stem, options)
-    pictures = [cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR), cv2.imread(str(written["overlay"]))]
+    pictures = [
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        for rgb in (photo.rgb, read_photo(written["overlay"]).rgb)
+    ]
     return [
         cv2.resize(
             picture,
