@@ -17,7 +17,8 @@ import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.priors.shape import ShapePrior
 
-torch.set_num_threads(2)
+# the matrices in these tests are small: more threads would mostly wait for each other
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
