@@ -7,12 +7,16 @@ measure of SO(3)^19.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from kinflow.priors.scoring import PoseScore
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class PriorInfo:
         seed: seed of the training run.
         command: the command that trained it.
         metrics: measured figures by name.
+        calibration_nats: percentiles 0 to 100 of the scores of validation poses, ascending; empty
+            if there were none (see `kinflow.priors.scoring`).
     """
 
     data_sha256: str = ""
@@ -32,6 +38,7 @@ class PriorInfo:
     seed: int = 0
     command: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    calibration_nats: tuple[float, ...] = ()
 
 
 class PosePrior(ABC):
@@ -81,6 +88,46 @@ class PosePrior(ABC):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         """Draw `n` poses."""
         return self.decode(torch.randn(n, self.latent_dim, generator=generator))
+
+    # What follows is built on the interface above, so its modules import this one.
+
+    def score(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> "PoseScore":
+        """How plausible poses are: nats, and the percentile among real poses of unseen people."""
+        from kinflow.priors.scoring import score
+
+        return score(self, R_free)
+
+    def project(
+        self, R_free: Float[Tensor, "*batch 19 3 3"], sigma_rad: float = 0.2
+    ) -> Float[Tensor, "*batch 19 3 3"]:
+        """The likeliest clean poses behind noisy ones, for noise of `sigma_rad` on every joint."""
+        from kinflow.priors.completion import project
+
+        flat = R_free.reshape(-1, *R_free.shape[-3:])
+        return project(self, flat, sigma_rad).view(R_free.shape)
+
+    def complete(
+        self,
+        R_free: Float[Tensor, "*batch 19 3 3"],
+        known_joints: Collection[str],
+        sigma_rad: float = 0.05,
+    ) -> Float[Tensor, "*batch 19 3 3"]:
+        """Poses in which the joints that are not known are filled in with the likeliest.
+
+        Args:
+            R_free: poses; the rotations of other joints than the known ones are ignored.
+            known_joints: names out of `kinflow.body.skeleton.JOINT_NAMES`; these stay as they are.
+            sigma_rad: how closely the completion keeps to them.
+
+        Raises:
+            InputError: a name is not that of a free joint.
+        """
+        from kinflow.priors.completion import complete, joint_mask
+
+        known = joint_mask(known_joints).to(R_free.device)
+        flat = R_free.reshape(-1, *R_free.shape[-3:])
+        completed = complete(self, flat, known, sigma_rad).R_free[:, 0]
+        return torch.where(known[:, None, None], flat, completed).view(R_free.shape)
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:

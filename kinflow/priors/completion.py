@@ -10,14 +10,28 @@ optimise (Bardsley et al. 2014): the same problem with r(z) − ε for a normal 
 samples of the posterior where the decoder is nearly linear.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior
 from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
+
+
+def joint_mask(names: Collection[str]) -> Bool[Tensor, "19"]:
+    """Which of the free joints are named; InputError for a name that is not one of theirs."""
+    free = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+    wrong = sorted(set(names) - set(free))
+    if wrong:
+        raise InputError(
+            f"{', '.join(wrong)}: not a joint of the pose prior; its joints are {', '.join(free)}"
+        )
+    return torch.tensor([name in names for name in free])
 
 
 @dataclass(frozen=True)

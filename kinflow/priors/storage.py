@@ -85,6 +85,9 @@ def load_prior(name: Path | str = DEFAULT) -> PosePrior:
         )
     try:
         family = families[header["family"]]
-        return family.from_state(tensors, header["settings"], PriorInfo(**header["info"]))
+        stored = header["info"]
+        percentiles = tuple(stored.pop("calibration_nats", ()))
+        info = PriorInfo(**stored, calibration_nats=percentiles)
+        return family.from_state(tensors, header["settings"], info)
     except (KeyError, TypeError, RuntimeError) as error:
         raise AssetError(f"{path} is damaged: its weights do not fit its header") from error

@@ -22,6 +22,7 @@ from kinflow.priors.baselines import (
 )
 from kinflow.priors.families import FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
+from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
 
@@ -81,9 +82,10 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
                 config.device,
                 family,
             )
-            return load_prior(trainer.run(config.out))
+            prior = load_prior(trainer.run(config.out))
         case _ as unreachable:
             assert_never(unreachable)
+    prior = calibrated(prior, poses.split("validation"))
     save_prior(prior, config.out / "prior.safetensors")
     return prior
 

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from test_priors import KEPT, make_prior
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.errors import InputError
 from kinflow.priors.completion import complete, project
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 
@@ -51,6 +53,24 @@ def test_nothing_known_gives_the_mode():
     R_free = prior.sample(2, torch.Generator().manual_seed(1))
     result = complete(prior, R_free, torch.zeros(19, dtype=torch.bool))
     assert result.z.abs().max() < 1e-6
+
+
+def test_the_method_keeps_known_joints_and_any_batch_axes():
+    prior = make_prior("realnvp")
+    R_free = prior.sample(4, torch.Generator().manual_seed(1)).unflatten(0, (2, 2))
+    names = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+    completed = prior.complete(R_free, known_joints=names[:5])
+    assert torch.equal(completed[..., :5, :, :], R_free[..., :5, :, :])
+    assert angle(completed, R_free)[..., 5:].max() > 0.05
+    one = prior.complete(R_free[0, 1], known_joints=names[:5])
+    torch.testing.assert_close(one, completed[0, 1], atol=1e-4, rtol=0)
+    assert prior.project(R_free[0, 0]).shape == (19, 3, 3)
+
+
+def test_unknown_joint_names_are_refused():
+    prior = make_prior("gaussian")
+    with pytest.raises(InputError, match="pelvis, tail: not a joint"):
+        prior.complete(prior.sample(1), known_joints=["tail", "pelvis", "left_knee"])
 
 
 def test_projection_reduces_noise():

@@ -66,6 +66,19 @@ def test_standing_is_likelier_than_impossible_poses(shipped):
     assert all(plausible > nats + 10 for nats in impossible)
 
 
+def test_a_score_ranks_a_pose_among_real_ones(shipped):
+    rotvec = standing()
+    backwards = rotvec.clone()
+    backwards[FREE_NAMES.index("left_knee"), 0] = -1.0
+    crumpled = torch.full((19, 3), 1.0)
+    scores = shipped.score(rotvec_to_matrix(torch.stack([rotvec, backwards, crumpled])))
+    assert scores.percentile[0] > 20
+    assert scores.percentile[1] < scores.percentile[0]
+    assert scores.percentile[2] == 0
+    # The flow is sharp enough for one wrong joint to count in an otherwise common pose.
+    assert shipped.family != "realnvp" or scores.percentile[1] < 5
+
+
 def test_density_is_mirror_symmetric(exact):
     samples = matrix_to_rotvec(exact.sample(500, torch.Generator().manual_seed(0)))
     nats = exact.log_prob(rotvec_to_matrix(samples))

@@ -111,6 +111,23 @@ def test_baselines_train_and_record_their_origin(data, tmp_path, family):
     assert prior.log_prob(R_free).isfinite().all()
 
 
+def test_scores_rank_poses_like_those_of_the_validation_subjects(data, tmp_path):
+    poses = PoseSet.load(data)
+    prior = train(TrainPriorConfig(data, tmp_path, family="gaussian"))
+    loaded = kinflow.priors.load(tmp_path / "prior.safetensors")
+    assert loaded.info == prior.info
+    held_out = rotvec_to_matrix(poses.split("test").rotvec)
+    assert loaded.score(held_out).percentile.mean() == pytest.approx(50, abs=10)
+    assert loaded.score(rotvec_to_matrix(torch.full((19, 3), 1.5))).percentile == 0
+
+
+def test_a_prior_without_validation_subjects_does_not_rank(tmp_path):
+    make_poses({"01": 50}).save(tmp_path / "poses.safetensors")
+    prior = train(TrainPriorConfig(tmp_path / "poses.safetensors", tmp_path, family="gaussian"))
+    with pytest.raises(InputError, match="cannot rank"):
+        prior.score(prior.sample(1))
+
+
 def test_training_without_validation_subjects_is_refused(tmp_path):
     make_poses({"01": 50}).save(tmp_path / "poses.safetensors")
     with pytest.raises(InputError, match="validation"):
