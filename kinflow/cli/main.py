@@ -12,12 +12,14 @@ from typing import Annotated
 
 import tyro
 
-from kinflow.cli.options import Demo, Reconstruct, Version
+from kinflow.cli.options import Demo, Interpolate, Reconstruct, Sample, Version
 from kinflow.errors import KinflowError
 
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Interpolate, tyro.conf.subcommand("interpolate")]
     | Annotated[Version, tyro.conf.subcommand("version")]
 )
 

@@ -82,6 +82,48 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Draw poses from a pose prior: a contact sheet, samples.png, and meshes, samples.glb."""
+
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the two files."""
+    count: Annotated[int, arg(metavar="N")] = 16
+    """How many poses."""
+    prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
+    """A shipped pose prior by name, or a weight file."""
+    seed: Annotated[int, arg(metavar="N")] = 0
+    """Another seed gives other poses."""
+
+    def run(self) -> int:
+        """Draw and write; returns the exit code."""
+        from kinflow.cli.gallery import run_sample
+
+        return run_sample(self)
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Picture two ways from one pose to another: through a prior's latent, and joint by joint."""
+
+    a: Annotated[str, Positional, arg(metavar="A")]
+    """Result of `kinflow reconstruct` whose first person is the start: its people.npz or folder."""
+    b: Annotated[str, Positional, arg(metavar="B")]
+    """The same for the end."""
+    out: Annotated[Path, arg(metavar="PNG")]
+    """The picture to write."""
+    steps: Annotated[int, arg(metavar="N")] = 7
+    """Poses along each path, both ends included."""
+    prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
+    """A shipped pose prior by name, or a weight file."""
+
+    def run(self) -> int:
+        """Interpolate and write; returns the exit code."""
+        from kinflow.cli.gallery import run_interpolate
+
+        return run_interpolate(self)
+
+
+@dataclass(frozen=True)
 class Version:
     """Print the version."""
 
