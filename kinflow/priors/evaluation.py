@@ -7,6 +7,8 @@ Columns, all on poses of subjects that no prior was trained on unless said other
 - reconstruction: angle between a pose and decode(encode(pose)), mean over joints;
 - out of range: share of samples in which a knee or an elbow bends further, either way, than in any
   training pose (plus three standard deviations of the noise);
+- precision and coverage of samples against test poses (`kinflow.priors.sample_quality`);
+- diversity: average pairwise distance (APD) of samples, mm over all joints;
 - completion: error of hidden joints filled in from the rest, in mm over the joints that the hidden
   rotations move, root-relative on the body of an average adult; best of 1 and best of 10;
 - milliseconds for decoding with the Jacobian.
@@ -31,10 +33,12 @@ from kinflow.datasets.poses import PoseSet
 from kinflow.priors.base import PosePrior
 from kinflow.priors.completion import complete
 from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec, rotvec_to_matrix
+from kinflow.priors.sample_quality import sample_quality
 from kinflow.priors.shape import ShapePrior
 from kinflow.priors.storage import SHIPPED, load_prior
 from kinflow.priors.stream import noisy
 
+_QUALITY_POSES = 2000
 _FREE_NAMES = tuple(JOINT_NAMES[joint] for joint in FREE_JOINTS)
 
 
@@ -132,6 +136,9 @@ def evaluate(
     samples = prior.sample(num_samples, torch.Generator().manual_seed(0))
     R_train = rotvec_to_matrix(poses.split("train").rotvec)
     row["out of range %"] = 100 * share_out_of_range(samples, R_train, 3 * noise_rad)
+    chosen = torch.linspace(0, len(test) - 1, min(_QUALITY_POSES, len(test))).long()
+    quality = sample_quality(samples[: len(chosen)], rotvec_to_matrix(test.rotvec[chosen]))
+    row["precision %"], row["coverage %"] = 100 * quality.precision, 100 * quality.coverage
     positions = joint_positions_m(samples[: num_samples // 2 * 2]).unflatten(0, (2, -1))
     row["diversity mm"] = 1e3 * (positions[0] - positions[1]).norm(dim=-1).mean().item()
     chosen = torch.linspace(0, len(test) - 1, num_completions).long()
