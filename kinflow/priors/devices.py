@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields, is_dataclass
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-T = TypeVar("T")
 
-
-def on_device(value: T, device: torch.device | str) -> T:
+def on_device(value: Any, device: torch.device | str) -> Any:
     """A copy of `value` whose tensors live on `device`; anything that holds none is shared.
 
     Priors are plain objects made of tensors, modules, dataclasses and containers of these; all of
