@@ -114,7 +114,8 @@ def train_vae(
             error_rad = _reconstruction_error(networks, R_validation)
             if error_rad.mean() < best_rad:
                 best_rad = float(error_rad.mean())
-                networks.noise_rad.copy_(error_rad / math.sqrt(3.0))
+                variance = error_rad.square() / 3.0 + stream.noise_rad**2
+                networks.noise_rad.copy_(variance.sqrt())
                 best_state = {k: v.clone() for k, v in networks.state_dict().items()}
     networks.load_state_dict(best_state)
     return VaePrior(networks, info)
