@@ -6,6 +6,7 @@ least of five rounds. Run: `python benchmarks/prior_speed.py`.
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -28,7 +29,8 @@ def cpu_milliseconds(call: Callable[[], object], repeats: int = 8, rounds: int =
 
 def zuko_decode(prior: FlowPrior, z: torch.Tensor) -> torch.Tensor:
     """Decoding by zuko's own inverse transform."""
-    y = prior.flow.transform().inv(z)
+    transform: Any = prior.flow.transform()
+    y = transform.inv(z)
     rotvec = prior.whitening.mean + y @ prior.whitening.unwhitening
     return rotvec_to_matrix(rotvec.unflatten(-1, (-1, 3)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -98,7 +99,7 @@ def contact_sheet(people: tuple[Person, ...], columns: int) -> UInt8[np.ndarray,
 
 def _cell(person: Person) -> UInt8[np.ndarray, "cell cell 3"]:
     canvas = np.full((CELL_PX, CELL_PX, 3), _BACKGROUND, np.uint8)
-    centred = Person(**vars(person) | {"t_cam_root_m": torch.tensor([0.0, 0.1, 4.2])})
+    centred = replace(person, t_cam_root_m=torch.tensor([0.0, 0.1, 4.2]))
     camera = Camera.from_fov((CELL_PX, CELL_PX), 30.0)
     return paint(canvas, bodies_layer(Bodies.of([centred])), camera, PaintStyle(opacity=1.0))
 

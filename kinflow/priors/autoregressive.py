@@ -10,10 +10,11 @@ Kingma et al. 2016) from latents to poses.
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform, MonotonicAffineTransform
 
 from kinflow.priors.flow_network import FlowNetwork, LinearMixing
@@ -70,9 +71,9 @@ class AutoregressiveFlow(FlowNetwork):
         return ComposedTransform(*blocks)
 
 
-def _masked_step(config: AutoregressiveConfig) -> MaskedAutoregressiveTransform:
+def _masked_step(config: AutoregressiveConfig) -> LazyTransform:
     """A masked network whose zero last layer makes the untrained step the identity."""
-    step = MaskedAutoregressiveTransform(
+    step: Any = MaskedAutoregressiveTransform(
         config.dim,
         univariate=partial(MonotonicAffineTransform, slope=math.exp(-config.max_log_scale)),
         hidden_features=[config.hidden] * config.depth,

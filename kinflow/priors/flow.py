@@ -35,9 +35,11 @@ class FlowPrior(PosePrior):
         self.flow = flow.eval().requires_grad_(False)
         self.whitening = whitening
         self.info = info
-        affine = isinstance(flow, CouplingFlow) and flow.config.coupling == "affine"
-        make_decoder = BakedAffineDecoder if affine else TransformDecoder
-        self._decoder = make_decoder(flow, whitening)
+        self._decoder = (
+            BakedAffineDecoder(flow, whitening)
+            if isinstance(flow, CouplingFlow) and flow.config.coupling == "affine"
+            else TransformDecoder(flow, whitening)
+        )
 
     @property
     def latent_dim(self) -> int:

@@ -29,8 +29,10 @@ def _families() -> dict[str, type[PosePrior]]:
     from kinflow.priors.gmm import GmmPrior
     from kinflow.priors.vae import VaePrior
 
-    baselines = {cls.family: cls for cls in (GaussianPrior, GmmPrior, VaePrior)}
-    return dict.fromkeys(FLOW_FAMILIES, FlowPrior) | baselines
+    baselines: dict[str, type[PosePrior]] = {
+        cls.family: cls for cls in (GaussianPrior, GmmPrior, VaePrior)
+    }
+    return {**dict.fromkeys(FLOW_FAMILIES, FlowPrior), **baselines}
 
 
 def save_prior(prior: PosePrior, path: Path | str) -> None:

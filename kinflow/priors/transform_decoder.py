@@ -1,6 +1,7 @@
 """Decoding a flow of any family by zuko's own inverse, with its Jacobian by forward mode."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ class TransformDecoder:
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 57"]:
         """Rotation vectors of a latent; differentiable by autograd."""
-        y = self._flow.transform().inv(z)
+        y = self._transform().inv(z)
         return self._whitening.mean + y @ self._whitening.unwhitening
 
     @torch.no_grad()
@@ -29,7 +30,7 @@ class TransformDecoder:
 
         Where decoding is the slow direction, the Jacobian of encoding is inverted instead.
         """
-        transform = self._flow.transform()
+        transform = self._transform()
         y = transform.inv(z)
         if self._flow.decodes_in_one_pass:
             d_y = _jacobian(transform.inv, z)
@@ -38,10 +39,14 @@ class TransformDecoder:
         unwhitening = self._whitening.unwhitening
         return self._whitening.mean + y @ unwhitening, unwhitening.mT @ d_y
 
+    def _transform(self) -> Any:
+        """torch declares that an inverse may be missing; zuko's transforms all have one."""
+        return self._flow.transform()
+
 
 def _jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Jacobians (batch, out, in) of a function of rows: one forward-mode pass over all tangents."""
     batch, dim = x.shape
     tangents = torch.eye(dim, dtype=x.dtype, device=x.device).repeat(batch, 1)
-    _, columns = torch.func.jvp(function, (x.repeat_interleave(dim, 0),), (tangents,))
+    columns = torch.func.jvp(function, (x.repeat_interleave(dim, 0),), (tangents,))[1]
     return columns.view(batch, dim, -1).mT
