@@ -12,12 +12,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 import kinflow
+from kinflow.assets import asset_path
 from kinflow.errors import AssetError
 from kinflow.priors.base import PosePrior, PriorInfo
 
 FORMAT = 1
 POSE_SPACE = "rotvec-19"
-ASSETS = Path(__file__).parent.parent / "assets" / "priors"
 SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
 DEFAULT = "realnvp"
 
@@ -56,7 +56,7 @@ def save_prior(prior: PosePrior, path: Path | str) -> None:
 
 def _resolve(name: Path | str) -> Path:
     if isinstance(name, str) and name in SHIPPED:
-        return ASSETS / SHIPPED[name]
+        return asset_path(f"priors/{SHIPPED[name]}")
     return Path(name)
 
 
