@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kinflow.body import BodyModel, ShapedBody
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS
-from kinflow.rotations import exp
+from kinflow.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def main(config: Config) -> None:
     torch.set_num_threads(config.threads)
     generator = torch.Generator().manual_seed(0)
     shape = torch.rand(config.batch, 6, generator=generator)
-    pose = exp(torch.randn(config.batch, NUM_JOINTS, 3, generator=generator) * 0.4)
+    pose = rotvec_to_matrix(torch.randn(config.batch, NUM_JOINTS, 3, generator=generator) * 0.4)
     t_root_m = torch.zeros(config.batch, 3)
 
     def evaluate(body: BodyModel) -> Tensor:

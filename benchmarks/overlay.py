@@ -33,7 +33,7 @@ from kinflow.export.side_view import draw_side_view
 from kinflow.export.viewer import viewer_html
 from kinflow.export.writer import png_bytes
 from kinflow.reconstruction import Person, Reconstruction
-from kinflow.rotations import exp
+from kinflow.rotations import rotvec_to_matrix
 
 SIZE = (1280, 720)
 
@@ -46,8 +46,10 @@ def three_people() -> Reconstruction:
     for i in range(3):
         rotvec = 0.2 * torch.randn(22, 3, generator=torch.Generator().manual_seed(i))
         rotvec[[16, 17], 2] += torch.tensor([-1.1, 1.1])
-        pose = exp(rotvec)
-        pose[0] = torch.diag(torch.tensor([1.0, -1, -1])) @ exp(torch.tensor([0, i - 1.0, 0]))
+        pose = rotvec_to_matrix(rotvec)
+        pose[0] = torch.diag(torch.tensor([1.0, -1, -1])) @ rotvec_to_matrix(
+            torch.tensor([0, i - 1.0, 0])
+        )
         t_m = torch.tensor([0.8 * (i - 1), 0.1, 3.0 + 0.5 * i])
         shape = model.shape_space.neutral()
         posed = model.with_shape(shape).with_pose(pose, t_m)

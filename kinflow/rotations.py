@@ -10,21 +10,77 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+_EYE = torch.eye(3)
+# Row i holds, flattened, the matrix of the cross product with the i-th unit vector.
+_SKEW = torch.tensor(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0],
+        [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+)
+
 
 def skew(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The matrix [v]_x with [v]_x u = v x u."""
-    x, y, z = v.unbind(-1)
-    o = torch.zeros_like(x)
-    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+    """The matrix [v]ₓ with [v]ₓ u = v × u."""
+    return (v @ _SKEW.to(v)).unflatten(-1, (3, 3))
 
 
-def exp(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrix of a rotation vector (Rodrigues' formula), smooth through zero."""
-    angle2 = (v * v).sum(-1)[..., None, None] + 1e-12
-    angle = angle2.sqrt()
-    k = skew(v)
-    eye = torch.eye(3, dtype=v.dtype, device=v.device)
-    return eye + torch.sin(angle) / angle * k + (1 - torch.cos(angle)) / angle2 * (k @ k)
+def exponential_parts(rotvec: Tensor) -> tuple[Tensor, ...]:
+    """Angle-dependent coefficients, [v]ₓ and v vᵀ, of which R and its left Jacobian are sums.
+
+    With a = sin θ / θ, b = (1 − cos θ) / θ² and c = (1 − a) / θ²:
+    R = cos θ I + a [v]ₓ + b v vᵀ and J = a I + b [v]ₓ + c v vᵀ. Cancellation in b and c near θ = 0
+    is harmless, because they multiply terms of the size of θ and θ².
+    """
+    theta2 = (rotvec * rotvec).sum(-1, keepdim=True).clamp_min(1e-16).unsqueeze(-1)
+    theta = theta2.sqrt()
+    a = theta.sin() / theta
+    b = 2.0 * (0.5 * theta).sin().square() / theta2
+    c = (1.0 - a) / theta2
+    cos = 1.0 - b * theta2
+    K = skew(rotvec)
+    outer = rotvec[..., :, None] * rotvec[..., None, :]
+    eye = _EYE.to(rotvec)
+    return a, b, c, cos, K, outer, eye
+
+
+def rotvec_to_matrix(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rodrigues' formula."""
+    a, b, _, cos, K, outer, eye = exponential_parts(rotvec)
+    return cos * eye + a * K + b * outer
+
+
+def rotvec_to_matrix_and_jacobian(
+    rotvec: Float[Tensor, "*batch 3"],
+) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:
+    """Rotation matrix R and left Jacobian J of SO(3): dR Rᵀ = [J d(rotvec)]ₓ."""
+    a, b, c, cos, K, outer, eye = exponential_parts(rotvec)
+    return cos * eye + a * K + b * outer, a * eye + b * K + c * outer
+
+
+def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Rotation vector with an angle of at most π; accurate at 0 and at π.
+
+    By way of the quaternion q, whose outer product 4 q qᵀ is linear in R: any of its rows is a
+    multiple of q, and the one with the largest diagonal entry is well conditioned. (Not roma's
+    function of the same purpose: importing roma compiles code and takes seconds.)
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in R.unbind(-2))
+    x_row = torch.stack([1 + xx - yy - zz, xy + yx, xz + zx, zy - yz], -1)
+    y_row = torch.stack([xy + yx, 1 - xx + yy - zz, yz + zy, xz - zx], -1)
+    z_row = torch.stack([xz + zx, yz + zy, 1 - xx - yy + zz, yx - xy], -1)
+    w_row = torch.stack([zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz], -1)
+    rows = torch.stack([x_row, y_row, z_row, w_row], -2)
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1, keepdim=True)
+    q = rows.gather(-2, best[..., None].expand(*best.shape, 4))[..., 0, :]
+    q = torch.nn.functional.normalize(q, dim=-1)
+    q = torch.where(q[..., 3:] < 0, -q, q)
+    n2 = q[..., :3].square().sum(-1, keepdim=True)
+    small = n2 < 1e-20
+    n = torch.where(small, torch.ones_like(n2), n2).sqrt()
+    scale = torch.where(small, torch.full_like(n, 2.0), 2.0 * torch.atan2(n, q[..., 3:]) / n)
+    return q[..., :3] * scale
 
 
 def nearest_rotation(

@@ -24,7 +24,7 @@ from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, NUM_JOINTS
 from kinflow.camera.pinhole import Camera
 from kinflow.export.bodies import vertex_normals
 from kinflow.export.painter import Layer, PaintStyle, paint
-from kinflow.rotations import exp
+from kinflow.rotations import rotvec_to_matrix
 
 PEOPLE = {  # gender, age, muscle, weight, height, proportions
     "infant": (0.5, 0.02, 0.5, 0.5, 0.5, 0.5),
@@ -77,8 +77,8 @@ def poses() -> torch.Tensor:
     sampled = torch.eye(3).repeat(PRIOR_POSES, NUM_JOINTS, 1, 1)
     generator = torch.Generator().manual_seed(3)
     sampled[:, list(FREE_JOINTS)] = kinflow.priors.load().sample(PRIOR_POSES, generator)
-    pose = torch.cat([exp(rotvecs), sampled])
-    heading = exp(torch.tensor([0.0, math.radians(HEADING_DEG), 0.0]))
+    pose = torch.cat([rotvec_to_matrix(rotvecs), sampled])
+    heading = rotvec_to_matrix(torch.tensor([0.0, math.radians(HEADING_DEG), 0.0]))
     pose[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ heading
     return pose
 

@@ -5,8 +5,8 @@ root's rotation and its position. Derivatives are taken with respect to a local 
 
     delta = [rotation (3), position (3), z (D), shape (6), optionally log focal length (1)]
 
-    R_cam_root <- exp(delta_rotation) R_cam_root
-    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
+    R_cam_root <- rotvec_to_matrix(delta_rotation) R_cam_root
+    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * rotvec_to_matrix(delta_depth)
     z <- z + delta_z,   s <- s + delta_s
 
 so that depth stays positive and a step in x or y means the same in the image at any distance.
@@ -30,7 +30,7 @@ from kinflow.body.model import (
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_mask
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import exp, skew
+from kinflow.rotations import rotvec_to_matrix, skew
 
 LATENT_START = 6
 
@@ -54,7 +54,7 @@ class Unknowns:
         depth = self.t_cam_root_m[..., 2:]
         shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)
         return Unknowns(
-            exp(rotation) @ self.R_cam_root,
+            rotvec_to_matrix(rotation) @ self.R_cam_root,
             (self.t_cam_root_m + shift) * position[..., 2:].exp(),
             self.z + dz,
             self.s + ds,

@@ -18,11 +18,11 @@ In the T-pose arms point along +x (left) and -x, and elbows flex forwards (+z) a
 >>> import torch
 >>> from kinflow.body import BodyModel
 >>> from kinflow.body.skeleton import JOINT_INDEX
->>> from kinflow.rotations import exp
+>>> from kinflow.rotations import rotvec_to_matrix
 >>> body = BodyModel.load("joints")
 >>> person = body.with_shape(body.shape_space.neutral())
 >>> pose = torch.eye(3).repeat(22, 1, 1)
->>> pose[JOINT_INDEX["left_elbow"]] = exp(torch.tensor([0.0, -torch.pi / 2, 0.0]))
+>>> pose[JOINT_INDEX["left_elbow"]] = rotvec_to_matrix(torch.tensor([0.0, -torch.pi / 2, 0.0]))
 >>> joints_m = person.with_pose(pose, t_root_m=torch.zeros(3)).joints_m
 >>> forearm = joints_m[JOINT_INDEX["left_wrist"]] - joints_m[JOINT_INDEX["left_elbow"]]
 >>> (forearm / forearm.norm()).round().tolist()[2]

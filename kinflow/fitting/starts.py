@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kinflow.alignment.energy import Targets
 from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
-from kinflow.rotations import exp, nearest_rotation
+from kinflow.rotations import nearest_rotation, rotvec_to_matrix
 
 BONES: tuple[tuple[str, str], ...] = (
     ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
@@ -94,7 +94,7 @@ def heading_starts(
     visible = targets.inverse_std_px
     depth = estimate_depth_m(targets.observed_px, visible, rest[0], targets.focal_px, names)
     yaws = torch.arange(count, device=device) * (2 * math.pi / count)
-    R_yaw = exp(torch.stack([0 * yaws, yaws, 0 * yaws], -1))
+    R_yaw = rotvec_to_matrix(torch.stack([0 * yaws, yaws, 0 * yaws], -1))
     R = (facing(targets, rest, names)[:, None] @ R_yaw[None]).flatten(0, 1)
     rows = torch.arange(people, device=device).repeat_interleave(count)
     t = place(rest[rows], R, depth[rows], targets[rows])
@@ -114,7 +114,7 @@ def facing(
         return nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
     roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
     zero = torch.zeros_like(roll)
-    return exp(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
+    return rotvec_to_matrix(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
 
 
 def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:

@@ -9,14 +9,14 @@ from kinflow.alignment.energy import Energy, EnergyConfig, Targets
 from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.body.keypoints import COCO17, COCO17_NAMES
 from kinflow.fitting.starts import hip_origin
-from kinflow.rotations import exp
+from kinflow.rotations import rotvec_to_matrix
 
 
 def random_unknowns(prior, count: int, seed: int = 0) -> Unknowns:
     generator = torch.Generator().manual_seed(seed)
     t = torch.randn(count, 3, generator=generator) * 0.3 + torch.tensor([0.0, 0.0, 4.0])
     return Unknowns(
-        exp(torch.randn(count, 3, generator=generator)),
+        rotvec_to_matrix(torch.randn(count, 3, generator=generator)),
         t,
         torch.randn(count, prior.latent_dim, generator=generator),
         torch.randn(count, 6, generator=generator),

@@ -11,7 +11,7 @@ from kinflow.camera import Camera
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
-from kinflow.rotations import exp
+from kinflow.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def make_scene(fitter, camera):
             t = torch.zeros(1, 2)
         t = torch.cat([t, torch.full((count, 1), 4.0)], 1)
         truth = Unknowns(
-            R_CAM_UPRIGHT @ exp(torch.stack([0 * yaw, yaw, 0 * yaw], -1)),
+            R_CAM_UPRIGHT @ rotvec_to_matrix(torch.stack([0 * yaw, yaw, 0 * yaw], -1)),
             t,
             0.7 * torch.randn(count, model.prior.latent_dim, generator=generator),
             0.5 * torch.randn(count, 6, generator=generator),

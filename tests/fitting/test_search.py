@@ -17,7 +17,7 @@ from kinflow.fitting.starts import (
     resting,
 )
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import exp, nearest_rotation
+from kinflow.rotations import nearest_rotation, rotvec_to_matrix
 
 
 def person_fitter(joints_body, prior) -> PersonFitter:
@@ -109,7 +109,7 @@ def test_bones_name_keypoints():
 def test_nearest_rotation_recovers_a_rotation():
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(5, 9, 3, generator=generator)
-    R = exp(2 * torch.randn(5, 3, generator=generator))
+    R = rotvec_to_matrix(2 * torch.randn(5, 3, generator=generator))
     moved = points @ R.mT + torch.randn(5, 1, 3, generator=generator)
     torch.testing.assert_close(nearest_rotation(points, moved), R, atol=1e-5, rtol=0)
     flat = points * torch.tensor([1.0, 1.0, 0.0])
