@@ -30,7 +30,7 @@ class MultistartConfig:
     keep: int = 2
     """Explored starts of each person that are polished."""
     polish: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=15, relative_tolerance=5e-3)
+        default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-2)
     )
     mirror_depth: bool = True
     """Also try the best body with its depth mirrored, the other reading of the same image."""
