@@ -16,6 +16,7 @@ They are written out by hand because this is the inner loop: autodiff would take
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -134,6 +135,16 @@ class KeypointModel:
     @property
     def num_points(self) -> int:
         return len(self._mass)
+
+    @cached_property
+    def points_at_rest_m(self) -> Float[Tensor, "points 3"]:
+        """The points of an average adult in the prior's central pose, in the root's frame."""
+        device = self._at_rest.device
+        zero = torch.zeros(1, self.num_unknowns - LATENT_START, device=device)
+        z, s = zero.split([self.prior.latent_dim, self.shape_prior.size], -1)
+        centre = Unknowns(self._at_rest, torch.zeros(1, 3, device=device), z, s, z[:, 0])
+        with torch.no_grad():
+            return self.evaluate(centre, with_jacobian=False).keypoints_cam_m[0]
 
     def posed(self, unknowns: Unknowns) -> PosedBody:
         """The full posed body of these unknowns, on this model's body."""

@@ -19,7 +19,7 @@ from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
 from kinflow.fitting.solver import FitConfig, PersonFitter
-from kinflow.fitting.starts import bone_lengths, resting
+from kinflow.fitting.starts import bone_lengths
 from kinflow.priors.base import PosePrior
 from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
@@ -147,11 +147,8 @@ class PhotoFitter:
         Detectors learn metric 3D from a population of their own (BlazePose's people are some 7 %
         smaller than ours), so a hint should say nothing about a person's size.
         """
-        model = self.fitter.model
-        rest = model.evaluate(resting(model, 1, self.device), with_jacobian=False)
-        ratio = bone_lengths(rest.keypoints_cam_m, FITTED_KEYPOINTS) / bone_lengths(
-            hint_m, FITTED_KEYPOINTS
-        ).clamp_min(1e-3)
+        average = bone_lengths(self.fitter.model.points_at_rest_m, FITTED_KEYPOINTS)
+        ratio = average / bone_lengths(hint_m, FITTED_KEYPOINTS).clamp_min(1e-3)
         return ratio.median(-1).values
 
     def _cluster_weights(self) -> Float[Tensor, " points"]:

@@ -90,7 +90,7 @@ def heading_starts(
     people = len(targets.focal_px)
     device = targets.observed_px.device
     mean = resting(model, people, device)
-    rest = model.evaluate(mean, with_jacobian=False).keypoints_cam_m
+    rest = model.points_at_rest_m.expand(people, -1, -1)
     visible = targets.inverse_std_px
     depth = estimate_depth_m(targets.observed_px, visible, rest[0], targets.focal_px, names)
     yaws = torch.arange(count, device=device) * (2 * math.pi / count)
