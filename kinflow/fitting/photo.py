@@ -167,9 +167,7 @@ class PhotoFitter:
         rows = candidates.of(index)
         energies = candidates.energy[rows]
         best = candidates.unknowns[rows[:1]]
-        joint_std, root_std = self.fitter.joint_std_m(best, targets)
-        with torch.no_grad():
-            terms = self.fitter.energy.terms(best, targets)
+        description = self.fitter.describe(best, targets)
         hypotheses = tuple(
             self._hypothesis(candidates.unknowns[row : row + 1], float(energy))
             for row, energy in zip(rows[1:].tolist(), energies[1:], strict=True)
@@ -184,12 +182,12 @@ class PhotoFitter:
             pose=chosen.pose,
             z=chosen.z,
             shape=chosen.shape,
-            joints_cam_m=self.fitter.joints_m(best)[0].cpu(),
-            joint_std_m=joint_std[0].cpu(),
-            t_cam_root_std_m=root_std[0].cpu(),
+            joints_cam_m=description.joints_m[0],
+            joint_std_m=description.joint_std_m[0],
+            t_cam_root_std_m=description.root_std_m[0],
             keypoints_px=seen.keypoints_px.cpu(),
             score=seen.score,
-            energy={t.name: float(t.energy()[0]) for t in terms},
+            energy={name: float(value[0]) for name, value in description.energy.items()},
             hypotheses=hypotheses,
         )
         projected = camera.project(self._limbs(best)).cpu()

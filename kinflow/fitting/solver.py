@@ -26,6 +26,19 @@ class FitConfig:
     search: MultistartConfig = field(default_factory=MultistartConfig)
 
 
+@dataclass(frozen=True)
+class Description:
+    """What is read off solutions, on the CPU."""
+
+    joints_m: Float[Tensor, "batch 22 3"]
+    joint_std_m: Float[Tensor, "batch 22"]
+    """Of each joint relative to the pelvis: root of the mean variance per axis."""
+    root_std_m: Float[Tensor, "batch 3"]
+    """Of the pelvis, along each camera axis."""
+    energy: dict[str, Float[Tensor, " batch"]]
+    """Per term, in nats."""
+
+
 class PersonFitter:
     """Fits any number of people at once, each on their own.
 
@@ -61,26 +74,29 @@ class PersonFitter:
         with torch.no_grad():
             return self.joint_model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m
 
-    def joint_std_m(
-        self, unknowns: Unknowns, targets: Targets
-    ) -> tuple[Float[Tensor, "batch 22"], Float[Tensor, "batch 3"]]:
-        """Standard deviations by Laplace's approximation: the inverse Gauss-Newton Hessian.
+    def describe(self, unknowns: Unknowns, targets: Targets) -> Description:
+        """Joints, energies and standard deviations of solutions, one row of `targets` each.
 
-        Returns those of each joint relative to the pelvis (root of the mean variance per axis) and
-        those of the pelvis along each camera axis. They cover the neighbourhood of this solution;
-        other solutions are the business of the hypotheses.
+        Deviations are Laplace's approximation, from the inverse Gauss-Newton Hessian. They cover
+        the neighbourhood of a solution; other solutions are the business of the hypotheses.
         """
         with torch.no_grad():
-            _, J = self.energy.linearise(unknowns, targets)
-            hessian = (J.mT @ J).cpu().double()  # not every device has float64
-            eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
-            covariance = torch.linalg.inv(hessian + 1e-6 * eye)
+            terms = self.energy.terms(unknowns, targets, with_jacobian=True)
+            J = torch.cat([t.jacobian for t in terms if t.jacobian is not None], 1)
             state = self.joint_model.evaluate(unknowns)
-            assert state.jacobian is not None
-            joints = state.jacobian.cpu().double()
-            if self.energy.estimate_focal:
-                joints = torch.nn.functional.pad(joints, (0, 1))
-            relative = joints - joints[:, :1]
-            variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
-            root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
-        return variance.mean(-1).clamp_min(0).sqrt().float(), root.clamp_min(0).sqrt().float()
+        assert state.jacobian is not None
+        hessian = (J.mT @ J).cpu().double()  # not every device has float64
+        eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
+        covariance = torch.linalg.inv(hessian + 1e-6 * eye)
+        joints = state.jacobian.cpu().double()
+        if self.energy.estimate_focal:
+            joints = torch.nn.functional.pad(joints, (0, 1))
+        relative = joints - joints[:, :1]
+        variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
+        root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
+        return Description(
+            joints_m=state.keypoints_cam_m.cpu(),
+            joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
+            root_std_m=root.clamp_min(0).sqrt().float(),
+            energy={term.name: term.energy().cpu() for term in terms},
+        )
