@@ -1,7 +1,7 @@
 """The few formulas on SO(3) that the main job needs in batched form; everything else is roma's.
 
-(Importing roma also imports torch's compiler, which is slow: `python -X importtime -c "import roma"`
-shows how slow. Data tools can afford that, a command that reconstructs a photo cannot.)
+(Importing roma also imports torch's compiler, which is slow, as `python -X importtime` shows. Data
+tools can afford that, a command that reconstructs a photo cannot.)
 """
 
 from __future__ import annotations
