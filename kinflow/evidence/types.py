@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -60,6 +60,44 @@ class PersonMask:
         return self.sample(torch.stack((x, y), dim=-1))
 
 
+NUM_PARTS = 14
+"""Body parts, numbered from 1 in the order of COCO-DensePose; 0 is the background."""
+
+BACKGROUND = 1
+"""Bit set of a cell that shows no part of the person."""
+ANY_PART = (1 << NUM_PARTS + 1) - 2
+"""Bit set of a cell that shows the person, nobody knows which part: a silhouette."""
+UNKNOWN = BACKGROUND | ANY_PART
+"""Bit set of a cell of which nothing is known: under an occluder or another person."""
+
+
+@dataclass(frozen=True)
+class PartLabels:
+    """Which body part each cell of a grid shows, as far as it is known.
+
+    A cell holds the set of labels it may have: bit 0 stands for the background, bit k for part k.
+    So a part map, a map of clothes that cover several parts each, a plain silhouette and cells
+    that say nothing are all the same thing. The grid is as that of `PersonMask`.
+    """
+
+    allowed: Int[Tensor, "rows columns"]
+    """Bit sets (int32)."""
+    confidence: Float[Tensor, "rows columns"]
+    """In [0, 1], how far to rely on the set."""
+    origin_px: tuple[float, float]
+    """(x, y) of the top-left corner of the grid in the image."""
+    cell_px: float
+    """Side of one cell in image pixels."""
+
+    def may_be(self, part: int) -> Bool[Tensor, "rows columns"]:
+        """Cells that may show `part` (0 for the background)."""
+        return (self.allowed >> part & 1).bool()
+
+    def to(self, device: torch.device | str) -> PartLabels:
+        """The same labels on another device."""
+        return replace(self, allowed=self.allowed.to(device), confidence=self.confidence.to(device))
+
+
 @dataclass(frozen=True)
 class PersonEvidence:
     """All that was measured of one person in one image."""
@@ -77,6 +115,8 @@ class PersonEvidence:
     """Detector's confidence in [0, 1] that this is a person."""
     mask: PersonMask | None = None
     """Soft silhouette, when it was asked for."""
+    parts: PartLabels | None = None
+    """Body parts, when they were asked for."""
 
     @property
     def height_px(self) -> float:
@@ -92,6 +132,7 @@ class PersonEvidence:
             world_m=None if self.world_m is None else self.world_m.to(device),
             box_px=self.box_px.to(device),
             mask=None if self.mask is None else self.mask.to(device),
+            parts=None if self.parts is None else self.parts.to(device),
         )
 
 
