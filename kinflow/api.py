@@ -47,6 +47,8 @@ class ReconstructorConfig:
     """Focal length in pixels; overrides EXIF and `fov_deg`."""
     prior: str = "realnvp"
     """Name of a shipped pose prior or path of a weight file."""
+    parts: bool = True
+    """Align the body's parts with those seen in the image, after the keypoints."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 

@@ -19,12 +19,13 @@ from kinflow.body.model import BodyModel, PosedBody
 from kinflow.camera.pinhole import Camera
 from kinflow.camera.rasterizer import coverage
 
-ResultCode = Literal["ok", "truncated", "ambiguous", "poor_fit", "few_keypoints"]
+ResultCode = Literal["ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints"]
 
 RESULT_SENTENCES: dict[ResultCode, str] = {
     "ok": "The body explains the image well.",
     "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
     "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
+    "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",
     "poor_fit": "The body does not follow the keypoints closely; do not rely on this person.",
     "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
 }
@@ -69,6 +70,11 @@ class Person:
     """Energy per term, in nats; their sum is what fitting minimised."""
     hypotheses: tuple[Hypothesis, ...] = ()
     """Distinct alternatives, best first; the chosen body is not among them."""
+    part_iou: Float[Tensor, "14"] | None = None
+    """Overlap (intersection over union) of each part of the body with the part as it was seen, NaN
+    where neither shows; None when parts were not used."""
+    silhouette_iou: float = float("nan")
+    """Overlap of the body with the person's outline, NaN when it is not known."""
     frame: int = 0
     time_s: float = 0.0
 
