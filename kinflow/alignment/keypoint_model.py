@@ -78,11 +78,25 @@ class Unknowns:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """How the skeleton stands and how it moves with the unknowns; every point follows from it."""
+
+    G: Float[Tensor, "batch 22 3 3"]
+    """Global joint rotations."""
+    joints_m: Float[Tensor, "batch 22 3"]
+    codes: Float[Tensor, "batch codes rank"]
+    """Coefficients of the rest-shape basis; further rows are derivatives with respect to s."""
+    omega: Float[Tensor, "batch 19 3 latent"] | None = None
+    """Angular velocity of each free joint in its parent with respect to z."""
+
+
+@dataclass(frozen=True)
 class KeypointState:
     """Keypoints in the camera frame and their derivatives with respect to a local step."""
 
     keypoints_cam_m: Float[Tensor, "batch keypoints 3"]
     jacobian: Float[Tensor, "batch keypoints 3 unknowns"] | None
+    motion: Motion
 
 
 class KeypointModel:
@@ -161,8 +175,8 @@ class KeypointModel:
         if not with_jacobian:
             R_free = self.prior.decode(unknowns.z)
             code = self.body.shape_space.code(phenotypes)[:, None]
-            _, _, moved, _ = self._move(unknowns, R_free, code)
-            return KeypointState(self._mass @ moved, None)
+            G, joints, moved, _ = self._move(unknowns, R_free, code)
+            return KeypointState(self._mass @ moved, None, Motion(G, joints, code))
         R_free, omega = self.prior.decode_with_jacobian(unknowns.z)
         code, dcode = self.body.shape_space.code_with_jacobian(phenotypes)
         codes = torch.cat([code[:, None], dcode * slope[..., None]], 1)
@@ -174,7 +188,7 @@ class KeypointModel:
             ],
             -1,
         )
-        return KeypointState(self._mass @ moved, jacobian)
+        return KeypointState(self._mass @ moved, jacobian, Motion(G, joints, codes, omega))
 
     def _assemble_pose(self, unknowns: Unknowns, R_free: Tensor) -> Tensor:
         rest = self._at_rest.expand(*R_free.shape[:-3], 1, 3, 3)
@@ -223,7 +237,7 @@ class KeypointModel:
         latent_omega = G.index_select(1, self._free_parents) @ omega
         turned = spread[:, 1:].permute(0, 2, 3, 1, 4).reshape(batch, -1, 3 * (movers - 1))
         latent = (turned @ latent_omega.flatten(1, 2)).unflatten(1, (-1, 3))
-        position = self._position_columns(t_root)[:, None].expand(-1, latent.shape[1], -1, -1)
+        position = self.position_columns(t_root)[:, None].expand(-1, latent.shape[1], -1, -1)
         return torch.cat([spread[:, 0], position, latent], -1)
 
     def _shape_columns(self, G: Tensor, doffsets: Tensor) -> Tensor:
@@ -237,7 +251,7 @@ class KeypointModel:
         return (self._mass @ moved).permute(0, 2, 3, 1)
 
     @staticmethod
-    def _position_columns(t: Tensor) -> Tensor:
+    def position_columns(t: Tensor) -> Tensor:
         """(batch, 3, 3) derivative of the root position with respect to its step."""
         depth = t[:, 2]
         zero = torch.zeros_like(depth)
