@@ -72,13 +72,15 @@ class Reconstructor:
     @cached_property
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
-        return EvidenceDetector(self.config.detector)
+        config = self.config.detector
+        return EvidenceDetector(replace(config, parts=config.parts or self.config.parts))
 
     @cached_property
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)
-        return PhotoFitter(prior, self.config.fit, self.config.device)
+        fit = replace(self.config.fit, align_parts=self.config.parts)
+        return PhotoFitter(prior, fit, self.config.device)
 
     def __call__(
         self,

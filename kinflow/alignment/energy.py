@@ -1,6 +1,6 @@
 """The energy of a body given what was seen of it: the sum of the terms in `terms.py`.
 
-    E = keypoints + hint_3d + pose prior 0.5 |z|^2 + shape prior 0.5 |s|^2      (nats)
+    E = keypoints + hint_3d + parts + pose prior 0.5 |z|^2 + shape prior 0.5 |s|^2      (nats)
 
 after Zanfir et al. 2020, eq. 9, with 3D landmarks of the detector as an optional weak term.
 """
@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Unknowns
+from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Motion, Unknowns
+from kinflow.alignment.part_matching import PartMatches
 from kinflow.alignment.terms import Term, latent, reprojection, root_relative
+from kinflow.alignment.vertex_model import VertexModel
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Targets:
     hint_m: Float[Tensor, "batch points 3"] | None = None
     """Rough 3D keypoints relative to the middle of the hips, camera axes."""
     hint_inverse_std_m: Float[Tensor, "batch points 3"] | None = None
+    parts: PartMatches | None = None
+    """Where vertices of the mesh should be seen."""
 
     def __getitem__(self, index) -> Targets:
         """Rows of the batch."""
@@ -44,6 +48,7 @@ class EnergyConfig:
     keypoint_cutoff: float = 10.0
     """Standard deviations beyond which a keypoint counts as an outlier."""
     hint_cutoff: float = 4.0
+    part_cutoff: float = 3.0
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
@@ -55,12 +60,17 @@ class Energy:
         model: gives the points that targets are ordered by.
         origin: weights of the points whose mean the 3D hint is relative to (the hips).
         config: weights.
+        vertices: gives the vertices that targets with part matches are about.
     """
 
     def __init__(
-        self, model: KeypointModel, origin: Float[Tensor, " points"], config: EnergyConfig
+        self,
+        model: KeypointModel,
+        origin: Float[Tensor, " points"],
+        config: EnergyConfig,
+        vertices: VertexModel | None = None,
     ) -> None:
-        self.model, self.origin, self.config = model, origin, config
+        self.model, self.origin, self.config, self.vertices = model, origin, config, vertices
         self.estimate_focal = config.focal_log_std > 0
         self.num_unknowns = model.num_unknowns + self.estimate_focal
         self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device)[None]
@@ -71,8 +81,9 @@ class Energy:
             self.config,
             keypoint_cutoff=self.config.keypoint_cutoff * factor,
             hint_cutoff=self.config.hint_cutoff * factor,
+            part_cutoff=self.config.part_cutoff * factor,
         )
-        return Energy(self.model, self.origin, config)
+        return Energy(self.model, self.origin, config, self.vertices)
 
     def terms(
         self, unknowns: Unknowns, targets: Targets, with_jacobian: bool = False
@@ -109,7 +120,26 @@ class Energy:
                     config.hint_cutoff,
                 )
             )
+        if targets.parts is not None:
+            terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
         return (*terms, *self._prior_terms(unknowns, with_jacobian))
+
+    def _part_term(
+        self, motion: Motion, focal_px: Tensor, targets: Targets, matches: PartMatches
+    ) -> Term:
+        assert self.vertices is not None, "an energy without vertices cannot match parts"
+        state = self.vertices.evaluate(motion, matches.vertex)
+        return reprojection(
+            state.vertices_cam_m,
+            state.jacobian,
+            focal_px,
+            targets.principal_px,
+            matches.target_px,
+            matches.inverse_std_px,
+            self.config.part_cutoff,
+            self.estimate_focal,
+            name="parts",
+        )
 
     def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:
         config, total = self.config, self.num_unknowns

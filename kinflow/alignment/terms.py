@@ -52,6 +52,7 @@ def reprojection(
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
     estimate_focal: bool = False,
+    name: str = "keypoints",
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
@@ -68,7 +69,7 @@ def reprojection(
         if estimate_focal:
             J = torch.cat([J, (ray * scale)[..., None]], -1)
     r, J = robustify(r, J, cutoff)
-    return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
+    return Term(name, r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def root_relative(

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement,
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.movenet import Detection, MoveNet
+from kinflow.evidence.part_labels import labels_of_silhouette, without_strangers
 from kinflow.evidence.people import keypoint_similarity, person_size, without_duplicates
 from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
@@ -44,6 +45,10 @@ class DetectorConfig:
     """A candidate with fewer keypoints of a confidence above 0.5 says nothing about a pose."""
     silhouette: bool = False
     """Whether to segment people; costs about as much as finding their keypoints."""
+    parts: bool = False
+    """Whether to label body parts; needs silhouettes and so implies them."""
+    min_parts_px: float = 80.0
+    """People smaller than this get no part labels: outlines of a few pixels say little."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class EvidenceDetector:
             _person_evidence(person, (width, height), mask)
             for person, mask in zip(people, masks, strict=True)
         ]
+        if self.config.parts:
+            evidence = [self._with_parts(i, evidence, (width, height)) for i in range(len(people))]
         return ImageEvidence((width, height), tuple(evidence))
 
     def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
@@ -135,7 +142,7 @@ class EvidenceDetector:
 
     def _masks(self, image_rgb: np.ndarray, people: list[_Person]) -> list[PersonMask | None]:
         masks: list[PersonMask | None] = [None] * len(people)
-        if self.config.silhouette:
+        if self.config.silhouette or self.config.parts:
             rows = [i for i, person in enumerate(people) if person.pose is not None]
             subjects = [
                 Subject(person.pose, person.detection.box_px)
@@ -147,6 +154,16 @@ class EvidenceDetector:
             ):
                 masks[row] = mask
         return masks
+
+    def _with_parts(
+        self, index: int, people: list[PersonEvidence], image_size: tuple[int, int]
+    ) -> PersonEvidence:
+        person = people[index]
+        if person.mask is None or person_size(person.box_px.numpy()) < self.config.min_parts_px:
+            return person
+        others = [p.mask for i, p in enumerate(people) if i != index and p.mask is not None]
+        labels = labels_of_silhouette(person.mask)
+        return replace(person, parts=without_strangers(labels, others, image_size))
 
 
 def _person_evidence(

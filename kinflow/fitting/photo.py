@@ -13,11 +13,14 @@ from torch import Tensor
 
 from kinflow.alignment.energy import EnergyConfig, Targets
 from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
+from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
+from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths
 from kinflow.priors.base import PosePrior
@@ -57,6 +60,9 @@ class PhotoFitConfig:
     min_confidence: float = 0.15
     cluster_weight: float = 0.5
     """Weight of keypoints that come in clusters (face, hands, feet), whose errors are alike."""
+    align_parts: bool = True
+    """Align bodies with body parts where the evidence has them."""
+    parts: PartFitConfig = field(default_factory=PartFitConfig)
     max_hypotheses: int = 4
     hypothesis_margin: float = 12.0
     """Alternatives whose energy is higher by more than this (nats) are not reported."""
@@ -77,7 +83,9 @@ class PhotoFitter:
         self.config, self.device = config, device
         body = BodyModel.load("joints", device)
         prior, shape_prior = on_device(prior, device), ShapePrior()
-        self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit)
+        vertices = VertexModel(BodyModel.load("full", device)) if config.align_parts else None
+        self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit, vertices)
+        self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         free = replace(
             config.fit, energy=replace(config.fit.energy, focal_log_std=config.focal_log_std)
         )
@@ -167,6 +175,9 @@ class PhotoFitter:
         rows = candidates.of(index)
         energies = candidates.energy[rows]
         best = candidates.unknowns[rows[:1]]
+        aligned = self._align(best, targets, seen, camera)
+        if aligned is not None:
+            best, targets = aligned.unknowns, aligned.targets
         description = self.fitter.describe(best, targets)
         hypotheses = tuple(
             self._hypothesis(candidates.unknowns[row : row + 1], float(energy))
@@ -189,9 +200,24 @@ class PhotoFitter:
             score=seen.score,
             energy={name: float(value[0]) for name, value in description.energy.items()},
             hypotheses=hypotheses,
+            part_iou=None if aligned is None else aligned.part_iou,
+            silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
         )
         projected = camera.project(self._limbs(best)).cpu()
-        return replace(person, code=judge(person, projected, seen))
+        code = judge(person, projected, seen)
+        if code == "ok" and self._aligner and seen.parts is not None and aligned is None:
+            code = "no_parts"
+        return replace(person, code=code)
+
+    def _align(
+        self, best: Unknowns, targets: Targets, seen: PersonEvidence, camera: Camera
+    ) -> AlignedBody | None:
+        """The body moved onto the parts that were seen; None where there are none to be used."""
+        if self._aligner is None or seen.parts is None:
+            return None
+        if not usable(seen.parts, seen.keypoints_px):
+            return None
+        return self._aligner.align(best, targets, seen.parts, camera)
 
     def _limbs(self, unknowns: Unknowns) -> Float[Tensor, "12 3"]:
         points = self.fitter.model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m[0]

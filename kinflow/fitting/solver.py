@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kinflow.alignment.energy import Energy, EnergyConfig, Targets
 from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
+from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
@@ -48,6 +49,7 @@ class PersonFitter:
         shape_prior: shape prior to search in.
         names: keypoints, in the order of the points in the targets.
         config: energy and search.
+        vertices: needed when targets are to have part matches.
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class PersonFitter:
         shape_prior: ShapePrior,
         names: tuple[str, ...],
         config: FitConfig,
+        vertices: VertexModel | None = None,
     ) -> None:
         self.names, self.config = names, config
         points = tuple(KEYPOINT_INDEX[name] for name in names)
         self.model = KeypointModel(body, prior, shape_prior, points)
         self.joint_model = KeypointModel(body, prior, shape_prior, (), with_joints=True)
         origin = hip_origin(names).to(body.rest_mean_m.device)
-        self.energy = Energy(self.model, origin, config.energy)
+        self.energy = Energy(self.model, origin, config.energy, vertices)
 
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""

@@ -1,0 +1,266 @@
+"""Which vertex of the body belongs where in the image, part by part.
+
+A body in some pose is drawn once into the grid of the part labels (depth buffer: hidden parts do
+not count), giving a part for every cell. Where that differs from what was seen, the outlines of the
+two tell which way to go. For each part k:
+
+- pull: cells on the outline of the part as it was seen, that the drawn part does not cover, pull
+  the nearest visible point of the drawn part towards themselves;
+- push: visible points on the outline of the drawn part, that lie where the part was not seen, are
+  pushed to the nearest cell that may show it.
+
+Both are distances, so they point the right way when nothing overlaps yet, and there are outlines on
+both sides, so that they balance on the true outline. Labels are sets (`evidence.types.PartLabels`):
+a part may lie wherever the set allows it, a cell with several parts (clothes, a silhouette) pulls
+whichever of them is nearest, and unknown cells neither pull nor push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor
+
+from kinflow.body.model import BodyModel
+from kinflow.camera.pinhole import Camera
+from kinflow.camera.rasterizer import rasterize
+from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
+
+OCCLUSION_M = 0.03
+"""A neighbouring cell nearer to the camera than by this hides what is behind it."""
+
+_Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Cells of the body, the cells they should move to, and weights."""
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """How outlines are sampled and what a match weighs."""
+
+    samples_per_part: int = 40
+    """Matches of each part and direction at most, evenly spread along the outline."""
+    std: float = 0.010
+    """Standard deviation of an outline, as a share of the person's size in the image."""
+    effective_samples: float = 8.0
+    """Neighbouring matches err alike: those of one part and direction count as so many."""
+    max_distance: float = 0.5
+    """Matches farther apart than this share of the person's size are not made."""
+
+
+@dataclass(frozen=True)
+class PartMatches:
+    """Image positions that chosen vertices should move to. A weight of 0 leaves a match out."""
+
+    vertex: Int[Tensor, "batch matches"]
+    target_px: Float[Tensor, "batch matches 2"]
+    inverse_std_px: Float[Tensor, "batch matches"]
+
+    def __getitem__(self, index) -> PartMatches:
+        """Rows of the batch."""
+        return replace(self, **{name: value[index] for name, value in vars(self).items()})
+
+    def to(self, device: torch.device | str) -> PartMatches:
+        """The same matches on another device."""
+        return replace(self, **{name: value.to(device) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class PartMesh:
+    """The mesh as matching needs it."""
+
+    faces: Int[np.ndarray, "faces 3"]
+    parts: Int[np.ndarray, " faces"]
+    """Part of each face: that of its first corner."""
+
+    @staticmethod
+    def of(body: BodyModel) -> PartMesh:
+        """The mesh of a full body."""
+        faces = body.faces.cpu().numpy()
+        return PartMesh(faces, body.vertex_parts.cpu().numpy()[faces[:, 0]])
+
+
+@dataclass(frozen=True)
+class DrawnParts:
+    """A posed body drawn into the grid of the labels."""
+
+    part: Int[np.ndarray, "rows columns"]
+    """Part of each cell, 0 where the body does not show."""
+    face: Int[np.ndarray, "rows columns"]
+    depth_m: Float[np.ndarray, "rows columns"]
+    vertices_cells: Float[np.ndarray, "vertices 2"]
+    """Projected vertices in grid coordinates."""
+
+    @cached_property
+    def rim(self) -> Bool[np.ndarray, "rows columns"]:
+        """Cells at the rim of their part, except where something in front hides the rest of it."""
+        drawn = self.part > 0
+        rim = np.zeros_like(drawn)
+        for part, depth_m in zip(_neighbours(self.part), _neighbours(self.depth_m), strict=True):
+            rim |= (part != self.part) & (depth_m >= self.depth_m - OCCLUSION_M)
+        return _without_border(rim & drawn)
+
+
+class PartTarget:
+    """Part labels of one person, prepared for matching.
+
+    Args:
+        labels: what was seen.
+        camera: the camera of the image.
+        mesh: the body's mesh.
+        config: sampling.
+    """
+
+    def __init__(
+        self, labels: PartLabels, camera: Camera, mesh: PartMesh, config: MatchingConfig
+    ) -> None:
+        self.mesh, self.config = mesh, config
+        self.allowed = labels.allowed.cpu().numpy()
+        self.confidence = labels.confidence.cpu().numpy()
+        self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
+        rows, columns = self.allowed.shape
+        cx, cy = (np.array(camera.principal_px) - self.origin_px) / self.cell_px
+        self.grid_camera = Camera(camera.focal_px / self.cell_px, (cx, cy), (columns, rows))
+        seen = np.argwhere(self.allowed & BACKGROUND == 0)
+        self.size_cells = float(np.ptp(seen, axis=0).max() + 1) if len(seen) else 1.0
+
+    @cached_property
+    def outlines(self) -> dict[int, Int[np.ndarray, "cells 2"]]:
+        """(row, column) of sampled outline cells of every set of parts that was seen."""
+        seen = self.allowed & BACKGROUND == 0
+        rim = np.zeros_like(seen)
+        for allowed in _neighbours(self.allowed):
+            rim |= allowed & self.allowed == 0
+        rim = _without_border(rim & seen)
+        return {
+            parts: self._sampled(rim & (self.allowed == parts), int(parts).bit_count())
+            for parts in np.unique(self.allowed[rim]).tolist()
+        }
+
+    @cached_property
+    def ways_in(self) -> dict[int, Nearest]:
+        """For every part, the nearest cell that may show it, where some cell may."""
+        masks = {part: self.allowed >> part & 1 > 0 for part in range(1, NUM_PARTS + 1)}
+        return {part: Nearest(mask) for part, mask in masks.items() if mask.any()}
+
+    def draw(self, vertices_cam_m: Float[np.ndarray, "vertices 3"]) -> DrawnParts:
+        """The body's parts as they would be seen in the grid."""
+        points = self.grid_camera.project(torch.from_numpy(vertices_cam_m)).numpy()
+        raster = rasterize(
+            points,
+            vertices_cam_m[:, 2],
+            self.mesh.faces,
+            self.grid_camera.image_size,
+            cull_back_faces=True,
+        )
+        part = np.where(raster.face >= 0, self.mesh.parts[raster.face], 0)
+        return DrawnParts(part, raster.face, raster.depth, points)
+
+    def matches(self, drawn: DrawnParts) -> PartMatches:
+        """Pull and push matches of one body (a batch of one)."""
+        nothing = np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), np.zeros(0)
+        found = [nothing, *self._pull(drawn), *self._push(drawn)]
+        on_body, aim, weight = (np.concatenate(column) for column in zip(*found, strict=True))
+        return self._as_matches(drawn, on_body, aim, weight)
+
+    def part_iou(self, drawn: DrawnParts) -> Float32[np.ndarray, " 14"]:
+        """Overlap of each part as drawn and as seen, among cells of which something is known.
+
+        A cell that may show several parts counts for the one that is drawn there, so clothes and
+        silhouettes are overlapped by whatever lies on them; NaN where a part neither shows nor was
+        seen for certain.
+        """
+        known = self.allowed != UNKNOWN
+        overlaps = []
+        for part in range(1, NUM_PARTS + 1):
+            bit = 1 << part
+            mine = (drawn.part == part) & known
+            both = np.count_nonzero(mine & (self.allowed & bit > 0))
+            either = np.count_nonzero(mine | (self.allowed == bit))
+            overlaps.append(both / either if either else np.nan)
+        return np.array(overlaps, np.float32)
+
+    def silhouette_iou(self, drawn: DrawnParts) -> float:
+        """Overlap of the whole body with the cells that show the person."""
+        seen = self.allowed & BACKGROUND == 0
+        shows = (drawn.part > 0) & (seen | (self.allowed == BACKGROUND))
+        either = np.count_nonzero(shows | seen)
+        return np.count_nonzero(shows & seen) / either if either else float("nan")
+
+    def _pull(self, drawn: DrawnParts) -> Iterator[_Found]:
+        for parts, cells in self.outlines.items():
+            covers = (parts >> drawn.part & 1 > 0) & (drawn.part > 0)
+            if not covers.any() or not len(cells):
+                continue
+            open_cells = cells[~covers[tuple(cells.T)]]
+            nearest = Nearest(covers)(open_cells)
+            weight = self._weight(open_cells, len(cells), int(parts).bit_count())
+            yield nearest, open_cells, weight
+
+    def _push(self, drawn: DrawnParts) -> Iterator[_Found]:
+        for part, way_in in self.ways_in.items():
+            cells = self._sampled(drawn.rim & (drawn.part == part), 1)
+            outside = cells[self.allowed[tuple(cells.T)] >> part & 1 == 0]
+            yield outside, way_in(outside), self._weight(outside, len(cells), 1)
+
+    def _sampled(self, mask: np.ndarray, parts: int) -> Int[np.ndarray, "cells 2"]:
+        cells = np.argwhere(mask)
+        count = min(len(cells), self.config.samples_per_part * parts)
+        return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
+
+    def _weight(self, cells: np.ndarray, sampled: int, parts: int) -> Float[np.ndarray, " cells"]:
+        """Inverse variances, in units of that of an outline."""
+        effective = min(sampled, self.config.effective_samples * parts)
+        return self.confidence[tuple(cells.T)] * effective / max(sampled, 1)
+
+    def _as_matches(
+        self, drawn: DrawnParts, on_body: np.ndarray, aim: np.ndarray, weight: np.ndarray
+    ) -> PartMatches:
+        """Move cells of the body to others: the nearest vertex makes the same step."""
+        corners = self.mesh.faces[drawn.face[tuple(on_body.T)]]
+        centre = on_body[:, ::-1] + 0.5
+        gap = np.linalg.norm(drawn.vertices_cells[corners] - centre[:, None], axis=-1)
+        vertex = np.take_along_axis(corners, gap.argmin(1)[:, None], 1)[:, 0]
+        step = (aim - on_body)[:, ::-1]
+        target_px = self.origin_px + self.cell_px * (drawn.vertices_cells[vertex] + step)
+        near = np.linalg.norm(step, axis=-1) < self.config.max_distance * self.size_cells
+        std_px = self.config.std * self.size_cells * self.cell_px
+        return PartMatches(
+            torch.from_numpy(vertex.astype(np.int64))[None],
+            torch.from_numpy(target_px.astype(np.float32))[None],
+            torch.from_numpy((np.sqrt(weight * near) / std_px).astype(np.float32))[None],
+        )
+
+
+class Nearest:
+    """The nearest cell of a mask from any cell, by one exact distance transform."""
+
+    def __init__(self, mask: Bool[np.ndarray, "rows columns"]) -> None:
+        outside = (~mask).astype(np.uint8)
+        _, self._label = cv2.distanceTransformWithLabels(
+            outside, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        cells = np.argwhere(mask)
+        self._cell = np.zeros((len(cells) + 1, 2), np.int64)
+        self._cell[self._label[mask].astype(np.int64)] = cells
+
+    def __call__(self, cells: Int[np.ndarray, "cells 2"]) -> Int[np.ndarray, "cells 2"]:
+        """(row, column) of the cell of the mask nearest to each of `cells`."""
+        return self._cell[self._label[tuple(cells.T)].astype(np.int64)]
+
+
+def _neighbours(values: np.ndarray) -> Iterator[np.ndarray]:
+    """The values of the four neighbours of every cell; at the border they are not meaningful."""
+    for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
+        yield np.roll(values, shift, axis)
+
+
+def _without_border(mask: np.ndarray) -> np.ndarray:
+    mask[[0, -1]] = False
+    mask[:, [0, -1]] = False
+    return mask

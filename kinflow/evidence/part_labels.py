@@ -1,0 +1,71 @@
+"""Part labels from silhouettes, and what one person's labels can say at all.
+
+A silhouette does not tell its parts apart: its cells may show any of them. Whatever it is, nothing
+is known of a person beyond the edge of the image, nor where somebody else was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels, PersonMask
+
+MIN_OTHER = 0.3
+"""Probability from which a cell counts as somebody else's."""
+
+NEAR_CELLS = 3
+"""A keypoint of a person may lie so many cells outside of the outline."""
+
+
+def labels_of_silhouette(mask: PersonMask) -> PartLabels:
+    """A silhouette as labels: any part inside, background outside."""
+    inside = mask.probability > 0.5
+    allowed = torch.where(inside, ANY_PART, BACKGROUND).int()
+    return PartLabels(allowed, torch.ones_like(mask.probability), mask.origin_px, mask.cell_px)
+
+
+def without_strangers(
+    labels: PartLabels, others: list[PersonMask], image_size: tuple[int, int]
+) -> PartLabels:
+    """The same labels, unknown outside the image and where background may be another person."""
+    centres = cell_centres_px(labels)
+    size = centres.new_tensor(image_size)
+    unknown = ((centres < 0) | (centres >= size)).any(-1)
+    background = labels.allowed == BACKGROUND
+    for other in others:
+        unknown |= background & (other.sample(centres) > MIN_OTHER)
+    return replace(labels, allowed=labels.allowed.masked_fill(unknown, UNKNOWN))
+
+
+def usable(labels: PartLabels, keypoints_px: Float[Tensor, "keypoints 3"]) -> bool:
+    """Whether labels show this person: at least half of the certain keypoints that lie on known
+    cells lie on or next to cells of a person. With no such keypoint, whether they show anybody.
+    """
+    shows = (labels.allowed & BACKGROUND) == 0
+    if not bool(shows.any()):
+        return False
+    near = F.max_pool2d(shows[None].float(), 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0]
+    certain = keypoints_px[keypoints_px[:, 2] > 0.5, :2]
+    rows, columns = shows.shape
+    cells = ((certain - certain.new_tensor(labels.origin_px)) / labels.cell_px).long()
+    inside = ((cells >= 0) & (cells < cells.new_tensor([columns, rows]))).all(-1)
+    column, row = cells[inside].T
+    known = labels.allowed[row, column] != UNKNOWN
+    return not len(row) or not bool(known.any()) or float(near[row, column][known].mean()) >= 0.5
+
+
+def cell_centres_px(labels: PartLabels) -> Float[Tensor, "rows columns 2"]:
+    """Image positions (x, y) of the centres of the cells."""
+    rows, columns = labels.allowed.shape
+    device = labels.allowed.device
+    y, x = torch.meshgrid(
+        torch.arange(rows, device=device) + 0.5,
+        torch.arange(columns, device=device) + 0.5,
+        indexing="ij",
+    )
+    return torch.stack([x, y], -1) * labels.cell_px + x.new_tensor(labels.origin_px)
