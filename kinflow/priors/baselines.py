@@ -27,6 +27,7 @@ class VaeTraining:
     Attributes:
         latent_dim: dimension of the latent.
         hidden: width of encoder and decoder.
+        dropout: dropout probability in both.
         steps: optimiser steps.
         batch_size: poses per step.
         learning_rate: peak learning rate; cosine decay to zero.
@@ -35,10 +36,11 @@ class VaeTraining:
 
     latent_dim: int = 32
     hidden: int = 512
-    steps: int = 6000
+    dropout: float = 0.0
+    steps: int = 12_000
     batch_size: int = 256
     learning_rate: float = 1e-3
-    kl_weight: float = 0.005
+    kl_weight: float = 0.0005
 
 
 def fit_whitening(poses: PoseSet, stream: StreamConfig, min_std_deg: float) -> Whitening:
@@ -95,7 +97,7 @@ def train_vae(
     kept.
     """
     torch.manual_seed(info.seed)
-    networks = VaeNetworks(config.latent_dim, config.hidden)
+    networks = VaeNetworks(config.latent_dim, config.hidden, config.dropout)
     optimizer = torch.optim.AdamW(
         networks.parameters(), config.learning_rate, weight_decay=1e-4, fused=True
     )

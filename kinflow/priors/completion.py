@@ -1,25 +1,22 @@
-"""Using a prior on rotations directly: completing hidden limbs and cleaning up noisy poses.
+"""Using a prior directly: completing hidden limbs, cleaning up noisy poses, reaching for positions.
 
-Both look for the latent whose pose is likely under the prior and agrees with what is known:
-
-    minimise  Σ_known ‖log(R_j(z) R_jᵀ)‖² / 2σ² + ½‖r(z)‖²,    r the residual of the prior's energy
-
-by Levenberg–Marquardt. The Jacobian of the rotation error is taken as the decoder's left angular
-velocity, which is exact to first order in the error. Alternatives are drawn by randomise-then-
-optimise (Bardsley et al. 2014): the same problem with r(z) − ε for a normal ε, whose solutions are
-samples of the posterior where the decoder is nearly linear.
+Each looks for the latent whose pose is likely under the prior and agrees with what is known
+(`kinflow.priors.latent_search`): rotations of some joints, the angle to each of them being an error
+of σ radians, or positions of some joints of an average adult, with an error of σ metres.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES
 from kinflow.errors import InputError
+from kinflow.priors.average_adult import joint_positions_m, joint_positions_with_jacobian_m
 from kinflow.priors.base import PosePrior
+from kinflow.priors.latent_search import Observation, search
 from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
 
 
@@ -47,6 +44,33 @@ class Completions:
     z: Float[Tensor, "poses solutions latent"]
 
 
+@dataclass(frozen=True)
+class _KnownRotations:
+    """Rotations of joints; the error's Jacobian is exact to first order in the error."""
+
+    target: Float[Tensor, "rows 19 3 3"]
+    weight: Float[Tensor, "19 1"]
+    """1 / σ of known joints and 0 of the others."""
+
+    def residual_with_jacobian(self, R_free: Tensor, omega: Tensor) -> tuple[Tensor, Tensor]:
+        error = (matrix_to_rotvec(R_free @ self.target.mT) * self.weight).flatten(-2)
+        return error, (omega * self.weight[..., None]).flatten(-3, -2)
+
+
+@dataclass(frozen=True)
+class _KnownPositions:
+    """Root-relative positions of joints of an average adult."""
+
+    target_m: Float[Tensor, "rows known 3"]
+    joints: Int[Tensor, "known"]
+    sigma_m: float
+
+    def residual_with_jacobian(self, R_free: Tensor, omega: Tensor) -> tuple[Tensor, Tensor]:
+        positions_m, d_positions_m = joint_positions_with_jacobian_m(R_free, omega)
+        error = (positions_m[:, self.joints] - self.target_m) / self.sigma_m
+        return error.flatten(-2), (d_positions_m[:, self.joints] / self.sigma_m).flatten(-3, -2)
+
+
 @torch.no_grad()
 def complete(
     prior: PosePrior,
@@ -66,56 +90,51 @@ def complete(
         sigma_rad: how closely to keep to them.
         num_samples: how many alternatives to draw beside the likeliest completion.
     """
-    count = 1 + num_samples
-    z = torch.randn(len(R_free), count, prior.latent_dim, generator=generator)
-    z[:, 0] = 0.0
-    z = z.flatten(0, 1)
-    problem = _Problem(
-        prior, R_free.repeat_interleave(count, 0), (known.to(z) / sigma_rad)[:, None], z
-    )
-    z = _minimise(problem, z, iterations).unflatten(0, (-1, count))
+    weight = (known.to(R_free) / sigma_rad)[:, None]
+    observation = _KnownRotations(R_free.repeat_interleave(1 + num_samples, 0), weight)
+    return _solutions(prior, observation, len(R_free), num_samples, iterations, generator)
+
+
+@torch.no_grad()
+def reach(
+    prior: PosePrior,
+    R_free: Float[Tensor, "poses 19 3 3"],
+    joints: Collection[str],
+    sigma_m: float = 0.01,
+    num_samples: int = 0,
+    iterations: int = 25,
+    generator: torch.Generator | None = None,
+) -> Completions:
+    """Poses whose named joints lie where those of the given poses do; all else is filled in.
+
+    Positions are relative to an upright pelvis, on the body of an average adult.
+
+    Args:
+        prior: the prior to complete with.
+        R_free: poses; only the positions of `joints` in them count.
+        joints: names out of `kinflow.body.skeleton.JOINT_NAMES`, for example wrists and head.
+        sigma_m: how closely to keep to them.
+        num_samples: how many alternatives to draw beside the likeliest pose.
+    """
+    index = torch.tensor([JOINT_INDEX[name] for name in joints])
+    target_m = joint_positions_m(R_free)[:, index].repeat_interleave(1 + num_samples, 0)
+    observation = _KnownPositions(target_m, index, sigma_m)
+    return _solutions(prior, observation, len(R_free), num_samples, iterations, generator)
+
+
+def _solutions(
+    prior: PosePrior,
+    observation: Observation,
+    count: int,
+    num_samples: int,
+    iterations: int,
+    generator: torch.Generator | None,
+) -> Completions:
+    centre = torch.randn(count, 1 + num_samples, prior.latent_dim, generator=generator)
+    centre[:, 0] = 0.0
+    z = search(prior, observation, centre.flatten(0, 1), iterations)
+    z = z.unflatten(0, (count, 1 + num_samples))
     return Completions(prior.decode(z), z)
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """One least-squares problem per row: rotations to match, and the centre of the prior."""
-
-    prior: PosePrior
-    target: Float[Tensor, "rows 19 3 3"]
-    weight: Float[Tensor, "19 1"]
-    centre: Float[Tensor, "rows latent"]
-
-    def linearise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Residuals of the objective and their Jacobian."""
-        R, omega = self.prior.decode_with_jacobian(z)
-        error = (matrix_to_rotvec(R @ self.target.mT) * self.weight).flatten(-2)
-        d_error = (omega * self.weight[..., None]).flatten(-3, -2)
-        residual, d_residual = self.prior.residual_with_jacobian(z)
-        dim = self.prior.latent_dim
-        residual = torch.cat([residual[:, :dim] - self.centre, residual[:, dim:]], -1)
-        return torch.cat([error, residual], -1), torch.cat([d_error, d_residual], -2)
-
-
-def _minimise(problem: _Problem, z: Tensor, iterations: int) -> Tensor:
-    damping = torch.full((len(z),), 1e-2)
-    residual, jacobian = problem.linearise(z)
-    energy = 0.5 * residual.square().sum(-1)
-    for _ in range(iterations):
-        hessian = jacobian.mT @ jacobian
-        diagonal = damping[:, None] * hessian.diagonal(dim1=-2, dim2=-1)
-        gradient = (jacobian.mT @ residual[..., None])[..., 0]
-        factor = torch.linalg.cholesky(hessian + torch.diag_embed(diagonal))
-        trial = z - torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-        trial_residual, trial_jacobian = problem.linearise(trial)
-        trial_energy = 0.5 * trial_residual.square().sum(-1)
-        better = trial_energy < energy
-        z = torch.where(better[:, None], trial, z)
-        residual = torch.where(better[:, None], trial_residual, residual)
-        jacobian = torch.where(better[:, None, None], trial_jacobian, jacobian)
-        energy = torch.where(better, trial_energy, energy)
-        damping = torch.where(better, damping * 0.3, damping * 5.0).clamp(1e-6, 1e6)
-    return z
 
 
 def project(

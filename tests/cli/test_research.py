@@ -1,10 +1,13 @@
 """`kinflow data`, `train` and `evaluate`: from motion files to a prior that loads."""
 
+import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import kinflow.priors
 from kinflow.cli.main import main
@@ -47,8 +50,14 @@ def test_a_prior_is_trained_and_says_how(pose_set, tmp_path, capsys):
     assert torch.isfinite(prior.log_prob(prior.sample(3))).all()
     weights = str(run / "prior.safetensors")
     options = ["--num-completions", "2", "--num-samples", "50", "--weights", weights]
+    options += ["--csv-path", str(tmp_path / "new" / "table.csv")]
     assert main(["evaluate", "prior", "--data", str(pose_set), *options]) == 0
     assert "nats" in capsys.readouterr().out
+    figures, values = csv.reader((tmp_path / "new" / "table.csv").read_text().splitlines())
+    assert figures[0] == "prior" and values[0] == weights
+    assert all(math.isfinite(float(value)) for value in values[1:])
+    with Image.open(tmp_path / "new" / "table.png") as picture:
+        assert picture.format == "PNG" and picture.width > 1000
 
 
 def test_bad_data(tmp_path, capsys):

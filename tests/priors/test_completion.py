@@ -2,9 +2,10 @@ import pytest
 import torch
 from test_priors import KEPT, make_prior
 
-from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES
 from kinflow.errors import InputError
-from kinflow.priors.completion import complete, project
+from kinflow.priors.average_adult import joint_positions_m, joint_positions_with_jacobian_m
+from kinflow.priors.completion import complete, project, reach
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 
 
@@ -80,3 +81,29 @@ def test_projection_reduces_noise():
     noise = rotvec_to_matrix(0.2 * torch.randn(16, 19, 3))
     cleaned = project(prior, noise @ truth, sigma_rad=0.2)
     assert angle(cleaned, truth).mean() < 0.7 * angle(noise @ truth, truth).mean()
+
+
+def test_derivatives_of_positions():
+    prior = make_prior("realnvp")
+    z = torch.randn(2, KEPT, generator=torch.Generator().manual_seed(0))
+    positions_m, jacobian = joint_positions_with_jacobian_m(*prior.decode_with_jacobian(z))
+    torch.testing.assert_close(positions_m, joint_positions_m(prior.decode(z)))
+    step = 1e-2
+    for k in range(KEPT):
+        dz = step * torch.eye(KEPT)[k]
+        ahead, behind = (joint_positions_m(prior.decode(z + s * dz)) for s in (1, -1))
+        numeric = (ahead - behind) / (2 * step)
+        torch.testing.assert_close(jacobian[..., k], numeric, atol=1e-3, rtol=1e-2)
+    assert jacobian.abs().max() > 0.05
+
+
+def test_a_pose_reaches_for_positions():
+    prior = make_prior("realnvp")
+    truth = prior.sample(3, torch.Generator().manual_seed(1))
+    names = ("left_wrist", "head")
+    result = reach(prior, truth, names, sigma_m=1e-3, num_samples=2, iterations=60)
+    assert result.R_free.shape == (3, 3, 19, 3, 3)
+    error_m = (joint_positions_m(result.R_free) - joint_positions_m(truth)[:, None]).norm(dim=-1)
+    index = [JOINT_INDEX[name] for name in names]
+    assert error_m[..., index].max() < 5e-3
+    assert error_m[..., JOINT_INDEX["right_ankle"]].min() > 5e-3
