@@ -1,0 +1,136 @@
+"""Laws of part matching, on labels that are drawn from the body itself."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.body.parts import PART_INDEX
+from kinflow.camera.pinhole import Camera
+from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
+from kinflow.rotations import rotvec_to_matrix
+
+CAMERA = Camera(500.0, (160.0, 120.0), (320, 240))
+ORIGIN_PX, CELL_PX, ROWS, COLUMNS = (60.0, 20.0), 1.0, 200, 200
+FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A body that can be drawn as labels and matched with labels."""
+
+    body: object
+    mesh: PartMesh
+
+    def vertices(self, x_m: float = 0.0, elbow_deg: float = 0.0, depth_m: float = 5.0):
+        """Upright, facing the camera; the left forearm bends towards the camera."""
+        pose = torch.eye(3).repeat(22, 1, 1)
+        pose[0] = FACING
+        pose[18] = rotvec_to_matrix(torch.tensor([0.0, -np.deg2rad(elbow_deg), 0.0]).float())
+        shaped = self.body.with_shape(self.body.shape_space.neutral())
+        return shaped.with_pose(pose, torch.tensor([x_m, 0.0, depth_m])).vertices_m().numpy()
+
+    def target(self, allowed: np.ndarray) -> PartTarget:
+        labels = PartLabels(
+            torch.from_numpy(allowed.astype(np.int32)),
+            torch.ones(allowed.shape),
+            ORIGIN_PX,
+            CELL_PX,
+        )
+        return PartTarget(labels, CAMERA, self.mesh, MatchingConfig())
+
+    def drawn(self, vertices: np.ndarray) -> DrawnParts:
+        return self.target(np.full((ROWS, COLUMNS), UNKNOWN)).draw(vertices)
+
+    def steps_px(self, allowed: np.ndarray, vertices: np.ndarray):
+        """Vertices, steps in the image and weights of all matches that count."""
+        target = self.target(allowed)
+        matches = target.matches(target.draw(vertices))
+        vertex, weight = matches.vertex[0], matches.inverse_std_px[0]
+        at = CAMERA.project(torch.from_numpy(vertices))[vertex]
+        return vertex, (matches.target_px[0] - at)[weight > 0], weight[weight > 0]
+
+
+@pytest.fixture(scope="module")
+def stage(body) -> Stage:
+    return Stage(body, PartMesh.of(body))
+
+
+def as_parts(drawn: DrawnParts) -> np.ndarray:
+    return 1 << drawn.part
+
+
+def as_silhouette(drawn: DrawnParts) -> np.ndarray:
+    return np.where(drawn.part > 0, ANY_PART, BACKGROUND)
+
+
+@pytest.mark.parametrize("as_labels", [as_parts, as_silhouette])
+def test_a_body_matches_its_own_drawing(stage, as_labels):
+    vertices = stage.vertices(elbow_deg=60)
+    drawn = stage.drawn(vertices)
+    _, steps, _ = stage.steps_px(as_labels(drawn), vertices)
+    assert not len(steps)
+    target = stage.target(as_labels(drawn))
+    assert target.silhouette_iou(drawn) == 1.0
+    seen = np.isfinite(target.part_iou(drawn))
+    assert seen.sum() >= 12 and (target.part_iou(drawn)[seen] == 1.0).all()
+
+
+def test_labels_to_the_right_draw_to_the_right(stage):
+    labels = as_parts(stage.drawn(stage.vertices(x_m=0.08)))
+    _, steps, weight = stage.steps_px(labels, stage.vertices())
+    mean = (steps * weight[:, None] ** 2).sum(0) / (weight**2).sum()
+    assert len(steps) > 100
+    assert 2 < mean[0] < 9 and abs(mean[1]) < 1  # the body would have to move by 8 px
+
+
+def test_there_is_a_way_without_any_overlap(stage):
+    labels = as_silhouette(stage.drawn(stage.vertices(x_m=0.35, elbow_deg=90)))
+    half = stage.vertices(x_m=-0.35, elbow_deg=90)
+    labels[stage.drawn(half).part > 0] = BACKGROUND
+    _, steps, _ = stage.steps_px(labels, half)
+    assert len(steps) > 50 and (steps[:, 0].mean() > 10)
+
+
+def test_each_part_is_matched_with_itself(stage):
+    labels = as_parts(stage.drawn(stage.vertices(x_m=0.05)))
+    only = PART_INDEX["left_upper_leg"]
+    labels[(labels != 1 << only) & (labels != BACKGROUND)] = UNKNOWN
+    vertex, steps, _ = stage.steps_px(labels, stage.vertices())
+    assert len(steps)
+    pulled = np.unique(stage.body.vertex_parts[vertex].numpy())
+    # other parts are pushed off the background at most; none is pulled
+    assert only in pulled
+
+
+def test_nothing_is_known_nothing_moves(stage):
+    _, steps, _ = stage.steps_px(np.full((ROWS, COLUMNS), UNKNOWN), stage.vertices())
+    assert not len(steps)
+    target = stage.target(np.full((ROWS, COLUMNS), UNKNOWN))
+    drawn = target.draw(stage.vertices())
+    assert np.isnan(target.silhouette_iou(drawn)) and np.isnan(target.part_iou(drawn)).all()
+
+
+def test_what_is_hidden_by_another_part_is_not_an_outline(stage):
+    """The forearm in front of the chest cuts the torso in the drawing, not in truth."""
+    drawn = stage.drawn(stage.vertices(elbow_deg=150))
+    torso = drawn.part == PART_INDEX["torso"]
+    forearm = drawn.part == PART_INDEX["left_lower_arm"]
+    beside_forearm = np.roll(forearm, 1, 0) | np.roll(forearm, -1, 0)
+    clearly_behind = drawn.depth_m > 5.0 - 0.05
+    assert not (drawn.rim & torso & beside_forearm & clearly_behind).any()
+    assert (drawn.rim & forearm).any()
+
+
+def test_far_matches_and_weights(stage):
+    labels = as_parts(stage.drawn(stage.vertices(x_m=0.08)))
+    near = replace(MatchingConfig(), max_distance=1e-3)
+    target = PartTarget(
+        PartLabels(torch.from_numpy(labels.astype(np.int32)), torch.ones(200, 200), ORIGIN_PX, 1.0),
+        CAMERA,
+        stage.mesh,
+        near,
+    )
+    assert not (target.matches(target.draw(stage.vertices())).inverse_std_px > 0).any()
