@@ -1,0 +1,113 @@
+"""A person's parts as a label map, by the depth buffer, on a grid of square cells.
+
+`RenderedBody` is what a view shows of the naked body alone: no image edge, no clothes, no errors.
+For small maps a coarse mesh is enough: vertices that share a small cube and a part become one
+(vertex clustering, Rossignac & Borrel 1993), which keeps a third of the triangles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+
+from kinflow.body import BodyModel
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.model import PosedBody
+from kinflow.body.skeleton import JOINT_INDEX
+from kinflow.camera.pinhole import Camera
+from kinflow.camera.rasterizer import rasterize
+
+_CUBE_M = 0.015
+# A keypoint this far behind the surface still shows: joints and knuckles lie inside of the body.
+_INSIDE_FRACTION = 0.075
+
+
+@dataclass(frozen=True)
+class RenderedBody:
+    """One body on a grid; coordinates in cells, (0, 0) being the grid's top-left corner."""
+
+    labels: UInt8[np.ndarray, "rows columns"]
+    """Part of each cell, 0 for the background."""
+    keypoints_cells: Float[np.ndarray, "33 2"]
+    keypoint_depth_m: Float[np.ndarray, " 33"]
+    """Depth relative to the middle of the hips."""
+    keypoint_seen: Bool[np.ndarray, " 33"]
+    """Whether the point is not hidden behind the body itself."""
+    height_cells: float
+    """What the person's own height measures at their distance: the scale of everything."""
+
+
+@dataclass(frozen=True)
+class PartMesh:
+    """Triangles with a part each, over chosen vertices of a body."""
+
+    body: BodyModel
+    faces: Int[np.ndarray, "faces 3"]
+    face_parts: UInt8[np.ndarray, " faces"]
+
+    @staticmethod
+    def full(body: BodyModel) -> PartMesh:
+        """Every triangle of the body."""
+        faces = body.faces.numpy()
+        return PartMesh(body, faces, _face_parts(faces, body.vertex_parts.numpy()))
+
+    @staticmethod
+    def coarse(body: BodyModel) -> PartMesh:
+        """A third of the triangles, all parts and outlines kept to within a centimetre."""
+        rest_m = body.with_shape(body.shape_space.neutral()).rest_vertices_m.numpy()
+        parts = body.vertex_parts.numpy()
+        cubes = np.column_stack([np.floor(rest_m / _CUBE_M).astype(int), parts])
+        _, first, cluster = np.unique(cubes, axis=0, return_index=True, return_inverse=True)
+        faces = cluster.reshape(-1)[body.faces.numpy()]
+        a, b, c = faces.T
+        faces = faces[(a != b) & (b != c) & (c != a)]
+        chosen = body.select_vertices(torch.from_numpy(first))
+        return PartMesh(chosen, faces, _face_parts(faces, parts[first]))
+
+
+def _face_parts(faces: np.ndarray, vertex_parts: np.ndarray) -> np.ndarray:
+    """Part of each triangle: the one that two of its corners share, else the first corner's."""
+    a, b, c = vertex_parts[faces].T
+    return np.where(b == c, b, a).astype(np.uint8)
+
+
+def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:
+    """Draw one posed body (camera frame, of `mesh.body`) into a label map of the camera's size."""
+    vertices = posed.vertices_m()
+    depth = vertices[:, 2].numpy()
+    # clustering may turn triangles over, so none is culled by its direction
+    raster = rasterize(camera.project(vertices).numpy(), depth, mesh.faces, camera.image_size)
+    labels = np.zeros(raster.face.size, np.uint8)
+    labels[raster.pixels] = mesh.face_parts[raster.face.ravel()[raster.pixels]]
+    keypoints_m = posed.keypoints_m()[: len(BLAZEPOSE33)]
+    keypoints_px = camera.project(keypoints_m).numpy()
+    keypoint_depth_m = keypoints_m[:, 2].numpy()
+    height_m = body_height_m(posed)
+    surface = _sample(raster.depth, keypoints_px)
+    hips = [JOINT_INDEX["left_hip"], JOINT_INDEX["right_hip"]]
+    middle_m = float(posed.joints_m[hips, 2].mean())
+    return RenderedBody(
+        labels=labels.reshape(raster.face.shape),
+        keypoints_cells=keypoints_px,
+        keypoint_depth_m=keypoint_depth_m - middle_m,
+        keypoint_seen=keypoint_depth_m < surface + _INSIDE_FRACTION * height_m,
+        height_cells=camera.focal_px * height_m / max(middle_m, 1e-3),
+    )
+
+
+def body_height_m(posed: PosedBody) -> float:
+    """Height of the person from the rest mesh's A-pose, near enough for a scale."""
+    y = posed.shaped.rest_joints_m[:, 1]
+    return 1.12 * float(y.max() - y.min())
+
+
+def _sample(depth: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Depth at points; infinite outside of the map, where nothing hides anything."""
+    rows, columns = depth.shape
+    cells = np.floor(points).astype(int)
+    inside = (cells >= 0).all(1) & (cells[:, 0] < columns) & (cells[:, 1] < rows)
+    x, y = np.where(inside[:, None], cells, 0).T
+    return np.where(inside, depth[y, x], np.inf)
