@@ -1,4 +1,8 @@
-"""The 14 semantic body parts (those of COCO-DensePose)."""
+"""The 14 semantic body parts (those of COCO-DensePose): names, colours, and parts of the mesh.
+
+Sets of parts are numbers whose bit k stands for part k of `PART_NAMES`, bit 0 for the background.
+Left and right are the person's.
+"""
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +29,28 @@ PART_NAMES: tuple[str, ...] = (
 )
 PART_INDEX: dict[str, int] = {name: i for i, name in enumerate(PART_NAMES)}
 
+PART_COLORS: tuple[tuple[int, int, int], ...] = (
+    (0, 0, 0),
+    (252, 232, 72),
+    (92, 122, 205),
+    (255, 122, 112),
+    (168, 36, 52),
+    (255, 160, 62),
+    (186, 88, 14),
+    (255, 138, 214),
+    (176, 26, 134),
+    (126, 224, 126),
+    (24, 122, 52),
+    (100, 224, 232),
+    (10, 118, 138),
+    (194, 150, 255),
+    (102, 52, 178),
+)
+"""sRGB, 0 to 255, in the order of `PART_NAMES`: a hue for each kind of limb, light on the left and
+dark on the right."""
+UNKNOWN_COLOR: tuple[int, int, int] = (128, 128, 128)
+"""sRGB of pixels of which nothing is known."""
+
 _PART_OF_JOINT = {
     "hip": "upper_leg",
     "knee": "lower_leg",
@@ -34,6 +60,24 @@ _PART_OF_JOINT = {
     "elbow": "lower_arm",
     "wrist": "hand",
 }
+
+
+def part_set(*names: str) -> int:
+    """Bit set of the named parts; a limb without a side stands for both.
+
+    Raises:
+        KeyError: there is no such part.
+
+    Example:
+        >>> part_set("background", "head"), part_set("hand") == part_set("left_hand", "right_hand")
+        (3, True)
+    """
+    bits = 0
+    for name in names:
+        both = (name,) if name in PART_INDEX else (f"left_{name}", f"right_{name}")
+        for part in both:
+            bits |= 1 << PART_INDEX[part]
+    return bits
 
 
 def part_of_joint(name: str) -> int:

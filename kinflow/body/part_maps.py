@@ -1,0 +1,170 @@
+"""Label maps that others use, translated to the 14 parts.
+
+A class of such a map becomes the set of parts that it may show: a hand is a hand, but trousers fall
+to torso, upper and lower legs, and a map without sides leaves open which arm it means. Two ids are
+special: 0 is the background and 255 stands for pixels of which nothing is known, unless a map says
+otherwise. All of them mean the person's own left and right.
+
+Sources: COCO-DensePose's data format (Güler et al. 2018), BodyPix (TensorFlow.js models), Look into
+Person (Gong et al. 2017), CIHP (Gong et al. 2018), Pascal-Person-Part (Chen et al. 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from kinflow.body.parts import PART_COLORS, PART_NAMES, UNKNOWN_COLOR, part_set
+from kinflow.errors import InputError
+
+PaletteName = Literal[
+    "kinflow", "densepose", "coco-densepose", "bodypix", "lip", "cihp", "pascal-person-part"
+]
+
+EVERYTHING = part_set(*PART_NAMES)
+"""The set of a pixel of which nothing is known: any part or the background."""
+UNKNOWN_ID = 255
+
+
+@dataclass(frozen=True)
+class PartMap:
+    """What the ids of a kind of label map mean."""
+
+    name: PaletteName
+    classes: tuple[str, ...]
+    """Name of each class, in the order of the ids."""
+    sets: tuple[int, ...]
+    """Bit set of each id from 0 to 255, 0 for ids that mean nothing."""
+    colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """Bit set of each colour (sRGB) of colour maps; empty where only ids are understood."""
+
+
+def _map(name: PaletteName, classes: dict[str, str], id_255: int = EVERYTHING) -> PartMap:
+    """A map of classes, in the order of their ids, to the names of their parts."""
+    sets = [part_set(*parts.split()) for parts in classes.values()]
+    empty = [0] * (UNKNOWN_ID - len(sets))
+    return PartMap(name, tuple(classes), (*sets, *empty, id_255))
+
+
+def _kinflow() -> PartMap:
+    """Our own numbering, also in colours."""
+    by_id = _map("kinflow", {name: name for name in PART_NAMES})
+    colors = dict(zip(PART_COLORS, by_id.sets, strict=False))
+    return replace(by_id, colors={**colors, UNKNOWN_COLOR: EVERYTHING})
+
+
+def _densepose() -> PartMap:
+    """The 24 charts of the body's surface; limbs are split into halves, torso into back, front."""
+    halves = (
+        *(("right_upper_leg", "left_upper_leg") * 2),
+        *(("right_lower_leg", "left_lower_leg") * 2),
+        *(("left_upper_arm", "right_upper_arm") * 2),
+        *(("left_lower_arm", "right_lower_arm") * 2),
+    )
+    whole = ("torso", "torso", "right_hand", "left_hand", "left_foot", "right_foot")
+    charts = ("background", *whole, *halves, "head", "head")
+    return _map("densepose", {f"{i} {part}": part for i, part in enumerate(charts)})
+
+
+def _coco_densepose() -> PartMap:
+    """The 14 regions that COCO-DensePose's annotators drew (`dp_masks`)."""
+    order = (
+        "background torso right_hand left_hand left_foot right_foot right_upper_leg left_upper_leg "
+        "right_lower_leg left_lower_leg left_upper_arm right_upper_arm left_lower_arm "
+        "right_lower_arm head"
+    )
+    return _map("coco-densepose", {part: part for part in order.split()})
+
+
+def _bodypix() -> PartMap:
+    """BodyPix numbers parts from 0; its background, -1, is 255 in a file of bytes."""
+    classes = {
+        "left_face": "head",
+        "right_face": "head",
+        **_front_and_back("upper_arm"),
+        **_front_and_back("lower_arm"),
+        "left_hand": "left_hand",
+        "right_hand": "right_hand",
+        "torso_front": "torso",
+        "torso_back": "torso",
+        **_front_and_back("upper_leg"),
+        **_front_and_back("lower_leg"),
+        "left_feet": "left_foot",
+        "right_feet": "right_foot",
+    }
+    return _map("bodypix", classes, id_255=part_set("background"))
+
+
+def _front_and_back(limb: str) -> dict[str, str]:
+    return {
+        f"{side}_{limb}_{face}": f"{side}_{limb}"
+        for side in ("left", "right")
+        for face in ("front", "back")
+    }
+
+
+def _clothes(name: PaletteName, class_10: str, parts_10: str) -> PartMap:
+    """The 20 classes of LIP and CIHP, which differ in number 10."""
+    classes = {
+        "background": "background",
+        "hat": "head",
+        "hair": "head torso",
+        "glove": "lower_arm hand",
+        "sunglasses": "head",
+        "upper-clothes": "torso upper_arm lower_arm upper_leg",
+        "dress": "torso upper_arm lower_arm upper_leg lower_leg",
+        "coat": "torso upper_arm lower_arm upper_leg lower_leg",
+        "socks": "lower_leg foot",
+        "pants": "torso upper_leg lower_leg",
+        class_10: parts_10,
+        "scarf": "head torso",
+        "skirt": "torso upper_leg lower_leg",
+        "face": "head",
+    }
+    sided = {"arm": "upper_arm lower_arm hand", "leg": "upper_leg lower_leg foot"}
+    for item, parts in {**sided, "shoe": "lower_leg foot"}.items():
+        for side in ("left", "right"):
+            classes[f"{side}-{item}"] = " ".join(f"{side}_{part}" for part in parts.split())
+    return _map(name, classes)
+
+
+def _pascal_person_part() -> PartMap:
+    """Six parts without sides; hands belong to the lower arms, feet to the lower legs."""
+    classes = {
+        "background": "background",
+        "head": "head",
+        "torso": "torso",
+        "upper arms": "upper_arm",
+        "lower arms": "lower_arm hand",
+        "upper legs": "upper_leg",
+        "lower legs": "lower_leg foot",
+    }
+    return _map("pascal-person-part", classes)
+
+
+PART_MAPS: dict[str, PartMap] = {
+    palette.name: palette
+    for palette in (
+        _kinflow(),
+        _densepose(),
+        _coco_densepose(),
+        _bodypix(),
+        _clothes("lip", "jumpsuits", "torso upper_arm lower_arm upper_leg lower_leg"),
+        _clothes("cihp", "torso-skin", "head torso"),
+        _pascal_person_part(),
+    )
+}
+"""All part maps by name."""
+
+
+def part_map(name: str) -> PartMap:
+    """The part map of this name.
+
+    Raises:
+        InputError: there is no such map.
+    """
+    if name not in PART_MAPS:
+        raise InputError(
+            f"There is no part palette '{name}'; choose one of {', '.join(PART_MAPS)}."
+        )
+    return PART_MAPS[name]
