@@ -116,6 +116,28 @@ def coverage(
     return from_numpy(raster.covered)
 
 
+def visible_points(
+    raster: Raster,
+    points_px: Float[np.ndarray, "points 2"],
+    depth: Float[np.ndarray, " points"],
+    tolerance: float,
+) -> Bool[np.ndarray, " points"]:
+    """Points of a drawn surface that nothing hides; those outside the image are not visible.
+
+    Args:
+        raster: the surface, drawn.
+        points_px: projected points.
+        depth: of the points, in the unit of the raster's.
+        tolerance: how much nearer the surface may be where a point's pixel is, in the same unit.
+    """
+    height, width = raster.face.shape
+    column, row = np.floor(points_px).astype(int).T
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    seen = np.zeros(len(points_px), bool)
+    seen[inside] = depth[inside] <= raster.depth[row[inside], column[inside]] + tolerance
+    return seen
+
+
 @dataclass(frozen=True)
 class _Spans:
     """Runs of pixels: one row of one triangle each."""
