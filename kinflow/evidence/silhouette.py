@@ -142,17 +142,26 @@ def _combined(
     return (own + anyone) / 2 if both > MIN_AGREEMENT * max(either, 1) else own
 
 
-def _nearness(pose: Pose, grid: Grid) -> Float[np.ndarray, "rows columns"]:
-    """Weight in (0, 1] that falls with the distance to the visible skeleton."""
+def skeleton_distance_px(
+    keypoints_px: Float[np.ndarray, "33 2"], confidence: Float[np.ndarray, " 33"], grid: Grid
+) -> Float[np.ndarray, "rows columns"] | None:
+    """Distance of each cell to the visible bones in the grid, in image pixels; None without any."""
     away = np.ones(grid.size[::-1], np.uint8)
-    points = pose.keypoints_px @ grid.to_cells()[:, :2].T + grid.to_cells()[:, 2]
+    points = keypoints_px @ grid.to_cells()[:, :2].T + grid.to_cells()[:, 2]
     for a, b in BONES:
-        if min(pose.confidence[a], pose.confidence[b]) > BONE_CONFIDENCE:
+        if min(confidence[a], confidence[b]) > BONE_CONFIDENCE:
             ends = [tuple(int(v) for v in np.clip(points[k], -30000, 30000)) for k in (a, b)]
             cv2.line(away, ends[0], ends[1], 0, thickness=1)
     if away.all():
-        return np.ones(away.shape, np.float32)
-    distance_px = cv2.distanceTransform(away, cv2.DIST_L2, 3) * grid.cell_px
+        return None
+    return cv2.distanceTransform(away, cv2.DIST_L2, 3) * grid.cell_px
+
+
+def _nearness(pose: Pose, grid: Grid) -> Float[np.ndarray, "rows columns"]:
+    """Weight in (0, 1] that falls with the distance to the visible skeleton."""
+    distance_px = skeleton_distance_px(pose.keypoints_px, pose.confidence, grid)
+    if distance_px is None:
+        return np.ones(grid.size[::-1], np.float32)
     return np.exp2(-distance_px / (CLAIM_FRACTION * pose.region.size_px)).astype(np.float32)
 
 
