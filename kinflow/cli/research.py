@@ -14,6 +14,7 @@ import tyro
 
 from kinflow.datasets import poses
 from kinflow.priors import evaluation, training
+from kinflow.synth import part_trainer
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,19 @@ def _train_prior(config: training.TrainPriorConfig, command_line: str) -> None:
     print(f"Wrote {config.out / 'prior.safetensors'}; `kinflow reconstruct --prior` takes it.")
 
 
+def _train_parts(config: part_trainer.TrainPartsConfig, command_line: str) -> None:
+    weights = part_trainer.train(config, command_line)
+    print(f"Wrote {weights}; PartParser(weights) takes it.")
+
+
 COMMANDS: dict[str, dict[str, ResearchCommand]] = {
     "data": {
         "poses": ResearchCommand(poses.BuildPosesConfig, lambda config, _: poses.main(config))
     },
-    "train": {"prior": ResearchCommand(training.TrainPriorConfig, _train_prior)},
+    "train": {
+        "prior": ResearchCommand(training.TrainPriorConfig, _train_prior),
+        "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
+    },
     "evaluate": {
         "prior": ResearchCommand(
             evaluation.EvaluatePriorConfig, lambda config, _: evaluation.main(config)

@@ -104,12 +104,12 @@ def dressed(
         (_SHOES, rng.uniform(*config.shoes)),
     ]
     for parts, margin in garments:
-        shown |= _grown(np.isin(labels, parts), margin * height_cells * wave)
+        shown |= _grown(_shows(labels, parts), margin * height_cells * wave)
     if rng.random() < config.skirt_share:
         parts = (_SHORTS, _TROUSERS, _COAT)[rng.integers(3)]
-        shown |= _grown(_hull(np.isin(labels, parts)), lower * height_cells * wave)
+        shown |= _grown(_hull(_shows(labels, parts)), lower * height_cells * wave)
     if rng.random() < config.long_hair_share:
-        head = np.isin(labels, _HEAD)
+        head = _shows(labels, _HEAD)
         below = np.roll(head, round(rng.uniform(0.02, 0.08) * height_cells), axis=0)
         shown |= _grown(_hull(head | below), rng.uniform(0, 0.015) * height_cells * wave)
     if rng.random() < config.bag_share and shown.any():
@@ -157,6 +157,13 @@ def smooth_noise(
     """A field of about unit variance that varies over a seventh of the map."""
     coarse = rng.standard_normal((knots, knots)).astype(np.float32)
     return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+
+
+def _shows(labels: np.ndarray, parts: tuple[int, ...]) -> np.ndarray:
+    """Cells of any of these parts (a table is several times faster than `np.isin`)."""
+    chosen = np.zeros(len(PART_INDEX), bool)
+    chosen[list(parts)] = True
+    return chosen[labels]
 
 
 def _grown(region: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -207,7 +214,7 @@ def _with_cuts(
 ) -> np.ndarray:
     """The mask with one or two pieces faded out."""
     for _ in range(rng.integers(1, 3)):
-        ends = np.isin(labels, _ENDS)
+        ends = _shows(labels, _ENDS)
         region = ends if ends.any() and rng.random() < 0.7 else labels > 0
         if region.any():
             piece = _blob(region, rng.uniform(*config.cut_radius) * height_cells, rng)

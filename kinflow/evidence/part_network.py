@@ -1,0 +1,204 @@
+"""The network behind the part parser: what goes in, what it is made of, how it is stored.
+
+Input are keypoints as 16 sticks and the silhouette, output 15 scores a cell. A stick channel holds
+how near a cell is to a bone, so a few small convolutions know every limb without a heatmap for each
+of 33 points; another tells the rough depth along it, which decides who hides whom. The network is a
+small U-Net (Ronneberger et al. 2015) on half of the resolution: 2 x 2 cells of the silhouette go in
+as four channels, and 2 x 2 cells of scores come out of one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from kinflow.errors import AssetError
+from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.evidence.types import NUM_PARTS
+
+GRID = 96
+"""Cells along each side of the network's view of a person."""
+NUM_LABELS = NUM_PARTS + 1
+_HALF = GRID // 2
+_FORMAT = "kinflow-parts-1"
+# Distance in cells at which a stick's channel has fallen to a half.
+_STICK_CELLS = 4.0
+# Depths are squashed with this scale, about the distance of a hand from the trunk.
+_DEPTH_M = 0.4
+
+_SIDES = ("left", "right")
+STICKS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("nose",), ("left_ear", "right_ear")),
+    (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")),
+    (("left_shoulder",), ("right_shoulder",)),
+    (("left_hip",), ("right_hip",)),
+    *(((f"{side}_shoulder",), (f"{side}_elbow",)) for side in _SIDES),
+    *(((f"{side}_elbow",), (f"{side}_wrist",)) for side in _SIDES),
+    *(((f"{side}_wrist",), (f"{side}_pinky", f"{side}_index")) for side in _SIDES),
+    *(((f"{side}_hip",), (f"{side}_knee",)) for side in _SIDES),
+    *(((f"{side}_knee",), (f"{side}_ankle",)) for side in _SIDES),
+    *(((f"{side}_heel",), (f"{side}_foot_index",)) for side in _SIDES),
+)
+"""Both ends of each stick, as the keypoints whose mean they are."""
+NUM_CHANNELS = 2 * len(STICKS) + 8
+
+
+def _ends(end: int) -> tuple[Tensor, Tensor]:
+    """Averaging weights (16, 33) of one end of all sticks, and which keypoints take part."""
+    used = torch.zeros(len(STICKS), len(BLAZEPOSE33))
+    for row, stick in enumerate(STICKS):
+        used[row, [BLAZEPOSE33.index(name) for name in stick[end]]] = 1
+    return used / used.sum(1, keepdim=True), used > 0
+
+
+_ENDS = (_ends(0), _ends(1))
+
+
+def input_channels(
+    keypoints_cells: Float[Tensor, "batch 33 3"],
+    depth_m: Float[Tensor, "batch 33"],
+    mask: Float[Tensor, "batch 96 96"],
+    inside: Float[Tensor, "batch 96 96"],
+) -> Float[Tensor, "batch 40 48 48"]:
+    """What the network sees.
+
+    Args:
+        keypoints_cells: (x, y, confidence), positions in cells of the grid.
+        depth_m: depth relative to the middle of the hips, zeros where it is not known.
+        mask: probability that a cell shows the person.
+        inside: 1 in the image, 0 outside.
+    """
+    near, depth = _stick_channels(keypoints_cells, depth_m)
+    fine = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
+    return torch.cat([near, depth, fine], 1)
+
+
+def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
+    values = torch.cat([keypoints_cells[..., :2], depth_m[..., None]], -1)
+    confidence = keypoints_cells[..., None, :, 2]
+    (a, b), amplitude = ((weights @ values for weights, _ in _ENDS), 1.0)
+    for _, used in _ENDS:
+        amplitude = amplitude * torch.where(used, confidence, 1.0).amin(-1)
+    # a hidden joint is a hint still: the fourth root of a product lifts small confidences
+    amplitude = amplitude.clamp(0, 1).sqrt().sqrt()[..., None, None]
+    grid = 2 * torch.arange(_HALF, device=values.device, dtype=values.dtype) + 1
+    ax, ay, az = a[..., None, None].unbind(-3)
+    dx, dy, dz = (b - a)[..., None, None].unbind(-3)
+    x, y = grid - ax, grid[:, None] - ay
+    along = ((x * dx + y * dy) / (dx * dx + dy * dy).clamp_min(1e-3)).clamp(0, 1)
+    distance = torch.hypot(x - along * dx, y - along * dy)
+    near = amplitude * _STICK_CELLS / (_STICK_CELLS + distance)
+    return near, near * torch.tanh((az + along * dz) / _DEPTH_M)
+
+
+@dataclass(frozen=True)
+class PartNetworkConfig:
+    """Size of the network.
+
+    Attributes:
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the grid's resolution.
+    """
+
+    widths: tuple[int, int, int, int] = (24, 40, 64, 96)
+
+
+class PartNetwork(nn.Module):
+    """`input_channels` to unnormalised log probabilities of 15 labels on a 96 x 96 grid."""
+
+    def __init__(self, config: PartNetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or PartNetworkConfig()
+        widths = self.config.widths
+        self.stem = _convolution(NUM_CHANNELS, widths[0], size=1)
+        self.down = nn.ModuleList(
+            [_convolution(a, b, stride=2) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        )
+        self.encode = nn.ModuleList([_convolution(width, width) for width in widths[1:]])
+        self.bottom = _convolution(widths[-1], widths[-1])
+        self.up = nn.ModuleList(
+            [nn.Conv2d(b, a, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        )
+        self.decode = nn.ModuleList([_convolution(width, width) for width in widths[:-1]])
+        self.head = nn.Conv2d(widths[0], 4 * NUM_LABELS, 1)
+
+    def forward(self, channels: Float[Tensor, "batch 40 48 48"]) -> Float[Tensor, "batch 15 96 96"]:
+        """Scores of every label in every cell."""
+        x = self.stem(channels)
+        skips = []
+        for down, encode in zip(self.down, self.encode, strict=True):
+            skips.append(x)
+            x = encode(down(x))
+        x = x + self.bottom(x)
+        for up, decode in zip(reversed(self.up), reversed(self.decode), strict=True):
+            skip = skips.pop()
+            x = decode(skip + F.interpolate(up(x), scale_factor=2.0))
+        return F.pixel_shuffle(self.head(x), 2)
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+@dataclass(frozen=True)
+class PartNetworkInfo:
+    """Where a network comes from; stored in the header of its weight file.
+
+    Attributes:
+        command: the command that trained it.
+        seed: its seed.
+        data_sha256: content hash of the pose set, empty if all poses were the prior's.
+        steps: optimiser steps so far.
+        metrics: figures on held-out renders by name.
+    """
+
+    command: str = ""
+    seed: int = 0
+    data_sha256: str = ""
+    steps: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def save_part_network(network: PartNetwork, info: PartNetworkInfo, path: Path | str) -> None:
+    """Write a network to a weight file, atomically."""
+    path = Path(path)
+    header = {"format": _FORMAT, "config": asdict(network.config), "info": asdict(info)}
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".tmp")
+    partial.write_bytes(to_bytes(tensors, {"kinflow": json.dumps(header)}))
+    partial.replace(path)
+
+
+def load_part_network(path: Path | str) -> tuple[PartNetwork, PartNetworkInfo]:
+    """Read a network, ready to run, and where it comes from.
+
+    Raises:
+        AssetError: the file is missing, damaged or of another kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("kinflow", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise AssetError(f"{path} is not a readable weight file: {error}") from error
+    if header.get("format") != _FORMAT:
+        raise AssetError(f"{path} does not hold a part parser of this version of kinflow")
+    try:
+        network = PartNetwork(PartNetworkConfig(tuple(header["config"]["widths"])))
+        network.load_state_dict(tensors)
+        info = PartNetworkInfo(**header["info"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise AssetError(f"{path} is damaged: its weights do not fit its header") from error
+    return network.eval().to(memory_format=torch.channels_last), info

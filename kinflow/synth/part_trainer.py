@@ -1,0 +1,322 @@
+"""`kinflow train parts`: train the part parser's network on renders of our own body.
+
+A run lives in one folder: `parts.safetensors` (the best averaged weights so far),
+`checkpoint.safetensors` (everything needed to go on), `log.csv` and the pool of rendered bodies,
+which grows while training goes on. Started again, a run continues from its last checkpoint; with
+more `steps` than before it goes on longer, since the learning rate is constant until the last
+part. Held-out bodies are other people in poses of subjects that are not trained on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from kinflow.body.parts import PART_NAMES
+from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
+from kinflow.evidence.part_network import (
+    NUM_LABELS,
+    PartNetwork,
+    PartNetworkConfig,
+    PartNetworkInfo,
+    input_channels,
+    save_part_network,
+)
+from kinflow.synth.body_pool import BodyPool
+from kinflow.synth.observation import ObservationConfig
+from kinflow.synth.part_samples import IGNORED, CropConfig, PartBatch, draw_batch
+from kinflow.synth.people import PeopleConfig
+from kinflow.synth.scene import SceneConfig, SceneSource
+from kinflow.synth.views import ViewConfig
+
+_UNCUT = ViewConfig(truncated_share=0.0)
+_POOL_CELLS = 160
+_VALIDATION_SEED = 1_000_003
+
+
+@dataclass(frozen=True)
+class TrainPartsConfig:
+    """Settings of one training run.
+
+    Attributes:
+        out: folder of the run; training continues from the checkpoint in it.
+        poses: pose set written by `kinflow data poses`; without one, poses are the prior's.
+        network: size of the network.
+        crop: how bodies lie in the network's view.
+        observation: clothes, occluders and the errors of detectors.
+        bodies: bodies in the pool once it is full.
+        first_bodies: bodies with which training begins.
+        bodies_per_step: how fast the pool grows after that.
+        validation_bodies: held-out bodies.
+        batch_size: samples per step.
+        steps: optimiser steps altogether; may be raised to go on.
+        learning_rate: its constant value; falls linearly to zero over the last `decay` of the run.
+        decay: that last part, as a fraction of the steps.
+        weight_decay: of AdamW.
+        overlap_weight: weight of the soft Dice loss beside the cross entropy.
+        ema_decay: decay of the weight average that is evaluated and kept.
+        eval_every: steps between evaluations on held-out bodies, and checkpoints.
+        seed: seeds everything.
+    """
+
+    out: Path
+    poses: Path | None = None
+    network: PartNetworkConfig = PartNetworkConfig()
+    crop: CropConfig = CropConfig()
+    observation: ObservationConfig = ObservationConfig()
+    bodies: int = 6000
+    first_bodies: int = 1000
+    bodies_per_step: int = 1
+    validation_bodies: int = 300
+    batch_size: int = 16
+    steps: int = 4000
+    learning_rate: float = 3e-3
+    decay: float = 0.25
+    weight_decay: float = 1e-3
+    overlap_weight: float = 0.5
+    ema_decay: float = 0.998
+    eval_every: int = 200
+    seed: int = 0
+
+
+def pool_scenes(poses: Path | None, held_out: bool, seed: int) -> SceneConfig:
+    """Scenes of whole bodies to cut later; held-out ones take the validation subjects' poses."""
+    split = "validation" if held_out else "train"
+    people = PeopleConfig(poses=poses, split=split, prior_share=0.0 if held_out else 0.25)
+    scene_seed = seed + _VALIDATION_SEED * held_out
+    return SceneConfig(people=people, views=_UNCUT, grid_cells=_POOL_CELLS, seed=scene_seed)
+
+
+def train(config: TrainPartsConfig, command: str = "") -> Path:
+    """Train to the end in `config.out`, continuing what is there; returns the best weights."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return PartTrainer(config, command).run()
+
+
+class PartTrainer:
+    """The mutable state of a run: pool, weights, their average, optimiser and progress."""
+
+    def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
+        self.config = config
+        data = "" if config.poses is None else PoseSet.load(config.poses).sha256
+        self.info = PartNetworkInfo(command, config.seed, data)
+        torch.manual_seed(config.seed)
+        self.network = PartNetwork(config.network).to(memory_format=torch.channels_last)
+        self.average = PartNetwork(config.network).to(memory_format=torch.channels_last).eval()
+        self.average.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.step, self.best_miou = 0, 0.0
+        settings = asdict(replace(config, out=Path(), steps=0, poses=None)) | {"data": data}
+        self._run_key = json.dumps(settings, default=str)
+        self.pool = self._pool("pool", held_out=False)
+
+    def _pool(self, name: str, held_out: bool) -> BodyPool:
+        config = self.config
+        source = SceneSource(pool_scenes(config.poses, held_out, config.seed))
+        return BodyPool(config.out / name, source)
+
+    def batch(self) -> PartBatch:
+        """The samples of the current step."""
+        config = self.config
+        rng = np.random.default_rng((config.seed, 1, self.step))
+        count = min(len(self.pool.bodies), self._pool_size())
+        bodies = self.pool.bodies[:count]
+        return draw_batch(bodies, config.batch_size, config.crop, config.observation, rng)
+
+    def _pool_size(self) -> int:
+        config = self.config
+        return min(config.bodies, config.first_bodies + config.bodies_per_step * self.step)
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._schedule()
+        while len(self.pool.bodies) < self._pool_size():
+            self.pool.grow()
+        batch = self.batch()
+        self.network.train()
+        scores = self.network(channels_of(batch))
+        loss = part_loss(scores, batch.target, self.config.overlap_weight)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        self._update_average()
+        return loss.item()
+
+    def _schedule(self) -> float:
+        warm_up = min(1.0, (self.step + 1) / 100)
+        left = (self.config.steps - self.step) / max(
+            1, round(self.config.decay * self.config.steps)
+        )
+        return warm_up * min(1.0, left)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.config.ema_decay, 1.0 - 1.0 / (self.step + 1))
+        current = self.network.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(current[name], 1.0 - decay)
+
+    def save_checkpoint(self, path: Path) -> None:
+        """Write everything needed to go on, atomically."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
+        progress = {"step": self.step, "best_miou": self.best_miou}
+        header = {"progress": json.dumps(progress), "run": self._run_key}
+        partial = path.with_name(path.name + ".tmp")
+        partial.write_bytes(to_bytes({k: v.contiguous() for k, v in tensors.items()}, header))
+        partial.replace(path)
+
+    def load_checkpoint(self, path: Path) -> None:
+        """Continue from a checkpoint; InputError if it belongs to another run."""
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if header["run"] != self._run_key:
+            raise InputError(
+                f"{path.parent} holds a run with other settings or other data; "
+                "choose another --out folder or delete it"
+            )
+        self.network.load_state_dict(_with_prefix(tensors, "network."))
+        self.average.load_state_dict(_with_prefix(tensors, "average."))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in _with_prefix(tensors, "optimizer.").items():
+            index, _, name = key.partition(".")
+            slots.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        progress = json.loads(header["progress"])
+        self.step, self.best_miou = progress["step"], progress["best_miou"]
+
+    def run(self) -> Path:
+        """Train to the end, continuing what is there; returns the best weights."""
+        config, folder = self.config, self.config.out
+        weights, checkpoint = folder / "parts.safetensors", folder / "checkpoint.safetensors"
+        if checkpoint.exists():
+            self.load_checkpoint(checkpoint)
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns) as bar, open(folder / "log.csv", "a", newline="") as log_file:
+            rendering = bar.add_task("rendering", total=config.first_bodies)
+            while len(self.pool.bodies) < self._pool_size():
+                self.pool.grow()
+                bar.update(rendering, completed=len(self.pool.bodies))
+            bar.remove_task(rendering)
+            validation = self._validation_batches(bar)
+            task = bar.add_task("training", total=config.steps, completed=self.step)
+            while self.step < config.steps:
+                begin, losses = time.perf_counter(), []
+                for _ in range(min(config.eval_every, config.steps - self.step)):
+                    losses.append(self.train_step())
+                    bar.update(task, completed=self.step)
+                per_second = config.batch_size * len(losses) / (time.perf_counter() - begin)
+                iou = evaluate(self.average, validation)
+                miou = float(iou[1:].mean())
+                if miou > self.best_miou:
+                    self.best_miou = miou
+                    save_part_network(self.average, self._info(iou), weights)
+                self.save_checkpoint(checkpoint)
+                loss = math.fsum(losses) / len(losses)
+                row = [self.step, f"{loss:.4f}", f"{miou:.4f}", f"{per_second:.1f}"]
+                csv.writer(log_file).writerow(row)
+                log_file.flush()
+                bar.update(task, description=f"loss {loss:.3f}, held-out mIoU {miou:.3f}")
+        return weights
+
+    def _validation_batches(self, bar: Progress) -> list[PartBatch]:
+        """Fixed samples of held-out bodies."""
+        config = self.config
+        pool = self._pool("validation", held_out=True)
+        task = bar.add_task("rendering held-out bodies", total=config.validation_bodies)
+        while len(pool.bodies) < config.validation_bodies:
+            pool.grow()
+            bar.update(task, completed=len(pool.bodies))
+        bar.remove_task(task)
+        rng = np.random.default_rng(_VALIDATION_SEED)
+        count = max(1, config.validation_bodies // config.batch_size)
+        return [
+            draw_batch(pool.bodies, config.batch_size, config.crop, config.observation, rng)
+            for _ in range(count)
+        ]
+
+    def _info(self, iou: Float[np.ndarray, " labels"]) -> PartNetworkInfo:
+        metrics = {f"iou_{name}": round(float(v), 4) for name, v in zip(PART_NAMES, iou)}  # noqa: B905
+        metrics["miou"] = round(float(iou[1:].mean()), 4)
+        return replace(self.info, steps=self.step, metrics=metrics)
+
+
+def channels_of(batch: PartBatch) -> Float[Tensor, "batch 40 48 48"]:
+    """The network's input for a batch."""
+    channels = input_channels(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside)
+    return channels.to(memory_format=torch.channels_last)
+
+
+def part_loss(
+    scores: Float[Tensor, "batch labels rows columns"],
+    target: Int[Tensor, "batch rows columns"],
+    overlap_weight: float,
+) -> Float[Tensor, ""]:
+    """Cross entropy over the cells that count, plus one minus the soft Dice of the parts.
+
+    Dice (Milletari et al. 2016) weighs a hand as much as a torso; it is taken over the whole batch,
+    so that parts that a sample does not show do no harm.
+    """
+    counts = target != IGNORED
+    log_p = scores.log_softmax(1)
+    labels = torch.where(counts, target, 0)
+    entropy = -log_p.gather(1, labels[:, None])[:, 0]
+    truth = F.one_hot(labels, NUM_LABELS).movedim(-1, 1) * counts[:, None]
+    p = log_p.exp() * counts[:, None]
+    both, total = (p * truth).sum((0, 2, 3)), (p + truth).sum((0, 2, 3))
+    dice = (2 * both[1:] + 1) / (total[1:] + 1)
+    return entropy[counts].mean() + overlap_weight * (1 - dice.mean())
+
+
+@torch.inference_mode()
+def evaluate(network: PartNetwork, batches: list[PartBatch]) -> Float[np.ndarray, " labels"]:
+    """Intersection over union of each label, over all cells that count."""
+    confusion = np.zeros((NUM_LABELS, NUM_LABELS), np.int64)
+    for batch in batches:
+        found = network(channels_of(batch)).argmax(1)
+        counts = batch.target != IGNORED
+        pairs = NUM_LABELS * batch.target[counts] + found[counts]
+        confusion += np.bincount(pairs.numpy(), minlength=NUM_LABELS**2).reshape(confusion.shape)
+    return intersection_over_union(confusion)
+
+
+def intersection_over_union(
+    confusion: Int[np.ndarray, "labels labels"],
+) -> Float[np.ndarray, " labels"]:
+    """IoU of each label from counts by (truth, answer); NaN for labels that never occur."""
+    both = np.diag(confusion)
+    either = confusion.sum(0) + confusion.sum(1) - both
+    return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
