@@ -45,9 +45,9 @@ class MatchingConfig:
 
     samples_per_part: int = 40
     """Matches of each part and direction at most, evenly spread along the outline."""
-    std: float = 0.010
+    std: float = 0.007
     """Standard deviation of an outline, as a share of the person's size in the image."""
-    effective_samples: float = 8.0
+    effective_samples: float = 20.0
     """Neighbouring matches err alike: those of one part and direction count as so many."""
     max_distance: float = 0.5
     """Matches farther apart than this share of the person's size are not made."""

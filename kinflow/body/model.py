@@ -101,6 +101,23 @@ class BodyModel:
             pose_basis_m=None if self.pose_basis_m is None else self.pose_basis_m[:, index.long()],
         )
 
+    def coarsened(self, cube_m: float) -> BodyModel:
+        """The same body with fewer triangles, for drawing it small.
+
+        Vertices of one part that share a cube of this size at rest become one of them (vertex
+        clustering, Rossignac & Borrel 1993), and triangles that lose a corner vanish.
+        """
+        rest_m = self.with_shape(self.shape_space.neutral()).rest_vertices_m
+        cubes = torch.cat([(rest_m / cube_m).floor().long(), self.vertex_parts[:, None]], 1)
+        cluster = torch.unique(cubes, dim=0, return_inverse=True)[1]
+        order = cluster.argsort(stable=True)
+        is_first = torch.ones_like(order, dtype=torch.bool)
+        is_first[1:] = cluster[order[1:]] != cluster[order[:-1]]
+        faces = cluster[self.faces.long()]
+        a, b, c = faces.T
+        kept = faces[(a != b) & (b != c) & (c != a)].to(self.faces.dtype)
+        return replace(self.select_vertices(order[is_first]), faces=kept)
+
     def to(self, device: torch.device | str) -> BodyModel:
         """The same body with its tensors on `device`."""
         moved = {

@@ -1,4 +1,4 @@
-"""Single-view fitting: many starts, a short run of each, the best polished, depth mirrored.
+"""Single-view fitting: starts from a gallery of poses, a short run of each, the best polished.
 
 What is left over per person is a short list of distinct bodies, best first: the reconstruction and
 the alternatives that explain the image too.
@@ -6,7 +6,7 @@ the alternatives that explain the image too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from kinflow.alignment.energy import Energy, Targets
 from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.levenberg_marquardt import LMConfig, LMResult, minimise
-from kinflow.fitting.starts import heading_starts
+from kinflow.fitting.starts import facing_start
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class MultistartConfig:
     """How wide and how long to search."""
 
     headings: int = 8
+    """Sectors of headings; matches in the gallery are looked up in each."""
+    per_heading: int = 2
+    gallery: GalleryConfig = field(default_factory=GalleryConfig)
     explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=5))
     explore_softening: float = 10.0
     """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
@@ -32,9 +36,6 @@ class MultistartConfig:
     polish: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-2)
     )
-    mirror_depth: bool = True
-    """Also try the best body with its depth mirrored, the other reading of the same image."""
-    mirror_std_m: float = 0.05
     distinct_m: float = 0.06
     """Bodies whose keypoints differ by less than this on average are the same hypothesis."""
 
@@ -53,7 +54,11 @@ class Candidates:
 
 
 def fit(
-    energy: Energy, targets: Targets, names: tuple[str, ...], config: MultistartConfig
+    energy: Energy,
+    targets: Targets,
+    names: tuple[str, ...],
+    gallery: PoseGallery,
+    config: MultistartConfig,
 ) -> Candidates:
     """Fit every row of `targets` on its own.
 
@@ -61,24 +66,32 @@ def fit(
         energy: the terms to minimise.
         targets: one row a person.
         names: keypoint names, the order of the points in `targets`.
+        gallery: poses to start from.
         config: search effort.
     """
-    people = len(targets.focal_px)
-    device = targets.observed_px.device
     with torch.no_grad():
-        start = heading_starts(energy.model, targets, names, config.headings)
-        owner = torch.arange(people, device=device).repeat_interleave(config.headings)
+        start, owner = _starts(energy, targets, names, gallery, config)
         soft = energy.softened(config.explore_softening)
         explored = run(soft, targets[owner], start, config.explore)
-        chosen = _best_rows(explored.energy, owner, people, config.keep)
+        chosen = _best_rows(explored.energy, owner, len(targets.focal_px), config.keep)
         x, owner = explored.unknowns[chosen], owner[chosen]
-        if config.mirror_depth:
-            best = _best_rows(explored.energy[chosen], owner, people, 1)
-            mirrored = _mirrored(soft, targets[owner[best]], x[best], config)
-            x = Unknowns.concatenate([x, mirrored])
-            owner = torch.cat([owner, owner[best]])
         polished = run(energy, targets[owner], x, config.polish)
     return _distinct(energy, polished, owner, config.distinct_m)
+
+
+def _starts(
+    energy: Energy,
+    targets: Targets,
+    names: tuple[str, ...],
+    gallery: PoseGallery,
+    config: MultistartConfig,
+) -> tuple[Unknowns, Int[Tensor, " starts"]]:
+    """Where to begin, and whose start each row is."""
+    person = torch.arange(len(targets.focal_px), device=targets.observed_px.device)
+    matched = gallery.starts(targets, names, config.headings, config.per_heading)
+    owner = person.repeat_interleave(config.headings * config.per_heading)
+    resting = facing_start(energy.model, targets, names)
+    return Unknowns.concatenate([matched, resting]), torch.cat([owner, person])
 
 
 def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> LMResult:
@@ -93,27 +106,6 @@ def _best_rows(energy: Tensor, owner: Tensor, people: int, keep: int) -> Tensor:
         mine = torch.nonzero(owner == person)[:, 0]
         rows.append(mine[energy[mine].argsort()[:keep]])
     return torch.cat(rows)
-
-
-def _mirrored(
-    energy: Energy, targets: Targets, best: Unknowns, config: MultistartConfig
-) -> Unknowns:
-    """Bodies near the depth reflection of `best` about its root.
-
-    Under weak perspective a body and its depth reflection look alike. The trunk's axes are
-    reflected to a proper rotation, then the reflected keypoints draw the limbs for a few steps.
-    """
-    flip = torch.tensor([1.0, 1.0, -1.0], device=best.z.device)
-    left, up = (flip * best.R_cam_root[..., i] for i in (0, 1))
-    R = torch.stack([left, up, torch.linalg.cross(left, up)], -1)
-    points = energy.model.evaluate(best, with_jacobian=False).keypoints_cam_m
-    relative = points - (energy.origin @ points)[:, None]
-    hinted = replace(
-        targets,
-        hint_m=relative * flip,
-        hint_inverse_std_m=torch.full_like(relative, 1 / config.mirror_std_m),
-    )
-    return run(energy, hinted, replace(best, R_cam_root=R), config.explore).unknowns
 
 
 def _distinct(energy: Energy, result: LMResult, owner: Tensor, distance_m: float) -> Candidates:

@@ -16,6 +16,7 @@ from torch import Tensor
 from kinflow.alignment.energy import Energy, Targets
 from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import PartLabels
 from kinflow.fitting.levenberg_marquardt import LMConfig
@@ -27,11 +28,20 @@ class PartFitConfig:
     """How a body is aligned with part labels."""
 
     matching: MatchingConfig = field(default_factory=MatchingConfig)
-    softening: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0, 1.0)
+    softening: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
     """Factor on the robust cutoffs in each round."""
     steps: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=3, relative_tolerance=1e-2)
+        default_factory=lambda: LMConfig(max_iterations=2, relative_tolerance=1e-2)
     )
+
+
+MESH_CUBE_M = 0.01
+"""Drawn into a grid of a few hundred cells, a mesh of half the triangles looks the same."""
+
+
+def part_body(device: torch.device | str = "cpu") -> BodyModel:
+    """The bundled body as part alignment draws and moves it."""
+    return BodyModel.load("full").coarsened(MESH_CUBE_M).to(device)
 
 
 @dataclass(frozen=True)

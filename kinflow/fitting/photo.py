@@ -20,7 +20,7 @@ from kinflow.camera.pinhole import Camera
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
-from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig
+from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths
 from kinflow.priors.base import PosePrior
@@ -83,7 +83,7 @@ class PhotoFitter:
         self.config, self.device = config, device
         body = BodyModel.load("joints", device)
         prior, shape_prior = on_device(prior, device), ShapePrior()
-        vertices = VertexModel(BodyModel.load("full", device)) if config.align_parts else None
+        vertices = VertexModel(part_body(device)) if config.align_parts else None
         self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit, vertices)
         self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         free = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -13,6 +14,7 @@ from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
+from kinflow.fitting.gallery import PoseGallery
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin
 from kinflow.priors.base import PosePrior
@@ -68,9 +70,14 @@ class PersonFitter:
         origin = hip_origin(names).to(body.rest_mean_m.device)
         self.energy = Energy(self.model, origin, config.energy, vertices)
 
+    @cached_property
+    def gallery(self) -> PoseGallery:
+        """Poses that fits start from."""
+        return PoseGallery(self.model, self.config.search.gallery)
+
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
-        return fit(self.energy, targets, self.names, self.config.search)
+        return fit(self.energy, targets, self.names, self.gallery, self.config.search)
 
     def joints_m(self, unknowns: Unknowns) -> Float[Tensor, "batch 22 3"]:
         """The 22 joints in the camera frame."""

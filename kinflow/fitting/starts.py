@@ -1,12 +1,11 @@
 """Where a fit begins: how far away the person is, where, and turned which way.
 
-Single-view fitting has many local minima, most of them about which way the person faces and
-whether a limb points towards or away from the camera. A fit therefore starts from several headings.
+One start is the prior's central pose, turned as the 3D hint or the trunk in the image says; others
+come from a gallery of poses (`gallery.py`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -83,22 +82,17 @@ def image_roll_rad(
     return torch.where(shoulder_seen & hip_seen & long_enough, roll, torch.zeros_like(roll))
 
 
-def heading_starts(
-    model: KeypointModel, targets: Targets, names: tuple[str, ...], count: int
-) -> Unknowns:
-    """`count` starts a person, their headings spread evenly; (people * count) rows, by person."""
+def facing_start(model: KeypointModel, targets: Targets, names: tuple[str, ...]) -> Unknowns:
+    """The prior's central pose, oriented as `facing` guesses and placed where it was seen."""
     people = len(targets.focal_px)
-    device = targets.observed_px.device
-    mean = resting(model, people, device)
-    rest = model.points_at_rest_m.expand(people, -1, -1)
-    visible = targets.inverse_std_px
-    depth = estimate_depth_m(targets.observed_px, visible, rest[0], targets.focal_px, names)
-    yaws = torch.arange(count, device=device) * (2 * math.pi / count)
-    R_yaw = rotvec_to_matrix(torch.stack([0 * yaws, yaws, 0 * yaws], -1))
-    R = (facing(targets, rest, names)[:, None] @ R_yaw[None]).flatten(0, 1)
-    rows = torch.arange(people, device=device).repeat_interleave(count)
-    t = place(rest[rows], R, depth[rows], targets[rows])
-    return replace(mean[rows], R_cam_root=R, t_cam_root_m=t)
+    rest = model.points_at_rest_m
+    depth = estimate_depth_m(
+        targets.observed_px, targets.inverse_std_px, rest, targets.focal_px, names
+    )
+    rest = rest.expand(people, -1, -1)
+    R = facing(targets, rest, names)
+    t = place(rest, R, depth, targets)
+    return replace(resting(model, people, targets.observed_px.device), R_cam_root=R, t_cam_root_m=t)
 
 
 def facing(

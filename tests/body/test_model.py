@@ -13,6 +13,7 @@ from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.parts import PART_INDEX, PART_NAMES
 from kinflow.body.skeleton import JOINT_INDEX, JOINT_NAMES, MIRROR_JOINTS, NUM_JOINTS, PARENTS
 from kinflow.camera.pinhole import Camera
+from kinflow.camera.rasterizer import coverage
 from kinflow.reconstruction import Person
 
 MIRROR = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
@@ -245,3 +246,20 @@ def test_a_person_s_vertices_are_the_body_s(body):
         score=1.0,
     )
     torch.testing.assert_close(person.vertices(), posed.vertices_m())
+
+
+def test_a_coarser_body_looks_the_same(body):
+    """Vertices are a subset of the body's, parts stay, and the drawing hardly changes."""
+    coarse = body.coarsened(0.01)
+    assert 0.3 * body.num_vertices < coarse.num_vertices < 0.6 * body.num_vertices
+    assert set(coarse.vertex_parts.tolist()) == set(body.vertex_parts.tolist())
+    assert int(coarse.faces.max()) == coarse.num_vertices - 1
+    camera = Camera(480.0, (128.0, 128.0), (256, 256))
+    pose = torch.eye(3).repeat(22, 1, 1)
+    pose[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    covers = []
+    for model in (body, coarse):
+        shaped = model.with_shape(model.shape_space.neutral())
+        vertices = shaped.with_pose(pose, torch.tensor([0.0, 0.0, 4.0])).vertices_m()
+        covers.append(coverage(vertices, model.faces, camera))
+    assert (covers[0] & covers[1]).sum() / (covers[0] | covers[1]).sum() > 0.99
