@@ -27,6 +27,8 @@ class Output:
     """Files to write: any of npz, json, overlay, glb, viewer."""
     side_view: FlagCreatePairsOff[bool] = False
     """Add a view turned by 90 degrees to the overlay."""
+    show_parts: FlagCreatePairsOff[bool] = False
+    """Colour the bodies of the overlay by part, and add the parts that were seen."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in scene.glb."""
     overwrite: FlagCreatePairsOff[bool] = False
@@ -56,6 +58,15 @@ class Reconstruct:
     """Estimate the focal length together with the bodies; best with several people in view."""
     hint_3d: FlagCreatePairsOff[bool] = True
     """Do not use the detector's rough 3D landmarks as a weak hint."""
+    align_parts: Annotated[FlagCreatePairsOff[bool], arg(name="parts")] = True
+    """Follow keypoints alone, not the outlines of body parts."""
+    parts: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Part maps of your own: PHOTO.png of everybody, or PHOTO_0.png, PHOTO_1.png of one each."""
+    parts_palette: Annotated[str, arg(metavar="NAME")] = "kinflow"
+    """What the ids of --parts mean: kinflow, densepose, coco-densepose, bodypix, lip, cihp or
+    pascal-person-part."""
+    masks: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Silhouettes of your own, named as for --parts: PNG, black where there is nobody."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"

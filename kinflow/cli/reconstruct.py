@@ -11,16 +11,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kinflow.api import Reconstructor, ReconstructorConfig
+from kinflow.body.part_maps import part_map
 from kinflow.cli.inputs import check_output, find_photos, result_folders
 from kinflow.cli.options import Output, Reconstruct
 from kinflow.cli.summary import Outcome, exit_code, report
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import Photo, read_photo
+from kinflow.evidence.label_maps import LabelFolder
+from kinflow.evidence.label_people import attach_parts
 from kinflow.evidence.people_json import read_people
+from kinflow.evidence.types import ImageEvidence
 from kinflow.export.atomic import check_destination
 from kinflow.export.writer import ExportOptions, write_all
 from kinflow.fitting.photo import PhotoFitConfig
-from kinflow.reconstruction import Reconstruction
 
 
 def run(options: Reconstruct) -> int:
@@ -33,6 +36,7 @@ def run(options: Reconstruct) -> int:
     photos = find_photos(options.photos)
     folders = result_folders(photos, options.output.out)
     check_output(options.output.out)
+    labels = label_folder(options)
     reconstructor = Reconstructor(reconstructor_config(options))
     outcomes: list[Outcome] = []
     try:
@@ -40,7 +44,7 @@ def run(options: Reconstruct) -> int:
             task = progress.add_task("", total=len(photos))
             for photo, folder in zip(photos, folders, strict=True):
                 progress.update(task, description=escape(photo.name))
-                outcomes.append(_outcome(reconstructor, photo, folder, options))
+                outcomes.append(_outcome(reconstructor, photo, folder, options, labels))
                 progress.advance(task)
     finally:
         # also after Ctrl-C: what is done is done
@@ -56,8 +60,28 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         fov_deg=options.fov,
         focal_px=options.focal_px,
         prior=options.prior,
+        parts=options.align_parts,
         fit=PhotoFitConfig(use_hint=options.hint_3d, estimate_focal=options.estimate_focal),
     )
+
+
+def label_folder(options: Reconstruct) -> LabelFolder | None:
+    """The user's own part maps or silhouettes, if there are any.
+
+    Raises:
+        InputError: there is no such folder or palette, or the options contradict each other.
+    """
+    palette = part_map(options.parts_palette)
+    if options.parts is None and options.masks is None:
+        return None
+    if options.parts is not None and options.masks is not None:
+        raise InputError("Give either part maps (--parts) or silhouettes (--masks), not both.")
+    if not options.align_parts:
+        raise InputError("--no-parts ignores all labels; leave out --parts and --masks then.")
+    if options.parts is not None:
+        return LabelFolder(options.parts, palette)
+    assert options.masks is not None
+    return LabelFolder(options.masks)
 
 
 def export_options(output: Output) -> ExportOptions:
@@ -65,21 +89,28 @@ def export_options(output: Output) -> ExportOptions:
     return ExportOptions(
         formats=output.format,
         side_view=output.side_view,
+        show_parts=output.show_parts,
         joint_names=output.joint_names,
         overwrite=output.overwrite,
     )
 
 
 def _outcome(
-    reconstructor: Reconstructor, path: Path, folder: Path, options: Reconstruct
+    reconstructor: Reconstructor,
+    path: Path,
+    folder: Path,
+    options: Reconstruct,
+    labels: LabelFolder | None,
 ) -> Outcome:
     """Work on one photo; what is wrong with it becomes part of the outcome."""
     begin = time.perf_counter()
     try:
         check_destination(folder, options.output.overwrite)
         photo = read_photo(path)
-        result = _reconstruction(reconstructor, photo, path, options.keypoints)
-        write_all(result, photo.rgb, folder, export_options(options.output))
+        evidence = _evidence(reconstructor, photo, path, options, labels)
+        result = replace(reconstructor(photo, evidence=evidence), source=str(path))
+        seen = [person.parts for person in evidence.people if person.parts is not None]
+        write_all(result, photo.rgb, folder, export_options(options.output), seen)
     except InputError as error:
         return Outcome(path, folder, time.perf_counter() - begin, problem=str(error))
     except AssetError:
@@ -90,17 +121,26 @@ def _outcome(
     return Outcome(path, folder, time.perf_counter() - begin, result)
 
 
-def _reconstruction(
-    reconstructor: Reconstructor, photo: Photo, path: Path, keypoints: Path | None
-) -> Reconstruction:
-    evidence = None if keypoints is None else read_people(keypoints, photo.size, path.name)
-    result = reconstructor(photo, evidence=evidence)
-    if not result.people:
+def _evidence(
+    reconstructor: Reconstructor,
+    photo: Photo,
+    path: Path,
+    options: Reconstruct,
+    labels: LabelFolder | None,
+) -> ImageEvidence:
+    """What is seen in a photo, or what the user says is."""
+    own = None if labels is None else labels.read(path.stem, photo.size)
+    if options.keypoints is not None:
+        evidence = read_people(options.keypoints, photo.size, path.name)
+    else:
+        evidence = reconstructor.detector.detect(photo.rgb, max_people=options.max_people)
+    if not evidence.people:
         raise InputError(
             f"No person was found in {path}; use a photo in which people are larger or clearer, "
             "or give keypoints of your own (--keypoints)."
         )
-    return replace(result, source=str(path))
+    evidence = replace(evidence, people=evidence.people[: options.max_people])
+    return evidence if own is None else attach_parts(evidence, own)
 
 
 def _progress() -> Progress:

@@ -22,6 +22,8 @@ class Bodies:
     vertices_cam_m: Float32[np.ndarray, "people vertices 3"]
     normals_cam: Float32[np.ndarray, "people vertices 3"]
     faces: Int32[np.ndarray, "faces 3"]
+    face_parts: Int32[np.ndarray, " faces"]
+    """Semantic part of each triangle: that of its first corner."""
 
     @staticmethod
     def of(people: Sequence[Person]) -> Bodies:
@@ -34,7 +36,8 @@ class Bodies:
             vertices_m = shaped.with_pose(pose, t_root_m).vertices_m().numpy()
         faces = model.faces.numpy().astype(np.int32)
         normals = np.stack([vertex_normals(vertices, faces) for vertices in vertices_m])
-        return Bodies(tuple(people), shaped, vertices_m, normals, faces)
+        face_parts = model.vertex_parts.numpy()[faces[:, 0]].astype(np.int32)
+        return Bodies(tuple(people), shaped, vertices_m, normals, faces, face_parts)
 
     def stacked_faces(self) -> Int32[np.ndarray, "all_faces 3"]:
         """Triangles over the vertices of all people laid end to end."""

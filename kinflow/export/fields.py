@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import PART_NAMES
 from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.camera.pinhole import Camera
@@ -32,6 +33,8 @@ class Field:
 
     axes: tuple[str | int, ...]
     kind: str = "f"
+    optional: bool = False
+    """Whether older files lack the array and its numbers may be unknown (NaN)."""
 
 
 FIELDS: dict[str, Field] = {
@@ -44,6 +47,7 @@ FIELDS: dict[str, Field] = {
     "keypoint_names": Field((33,), "U"),
     "shape_names": Field((6,), "U"),
     "energy_names": Field(("terms",), "U"),
+    "part_names": Field((14,), "U", optional=True),
     "person": Field(("people",), "i"),
     "frame": Field(("people",), "i"),
     "time_s": Field(("people",)),
@@ -65,6 +69,8 @@ FIELDS: dict[str, Field] = {
     "hip_girth_m": Field(("people",)),
     "keypoints_px": Field(("people", 33, 3)),
     "energy": Field(("people", "terms")),
+    "part_iou": Field(("people", 14), optional=True),
+    "silhouette_iou": Field(("people",), optional=True),
     "hypothesis_of": Field(("hypotheses",), "i"),
     "hypothesis_R_cam_root": Field(("hypotheses", 3, 3)),
     "hypothesis_t_cam_root_m": Field(("hypotheses", 3)),
@@ -94,6 +100,7 @@ _CONSTANTS = {
     "joint_names": JOINT_NAMES,
     "keypoint_names": BLAZEPOSE33,
     "shape_names": PHENOTYPES,
+    "part_names": PART_NAMES[1:],
 }
 
 
@@ -121,7 +128,7 @@ def to_fields(reconstruction: Reconstruction) -> Fields:
         "hypothesis_of": [row for row, _ in alternatives],
         "hypothesis_energy": [h.energy for _, h in alternatives],
     }
-    for name in ("person", "frame", "time_s", "score", "code"):
+    for name in ("person", "frame", "time_s", "score", "code", "silhouette_iou"):
         values[name] = [getattr(p, name) for p in people]
     for name in _MEASURES:
         values[name] = [getattr(m, name) for m in measures]
@@ -129,6 +136,8 @@ def to_fields(reconstruction: Reconstruction) -> Fields:
         values[name] = _stacked([getattr(p, name) for p in people])
     for name in _HYPOTHESIS_TENSORS:
         values[f"hypothesis_{name}"] = _stacked([getattr(h, name) for _, h in alternatives])
+    unknown = torch.from_numpy(_unknown(1)["part_iou"][0])
+    values["part_iou"] = _stacked([unknown if p.part_iou is None else p.part_iou for p in people])
     latent = len(people[0].z) if people else 0
     sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
     fields = {name: _array(values[name], FIELDS[name], sizes) for name in FIELDS}
@@ -145,6 +154,7 @@ def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
     Raises:
         InputError: an array is missing or does not have the shape or values that it must have.
     """
+    fields = {**_unknown(int(np.size(fields.get("person", ())))), **fields}
     check_fields(fields)
     width, height = (int(v) for v in fields["image_size"])
     cx, cy = (float(v) for v in fields["principal_px"])
@@ -192,12 +202,22 @@ def _check_array(name: str, array: np.ndarray, field: Field, sizes: dict[str, in
         axes = ", ".join(str(a) for a in field.axes)
         raise InputError(f"the field '{name}' has shape {array.shape} where ({axes}) is needed")
     sizes.update({a: n for a, n in zip(field.axes, array.shape, strict=True) if isinstance(a, str)})
-    if field.kind == "f" and not np.isfinite(array).all():
+    if field.kind == "f" and not (np.isfinite(array) | (field.optional & np.isnan(array))).all():
         raise InputError(f"the field '{name}' holds a value that is not a finite number")
 
 
+def _unknown(people: int) -> Fields:
+    """The arrays that older files lack."""
+    parts = len(PART_NAMES) - 1
+    return {
+        "part_names": np.array(PART_NAMES[1:]),
+        "part_iou": np.full((people, parts), np.nan),
+        "silhouette_iou": np.full(people, np.nan),
+    }
+
+
 def _person(fields: Mapping[str, np.ndarray], row: int, camera: Camera) -> Person:
-    names = fields["energy_names"].tolist()
+    names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
     return Person(
         person=int(fields["person"][row]),
         camera=camera,
@@ -211,6 +231,8 @@ def _person(fields: Mapping[str, np.ndarray], row: int, camera: Camera) -> Perso
             )
             for i in np.flatnonzero(fields["hypothesis_of"] == row)
         ),
+        part_iou=None if np.isnan(part_iou).all() else _tensor(part_iou),
+        silhouette_iou=float(fields["silhouette_iou"][row]),
         frame=int(fields["frame"][row]),
         time_s=float(fields["time_s"][row]),
         # joints_px follows from the joints and the camera

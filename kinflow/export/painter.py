@@ -1,7 +1,7 @@
 """Paints shaded bodies over a background: the renderer behind the overlay and the side view.
 
 Bodies share one depth buffer, so they occlude each other correctly. Light is computed at the
-vertices and interpolated; a colour ramp per person turns it into pixels. Everything is drawn at
+vertices and interpolated; a ramp of each colour turns it into pixels. Everything is drawn at
 twice the resolution inside the bodies' bounding box and averaged down, which smooths edges.
 """
 
@@ -42,8 +42,10 @@ class Layer:
     normals_cam: Float32[np.ndarray, "vertices 3"]
     faces: Int32[np.ndarray, "faces 3"]
     person_of_face: Int32[np.ndarray, " faces"]
-    """Row of `colors` of each triangle."""
-    colors: UInt8[np.ndarray, "people 3"]
+    colors: UInt8[np.ndarray, "colors 3"]
+    """One for each person, unless `color_of_face` says otherwise."""
+    color_of_face: Int32[np.ndarray, " faces"] | None = None
+    """Row of `colors` of each triangle; None: that of the person."""
 
 
 def project(points_cam_m: Float32[np.ndarray, "points 3"], camera: Camera) -> np.ndarray:
@@ -106,9 +108,10 @@ def _shade(
     opaque = np.full((len(ramps), 1), 255.0)
     # one 32-bit value per colour: a fifth of the time of copying channels
     packed = (np.hstack([ramps, opaque]) * style.opacity).astype(np.uint8).view(np.uint32).ravel()
-    person = layer.person_of_face[raster.face.ravel()[raster.pixels]]
+    row_of_face = layer.person_of_face if layer.color_of_face is None else layer.color_of_face
+    row = row_of_face[raster.face.ravel()[raster.pixels]]
     samples = np.zeros(raster.face.shape, np.uint32)
-    samples.ravel()[raster.pixels] = packed[person * 256 + level]
+    samples.ravel()[raster.pixels] = packed[row * 256 + level]
     return samples.view(np.uint8).reshape(*raster.face.shape, 4)
 
 

@@ -104,10 +104,14 @@ def _row(fields: Fields, owner: str, row: int) -> dict[str, Any]:
 
 
 def _plain(array: np.ndarray) -> Any:
-    """Lists and numbers; single precision in as many digits as it has."""
+    """Lists and numbers; single precision in as many digits as it has, None where unknown."""
     if array.dtype == np.float32:
-        return array.astype(np.str_).astype(np.float64).tolist()
-    return array.tolist()
+        array = array.astype(np.str_).astype(np.float64)
+    if array.dtype.kind != "f" or not np.isnan(array).any():
+        return array.tolist()
+    values = array.astype(object)
+    values[np.isnan(array)] = None
+    return values.tolist()
 
 
 def _parse_npz(data: bytes) -> Fields:
@@ -137,8 +141,9 @@ def _from_document(document: dict[str, Any]) -> Fields:
     people = document["people"]
     names = list(document["energy_names"])
     alternatives = [(row, h) for row, entry in enumerate(people) for h in entry["hypotheses"]]
-    columns: dict[str, Any] = {n: document[n] for n in FIELDS if _belongs_to(n) == "file"}
-    for name in FIELDS:
+    held = [n for n, field in FIELDS.items() if not field.optional or _holds(document, n)]
+    columns: dict[str, Any] = {n: document[n] for n in held if _belongs_to(n) == "file"}
+    for name in held:
         if _belongs_to(name) == "people":
             columns[name] = [entry[name] for entry in people]
         elif name != "hypothesis_of" and _belongs_to(name) == "hypotheses":
@@ -147,7 +152,12 @@ def _from_document(document: dict[str, Any]) -> Fields:
     columns["energy"] = [[terms[name] for name in names] for terms in columns["energy"]]
     latent = len(people[0]["z"]) if people else 0
     sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
-    return {name: _column(columns[name], name, sizes) for name in FIELDS}
+    return {name: _column(columns[name], name, sizes) for name in held}
+
+
+def _holds(document: dict[str, Any], name: str) -> bool:
+    """Whether a file has a field that older ones lack."""
+    return any(name in entry for entry in (document, *document["people"]))
 
 
 def _column(values: Any, name: str, sizes: dict[str, int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,11 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 from typing_extensions import assert_never
 
+from kinflow.evidence.types import PartLabels
 from kinflow.export.atomic import new_folder
 from kinflow.export.bodies import Bodies
 from kinflow.export.fields import to_fields
 from kinflow.export.gltf import JointNaming, scene_glb
 from kinflow.export.overlay import bodies_layer, draw_overlay
+from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import viewer_html
@@ -47,6 +50,8 @@ class ExportOptions:
     """Replace the files of an earlier run."""
     side_view: bool = False
     """Add the view from the side to `overlay.png`."""
+    show_parts: bool = False
+    """Colour the bodies of `overlay.png` by part, and add the parts that were seen."""
     joint_names: JointNaming = "smpl"
     """How `scene.glb` calls the joints."""
 
@@ -56,6 +61,7 @@ def write_all(
     image_rgb: UInt8[np.ndarray, "height width 3"],
     folder: Path,
     options: ExportOptions = ExportOptions(),
+    seen: Sequence[PartLabels] = (),
 ) -> dict[Format, Path]:
     """Write the result folder of one photo.
 
@@ -64,6 +70,7 @@ def write_all(
         image_rgb: the photo, as upright as the reconstruction saw it.
         folder: where the files go; it appears complete or not at all.
         options: which formats, and how.
+        seen: part labels of people of the photo, for `ExportOptions.show_parts`.
 
     Returns:
         The path of every file written.
@@ -81,7 +88,7 @@ def write_all(
             elif kind == "json":
                 data = json_bytes(fields)
             elif kind == "overlay":
-                data = _overlay_png(reconstruction, image_rgb, bodies, options.side_view)
+                data = _overlay_png(reconstruction, image_rgb, bodies, options, seen)
             elif kind == "glb":
                 data = scene_glb(reconstruction, bodies, options.joint_names)
             elif kind == "viewer":
@@ -93,13 +100,19 @@ def write_all(
 
 
 def _overlay_png(
-    reconstruction: Reconstruction, image_rgb: np.ndarray, bodies: Bodies | None, side_view: bool
+    reconstruction: Reconstruction,
+    image_rgb: np.ndarray,
+    bodies: Bodies | None,
+    options: ExportOptions,
+    seen: Sequence[PartLabels],
 ) -> bytes:
-    overlay = draw_overlay(image_rgb, reconstruction, bodies)
-    if side_view and bodies:
-        overlay = beside(
-            overlay, draw_side_view(bodies_layer(bodies), len(bodies.people), len(overlay))
-        )
+    by_part = options.show_parts
+    overlay = draw_overlay(image_rgb, reconstruction, bodies, by_part=by_part)
+    if by_part and seen:
+        overlay = beside(draw_parts_seen(image_rgb, seen), overlay)
+    if options.side_view and bodies:
+        layer = bodies_layer(bodies, by_part)
+        overlay = beside(overlay, draw_side_view(layer, len(bodies.people), len(overlay)))
     return png_bytes(overlay)
 
 

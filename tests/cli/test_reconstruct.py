@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import resource
 import shutil
@@ -126,6 +127,75 @@ def test_bad_keypoints(tmp_path, photo, astronaut_result, changes, message, caps
     assert not out.exists()
 
 
+@pytest.fixture
+def torso_mask(tmp_path, astronaut_result) -> Path:
+    """A folder with a silhouette of the astronaut: what the fitted body covers."""
+    (tmp_path / "masks").mkdir()
+    covered = astronaut_result.people[0].silhouette().numpy()
+    Image.fromarray(covered).save(tmp_path / "masks" / "photo.png")
+    return tmp_path / "masks"
+
+
+def test_silhouettes_of_ones_own(with_keypoints, torso_mask, tmp_path):
+    out = tmp_path / "out" / "photo"
+    options = ["--format", "npz", "overlay", "--show-parts"]
+    assert main([*with_keypoints[:-2], *options, "--masks", str(torso_mask)]) == 0
+    (person,) = kinflow.load(out).people
+    assert person.code != "no_parts"
+    assert person.silhouette_iou > 0.7
+    with Image.open(out / "overlay.png") as overlay:
+        assert overlay.size[1] == 512
+        assert overlay.size[0] > 2 * 512
+
+
+def test_keypoints_alone(with_keypoints, tmp_path):
+    assert main([*with_keypoints, "--no-parts"]) == 0
+    (person,) = kinflow.load(tmp_path / "out" / "photo").people
+    assert person.part_iou is None
+    assert math.isnan(person.silhouette_iou)
+    assert "parts" not in person.energy
+
+
+def test_labels_of_somebody_else_leave_the_keypoints(with_keypoints, torso_mask, tmp_path):
+    corner = np.zeros((512, 512), np.uint8)
+    corner[-60:, -90:] = 2
+    Image.fromarray(corner).save(torso_mask / "photo.png")
+    assert main([*with_keypoints, "--parts", str(torso_mask)]) == 0
+    (person,) = kinflow.load(tmp_path / "out" / "photo").people
+    assert person.part_iou is None
+    assert main([*with_keypoints, "--no-parts", "--overwrite"]) == 0
+    (alone,) = kinflow.load(tmp_path / "out" / "photo").people
+    assert np.allclose(person.joints_cam_m, alone.joints_cam_m, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--parts", "nowhere"], "'nowhere' is not a folder"),
+        (
+            ["--parts", "{masks}", "--parts-palette", "lipp"],
+            "no part palette 'lipp'; choose one of",
+        ),
+        (["--parts", "{masks}", "--masks", "{masks}"], "either part maps (--parts) or silhouettes"),
+        (["--masks", "{masks}", "--no-parts"], "leave out --parts and --masks"),
+        (["--parts", "{empty}"], "has neither 'photo.png' nor 'photo_0.png'"),
+        (["--parts", "{small}"], "has 9 x 9 pixels but the upright photo has 512 x 512"),
+        (["--masks", "{black}"], "shows nobody: all of its pixels are black"),
+    ],
+)
+def test_bad_labels(with_keypoints, torso_mask, tmp_path, options, message, capsys):
+    for name, size in (("empty", None), ("small", 9), ("black", 512)):
+        (tmp_path / name).mkdir()
+        if size is not None:
+            Image.new("L", (size, size)).save(tmp_path / name / "photo.png")
+    names = {name: tmp_path / name for name in ("masks", "empty", "small", "black")}
+    assert main([*with_keypoints, *(option.format(**names) for option in options)]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out" / "photo").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -177,10 +247,10 @@ def test_a_defect_in_one_photo_is_reported_and_the_rest_goes_on(
 ):
     Image.fromarray(astronaut_rgb).save(tmp_path / "another.png")
 
-    def fails_once(result, rgb, folder, options):
+    def fails_once(result, rgb, folder, *rest):
         if folder.name == "another":
             raise ZeroDivisionError("no [such] luck")
-        return write_all(result, rgb, folder, options)
+        return write_all(result, rgb, folder, *rest)
 
     write_all = reconstruct.write_all
     monkeypatch.setattr(reconstruct, "write_all", fails_once)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hand_made_people import SIZE, make_person
 
 from kinflow.reconstruction import Hypothesis, Reconstruction
@@ -23,6 +24,9 @@ def reconstruction() -> Reconstruction:
         energy=47.5,
     )
     second = replace(second, code="ambiguous", hypotheses=(other,), time_s=0.5, frame=3)
+    part_iou = torch.linspace(0.3, 0.95, 14)
+    part_iou[3] = torch.nan  # neither seen nor drawn
+    second = replace(second, part_iou=part_iou, silhouette_iou=0.8125)
     return Reconstruction(first.camera, (first, second), "photos/two people.jpg")
 
 

@@ -11,13 +11,18 @@ import pytest
 import torch
 from hand_made_people import make_person
 
+from kinflow.body.model import BodyModel
+from kinflow.body.parts import PART_COLORS, PART_INDEX, part_set
+from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import PALETTE, person_color, to_linear
 from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.painter import PaintStyle, paint
+from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import quantised, viewer_html
 from kinflow.export.writer import png_bytes
+from kinflow.reconstruction import Reconstruction
 
 PLAIN = PaintStyle(opacity=1.0, outline_px=0.5)
 
@@ -50,6 +55,62 @@ def test_overlay_colors_the_silhouettes_and_nothing_else(reconstruction, photo, 
         assert inner.sum() > 300
         assert (nearest_color(overlay)[inner] == row).mean() > 0.99
         assert overlay[inner].std() > 8  # shaded, not flat
+
+
+def test_overlay_in_the_colors_of_the_parts(photo):
+    person = make_person(0, [0.0, 0.1, 2.4])
+    scene = Reconstruction(person.camera, (person,))
+    overlay = draw_overlay(photo, scene, by_part=True)
+    assert (draw_overlay(photo, scene) != overlay).any()
+    vertices_px = person.camera.project(person.vertices())
+    parts = BodyModel.load().vertex_parts
+    for name in ("head", "torso", "left_lower_leg", "right_lower_leg"):
+        part = PART_INDEX[name]
+        x, y = vertices_px[parts == part].mean(0).long().tolist()
+        color = overlay[y, x].astype(float)
+        unit = np.array(PART_COLORS[1:], float)
+        unit /= np.linalg.norm(unit, axis=-1, keepdims=True)
+        assert (unit @ color).argmax() + 1 == part, name
+
+
+def labels_of(allowed, origin_px=(100.0, 40.0), cell_px=4.0) -> PartLabels:
+    allowed = torch.as_tensor(allowed).int()
+    return PartLabels(allowed, torch.ones(allowed.shape), origin_px, cell_px)
+
+
+def test_parts_seen_lie_on_their_pixels(photo):
+    allowed = torch.full((10, 20), BACKGROUND)
+    allowed[2:5, 3:7] = 1 << PART_INDEX["head"]
+    allowed[5:9, 3:7] = part_set("upper_leg")
+    drawn = draw_parts_seen(photo, [labels_of(allowed)])
+    changed = (drawn != photo).any(-1)
+    expected = np.zeros_like(changed)
+    expected[48:76, 112:128] = True
+    np.testing.assert_array_equal(changed, expected)
+    of_photo = photo[50, 115] * 0.35
+    np.testing.assert_allclose((drawn[50, 115] - of_photo) / 0.65, PART_COLORS[1], atol=1)
+    both = np.mean([PART_COLORS[PART_INDEX[f"{s}_upper_leg"]] for s in ("left", "right")], 0)
+    np.testing.assert_allclose((drawn[65, 115] - photo[65, 115] * 0.35) / 0.65, both, atol=1)
+
+
+def test_what_one_label_map_knows_hides_what_another_does_not(photo):
+    unknown, head = torch.full((10, 10), UNKNOWN), torch.full((10, 10), 1 << PART_INDEX["head"])
+    head[:, 5:] = BACKGROUND
+    alone = draw_parts_seen(photo, [labels_of(head)])
+    for order in ([head, unknown], [unknown, head]):
+        drawn = draw_parts_seen(photo, [labels_of(allowed) for allowed in order])
+        np.testing.assert_array_equal(drawn[40:80, 100:120], alone[40:80, 100:120])
+        hatched = (drawn != photo).any(-1)[40:80, 120:140]
+        assert 0.4 < hatched.mean() < 0.6
+    assert not (draw_parts_seen(photo, [labels_of(unknown, (-5.0, -5.0), 1.0)]) != photo)[5:].any()
+
+
+def test_parts_seen_of_a_large_photo(photo):
+    allowed = torch.full((10, 20), 1 << PART_INDEX["torso"])
+    large = np.repeat(np.repeat(photo, 2, 0), 2, 1)
+    drawn = draw_parts_seen(large, [labels_of(allowed, (200.0, 80.0), 8.0)], max_side_px=320)
+    small = draw_parts_seen(photo, [labels_of(allowed)])
+    assert np.abs(drawn.astype(int) - small).max() <= 1
 
 
 def test_the_nearer_person_is_in_front(photo):

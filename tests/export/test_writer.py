@@ -4,11 +4,16 @@ import errno
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from kinflow.errors import InputError
+from kinflow.evidence.types import PartLabels
 from kinflow.export import writer
 from kinflow.export.atomic import check_destination, new_folder, write_bytes
+from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
 
@@ -35,6 +40,21 @@ def test_some_formats(reconstruction, photo, tmp_path):
     paths = write_all(reconstruction, photo, tmp_path / "a", ExportOptions(formats=("json", "glb")))
     assert names(tmp_path / "a") == {"people.json", "scene.glb"}
     assert paths["glb"].read_bytes()[:4] == b"glTF"
+
+
+def test_parts_are_shown_beside_the_bodies(reconstruction, photo, tmp_path):
+    options = ExportOptions(formats=("overlay",), show_parts=True)
+    labels = PartLabels(torch.full((30, 20), 1 << 2), torch.ones(30, 20), (40.0, 50.0), 2.0)
+    pictures = {}
+    for name, seen in (("seen", [labels]), ("unseen", [])):
+        path = write_all(reconstruction, photo, tmp_path / name, options, seen)["overlay"]
+        pictures[name] = cv2.imread(str(path))[..., ::-1]
+    height, width = photo.shape[:2]
+    assert pictures["unseen"].shape == photo.shape
+    assert pictures["seen"].shape[0] == height
+    assert pictures["seen"].shape[1] > 2 * width
+    np.testing.assert_array_equal(pictures["seen"][:, -width:], pictures["unseen"])
+    np.testing.assert_array_equal(pictures["seen"][:, :width], draw_parts_seen(photo, [labels]))
 
 
 def test_no_people(nobody, photo, tmp_path):
