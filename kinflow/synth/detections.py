@@ -60,7 +60,7 @@ class KeypointNoiseConfig:
         depth_std_m: its error in depth, which grows along limbs.
     """
 
-    level: float = 0.55
+    level: float = 0.5
     level_log_std: float = 0.45
     shared: float = 0.3
     astray_share: float = 0.05

@@ -1,8 +1,7 @@
 """A person's parts as a label map, by the depth buffer, on a grid of square cells.
 
 `RenderedBody` is what a view shows of the naked body alone: no image edge, no clothes, no errors.
-For small maps a coarse mesh is enough: vertices that share a small cube and a part become one
-(vertex clustering, Rossignac & Borrel 1993), which keeps a third of the triangles.
+For small maps a coarse mesh is enough.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
 from kinflow.body import BodyModel
@@ -42,7 +40,7 @@ class RenderedBody:
 
 @dataclass(frozen=True)
 class PartMesh:
-    """Triangles with a part each, over chosen vertices of a body."""
+    """A body's triangles with a part each."""
 
     body: BodyModel
     faces: Int[np.ndarray, "faces 3"]
@@ -50,22 +48,14 @@ class PartMesh:
 
     @staticmethod
     def full(body: BodyModel) -> PartMesh:
-        """Every triangle of the body."""
+        """All triangles of a body."""
         faces = body.faces.numpy()
         return PartMesh(body, faces, _face_parts(faces, body.vertex_parts.numpy()))
 
     @staticmethod
     def coarse(body: BodyModel) -> PartMesh:
         """A third of the triangles, all parts and outlines kept to within a centimetre."""
-        rest_m = body.with_shape(body.shape_space.neutral()).rest_vertices_m.numpy()
-        parts = body.vertex_parts.numpy()
-        cubes = np.column_stack([np.floor(rest_m / _CUBE_M).astype(int), parts])
-        _, first, cluster = np.unique(cubes, axis=0, return_index=True, return_inverse=True)
-        faces = cluster.reshape(-1)[body.faces.numpy()]
-        a, b, c = faces.T
-        faces = faces[(a != b) & (b != c) & (c != a)]
-        chosen = body.select_vertices(torch.from_numpy(first))
-        return PartMesh(chosen, faces, _face_parts(faces, parts[first]))
+        return PartMesh.full(body.coarsened(_CUBE_M))
 
 
 def _face_parts(faces: np.ndarray, vertex_parts: np.ndarray) -> np.ndarray:

@@ -68,7 +68,9 @@ class SegmenterConfig:
         wave_std: of its shift from place to place.
         cut_share: how often a piece is missing, hands and feet above all.
         cut_radius: its size.
-        leak_share: how often a piece of the background is taken for the person.
+        doubt_share: how often two segmenters disagree about a large piece, which pales.
+        doubt_radius: its size.
+        leak_share: how often a piece of the background is taken for the person, more or less.
         blur: range of the width of the soft edge.
         neighbour: range of the probability that another person's cells keep.
     """
@@ -79,7 +81,9 @@ class SegmenterConfig:
     wave_std: float = 0.005
     cut_share: float = 0.3
     cut_radius: tuple[float, float] = (0.02, 0.07)
-    leak_share: float = 0.15
+    doubt_share: float = 0.2
+    doubt_radius: tuple[float, float] = (0.08, 0.25)
+    leak_share: float = 0.2
     blur: tuple[float, float] = (0.003, 0.012)
     neighbour: tuple[float, float] = (0.0, 0.45)
 
@@ -141,9 +145,13 @@ def segmented(
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     mask = _shifted(mask, height_cells, config, rng)
-    if rng.random() < config.leak_share and mask.any():
-        mask |= _blob(mask > 0, rng.uniform(*config.cut_radius) * height_cells, rng)
     soft = mask.astype(np.float32) * np.float32(rng.uniform(0.9, 1.0))
+    if rng.random() < config.leak_share and mask.any():
+        piece = _blob(mask > 0, rng.uniform(*config.cut_radius) * height_cells, rng)
+        soft = np.maximum(soft, piece * np.float32(rng.uniform(0.3, 1.0)))
+    if rng.random() < config.doubt_share and mask.any():
+        piece = _blob(mask > 0, rng.uniform(*config.doubt_radius) * height_cells, rng)
+        soft = np.where(piece, soft * np.float32(rng.uniform(0.4, 0.85)), soft)
     if rng.random() < config.cut_share:
         soft = _with_cuts(soft, labels, height_cells, config, rng)
     soft = np.where(neighbour & ~shown, rng.uniform(*config.neighbour), soft).astype(np.float32)

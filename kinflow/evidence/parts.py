@@ -1,0 +1,177 @@
+"""Body parts from a silhouette and keypoints: our own small part parser.
+
+The network (`kinflow.evidence.part_network`) sees a square of 96 x 96 cells around the person and
+was trained on renders of dressed, partly hidden and badly detected bodies to answer with the parts
+of the body inside of the clothes. Cells where it hesitates get the set of its two likeliest labels;
+where two do not suffice, and outside the image, nothing is claimed.
+
+    parser = PartParser()
+    parts = parser(person.keypoints_px, person.mask, image_size)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinflow.assets import asset_path
+from kinflow.evidence.part_network import (
+    GRID,
+    PartNetwork,
+    PartNetworkInfo,
+    input_channels,
+    load_part_network,
+)
+from kinflow.evidence.types import UNKNOWN, PartLabels, PersonMask
+
+SHIPPED = "evidence/parts.safetensors"
+_MARGIN = 0.1
+# Keypoints that are at least this certain belong to the person's box, as do cells of the mask.
+_CERTAIN = 0.5
+
+
+@dataclass(frozen=True)
+class PartParserConfig:
+    """How certain an answer has to be.
+
+    Attributes:
+        weights: a weight file of `kinflow train parts`; None for the shipped network.
+        set_probability: a cell gets its likeliest label if that has this probability, else the two
+            likeliest if they have it together, else nothing.
+    """
+
+    weights: Path | None = None
+    set_probability: float = 0.7
+
+
+@dataclass(frozen=True)
+class PartGrid:
+    """The square of the image that the network looks at, in `GRID` x `GRID` cells."""
+
+    origin_px: tuple[float, float]
+    cell_px: float
+
+    @staticmethod
+    def around(keypoints_px: Float[Tensor, "33 3"], mask: PersonMask) -> PartGrid | None:
+        """The square around a person, None if the mask is empty."""
+        shown = mask.probability > _CERTAIN
+        if not shown.any():
+            return None
+        origin = torch.tensor(mask.origin_px)
+        rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
+        first = torch.stack([columns[0], rows[0]]) * mask.cell_px + origin
+        last = (torch.stack([columns[-1], rows[-1]]) + 1) * mask.cell_px + origin
+        certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
+        points = torch.cat([first[None], last[None], certain])
+        low, high = points.amin(0), points.amax(0)
+        side = float((high - low).max().clamp_min(1.0)) * (1 + 2 * _MARGIN)
+        x, y = ((low + high) / 2 - side / 2).tolist()
+        return PartGrid((x, y), side / GRID)
+
+    def centres_px(self, per_cell: int = 1) -> Float[Tensor, "rows columns 2"]:
+        """Image positions of the cells' centres, or of those of `per_cell` squared sub-cells."""
+        steps = (torch.arange(GRID * per_cell) + 0.5) * (self.cell_px / per_cell)
+        y, x = torch.meshgrid(steps + self.origin_px[1], steps + self.origin_px[0], indexing="ij")
+        return torch.stack([x, y], -1)
+
+    def to_cells(self, keypoints_px: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
+        """Keypoints with their positions in cells."""
+        at = (keypoints_px[:, :2] - keypoints_px.new_tensor(self.origin_px)) / self.cell_px
+        return torch.cat([at, keypoints_px[:, 2:]], 1)
+
+
+class PartParser:
+    """Labels the parts of one person at a time; the network is loaded at first use and kept."""
+
+    def __init__(self, config: PartParserConfig | None = None) -> None:
+        self.config = config or PartParserConfig()
+
+    @cached_property
+    def _loaded(self) -> tuple[PartNetwork, PartNetworkInfo]:
+        path = self.config.weights
+        return load_part_network(asset_path(SHIPPED) if path is None else path)
+
+    @property
+    def info(self) -> PartNetworkInfo:
+        """How the network was trained and what it achieved."""
+        return self._loaded[1]
+
+    def __call__(
+        self,
+        keypoints_px: Float[Tensor, "33 3"],
+        mask: PersonMask,
+        image_size: tuple[int, int] | None = None,
+        world_m: Float[Tensor, "33 3"] | None = None,
+    ) -> PartLabels:
+        """The parts of one person.
+
+        Args:
+            keypoints_px: (x, y, confidence) in BlazePose order.
+            mask: the person's silhouette.
+            image_size: (width, height); cells outside are unknown. None: all cells count as inside.
+            world_m: rough 3D keypoints as in `PersonEvidence`; they tell which limb is in front.
+
+        Returns:
+            Labels on 96 x 96 square cells around the person; all unknown if the mask is empty.
+
+        Raises:
+            AssetError: the weights are missing or damaged.
+        """
+        keypoints_px = keypoints_px.detach().cpu().float()
+        mask = mask.to("cpu")
+        grid = PartGrid.around(keypoints_px, mask)
+        if grid is None:
+            unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
+            return PartLabels(unknown, torch.zeros(GRID, GRID), mask.origin_px, mask.cell_px)
+        inside = _inside(grid, image_size)
+        probability = self._probability(grid, keypoints_px, mask, inside, world_m)
+        allowed, confidence = label_sets(probability, self.config.set_probability)
+        allowed = torch.where(inside, allowed, UNKNOWN).int()
+        return PartLabels(allowed, confidence * inside, grid.origin_px, grid.cell_px)
+
+    @torch.no_grad()
+    def _probability(
+        self,
+        grid: PartGrid,
+        keypoints_px: Tensor,
+        mask: PersonMask,
+        inside: Tensor,
+        world_m: Tensor | None,
+    ) -> Float[Tensor, "15 96 96"]:
+        # two samples a side and cell: the mask is often finer than the grid
+        fine = mask.sample(grid.centres_px(per_cell=2))
+        shown = F.avg_pool2d(fine[None], 2) * inside
+        depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
+        channels = input_channels(
+            grid.to_cells(keypoints_px)[None], depth_m[None], shown, inside.float()[None]
+        )
+        scores = self._loaded[0](channels.to(memory_format=torch.channels_last))
+        return scores[0].softmax(0)
+
+
+def label_sets(
+    probability: Float[Tensor, "labels rows columns"], set_probability: float
+) -> tuple[Int[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
+    """Bit sets and confidences: the likeliest label, or two, that reach `set_probability`.
+
+    The confidence is the probability of the set; unknown cells have none.
+    """
+    values, labels = probability.topk(2, dim=0)
+    bits = torch.ones_like(labels) << labels
+    single, pair = values[0] >= set_probability, values.sum(0) >= set_probability
+    allowed = torch.where(single, bits[0], torch.where(pair, bits.sum(0), UNKNOWN))
+    confidence = torch.where(single, values[0], torch.where(pair, values.sum(0), 0.0))
+    return allowed.int(), confidence
+
+
+def _inside(grid: PartGrid, image_size: tuple[int, int] | None) -> Bool[Tensor, "96 96"]:
+    if image_size is None:
+        return torch.ones(GRID, GRID, dtype=torch.bool)
+    centres = grid.centres_px()
+    return ((centres >= 0) & (centres < centres.new_tensor(image_size))).all(-1)
