@@ -1,0 +1,36 @@
+"""Body-part alignment: accuracy on known truth, convergence from far away, real photos.
+
+python benchmarks/parts accuracy --poses poses.safetensors
+python benchmarks/parts convergence --poses poses.safetensors
+python benchmarks/parts photos PHOTO... [--sheet sheet.png] [--bodypix bodypix.onnx]
+"""
+
+from __future__ import annotations
+
+import accuracy
+import convergence
+import photos
+import torch
+import tyro
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    config = tyro.extras.subcommand_cli_from_dict(
+        {
+            "accuracy": accuracy.AccuracyConfig,
+            "convergence": convergence.ConvergenceConfig,
+            "photos": photos.PhotosConfig,
+        },
+        description=__doc__,
+    )
+    if isinstance(config, accuracy.AccuracyConfig):
+        accuracy.main(config)
+    elif isinstance(config, convergence.ConvergenceConfig):
+        convergence.main(config)
+    else:
+        photos.main(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What silhouettes and parts add to keypoints, on scenes whose truth is known.
+
+Scenes of `kinflow.synth`: poses of mocap subjects that no network here has seen, shapes of all
+kinds, dressed, partly hidden, with the errors of detectors. The same fit is given
+
+    KF          keypoints alone
+    KF+sil      and the segmenter's silhouette of the dressed body
+    KF+BA       and the parts that the shipped part parser sees
+    KF+truth    and the true parts, the upper bound of what parts can give
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import kinflow.priors
+from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.body import BodyModel
+from kinflow.body.measure import measure
+from kinflow.evidence.error_model import keypoint_std_px
+from kinflow.evidence.part_labels import labels_of_silhouette, without_strangers
+from kinflow.evidence.parts import PartParser
+from kinflow.evidence.types import UNKNOWN, ImageEvidence, PartLabels, PersonEvidence
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.metrics.pose import pa_mpjpe
+from kinflow.metrics.vertices import pve, t_pose_pve
+from kinflow.reconstruction import Person
+from kinflow.synth.people import PeopleConfig
+from kinflow.synth.scene import Scene, SceneConfig, SceneSource
+
+
+@dataclass(frozen=True)
+class AccuracyConfig:
+    """Options of the synthetic comparison."""
+
+    poses: Path | None = None
+    """Pose set of `kinflow data poses`, whose test subjects pose; without one the prior does."""
+    count: int = 100
+    seed: int = 1000
+    prior: str = "realnvp"
+
+
+COLUMNS = (
+    "PA-MPJPE mm",
+    "PVE mm",
+    "T-pose PVE mm",
+    "T-pose PVE-SC mm",
+    "height mm",
+    "waist girth mm",
+    "part mIoU",
+    "silhouette IoU",
+)
+
+
+def scenes(config: AccuracyConfig) -> list[Scene]:
+    """The scenes of a configuration, always the same ones."""
+    people = PeopleConfig(poses=config.poses, split="test")
+    if config.poses is not None:
+        people = replace(people, prior_share=0.0)
+    source = SceneSource(SceneConfig(people=people))
+    return [source.scene(config.seed + i) for i in range(config.count)]
+
+
+def evidence(scene: Scene) -> PersonEvidence:
+    """What the detectors say about a scene, without parts."""
+    keypoints = scene.detected_keypoints_px
+    certain = keypoints[keypoints[:, 2] > 0.5, :2]
+    box = torch.cat([certain.amin(0), certain.amax(0)]) if len(certain) else torch.ones(4)
+    size = float((box[2:] - box[:2]).clamp_min(1).prod().sqrt())
+    std = keypoint_std_px(keypoints[:, 2].numpy().astype(np.float64), size, 1.5 * size)
+    return PersonEvidence(
+        keypoints_px=keypoints,
+        keypoint_std_px=torch.from_numpy(std).float(),
+        world_m=None,
+        box_px=box,
+        score=1.0,
+        mask=scene.mask,
+    )
+
+
+def true_parts(scene: Scene) -> PartLabels:
+    """The naked body's parts wherever nothing hides the person."""
+    allowed = torch.where(scene.known, 1 << scene.parts.int(), UNKNOWN).int()
+    confidence = torch.ones(allowed.shape)
+    return PartLabels(allowed, confidence, scene.origin_px, scene.cell_px)
+
+
+def variants(parser: PartParser) -> dict[str, Callable[[Scene], PartLabels | None]]:
+    """Labels for each row of the table."""
+
+    def parsed(scene: Scene) -> PartLabels | None:
+        return parser(scene.detected_keypoints_px, scene.mask, scene.camera.image_size)
+
+    def silhouette(scene: Scene) -> PartLabels:
+        return without_strangers(labels_of_silhouette(scene.mask), [], scene.camera.image_size)
+
+    return {
+        "KF": lambda scene: None,
+        "KF+sil": silhouette,
+        "KF+BA": parsed,
+        "KF+truth": true_parts,
+    }
+
+
+def errors(person: Person, scene: Scene, body: BodyModel, mesh: PartMesh) -> list[float]:
+    """One row of COLUMNS."""
+    truth = scene.posed(body)
+    vertices = person.vertices()
+    own, true = measure(body.with_shape(person.shape)), measure(body.with_shape(scene.shape))
+    target = PartTarget(true_parts(scene), scene.camera, mesh, MatchingConfig())
+    drawn = target.draw(vertices.numpy())
+    return [
+        1000 * float(pa_mpjpe(person.joints_cam_m, scene.joints_cam_m)),
+        1000 * float(pve(vertices, person.t_cam_root_m, truth.vertices_m(), scene.t_cam_root_m)),
+        1000 * float(t_pose_pve(body, person.shape, scene.shape)),
+        1000 * float(t_pose_pve(body, person.shape, scene.shape, scale_corrected=True)),
+        1000 * abs(own.height_m - true.height_m),
+        1000 * abs(own.waist_girth_m - true.waist_girth_m),
+        float(np.nanmean(target.part_iou(drawn))),
+        target.silhouette_iou(drawn),
+    ]
+
+
+def run(config: AccuracyConfig) -> dict[str, np.ndarray]:
+    """Errors of every scene (rows) by variant; columns as COLUMNS."""
+    body = BodyModel.load()
+    mesh = PartMesh.of(body)
+    fitter = PhotoFitter(kinflow.priors.load(config.prior), PhotoFitConfig())
+    everything = scenes(config)
+    results = {}
+    for name, labels in variants(PartParser()).items():
+        rows = []
+        for scene in everything:
+            seen = replace(evidence(scene), parts=labels(scene))
+            people = fitter.fit(ImageEvidence(scene.camera.image_size, (seen,)), scene.camera)
+            rows.append(errors(people[0], scene, body, mesh))
+        results[name] = np.array(rows)
+        print(row(name, results[name]), flush=True)
+    return results
+
+
+def row(name: str, values: np.ndarray) -> str:
+    """One line of the table: means over scenes."""
+    means = np.nanmean(values, axis=0)
+    cells = [f"{m:.3f}" if "IoU" in c else f"{m:.1f}" for m, c in zip(means, COLUMNS, strict=True)]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main(config: AccuracyConfig) -> None:
+    print(f"| {config.count} scenes | " + " | ".join(COLUMNS) + " |")
+    print("|---" * (len(COLUMNS) + 1) + "|")
+    results = run(config)
+    base = results["KF"].mean(0)
+    for name in ("KF+sil", "KF+BA", "KF+truth"):
+        change = 100 * (results[name].mean(0) / base - 1)
+        text = ", ".join(f"{c} {v:+.0f} %" for c, v in zip(COLUMNS[:6], change[:6], strict=True))
+        print(f"{name} against KF: {text}")
