@@ -49,6 +49,9 @@ class MatchingConfig:
     """Standard deviation of an outline, as a share of the person's size in the image."""
     effective_samples: float = 20.0
     """Neighbouring matches err alike: those of one part and direction count as so many."""
+    clothes_pull: float = 0.25
+    """Weight of the pull of sets of several parts, clothes and silhouettes: a body lies inside of
+    them, so that they push as any part does but say little about where the skin begins."""
     max_distance: float = 0.5
     """Matches farther apart than this share of the person's size are not made."""
 
@@ -199,8 +202,9 @@ class PartTarget:
                 continue
             open_cells = cells[~covers[tuple(cells.T)]]
             nearest = Nearest(covers)(open_cells)
-            weight = self._weight(open_cells, len(cells), int(parts).bit_count())
-            yield nearest, open_cells, weight
+            count = int(parts).bit_count()
+            weight = self._weight(open_cells, len(cells), count)
+            yield nearest, open_cells, weight * (1 if count == 1 else self.config.clothes_pull)
 
     def _push(self, drawn: DrawnParts) -> Iterator[_Found]:
         for part, way_in in self.ways_in.items():
