@@ -34,28 +34,28 @@ def draw_parts_seen(
     image, scale = reduced(image_rgb, max_side_px)
     shown = np.full(image.shape[:2], BACKGROUND, np.int32)
     for labels in seen:
-        sets = _placed(labels, image.shape[:2], scale)
-        shown = np.where(_shows(sets) | ((sets == UNKNOWN) & ~_shows(shown)), sets, shown)
-    color = _colors_of_sets()[shown]
-    color[shown == UNKNOWN] = UNKNOWN_COLOR
+        _place(shown, labels, scale)
     painted = _shows(shown) | ((shown == UNKNOWN) & _hatching(image.shape[:2]))
-    mixed = image * (1 - _OPACITY) + color * _OPACITY
-    return np.where(painted[..., None], np.rint(mixed), image).astype(np.uint8)
+    colors = _colors_of_sets()[shown[painted]]
+    drawn = image.copy()
+    drawn[painted] = np.rint(image[painted] * (1 - _OPACITY) + colors * _OPACITY)
+    return drawn
 
 
-def _placed(
-    labels: PartLabels, size: tuple[int, ...], scale: float
-) -> Int32[np.ndarray, "height width"]:
-    """The set of each pixel of the reduced photo, background outside the grid."""
+def _place(shown: Int32[np.ndarray, "height width"], labels: PartLabels, scale: float) -> None:
+    """Put labels onto the pixels of the reduced photo, in place; what shows somebody stays."""
     allowed = labels.allowed.cpu().numpy()
-    rows, columns = (
-        np.floor(((np.arange(n) + 0.5) / scale - origin) / labels.cell_px).astype(int)
-        for n, origin in zip(size, reversed(labels.origin_px), strict=True)
-    )
-    in_y, in_x = (rows >= 0) & (rows < len(allowed)), (columns >= 0) & (columns < allowed.shape[1])
-    placed = np.full(size, BACKGROUND, np.int32)
-    placed[np.ix_(in_y, in_x)] = allowed[np.ix_(rows[in_y], columns[in_x])]
-    return placed
+    cells = [
+        np.floor(((np.arange(pixels) + 0.5) / scale - origin) / labels.cell_px).astype(int)
+        for pixels, origin in zip(shown.shape, reversed(labels.origin_px), strict=True)
+    ]
+    spans = [
+        slice(*np.searchsorted(cell, (0, count)))
+        for cell, count in zip(cells, allowed.shape, strict=True)
+    ]
+    rows, columns = (cell[span] for cell, span in zip(cells, spans, strict=True))
+    sets, under = allowed[np.ix_(rows, columns)], shown[spans[0], spans[1]]
+    under[:] = np.where(_shows(sets) | ((sets == UNKNOWN) & ~_shows(under)), sets, under)
 
 
 def _shows(sets: np.ndarray) -> Bool[np.ndarray, "height width"]:
@@ -63,10 +63,12 @@ def _shows(sets: np.ndarray) -> Bool[np.ndarray, "height width"]:
 
 
 def _colors_of_sets() -> Float32[np.ndarray, "sets 3"]:
-    """Mean colour of the parts of every set."""
+    """Mean colour of the parts of every set, and the colour of what is unknown."""
     members = (np.arange(UNKNOWN + 1)[:, None] >> np.arange(1, NUM_PARTS + 1)) & 1
-    colors = members @ np.array(PART_COLORS[1:], np.float32)
-    return (colors / members.sum(1, keepdims=True).clip(1)).astype(np.float32)
+    colors = members.astype(np.float32) @ np.array(PART_COLORS[1:], np.float32)
+    colors /= members.sum(1, keepdims=True).clip(1)
+    colors[UNKNOWN] = UNKNOWN_COLOR
+    return colors
 
 
 def _hatching(size: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
