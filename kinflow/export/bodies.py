@@ -23,8 +23,8 @@ class Bodies:
     normals_cam: Float32[np.ndarray, "people vertices 3"]
     faces: Int32[np.ndarray, "faces 3"]
     face_parts: Int32[np.ndarray, " faces"]
-    """Semantic part of each triangle: the lowest of its corners', so that seams between parts follow
-    the loops of the mesh instead of the diagonals of its quads."""
+    """Semantic part of each triangle: the lowest of its corners', so that seams between parts run
+    along the loops of the mesh instead of the diagonals of its quads."""
 
     @staticmethod
     def of(people: Sequence[Person]) -> Bodies:
