@@ -1,0 +1,120 @@
+"""Part alignment from end to end, on people whose body is known."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from kinflow.evidence.types import (
+    ANY_PART,
+    BACKGROUND,
+    UNKNOWN,
+    ImageEvidence,
+    PartLabels,
+    PersonEvidence,
+)
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.metrics.vertices import pve, t_pose_pve
+from kinflow.reconstruction import Person
+from kinflow.synth.scene import Scene, SceneConfig, SceneSource
+
+SCENES = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A person of known body and what is seen of them."""
+
+    scene: Scene
+    person: PersonEvidence
+
+    def labels(self) -> PartLabels:
+        """The true parts."""
+        allowed = torch.where(self.scene.known, 1 << self.scene.parts.int(), UNKNOWN).int()
+        known = torch.ones(allowed.shape)
+        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+
+    def fit(self, fitter: PhotoFitter, parts: PartLabels | None) -> Person:
+        evidence = ImageEvidence(self.scene.camera.image_size, (replace(self.person, parts=parts),))
+        return fitter.fit(evidence, self.scene.camera)[0]
+
+
+@pytest.fixture(scope="module")
+def people() -> list[Seen]:
+    """Scenes in which nearly everything of the person is in view."""
+    source, found, seed = SceneSource(SceneConfig()), [], 0
+    while len(found) < SCENES:
+        scene = source.scene(seed)
+        seed += 1
+        if scene.keypoint_visible.sum() < 24 or not scene.known.float().mean() > 0.9:
+            continue
+        keypoints = torch.cat([scene.keypoints_px, scene.keypoint_visible[:, None].float()], 1)
+        size = float((keypoints[:, :2].amax(0) - keypoints[:, :2].amin(0)).max())
+        person = PersonEvidence(
+            keypoints_px=keypoints,
+            keypoint_std_px=torch.full((33,), 0.02 * size),
+            world_m=None,
+            box_px=torch.cat([keypoints[:, :2].amin(0), keypoints[:, :2].amax(0)]),
+            score=1.0,
+            mask=scene.mask,
+        )
+        found.append(Seen(scene, person))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pairs(people, fitter) -> list[tuple[Person, Person]]:
+    """Fits without and with parts."""
+    return [(seen.fit(fitter, None), seen.fit(fitter, seen.labels())) for seen in people]
+
+
+def test_parts_bring_shape_and_pose_closer_to_the_truth(people, pairs, body):
+    shape_errors, errors = [], []
+    for seen, both in zip(people, pairs, strict=True):
+        truth = seen.scene.posed(body).vertices_m()
+        shape_errors.append([t_pose_pve(body, p.shape, seen.scene.shape) for p in both])
+        errors.append(
+            [pve(p.vertices(), p.t_cam_root_m, truth, seen.scene.t_cam_root_m) for p in both]
+        )
+    before, after = torch.tensor(shape_errors).mean(0)
+    assert after < 0.9 * before
+    before, after = torch.tensor(errors).mean(0)
+    assert after < before
+
+
+def test_the_result_tells_how_parts_overlap(pairs):
+    for before, after in pairs:
+        assert before.part_iou is None and before.silhouette_iou != before.silhouette_iou
+        assert after.silhouette_iou > 0.85
+        assert float(after.part_iou[1]) > 0.6  # the torso
+        assert after.energy["parts"] >= 0 and "parts" not in before.energy
+
+
+def test_without_parts_nothing_is_said_about_them(pairs):
+    assert all(before.code != "no_parts" for before, _ in pairs)
+
+
+@pytest.mark.parametrize("kind", ["unknown", "empty", "another_person"])
+def test_unusable_labels_fall_back_to_keypoints(people, pairs, fitter, kind):
+    seen, (before, _) = people[0], pairs[0]
+    labels = seen.labels()
+    fill = UNKNOWN if kind == "unknown" else BACKGROUND
+    allowed = torch.full_like(labels.allowed, fill)
+    if kind == "another_person":
+        allowed[:8, :8] = ANY_PART
+    person = seen.fit(fitter, replace(labels, allowed=allowed))
+    assert torch.equal(person.joints_cam_m, before.joints_cam_m)
+    assert person.code == ("no_parts" if before.code == "ok" else before.code)
+    assert person.part_iou is None
+
+
+def test_parts_can_be_switched_off(people, pairs, prior):
+    off = PhotoFitter(prior, PhotoFitConfig(align_parts=False))
+    person = people[0].fit(off, people[0].labels())
+    torch.testing.assert_close(person.joints_cam_m, pairs[0][0].joints_cam_m)
+    assert person.code == pairs[0][0].code
+
+
+def test_the_same_labels_give_the_same_body(people, pairs, fitter):
+    again = people[0].fit(fitter, people[0].labels())
+    assert torch.equal(again.joints_cam_m, pairs[0][1].joints_cam_m)
