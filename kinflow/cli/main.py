@@ -23,11 +23,11 @@ Command = (
     | Annotated[Version, tyro.conf.subcommand("version")]
 )
 
-RESEARCH_GROUPS = ("data", "train", "evaluate")
+RESEARCH_GROUPS = ("data", "synth", "train", "evaluate")
 
 DESCRIPTION = """Photos of people to posed, shaped 3D bodies.
 
-For training there are also: kinflow data, kinflow train and kinflow evaluate (see their --help)."""
+For training there are also: kinflow data, synth, train and evaluate (see their --help)."""
 
 
 def main(arguments: list[str] | None = None) -> int:

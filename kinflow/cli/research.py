@@ -1,4 +1,4 @@
-"""Commands of those who train: `kinflow data`, `kinflow train` and `kinflow evaluate`.
+"""Commands of those who train: `kinflow data`, `synth`, `train` and `evaluate`.
 
 Their options live beside the code they configure; this module is imported only when one is named.
 """
@@ -14,7 +14,7 @@ import tyro
 
 from kinflow.datasets import poses
 from kinflow.priors import evaluation, training
-from kinflow.synth import part_trainer
+from kinflow.synth import files, part_trainer
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ def _train_parts(config: part_trainer.TrainPartsConfig, command_line: str) -> No
     print(f"Wrote {weights}; PartParser(weights) takes it.")
 
 
-COMMANDS: dict[str, dict[str, ResearchCommand]] = {
+COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
+    "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
         "poses": ResearchCommand(poses.BuildPosesConfig, lambda config, _: poses.main(config))
     },
@@ -53,15 +54,19 @@ COMMANDS: dict[str, dict[str, ResearchCommand]] = {
 
 
 def parse(arguments: list[str]) -> Callable[[], int]:
-    """The command that `[group, name, options...]` asks for, ready to run."""
+    """The command that `[group, name, options...]` asks for, ready to run; some need no name."""
     group, *rest = arguments
     commands = COMMANDS[group]
-    options = tyro.extras.subcommand_cli_from_dict(
-        {name: command.options for name, command in commands.items()},
-        prog=f"kinflow {group}",
-        args=rest,
-    )
-    command = next(c for c in commands.values() if isinstance(options, c.options))
+    if isinstance(commands, ResearchCommand):
+        command = commands
+        options = tyro.cli(command.options, prog=f"kinflow {group}", args=rest)
+    else:
+        options = tyro.extras.subcommand_cli_from_dict(
+            {name: command.options for name, command in commands.items()},
+            prog=f"kinflow {group}",
+            args=rest,
+        )
+        command = next(c for c in commands.values() if isinstance(options, c.options))
 
     def run() -> int:
         command.run(options, shlex.join(["kinflow", *arguments]))

@@ -151,7 +151,7 @@ class PartParser:
         channels = input_channels(
             grid.to_cells(keypoints_px)[None], depth_m[None], shown, inside.float()[None]
         )
-        scores = self._loaded[0](channels.to(memory_format=torch.channels_last))
+        scores = self._loaded[0](channels)
         return scores[0].softmax(0)
 
 

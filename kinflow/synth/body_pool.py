@@ -52,7 +52,7 @@ def _packed(bodies: list[RenderedBody]) -> bytes:
     arrays = {f"labels_{i}": body.labels for i, body in enumerate(bodies)}
     arrays |= {name: np.stack([getattr(body, name) for body in bodies]) for name in _SCALARS}
     stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
 
 

@@ -36,6 +36,8 @@ class Observation:
     """Cells of the person with clothes on, occluders disregarded."""
     known: Bool[np.ndarray, "rows columns"]
     """Cells inside the image that no occluder hides."""
+    neighbour: Bool[np.ndarray, "rows columns"]
+    """Cells inside the image that show somebody else."""
     keypoint_visible: Bool[np.ndarray, " 33"]
     """Points inside the image that neither occluders nor the body itself hide."""
     mask: Float32[np.ndarray, "rows columns"]
@@ -65,8 +67,9 @@ def observe(
     somebody, in_front = occlusion.neighbour(shown, other, config.occlusion, rng)
     hidden |= somebody & in_front
     known = inside & ~hidden
+    somebody &= inside & ~(shown & known)
     mask = silhouettes.segmented(
-        shown & known, labels, somebody & inside, height_cells, config.segmenter, rng
+        shown & known, labels, somebody, height_cells, config.segmenter, rng
     )
     in_image, not_hidden = _at(inside, body.keypoints_cells), _at(known, body.keypoints_cells)
     visible = body.keypoint_seen & not_hidden
@@ -79,7 +82,7 @@ def observe(
         config.keypoints,
         rng,
     )
-    return Observation(shown, known, visible, mask * inside, detections)
+    return Observation(shown, known, somebody, visible, mask * inside, detections)
 
 
 def visible_size(shown: Bool[np.ndarray, "rows columns"]) -> float:

@@ -46,6 +46,8 @@ from kinflow.synth.views import ViewConfig
 _UNCUT = ViewConfig(truncated_share=0.0)
 _POOL_CELLS = 160
 _VALIDATION_SEED = 1_000_003
+_EMPTY = 0.02
+"""Probability in the mask below which a cell of the background is far from any outline."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class TrainPartsConfig:
         learning_rate: its constant value; falls linearly to zero over the last `decay` of the run.
         decay: that last part, as a fraction of the steps.
         weight_decay: of AdamW.
+        empty_share: share of the empty background that counts in training.
         overlap_weight: weight of the soft Dice loss beside the cross entropy.
         ema_decay: decay of the weight average that is evaluated and kept.
         eval_every: steps between evaluations on held-out bodies, and checkpoints.
@@ -78,7 +81,7 @@ class TrainPartsConfig:
     network: PartNetworkConfig = PartNetworkConfig()
     crop: CropConfig = CropConfig()
     observation: ObservationConfig = ObservationConfig()
-    bodies: int = 3500
+    bodies: int = 3000
     first_bodies: int = 1500
     bodies_per_step: int = 1
     validation_bodies: int = 240
@@ -87,6 +90,7 @@ class TrainPartsConfig:
     learning_rate: float = 2e-3
     decay: float = 0.25
     weight_decay: float = 1e-3
+    empty_share: float = 0.15
     overlap_weight: float = 0.5
     ema_decay: float = 0.998
     eval_every: int = 400
@@ -116,8 +120,8 @@ class PartTrainer:
         data = "" if config.poses is None else PoseSet.load(config.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
         torch.manual_seed(config.seed)
-        self.network = PartNetwork(config.network).to(memory_format=torch.channels_last)
-        self.average = PartNetwork(config.network).to(memory_format=torch.channels_last).eval()
+        self.network = PartNetwork(config.network)
+        self.average = PartNetwork(config.network).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -155,8 +159,9 @@ class PartTrainer:
             self.pool.grow()
         batch = self.batch()
         self.network.train()
-        scores = self.network(channels_of(batch))
-        loss = part_loss(scores, batch.target, self.config.overlap_weight)
+        target = self._thinned(batch)
+        scores = self.network.block_scores(channels_of(batch))
+        loss = part_loss(scores, blocks(target), self.config.overlap_weight)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -164,6 +169,13 @@ class PartTrainer:
         self.step += 1
         self._update_average()
         return loss.item()
+
+    def _thinned(self, batch: PartBatch) -> Int[Tensor, "batch 96 96"]:
+        """The target without most of the empty background, which has nothing to teach."""
+        empty = (batch.target == 0) & (batch.mask < _EMPTY)
+        generator = torch.Generator().manual_seed(self.step)
+        dropped = torch.rand(batch.target.shape, generator=generator) > self.config.empty_share
+        return torch.where(empty & dropped, IGNORED, batch.target)
 
     def _schedule(self) -> float:
         warm_up = min(1.0, (self.step + 1) / 100)
@@ -174,7 +186,7 @@ class PartTrainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        decay = min(self.config.ema_decay, 1.0 - 1.0 / (self.step + 1))
+        decay = min(self.config.ema_decay, (self.step + 1) / (self.step + 10))
         current = self.network.state_dict()
         for name, value in self.average.state_dict().items():
             if value.is_floating_point():
@@ -272,14 +284,16 @@ class PartTrainer:
 
 def channels_of(batch: PartBatch) -> Float[Tensor, "batch 40 48 48"]:
     """The network's input for a batch."""
-    channels = input_channels(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside)
-    return channels.to(memory_format=torch.channels_last)
+    return input_channels(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside)
+
+
+def blocks(cells: Int[Tensor, "batch 96 96"]) -> Int[Tensor, "batch 48 48 4"]:
+    """Cells in the order of `PartNetwork.block_scores`."""
+    return cells.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(3)
 
 
 def part_loss(
-    scores: Float[Tensor, "batch labels rows columns"],
-    target: Int[Tensor, "batch rows columns"],
-    overlap_weight: float,
+    scores: Float[Tensor, "*cells labels"], target: Int[Tensor, "*cells"], overlap_weight: float
 ) -> Float[Tensor, ""]:
     """Cross entropy over the cells that count, plus one minus the soft Dice of the parts.
 
@@ -288,7 +302,7 @@ def part_loss(
     """
     counts = (target != IGNORED).flatten()
     labels = target.flatten()[counts]
-    log_p = scores.movedim(1, -1).flatten(0, -2)[counts].log_softmax(-1)
+    log_p = scores.flatten(0, -2)[counts].log_softmax(-1)
     p = log_p.exp()
     log_p_true = log_p.gather(1, labels[:, None])[:, 0]
     # sums over the cells of each label, without a one-hot copy of the target

@@ -82,12 +82,14 @@ class PersonGrid:
         return Camera(camera.focal_px / self.cell_px, (x, y), self.size)
 
     def inside(self, image_size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
-        """Cells whose centre lies in the image."""
+        """Cells of which some lies in the image."""
         x, y = (
-            origin + (np.arange(count) + 0.5) * self.cell_px
+            origin + np.arange(count) * self.cell_px
             for origin, count in zip(self.origin_px, self.size, strict=True)
         )
-        return ((y >= 0) & (y < image_size[1]))[:, None] & ((x >= 0) & (x < image_size[0]))
+        column = (x + self.cell_px > 0) & (x < image_size[0])
+        row = (y + self.cell_px > 0) & (y < image_size[1])
+        return row[:, None] & column
 
     def to_px(self, cells: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """Image positions of points in cells."""
@@ -120,6 +122,8 @@ class Scene:
     """Cells that show the person with clothes on, occluders disregarded."""
     known: Bool[Tensor, "rows columns"]
     """Cells inside the image that no occluder hides."""
+    neighbour: Bool[Tensor, "rows columns"]
+    """Cells inside the image that show somebody else, who may be the occluder."""
     origin_px: tuple[float, float]
     cell_px: float
     detected_keypoints_px: Float[Tensor, "33 3"]
@@ -211,6 +215,7 @@ class SceneSource:
             parts=torch.from_numpy(view.render.labels),
             dressed=torch.from_numpy(seen.dressed),
             known=torch.from_numpy(seen.known),
+            neighbour=torch.from_numpy(seen.neighbour),
             origin_px=grid.origin_px,
             cell_px=grid.cell_px,
             detected_keypoints_px=torch.from_numpy(detected_px).float(),
