@@ -27,12 +27,12 @@ class MultistartConfig:
     """Sectors of headings; matches in the gallery are looked up in each."""
     per_heading: int = 2
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
-    explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=5))
+    explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=3))
     explore_softening: float = 10.0
     """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
     kernel that saturates has no slope there (graduated non-convexity, Blake & Zisserman 1987)."""
-    keep: int = 2
-    """Explored starts of each person that are polished."""
+    keep: int = 4
+    """Distinct explored bodies of each person that are polished."""
     polish: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-2)
     )
@@ -73,10 +73,11 @@ def fit(
         start, owner = _starts(energy, targets, names, gallery, config)
         soft = energy.softened(config.explore_softening)
         explored = run(soft, targets[owner], start, config.explore)
-        chosen = _best_rows(explored.energy, owner, len(targets.focal_px), config.keep)
+        chosen = _distinct(energy, explored, owner, config.distinct_m, config.keep)
         x, owner = explored.unknowns[chosen], owner[chosen]
         polished = run(energy, targets[owner], x, config.polish)
-    return _distinct(energy, polished, owner, config.distinct_m)
+        best = _distinct(energy, polished, owner, config.distinct_m)
+    return Candidates(polished.unknowns[best], polished.energy[best], owner[best])
 
 
 def _starts(
@@ -99,26 +100,24 @@ def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> 
     return minimise(start, lambda x, rows: energy.linearise(x, targets[rows]), config)
 
 
-def _best_rows(energy: Tensor, owner: Tensor, people: int, keep: int) -> Tensor:
-    """Row indices of the `keep` lowest energies of each person."""
-    rows = []
-    for person in range(people):
-        mine = torch.nonzero(owner == person)[:, 0]
-        rows.append(mine[energy[mine].argsort()[:keep]])
-    return torch.cat(rows)
+def _distinct(
+    energy: Energy, result: LMResult, owner: Tensor, distance_m: float, limit: int | None = None
+) -> Int[Tensor, " kept"]:
+    """Rows by person, then by energy, without those that repeat a better one of the same person.
 
-
-def _distinct(energy: Energy, result: LMResult, owner: Tensor, distance_m: float) -> Candidates:
-    """Sort by person and energy and drop rows that repeat a better one of the same person."""
-    with torch.no_grad():
-        points = energy.model.evaluate(result.unknowns, with_jacobian=False).keypoints_cam_m
+    At most `limit` rows a person are kept.
+    """
+    points = energy.model.evaluate(result.unknowns, with_jacobian=False).keypoints_cam_m
     relative = points - (energy.origin @ points)[:, None]
-    order = sorted(range(len(owner)), key=lambda i: (int(owner[i]), float(result.energy[i])))
     kept: list[int] = []
-    for row in order:
-        same = [k for k in kept if owner[k] == owner[row]]
-        gaps = [(relative[row] - relative[k]).norm(dim=-1).mean() for k in same]
-        if all(gap > distance_m for gap in gaps):
-            kept.append(row)
-    index = torch.tensor(kept, device=owner.device)
-    return Candidates(result.unknowns[index], result.energy[index], owner[index])
+    for person in owner.unique().tolist():
+        rows = torch.nonzero(owner == person)[:, 0]
+        rows = rows[result.energy[rows].argsort()]
+        shape = relative[rows]
+        gap_m = (shape[:, None] - shape[None]).norm(dim=-1).mean(-1).tolist()
+        chosen: list[int] = []
+        for i in range(len(rows)):
+            if all(gap_m[i][k] > distance_m for k in chosen):
+                chosen.append(i)
+        kept += rows[chosen[:limit]].tolist()
+    return torch.tensor(kept, device=owner.device)

@@ -12,7 +12,6 @@ from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import (
     BONES,
     estimate_depth_m,
-    heading_starts,
     image_roll_rad,
     resting,
 )
@@ -57,7 +56,7 @@ def test_energy_never_rises_and_rows_are_independent(joints_body, prior):
     truth = resting(fitter.model, 1, "cpu")
     truth = replace(truth, t_cam_root_m=torch.tensor([[0.1, 0.2, 4.0]]))
     targets = observe(fitter, truth)
-    start = heading_starts(fitter.model, targets, COCO17_NAMES, 4)
+    start = fitter.gallery.starts(targets, COCO17_NAMES, sectors=4, per_sector=1)
     rows = targets[torch.zeros(4, dtype=torch.long)]
     before = 0.5 * fitter.energy.residuals(start, rows).square().sum(1)
     result = run(fitter.energy, rows, start, LMConfig(max_iterations=3))
