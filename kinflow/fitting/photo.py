@@ -33,6 +33,9 @@ FITTED_KEYPOINTS: tuple[str, ...] = tuple(
 )
 """Eye corners say nothing that eyes and ears do not."""
 
+AMBIGUOUS_NATS = 2.0
+"""Another body within so much of the best one's energy makes a result ambiguous."""
+
 _ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
 
 
@@ -175,53 +178,65 @@ class PhotoFitter:
         rows = candidates.of(index)
         energies = candidates.energy[rows]
         best = candidates.unknowns[rows[:1]]
-        aligned = self._align(best, targets, seen, camera)
-        if aligned is not None:
-            best, targets = aligned.unknowns, aligned.targets
-        description = self.fitter.describe(best, targets)
-        hypotheses = tuple(
+        rivals = tuple(
             self._hypothesis(candidates.unknowns[row : row + 1], float(energy))
             for row, energy in zip(rows[1:].tolist(), energies[1:], strict=True)
             if float(energy - energies[0]) < self.config.hypothesis_margin
         )[: self.config.max_hypotheses]
-        chosen = self._hypothesis(best, float(energies[0]))
-        person = Person(
+        ambiguous = any(rival.energy - float(energies[0]) < AMBIGUOUS_NATS for rival in rivals)
+        code = judge(self._limbs_px(best, camera), seen, ambiguous)
+        aligned = None
+        if self._aligner is not None and seen.parts is not None:
+            aligned, code = self._align(best, targets, seen, camera, code)
+        if aligned is not None:
+            best, targets = aligned.unknowns, aligned.targets
+        description = self.fitter.describe(best, targets)
+        body = self._hypothesis(best, float(energies[0]))
+        return Person(
             person=index,
             camera=camera,
-            R_cam_root=chosen.R_cam_root,
-            t_cam_root_m=chosen.t_cam_root_m,
-            pose=chosen.pose,
-            z=chosen.z,
-            shape=chosen.shape,
+            R_cam_root=body.R_cam_root,
+            t_cam_root_m=body.t_cam_root_m,
+            pose=body.pose,
+            z=body.z,
+            shape=body.shape,
             joints_cam_m=description.joints_m[0],
             joint_std_m=description.joint_std_m[0],
             t_cam_root_std_m=description.root_std_m[0],
             keypoints_px=seen.keypoints_px.cpu(),
             score=seen.score,
+            code=code,
             energy={name: float(value[0]) for name, value in description.energy.items()},
-            hypotheses=hypotheses,
+            hypotheses=rivals,
             part_iou=None if aligned is None else aligned.part_iou,
             silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
         )
-        projected = camera.project(self._limbs(best)).cpu()
-        code = judge(person, projected, seen)
-        if code == "ok" and self._aligner and seen.parts is not None and aligned is None:
-            code = "no_parts"
-        return replace(person, code=code)
 
     def _align(
-        self, best: Unknowns, targets: Targets, seen: PersonEvidence, camera: Camera
-    ) -> AlignedBody | None:
-        """The body moved onto the parts that were seen; None where there are none to be used."""
-        if self._aligner is None or seen.parts is None:
-            return None
-        if not usable(seen.parts, seen.keypoints_px):
-            return None
-        return self._aligner.align(best, targets, seen.parts, camera)
+        self,
+        best: Unknowns,
+        targets: Targets,
+        seen: PersonEvidence,
+        camera: Camera,
+        code: ResultCode,
+    ) -> tuple[AlignedBody | None, ResultCode]:
+        """The body moved onto the parts that were seen, None where these cannot be used, and the
+        result code that goes with it; `code` is that of the body as it is.
+        """
+        assert self._aligner is not None and seen.parts is not None
+        if usable(seen.parts, seen.keypoints_px):
+            aligned = self._aligner.align(best, targets, seen.parts, camera)
+            limbs_px = self._limbs_px(aligned.unknowns, camera)
+            aligned_code = judge(limbs_px, seen, ambiguous=code == "ambiguous")
+            # labels that tear a body off its keypoints are not this person's
+            if aligned_code != "poor_fit" or code == "poor_fit":
+                return aligned, aligned_code
+        return None, code if code in ("poor_fit", "few_keypoints") else "no_parts"
 
-    def _limbs(self, unknowns: Unknowns) -> Float[Tensor, "12 3"]:
+    def _limbs_px(self, unknowns: Unknowns, camera: Camera) -> Float[Tensor, "12 2"]:
         points = self.fitter.model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m[0]
-        return points[[FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]]
+        limbs = points[[FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]]
+        return camera.project(limbs).cpu()
 
     def _hypothesis(self, unknowns: Unknowns, energy: float) -> Hypothesis:
         with torch.no_grad():
@@ -266,10 +281,18 @@ def view_rotation(
 
 
 def judge(
-    person: Person, limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, limit: float = 0.06
+    limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, ambiguous: bool, limit: float = 0.06
 ) -> ResultCode:
-    """The result code: how far this person can be relied on."""
-    limbs = person.keypoints_px[list(LIMB_KEYPOINTS)]
+    """The result code: how far a body can be relied on.
+
+    Args:
+        limbs_px: where its limb keypoints are in the image.
+        seen: what was seen of the person.
+        ambiguous: whether another body explains the keypoints almost as well.
+        limit: mean distance from the keypoints, as a share of the person's size.
+    """
+    keypoints = seen.keypoints_px.cpu()
+    limbs = keypoints[list(LIMB_KEYPOINTS)]
     confident = limbs[:, 2] > 0.5
     if int(confident.sum()) < 4:
         return "few_keypoints"
@@ -279,10 +302,7 @@ def judge(
         return "poor_fit"
     hips = [KEYPOINT_INDEX[f"{side}_hip"] for side in ("left", "right")]
     knees = [KEYPOINT_INDEX[f"{side}_knee"] for side in ("left", "right")]
-    hidden = (person.keypoints_px[hips + knees, 2] < 0.3).sum()
+    hidden = (keypoints[hips + knees, 2] < 0.3).sum()
     if int(hidden) >= 2:
         return "truncated"
-    total = sum(person.energy.values())
-    if any(h.energy - total < 2.0 for h in person.hypotheses):
-        return "ambiguous"
-    return "ok"
+    return "ambiguous" if ambiguous else "ok"

@@ -104,8 +104,19 @@ def test_unusable_labels_fall_back_to_keypoints(people, pairs, fitter, kind):
         allowed[:8, :8] = ANY_PART
     person = seen.fit(fitter, replace(labels, allowed=allowed))
     assert torch.equal(person.joints_cam_m, before.joints_cam_m)
-    assert person.code == ("no_parts" if before.code == "ok" else before.code)
+    assert before.code in ("ok", "ambiguous") and person.code == "no_parts"
     assert person.part_iou is None
+
+
+def test_labels_that_tear_a_body_off_its_keypoints_are_left_alone(people, pairs, fitter):
+    """Parts upside down on the right silhouette."""
+    seen, (before, _) = people[0], pairs[0]
+    labels = seen.labels()
+    shows = (labels.allowed & BACKGROUND) == 0
+    upside_down = torch.where(shows, labels.allowed.flip(0), UNKNOWN).int()
+    person = seen.fit(fitter, replace(labels, allowed=upside_down))
+    assert person.code != "poor_fit" and person.limb_error_px() < 0.06 * seen.person.height_px
+    assert person.part_iou is not None or torch.equal(person.joints_cam_m, before.joints_cam_m)
 
 
 def test_parts_can_be_switched_off(people, pairs, prior):
