@@ -123,6 +123,7 @@ class PartTarget:
         self, labels: PartLabels, camera: Camera, mesh: PartMesh, config: MatchingConfig
     ) -> None:
         self.mesh, self.config = mesh, config
+        self._ways_in: dict[int, Nearest | None] = {}
         self.allowed = labels.allowed.cpu().numpy()
         self.confidence = labels.confidence.cpu().numpy()
         self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
@@ -139,17 +140,19 @@ class PartTarget:
         rim = np.zeros_like(seen)
         for allowed in _neighbours(self.allowed):
             rim |= allowed & self.allowed == 0
-        rim = _without_border(rim & seen)
+        cells = np.argwhere(_without_border(rim & seen))
+        sets = self.allowed[tuple(cells.T)]
         return {
-            parts: self._sampled(rim & (self.allowed == parts), int(parts).bit_count())
-            for parts in np.unique(self.allowed[rim]).tolist()
+            parts: self._thinned(cells[sets == parts], parts.bit_count())
+            for parts in np.unique(sets).tolist()
         }
 
-    @cached_property
-    def ways_in(self) -> dict[int, Nearest]:
-        """For every part, the nearest cell that may show it, where some cell may."""
-        masks = {part: self.allowed >> part & 1 > 0 for part in range(1, NUM_PARTS + 1)}
-        return {part: Nearest(mask) for part, mask in masks.items() if mask.any()}
+    def way_in(self, part: int) -> Nearest | None:
+        """The nearest cell that may show a part; None where no cell may."""
+        if part not in self._ways_in:
+            may = self.allowed >> part & 1 > 0
+            self._ways_in[part] = Nearest(may) if may.any() else None
+        return self._ways_in[part]
 
     def draw(self, vertices_cam_m: Float[np.ndarray, "vertices 3"]) -> DrawnParts:
         """The body's parts as they would be seen in the grid."""
@@ -202,18 +205,21 @@ class PartTarget:
                 continue
             open_cells = cells[~covers[tuple(cells.T)]]
             nearest = Nearest(covers)(open_cells)
-            count = int(parts).bit_count()
+            count = parts.bit_count()
             weight = self._weight(open_cells, len(cells), count)
             yield nearest, open_cells, weight * (1 if count == 1 else self.config.clothes_pull)
 
     def _push(self, drawn: DrawnParts) -> Iterator[_Found]:
-        for part, way_in in self.ways_in.items():
-            cells = self._sampled(drawn.rim & (drawn.part == part), 1)
+        rim = np.argwhere(drawn.rim)
+        part_of_rim = drawn.part[tuple(rim.T)]
+        for part in np.unique(part_of_rim).tolist():
+            cells = self._thinned(rim[part_of_rim == part], 1)
             outside = cells[self.allowed[tuple(cells.T)] >> part & 1 == 0]
-            yield outside, way_in(outside), self._weight(outside, len(cells), 1)
+            if len(outside) and (way_in := self.way_in(part)) is not None:
+                yield outside, way_in(outside), self._weight(outside, len(cells), 1)
 
-    def _sampled(self, mask: np.ndarray, parts: int) -> Int[np.ndarray, "cells 2"]:
-        cells = np.argwhere(mask)
+    def _thinned(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Int[np.ndarray, "some 2"]:
+        """Evenly spread over the outline of so many parts."""
         count = min(len(cells), self.config.samples_per_part * parts)
         return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
 

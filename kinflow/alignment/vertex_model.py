@@ -6,8 +6,6 @@ index out of the full mesh and nothing is computed for the others. With the affi
 joints below a mover m (the root or a free joint, at p_m) turning with angular velocity w_m,
 
     dv = w_m x sum_{j below m} w_j (W_j a + b_j - p_m)
-
-so one product of weights restricted to each mover's subtree with the transforms gives all arms.
 """
 
 from __future__ import annotations
@@ -97,12 +95,11 @@ class VertexModel:
         """d vertices / d [root rotation], [position], [z]."""
         assert motion.omega is not None
         batch, chosen = own.shape[:2]
-        subtree = weights[:, :, None] * self._below  # (batch, chosen, movers, 22)
-        moved = (subtree.flatten(1, 2) @ transforms.flatten(-2)).unflatten(1, (chosen, -1))
-        moved = moved.unflatten(-1, (3, 4))
-        arm = (moved[..., :3] @ own[:, :, None, :, None])[..., 0] + moved[..., 3]
+        turned = (own @ transforms[..., :3].flatten(1, 2).mT).unflatten(-1, (-1, 3))
+        shares = weights[..., None] * (turned + transforms[:, None, :, :, 3])
+        arm = self._below @ shares  # (batch, chosen, movers, 3)
         pivot = motion.joints_m.index_select(1, self._movers)[:, None]
-        spread = skew(subtree.sum(-1, keepdim=True) * pivot - arm)
+        spread = skew((weights @ self._below.T)[..., None] * pivot - arm)
         turning = motion.G.index_select(1, self._free_parents) @ motion.omega
         rows = spread[:, :, 1:].transpose(2, 3).reshape(batch, chosen * 3, -1)
         latent = (rows @ turning.flatten(1, 2)).unflatten(1, (chosen, 3))
