@@ -86,6 +86,17 @@ class PartGrid:
         return torch.cat([at, keypoints_px[:, 2:]], 1)
 
 
+@dataclass(frozen=True)
+class PartProbabilities:
+    """What the network says, before it is turned into sets of labels."""
+
+    probability: Float[Tensor, "15 96 96"]
+    """Of each label in each cell."""
+    inside: Bool[Tensor, "96 96"]
+    """Cells whose centre lies in the image."""
+    grid: PartGrid
+
+
 class PartParser:
     """Labels the parts of one person at a time; the network is loaded at first use and kept."""
 
@@ -123,36 +134,37 @@ class PartParser:
         Raises:
             AssetError: the weights are missing or damaged.
         """
-        keypoints_px = keypoints_px.detach().cpu().float()
-        mask = mask.to("cpu")
-        grid = PartGrid.around(keypoints_px, mask)
-        if grid is None:
+        found = self.probabilities(keypoints_px, mask, image_size, world_m)
+        if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
             return PartLabels(unknown, torch.zeros(GRID, GRID), mask.origin_px, mask.cell_px)
-        inside = _inside(grid, image_size)
-        probability = self._probability(grid, keypoints_px, mask, inside, world_m)
-        allowed, confidence = label_sets(probability, self.config.set_probability)
-        allowed = torch.where(inside, allowed, UNKNOWN).int()
-        return PartLabels(allowed, confidence * inside, grid.origin_px, grid.cell_px)
+        allowed, confidence = label_sets(found.probability, self.config.set_probability)
+        allowed = torch.where(found.inside, allowed, UNKNOWN).int()
+        grid = found.grid
+        return PartLabels(allowed, confidence * found.inside, grid.origin_px, grid.cell_px)
 
     @torch.no_grad()
-    def _probability(
+    def probabilities(
         self,
-        grid: PartGrid,
-        keypoints_px: Tensor,
+        keypoints_px: Float[Tensor, "33 3"],
         mask: PersonMask,
-        inside: Tensor,
-        world_m: Tensor | None,
-    ) -> Float[Tensor, "15 96 96"]:
+        image_size: tuple[int, int] | None = None,
+        world_m: Float[Tensor, "33 3"] | None = None,
+    ) -> PartProbabilities | None:
+        """The probability of every label, None if the mask is empty; arguments as above."""
+        keypoints_px, mask = keypoints_px.detach().cpu().float(), mask.to("cpu")
+        grid = PartGrid.around(keypoints_px, mask)
+        if grid is None:
+            return None
+        inside = _inside(grid, image_size)
         # two samples a side and cell: the mask is often finer than the grid
-        fine = mask.sample(grid.centres_px(per_cell=2))
+        fine = mask.sample(grid.centres_px(per_cell=2)).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
         depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
         channels = input_channels(
             grid.to_cells(keypoints_px)[None], depth_m[None], shown, inside.float()[None]
         )
-        scores = self._loaded[0](channels)
-        return scores[0].softmax(0)
+        return PartProbabilities(self._loaded[0](channels)[0].softmax(0), inside, grid)
 
 
 def label_sets(

@@ -200,6 +200,10 @@ class SceneSource:
         inside = view.grid.inside(view.camera.image_size)
         seen = observe(view.render, inside, other, self.config.observation, rng)
         grid, keypoints_m = view.grid, view.posed.keypoints_m()[: len(BLAZEPOSE33)]
+        keypoints_px = view.camera.project(keypoints_m)
+        # cells on the edge lie in the image only in part
+        at_px = keypoints_px.numpy()
+        in_image = ((at_px >= 0) & (at_px < view.camera.image_size)).all(1)
         detected = seen.detections.keypoints
         detected_px = np.column_stack((grid.to_px(detected[:, :2]), detected[:, 2]))
         depth_m = seen.detections.depth_m
@@ -210,8 +214,8 @@ class SceneSource:
             camera=view.camera,
             joints_cam_m=view.posed.joints_m,
             keypoints_cam_m=keypoints_m,
-            keypoints_px=view.camera.project(keypoints_m),
-            keypoint_visible=torch.from_numpy(seen.keypoint_visible),
+            keypoints_px=keypoints_px,
+            keypoint_visible=torch.from_numpy(seen.keypoint_visible & in_image),
             parts=torch.from_numpy(view.render.labels),
             dressed=torch.from_numpy(seen.dressed),
             known=torch.from_numpy(seen.known),

@@ -1,0 +1,137 @@
+"""How well the part parser labels people it has never seen, how long it takes, how large it is.
+
+Scenes of our own body (`kinflow.synth`): test subjects' poses, random shapes, cameras and framing,
+clothes, occluders, a segmenter's and a detector's errors. The truth are the parts of the naked
+body; cells outside the image and under occluders do not count. Printed are the intersection over
+union of each label (likeliest label, all cells of all scenes together), how often the sets that the
+parser hands out hold the truth, and the median time per person on one thread.
+
+    python benchmarks/part_parser.py --poses poses.safetensors [--weights run/parts.safetensors]
+
+Without a pose set, poses are samples of the shipped prior.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import tyro
+
+from kinflow.assets import asset_path
+from kinflow.body.parts import PART_NAMES
+from kinflow.evidence.part_network import GRID, NUM_LABELS
+from kinflow.evidence.parts import SHIPPED, PartParser, PartParserConfig, label_sets
+from kinflow.evidence.types import UNKNOWN
+from kinflow.synth import Scene, SceneConfig, SceneSource
+from kinflow.synth.observation import ObservationConfig
+from kinflow.synth.occlusion import OcclusionConfig
+from kinflow.synth.part_trainer import intersection_over_union
+from kinflow.synth.people import PeopleConfig
+from kinflow.synth.views import ViewConfig
+
+UNSEEN_SEED = 5_000_011
+
+
+@dataclass(frozen=True)
+class Config:
+    """Benchmark options."""
+
+    poses: Path | None = None
+    """Pose set; its test split is taken."""
+    weights: Path | None = None
+    """Weight file of `kinflow train parts`; the shipped network without."""
+    count: int = 300
+    whole: bool = False
+    """Only people whom neither the image's edge nor an occluder cuts."""
+    without_depth: bool = False
+    """Do not tell the parser the detector's rough depths."""
+
+
+def scene_config(config: Config) -> SceneConfig:
+    """Scenes that no training has seen."""
+    people = PeopleConfig(poses=config.poses, split="test", prior_share=0.0)
+    if not config.whole:
+        return SceneConfig(people=people, seed=UNSEEN_SEED)
+    return SceneConfig(
+        people=people,
+        views=ViewConfig(truncated_share=0.0),
+        observation=ObservationConfig(occlusion=OcclusionConfig(shape_share=0.0, person_share=0.0)),
+        seed=UNSEEN_SEED,
+    )
+
+
+def world_m(scene: Scene) -> torch.Tensor | None:
+    """The detector's 3D keypoints, of which the parser reads the depth only."""
+    if scene.detected_depth_m is None:
+        return None
+    flat = torch.zeros(len(scene.detected_depth_m), 2)
+    return torch.cat([flat, scene.detected_depth_m[:, None]], 1)
+
+
+def truth_at(scene: Scene, points_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True label at image points, and whether it counts."""
+    cells = ((points_px - scene.origin_px) / scene.cell_px - 0.5).astype(np.float32)
+    x, y = cells[..., 0], cells[..., 1]
+    sample = dict(interpolation=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    labels = cv2.remap(scene.parts.numpy(), x, y, borderValue=0, **sample)
+    known = cv2.remap(scene.known.numpy().astype(np.uint8), x, y, borderValue=1, **sample)
+    in_image = ((points_px >= 0) & (points_px < scene.camera.image_size)).all(-1)
+    return labels, (known > 0) & in_image
+
+
+def main(config: Config) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    parser = PartParser(PartParserConfig(config.weights))
+    source = SceneSource(scene_config(config))
+    confusion = np.zeros((NUM_LABELS, NUM_LABELS), np.int64)
+    seconds, single_right, set_right, unknown, person_cells, single = [], 0, 0, 0, 0, 0
+    for seed in range(config.count):
+        scene = source.scene(seed)
+        depth = None if config.without_depth else world_m(scene)
+        inputs = (scene.detected_keypoints_px, scene.mask, scene.camera.image_size, depth)
+        begin = time.perf_counter()
+        parser(*inputs)
+        seconds.append(time.perf_counter() - begin)
+        found = parser.probabilities(*inputs)
+        if found is None:
+            continue
+        labels, counts = truth_at(scene, found.grid.centres_px().numpy())
+        answer = found.probability.argmax(0).numpy()
+        pairs = NUM_LABELS * labels[counts].astype(np.int64) + answer[counts]
+        confusion += np.bincount(pairs, minlength=NUM_LABELS**2).reshape(confusion.shape)
+        allowed = label_sets(found.probability, parser.config.set_probability)[0].numpy()
+        # the empty background would hide what matters
+        person = counts & ((labels > 0) | (answer > 0))
+        right = (allowed >> labels & 1) > 0
+        one = np.isin(allowed, [1 << k for k in range(NUM_LABELS)])
+        person_cells += person.sum()
+        single += (person & one).sum()
+        single_right += (person & one & right).sum()
+        unknown += (person & (allowed == UNKNOWN)).sum()
+        set_right += (person & right).sum()
+    iou = intersection_over_union(confusion)
+    path = asset_path(SHIPPED) if config.weights is None else config.weights
+    print(f"{config.count} scenes, {GRID} x {GRID} cells, network of {parser.info.steps} steps")
+    for name, value in zip(PART_NAMES, iou, strict=True):
+        print(f"  {name:16s} {value:.3f}")
+    print(f"mIoU of the 14 parts {iou[1:].mean():.3f}, with the background {iou.mean():.3f}")
+    shares = (single, single_right, unknown, set_right)
+    one, one_right, none, held = (share / max(person_cells, 1) for share in shares)
+    print(
+        f"cells on or near the person: one label {one:.1%} (right in {one_right / one:.1%} of these"
+        f"), unknown {none:.1%}; the set holds the truth in {held:.1%}"
+    )
+    print(
+        f"{1000 * np.median(seconds):.1f} ms a person (median, one thread), "
+        f"{path.stat().st_size / 1e6:.2f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))
