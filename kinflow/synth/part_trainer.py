@@ -217,8 +217,13 @@ class PartTrainer:
         self.network.load_state_dict(_with_prefix(tensors, "network."))
         self.average.load_state_dict(_with_prefix(tensors, "average."))
         slots: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.network.parameters())
         for key, value in _with_prefix(tensors, "optimizer.").items():
             index, _, name = key.partition(".")
+            like = parameters[int(index)]
+            if value.shape == like.shape:
+                # the fused optimiser goes through memory: moments need their weights' layout
+                value = torch.empty_like(like, requires_grad=False).copy_(value)
             slots.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})

@@ -10,6 +10,7 @@ from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.datasets.poses import PoseSet
 from kinflow.synth import Scene, SceneConfig, SceneSource
 from kinflow.synth.rendering import RenderedBody
+from kinflow.synth.views import ViewConfig
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,9 @@ def scenes(source) -> list[Scene]:
 
 
 @pytest.fixture(scope="session")
-def bodies(source) -> list[RenderedBody]:
+def bodies() -> list[RenderedBody]:
+    """Bodies of which nothing is cut off."""
+    source = SceneSource(SceneConfig(views=ViewConfig(truncated_share=0.0), grid_cells=96))
     return [source.body(source.rng(seed)).render for seed in range(6)]
 
 

@@ -1,0 +1,82 @@
+"""`kinflow synth`: files that appear whole, hold the truth, and are left alone once there."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kinflow.body.part_maps import part_map
+from kinflow.cli.main import main
+from kinflow.errors import InputError
+from kinflow.evidence.label_maps import read_part_map
+from kinflow.synth import SceneConfig, SceneSource
+from kinflow.synth.files import part_ids, read_truth
+
+SMALL = ("--scenes.grid-cells", "64")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("synth") / "scenes"
+    assert main(["synth", "--out", str(out), "--count", "2", *SMALL]) == 0
+    return out
+
+
+def test_all_files_are_there(folder):
+    names = ["000000", "000001"]
+    for kind, suffix in (("images", "png"), ("masks", "png"), ("parts", "png"), ("truth", "npz")):
+        assert sorted(p.name for p in (folder / kind).iterdir()) == [f"{n}.{suffix}" for n in names]
+    settings = json.loads((folder / "synth.json").read_text())
+    assert settings["scenes"]["grid_cells"] == 64
+
+
+def test_the_truth_is_that_of_the_scene(folder):
+    truth = read_truth(folder / "truth" / "000001.npz")
+    scene = SceneSource(SceneConfig(grid_cells=64)).scene(1)
+    for name in ("pose", "shape", "t_cam_root_m", "keypoints_px", "parts", "detected_keypoints_px"):
+        np.testing.assert_array_equal(truth[name], getattr(scene, name).numpy())
+    assert float(truth["focal_px"]) == scene.camera.focal_px
+    size = scene.camera.image_size
+    for kind in ("images", "masks", "parts"):
+        with Image.open(folder / kind / "000001.png") as image:
+            assert image.size == size
+            if kind == "parts":
+                np.testing.assert_array_equal(np.asarray(image), part_ids(scene))
+    seen = read_part_map(folder / "parts" / "000001.png", size, part_map("kinflow"))
+    assert (seen > 1).any()
+
+
+def test_pictures_show_what_the_truth_says(folder):
+    """The person's pixels differ from the background about as their outline says."""
+    with Image.open(folder / "images" / "000000.png") as image:
+        rgb = np.asarray(image).astype(float)
+    with Image.open(folder / "parts" / "000000.png") as image:
+        head = np.asarray(image) == 1
+    if head.any():
+        assert rgb[head].std(0).mean() < rgb.reshape(-1, 3).std(0).mean()
+
+
+def test_what_is_there_is_left_alone(folder, capsys):
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*.*")}
+    (folder / "truth" / "000001.npz").unlink()
+    assert main(["synth", "--out", str(folder), "--count", "2", *SMALL]) == 0
+    assert "Wrote 1 scenes" in capsys.readouterr().out
+    assert (folder / "truth" / "000000.npz").stat().st_mtime_ns == before[
+        folder / "truth" / "000000.npz"
+    ]
+    assert (folder / "truth" / "000001.npz").exists()
+
+
+def test_bad_input(folder, tmp_path, capsys):
+    assert main(["synth", "--out", str(folder), "--count", "2"]) == 2
+    assert "other settings" in capsys.readouterr().err
+    assert main(["synth", "--out", str(tmp_path / "x"), "--count", "0"]) == 2
+    assert "has to be positive" in capsys.readouterr().err
+    (tmp_path / "file").write_text("x")
+    assert main(["synth", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
+    with pytest.raises(InputError, match="not a readable truth file"):
+        read_truth(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(InputError, match="not the truth of a scene"):
+        read_truth(tmp_path / "other.npz")
