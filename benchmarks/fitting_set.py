@@ -8,6 +8,7 @@ over the 22 joints with a 95 % interval from a bootstrap over clips (frames of o
     python benchmarks/fitting_set.py --poses poses.safetensors [--noise-px 4] [--hint]
 
 The set is seeded and must not change, so that results stay comparable; its hash is printed.
+`--split validation` makes the same kind of set from subjects 02, 16 and 94, to choose settings on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from kinflow.alignment.energy import Targets
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import COCO17, COCO17_NAMES
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
-from kinflow.datasets.poses import PoseSet
+from kinflow.datasets.poses import PoseSet, Split
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.metrics.pose import pa_mpjpe
@@ -71,24 +72,26 @@ class Config:
     hide_legs: bool = False
     """Leave out knees and ankles."""
     count: int = 200
+    split: Split = "test"
+    """Whose poses: figures are reported on `test`, settings chosen on `validation`."""
     threads: int = 1
     """Threads of torch; the small matrices of a fit are slower with more than one."""
 
 
-def build(poses: PoseSet, count: int = 200, seed: int = 0) -> FittingSet:
-    """The set from the test split of a CMU pose set."""
-    test = poses.split("test")
-    rows = _clip_balanced(test.clip, count, seed)
+def build(poses: PoseSet, count: int = 200, seed: int = 0, split: Split = "test") -> FittingSet:
+    """The set from one split of a CMU pose set."""
+    chosen = poses.split(split)
+    rows = _clip_balanced(chosen.clip, count, seed)
     body = BodyModel.load("joints")
     scenes = [
-        _scene(body, test.rotvec[row], test.root_rotvec[row], 1000 * seed + i)
+        _scene(body, chosen.rotvec[row], chosen.root_rotvec[row], 1000 * seed + i)
         for i, row in enumerate(rows.tolist())
     ]
     joints, keypoints, noise, hint = (torch.stack(x) for x in zip(*scenes, strict=True))
     digest = hashlib.sha256()
-    for exact in (test.rotvec[rows], test.root_rotvec[rows], noise):
+    for exact in (chosen.rotvec[rows], chosen.root_rotvec[rows], noise):
         digest.update(exact.contiguous().numpy().tobytes())
-    return FittingSet(test.clip[rows], joints, keypoints, noise, hint, digest.hexdigest()[:16])
+    return FittingSet(chosen.clip[rows], joints, keypoints, noise, hint, digest.hexdigest()[:16])
 
 
 def _clip_balanced(clip: Tensor, count: int, seed: int) -> Tensor:
@@ -216,13 +219,13 @@ def seconds_per_person(scenes: FittingSet, config: Config, count: int = 10) -> f
 
 def main(config: Config) -> None:
     torch.set_num_threads(config.threads)
-    scenes = build(PoseSet.load(config.poses), config.count)
+    scenes = build(PoseSet.load(config.poses), config.count, split=config.split)
     best, any_of = evaluate(scenes, config)
     low, high = clip_interval(best, scenes.clip)
     print(
-        f"fitting set {scenes.sha256}, {len(best)} frames, {len(scenes.clip.unique())} clips, "
-        f"prior {config.prior}, noise {config.noise_px} px, hint {config.hint}, "
-        f"legs hidden {config.hide_legs}\n"
+        f"fitting set {scenes.sha256} ({config.split}), {len(best)} frames, "
+        f"{len(scenes.clip.unique())} clips, prior {config.prior}, "
+        f"noise {config.noise_px} px, hint {config.hint}, legs hidden {config.hide_legs}\n"
         f"PA-MPJPE mean {best.mean():.1f} [{low:.1f}, {high:.1f}] mm, median "
         f"{best.median():.1f} mm, best of all hypotheses {any_of.mean():.1f} mm, "
         f"{seconds_per_person(scenes, config):.3f} s a person"

@@ -25,13 +25,13 @@ class MultistartConfig:
 
     headings: int = 8
     """Sectors of headings; matches in the gallery are looked up in each."""
-    per_heading: int = 2
+    per_heading: int = 4
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=3))
     explore_softening: float = 10.0
     """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
     kernel that saturates has no slope there (graduated non-convexity, Blake & Zisserman 1987)."""
-    keep: int = 4
+    keep: int = 5
     """Distinct explored bodies of each person that are polished."""
     polish: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-2)
