@@ -3,7 +3,7 @@
 Single-view fitting has many local minima, and a descent only reaches the nearest. So a fixed
 gallery of the prior's samples is projected once, and for every person the views are looked up that
 match the keypoints best up to a similarity transform of the image (Procrustes analysis in closed
-form, three matrix products for the whole gallery). The best are taken within each sector of
+form, two matrix products for the whole gallery). The best are taken within each sector of
 headings, because the best overall would all be alike.
 """
 
@@ -70,7 +70,8 @@ class PoseGallery:
         turn = rotvec_to_matrix(torch.stack([zero, yaw, zero], -1))
         self._R_cam_root = R_CAM_UPRIGHT.to(device) @ turn
         seen = torch.einsum("vij,npj->vnpi", self._R_cam_root[:, :2], self._points_m)
-        self._views = seen.flatten(0, 1)  # (views * poses, points, 2)
+        self._views = seen.flatten(0, 1).flatten(1)  # (views * poses, points * 2)
+        self._squares = seen.flatten(0, 1).square().sum(-1)  # (views * poses, points)
 
     @property
     def latents(self) -> Float[Tensor, "poses latent"]:
@@ -116,10 +117,11 @@ class PoseGallery:
         extent = (weight[..., None] * y.square()).sum((1, 2)).clamp_min(1e-6)
         wy = weight[..., None] * y
         quarter_turn = torch.stack([wy[..., 1], -wy[..., 0]], -1)
-        flat = self._views.flatten(1)
-        along, across = flat @ wy.flatten(1).mT, flat @ quarter_turn.flatten(1).mT
-        mean = self._views.mT @ weight.mT  # (views, 2, people)
-        spread = self._views.square().sum(-1) @ weight.mT - mean.square().sum(1)
+        zero = torch.zeros_like(weight)
+        in_x, in_y = torch.stack([weight, zero], -1), torch.stack([zero, weight], -1)
+        products = torch.cat([wy, quarter_turn, in_x, in_y]).flatten(1)
+        along, across, mean_x, mean_y = (self._views @ products.mT).chunk(4, 1)
+        spread = self._squares @ weight.mT - mean_x.square() - mean_y.square()
         spread = spread.clamp_min(1e-6)
         explained = (along.square() + across.square()) / (spread * extent)
         return _Similarities(
