@@ -33,7 +33,7 @@ def _train_prior(config: training.TrainPriorConfig, command_line: str) -> None:
 
 def _train_parts(config: part_trainer.TrainPartsConfig, command_line: str) -> None:
     weights = part_trainer.train(config, command_line)
-    print(f"Wrote {weights}; PartParser(weights) takes it.")
+    print(f"Wrote {weights}; PartParserConfig(weights=...) takes it.")
 
 
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
