@@ -94,7 +94,7 @@ def variants(parser: PartParser) -> dict[str, Callable[[Scene], PartLabels | Non
     """Labels for each row of the table."""
 
     def parsed(scene: Scene) -> PartLabels | None:
-        return parser(scene.detected_keypoints_px, scene.mask, scene.camera.image_size)
+        return parser.labels(evidence(scene), scene.camera.image_size)
 
     def silhouette(scene: Scene) -> PartLabels:
         return without_strangers(labels_of_silhouette(scene.mask), [], scene.camera.image_size)

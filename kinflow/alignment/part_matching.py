@@ -45,14 +45,14 @@ class MatchingConfig:
 
     samples_per_part: int = 40
     """Matches of each part and direction at most, evenly spread along the outline."""
-    std: float = 0.007
+    std: float = 0.01
     """Standard deviation of an outline, as a share of the person's size in the image."""
-    effective_samples: float = 20.0
+    effective_samples: float = 16.0
     """Neighbouring matches err alike: those of one part and direction count as so many."""
     clothes_pull: float = 0.25
     """Weight of the pull of sets of several parts, clothes and silhouettes: a body lies inside of
     them, so that they push as any part does but say little about where the skin begins."""
-    max_distance: float = 0.5
+    max_distance: float = 0.15
     """Matches farther apart than this share of the person's size are not made."""
 
 

@@ -20,7 +20,8 @@ from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement,
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.movenet import Detection, MoveNet
-from kinflow.evidence.part_labels import labels_of_silhouette, without_strangers
+from kinflow.evidence.part_labels import without_strangers
+from kinflow.evidence.parts import PartParser
 from kinflow.evidence.people import keypoint_similarity, person_size, without_duplicates
 from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
@@ -88,6 +89,11 @@ class EvidenceDetector:
     def segmenter(self) -> SelfieSegmenter:
         """The network that outlines people."""
         return SelfieSegmenter(self.config.runtime)
+
+    @cached_property
+    def parser(self) -> PartParser:
+        """The network that tells body parts apart."""
+        return PartParser()
 
     def detect(
         self, image_rgb: UInt8[np.ndarray, "height width 3"], max_people: int | None = None
@@ -162,8 +168,12 @@ class EvidenceDetector:
         if person.mask is None or person_size(person.box_px.numpy()) < self.config.min_parts_px:
             return person
         others = [p.mask for i, p in enumerate(people) if i != index and p.mask is not None]
-        labels = labels_of_silhouette(person.mask)
-        return replace(person, parts=without_strangers(labels, others, image_size))
+        labels = self.parser.labels(person, image_size)
+        return (
+            person
+            if labels is None
+            else replace(person, parts=without_strangers(labels, others, image_size))
+        )
 
 
 def _person_evidence(

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.assets import asset_path
+from kinflow.evidence.part_labels import labels_of_probabilities
 from kinflow.evidence.part_network import (
     GRID,
     PartNetwork,
@@ -28,7 +29,7 @@ from kinflow.evidence.part_network import (
     input_channels,
     load_part_network,
 )
-from kinflow.evidence.types import UNKNOWN, PartLabels, PersonMask
+from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
 
 SHIPPED = "evidence/parts.safetensors"
 _MARGIN = 0.1
@@ -142,6 +143,18 @@ class PartParser:
         allowed = torch.where(found.inside, allowed, UNKNOWN).int()
         grid = found.grid
         return PartLabels(allowed, confidence * found.inside, grid.origin_px, grid.cell_px)
+
+    def labels(self, person: PersonEvidence, image_size: tuple[int, int]) -> PartLabels | None:
+        """Labels for aligning a body with them; None without a mask or with an empty one."""
+        if person.mask is None:
+            return None
+        found = self.probabilities(person.keypoints_px, person.mask, image_size, person.world_m)
+        if found is None:
+            return None
+        grid = found.grid
+        return labels_of_probabilities(
+            found.probability, found.inside, grid.origin_px, grid.cell_px
+        )
 
     @torch.no_grad()
     def probabilities(
