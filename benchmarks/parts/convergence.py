@@ -83,7 +83,9 @@ class Bench:
         origin = torch.zeros(self.model.num_points)
         self.vertices = VertexModel(part_body())
         self.energy = Energy(self.model, origin, EnergyConfig(), self.vertices)
-        self.aligner = PartAligner(self.energy, PartFitConfig(softening=config.softening))
+        far = MatchingConfig(max_distance=0.5)
+        fit = PartFitConfig(matching=far, softening=config.softening)
+        self.aligner = PartAligner(self.energy, fit)
         count = self.model.num_points
         self.targets = Targets(
             focal_px=torch.tensor([CAMERA.focal_px]),

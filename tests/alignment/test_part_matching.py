@@ -39,7 +39,7 @@ class Stage:
             ORIGIN_PX,
             CELL_PX,
         )
-        return PartTarget(labels, CAMERA, self.mesh, MatchingConfig())
+        return PartTarget(labels, CAMERA, self.mesh, MatchingConfig(max_distance=0.5))
 
     def drawn(self, vertices: np.ndarray) -> DrawnParts:
         return self.target(np.full((ROWS, COLUMNS), UNKNOWN)).draw(vertices)
