@@ -33,7 +33,11 @@ RESULT_SENTENCES: dict[ResultCode, str] = {
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Another body that explains the same image, with its energy (lower is better)."""
+    """Another body that explains the same keypoints, with its energy (lower is better).
+
+    Energies are those of the search, before parts: a person's `energy` has a term `parts` and moves
+    the others where parts were used, so that the two compare only without them.
+    """
 
     R_cam_root: Float[Tensor, "3 3"]
     t_cam_root_m: Float[Tensor, "3"]

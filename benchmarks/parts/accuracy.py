@@ -23,9 +23,16 @@ from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
 from kinflow.evidence.error_model import keypoint_std_px
-from kinflow.evidence.part_labels import labels_of_silhouette, without_strangers
+from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
-from kinflow.evidence.types import UNKNOWN, ImageEvidence, PartLabels, PersonEvidence
+from kinflow.evidence.types import (
+    ANY_PART,
+    BACKGROUND,
+    UNKNOWN,
+    ImageEvidence,
+    PartLabels,
+    PersonEvidence,
+)
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.metrics.vertices import pve, t_pose_pve
@@ -97,7 +104,11 @@ def variants(parser: PartParser) -> dict[str, Callable[[Scene], PartLabels | Non
         return parser.labels(evidence(scene), scene.camera.image_size)
 
     def silhouette(scene: Scene) -> PartLabels:
-        return without_strangers(labels_of_silhouette(scene.mask), [], scene.camera.image_size)
+        mask = scene.mask
+        allowed = torch.where(mask.probability > 0.5, ANY_PART, BACKGROUND).int()
+        confidence = torch.ones(allowed.shape)
+        labels = PartLabels(allowed, confidence, mask.origin_px, mask.cell_px)
+        return without_strangers(labels, [], scene.camera.image_size)
 
     return {
         "KF": lambda scene: None,

@@ -6,7 +6,7 @@ root's rotation and its position. Derivatives are taken with respect to a local 
     delta = [rotation (3), position (3), z (D), shape (6), optionally log focal length (1)]
 
     R_cam_root <- rotvec_to_matrix(delta_rotation) R_cam_root
-    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * rotvec_to_matrix(delta_depth)
+    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
     z <- z + delta_z,   s <- s + delta_s
 
 so that depth stays positive and a step in x or y means the same in the image at any distance.

@@ -11,12 +11,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 import kinflow.priors
+from kinflow.atomic import explained, write_bytes
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.camera.pinhole import Camera
 from kinflow.cli.options import Interpolate, Sample
 from kinflow.errors import InputError
-from kinflow.export.atomic import explained, write_bytes
 from kinflow.export.bodies import Bodies
 from kinflow.export.gltf import scene_glb
 from kinflow.export.overlay import bodies_layer

@@ -169,11 +169,9 @@ class EvidenceDetector:
             return person
         others = [p.mask for i, p in enumerate(people) if i != index and p.mask is not None]
         labels = self.parser.labels(person, image_size)
-        return (
-            person
-            if labels is None
-            else replace(person, parts=without_strangers(labels, others, image_size))
-        )
+        if labels is None:
+            return person
+        return replace(person, parts=without_strangers(labels, others, image_size))
 
 
 def _person_evidence(

@@ -1,7 +1,7 @@
-"""Part labels from silhouettes, and what one person's labels can say at all.
+"""Part labels to align a body with, and what one person's labels can say at all.
 
-A silhouette does not tell its parts apart: its cells may show any of them. Whatever it is, nothing
-is known of a person beyond the edge of the image, nor where somebody else was seen.
+Wherever they come from, nothing is known of a person beyond the edge of the image, nor where
+somebody else was seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels, PersonMask
+from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonMask
 
 MIN_OTHER = 0.3
 """Probability from which a cell counts as somebody else's."""
@@ -21,17 +21,12 @@ MIN_OTHER = 0.3
 FINER = 2
 """Cells of labels along a side of a cell of the parser."""
 MIN_PROBABILITY = 0.6
+"""Cells whose likeliest label has less are left open."""
 PARSER_CONFIDENCE = 0.1
+"""Of a label that the parser does not doubt; exact labels have 1."""
 
 NEAR_CELLS = 3
 """A keypoint of a person may lie so many cells outside of the outline."""
-
-
-def labels_of_silhouette(mask: PersonMask) -> PartLabels:
-    """A silhouette as labels: any part inside, background outside."""
-    inside = mask.probability > 0.5
-    allowed = torch.where(inside, ANY_PART, BACKGROUND).int()
-    return PartLabels(allowed, torch.ones_like(mask.probability), mask.origin_px, mask.cell_px)
 
 
 def labels_of_probabilities(

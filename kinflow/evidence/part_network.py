@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from kinflow.atomic import write_bytes
 from kinflow.errors import AssetError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.types import NUM_PARTS
@@ -190,9 +191,7 @@ def save_part_network(network: PartNetwork, info: PartNetworkInfo, path: Path | 
     header = {"format": _FORMAT, "config": asdict(network.config), "info": asdict(info)}
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(to_bytes(tensors, {"kinflow": json.dumps(header)}))
-    partial.replace(path)
+    write_bytes(path, to_bytes(tensors, {"kinflow": json.dumps(header)}))
 
 
 def load_part_network(path: Path | str) -> tuple[PartNetwork, PartNetworkInfo]:

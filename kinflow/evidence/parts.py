@@ -2,11 +2,11 @@
 
 The network (`kinflow.evidence.part_network`) sees a square of 96 x 96 cells around the person and
 was trained on renders of dressed, partly hidden and badly detected bodies to answer with the parts
-of the body inside of the clothes. Cells where it hesitates get the set of its two likeliest labels;
-where two do not suffice, and outside the image, nothing is claimed.
+of the body inside of the clothes. Outside the image nothing is claimed.
 
     parser = PartParser()
-    parts = parser(person.keypoints_px, person.mask, image_size)
+    parts = parser.labels(person, image_size)       # to align a body with, outlines drawn finely
+    parts = parser(person.keypoints_px, person.mask, image_size)      # to read: sets where in doubt
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kinflow.atomic import write_bytes
 from kinflow.errors import InputError
-from kinflow.export.atomic import write_bytes
 from kinflow.export.fields import FIELDS, FORMAT, Fields, from_fields, to_fields
 from kinflow.reconstruction import Reconstruction
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from typing_extensions import assert_never
 
+from kinflow.atomic import new_folder
 from kinflow.evidence.types import PartLabels
-from kinflow.export.atomic import new_folder
 from kinflow.export.bodies import Bodies
 from kinflow.export.fields import to_fields
 from kinflow.export.gltf import JointNaming, scene_glb

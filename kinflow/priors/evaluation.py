@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from kinflow.atomic import write_bytes
 from kinflow.datasets.poses import PoseSet
 from kinflow.priors.bar_chart import bar_chart_png
 from kinflow.priors.base import PosePrior
@@ -73,16 +74,9 @@ def main(config: EvaluatePriorConfig) -> None:
         writer = csv.writer(text)
         writer.writerow(["prior", *figures])
         writer.writerows([name, *row.values()] for name, row in rows.items())
-        _write(config.csv_path, text.getvalue().encode())
-        _write(config.csv_path.with_suffix(".png"), bar_chart_png(rows))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file; an existing one is replaced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(content)
-    partial.replace(path)
+        config.csv_path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(config.csv_path, text.getvalue().encode())
+        write_bytes(config.csv_path.with_suffix(".png"), bar_chart_png(rows))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor
 
+from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PriorInfo
@@ -139,43 +137,24 @@ class FlowTrainer:
 
     def save_checkpoint(self, path: Path) -> None:
         """Write everything needed to go on, atomically."""
-        tensors = {f"flow.{k}": v for k, v in self.flow.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
-        tensors["rng.cpu"] = torch.get_rng_state()
+        random = {"rng.cpu": torch.get_rng_state()}
         if self.device.startswith("cuda"):
-            tensors["rng.cuda"] = torch.cuda.get_rng_state()
+            random["rng.cuda"] = torch.cuda.get_rng_state()
         progress = {"step": self.step, "best_nats": self.best_nats, "best_step": self.best_step}
-        header = {"progress": json.dumps(progress), "run": self._run_key}
-        partial = path.with_name(path.name + ".tmp")
-        partial.write_bytes(to_bytes({k: v.contiguous() for k, v in tensors.items()}, header))
-        partial.replace(path)
+        save_checkpoint(path, self._networks, self.optimizer, progress, self._run_key, random)
 
     def load_checkpoint(self, path: Path) -> None:
         """Continue from a checkpoint; InputError if it belongs to another run."""
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if header["run"] != self._run_key:
-            raise InputError(
-                f"{path.parent} holds a run with other settings or other data; "
-                "choose another --out folder or delete it"
-            )
-        self.flow.load_state_dict(_with_prefix(tensors, "flow."))
-        self.average.load_state_dict(_with_prefix(tensors, "average."))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in _with_prefix(tensors, "optimizer.").items():
-            index, _, name = key.partition(".")
-            slots.setdefault(int(index), {})[name] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        progress, tensors = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["rng.cuda"])
-        progress = json.loads(header["progress"])
         self.step, self.best_nats = progress["step"], progress["best_nats"]
         self.best_step = progress["best_step"]
+
+    @property
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        return {"flow": self.flow, "average": self.average}
 
     def run(self, folder: Path) -> Path:
         """Train to the end in `folder`, continuing what is there; returns the best weights."""
@@ -203,7 +182,3 @@ class FlowTrainer:
 
     def _out_of_patience(self) -> bool:
         return self.step - self.best_step >= self.config.patience * self.config.eval_every
-
-
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

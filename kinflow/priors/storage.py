@@ -13,6 +13,7 @@ from safetensors.torch import save as to_bytes
 
 import kinflow
 from kinflow.assets import asset_path
+from kinflow.atomic import write_bytes
 from kinflow.errors import AssetError
 from kinflow.priors.base import PosePrior, PriorInfo
 
@@ -48,10 +49,8 @@ def save_prior(prior: PosePrior, path: Path | str) -> None:
         "version": kinflow.__version__,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    partial.write_bytes(to_bytes(contiguous, {"kinflow": json.dumps(header)}))
-    partial.replace(path)
+    write_bytes(path, to_bytes(contiguous, {"kinflow": json.dumps(header)}))
 
 
 def _resolve(name: Path | str) -> Path:

@@ -21,13 +21,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
+from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
-from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
     NUM_LABELS,
     PartNetwork,
@@ -194,41 +192,17 @@ class PartTrainer:
 
     def save_checkpoint(self, path: Path) -> None:
         """Write everything needed to go on, atomically."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
         progress = {"step": self.step, "best_miou": self.best_miou}
-        header = {"progress": json.dumps(progress), "run": self._run_key}
-        partial = path.with_name(path.name + ".tmp")
-        partial.write_bytes(to_bytes({k: v.contiguous() for k, v in tensors.items()}, header))
-        partial.replace(path)
+        save_checkpoint(path, self._networks, self.optimizer, progress, self._run_key)
 
     def load_checkpoint(self, path: Path) -> None:
         """Continue from a checkpoint; InputError if it belongs to another run."""
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if header["run"] != self._run_key:
-            raise InputError(
-                f"{path.parent} holds a run with other settings or other data; "
-                "choose another --out folder or delete it"
-            )
-        self.network.load_state_dict(_with_prefix(tensors, "network."))
-        self.average.load_state_dict(_with_prefix(tensors, "average."))
-        slots: dict[int, dict[str, Tensor]] = {}
-        parameters = list(self.network.parameters())
-        for key, value in _with_prefix(tensors, "optimizer.").items():
-            index, _, name = key.partition(".")
-            like = parameters[int(index)]
-            if value.shape == like.shape:
-                # the fused optimiser goes through memory: moments need their weights' layout
-                value = torch.empty_like(like, requires_grad=False).copy_(value)
-            slots.setdefault(int(index), {})[name] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        progress = json.loads(header["progress"])
+        progress, _ = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
         self.step, self.best_miou = progress["step"], progress["best_miou"]
+
+    @property
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "average": self.average}
 
     def run(self) -> Path:
         """Train to the end, continuing what is there; returns the best weights."""
@@ -336,7 +310,3 @@ def intersection_over_union(
     both = np.diag(confusion)
     either = confusion.sum(0) + confusion.sum(1) - both
     return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
-
-
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.atomic import check_destination, new_folder, write_bytes
 from kinflow.errors import InputError
 from kinflow.evidence.types import PartLabels
 from kinflow.export import writer
-from kinflow.export.atomic import check_destination, new_folder, write_bytes
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all

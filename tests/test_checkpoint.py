@@ -1,0 +1,42 @@
+"""Checkpoints: a round trip, another run's, a damaged one."""
+
+import pytest
+import torch
+
+from kinflow.checkpoint import load_checkpoint, save_checkpoint
+from kinflow.errors import InputError
+
+
+def network_and_optimizer(seed: int) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(seed)
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), 0.1)
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return network, optimizer
+
+
+def test_a_run_goes_on_where_it_was(tmp_path):
+    first, second = network_and_optimizer(0), network_and_optimizer(1)
+    path = tmp_path / "checkpoint.safetensors"
+    others = {"rng": torch.arange(4)}
+    save_checkpoint(path, {"net": first[0]}, first[1], {"step": 7}, "run", others)
+    progress, tensors = load_checkpoint(path, {"net": second[0]}, second[1], "run")
+    assert progress == {"step": 7} and torch.equal(tensors["rng"], others["rng"])
+    for network, optimizer in (first, second):
+        optimizer.zero_grad()
+        network(torch.full((1, 3), 2.0)).sum().backward()
+        optimizer.step()
+    for a, b in zip(first[0].parameters(), second[0].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_another_run_and_a_damaged_file_are_refused(tmp_path):
+    network, optimizer = network_and_optimizer(0)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"net": network}, optimizer, {}, "run")
+    with pytest.raises(InputError, match="other settings or other data; choose another --out"):
+        load_checkpoint(path, {"net": network}, optimizer, "another run")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="is damaged .*; delete it to begin again"):
+        load_checkpoint(path, {"net": network}, optimizer, "run")
