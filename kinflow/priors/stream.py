@@ -48,12 +48,14 @@ class StreamConfig:
         balance_power: a frame's sampling weight is its subject's number of frames to this power.
         leg_exchange: probability that a pose gets the legs of another.
         limb_exchange: probability, for each other limb, that a pose gets that of another.
+        intact: probability that a pose is left whole, whatever the other two say.
     """
 
     noise_rad: float = 0.02
     balance_power: float = -0.5
     leg_exchange: float = 0.5
     limb_exchange: float = 0.3
+    intact: float = 0.4
 
 
 def frame_weights(poses: PoseSet, balance_power: float) -> Float[Tensor, "poses"]:
@@ -65,16 +67,20 @@ def frame_weights(poses: PoseSet, balance_power: float) -> Float[Tensor, "poses"
 
 
 def recombine(
-    rotvec: Float[Tensor, "poses 19 3"], leg_exchange: float, limb_exchange: float
+    rotvec: Float[Tensor, "poses 19 3"],
+    leg_exchange: float,
+    limb_exchange: float,
+    intact: float = 0.0,
 ) -> Float[Tensor, "poses 19 3"]:
-    """Exchange limbs between the poses of a batch."""
+    """Exchange limbs between the poses of a batch, but for those that stay `intact`."""
     parts = [(LEGS, leg_exchange), *((limb, limb_exchange) for limb in EXCHANGED_LIMBS)]
     mixed = rotvec
     for part, probability in parts:
         exchanged = torch.rand(len(rotvec), 1, 1) < probability
         donor = rotvec[torch.randperm(len(rotvec))]
         mixed = torch.where(exchanged & part, donor, mixed)
-    return mixed
+    whole = torch.rand(len(rotvec), 1, 1) < intact
+    return torch.where(whole, rotvec, mixed)
 
 
 class PoseStream:
@@ -92,7 +98,9 @@ class PoseStream:
         index = torch.searchsorted(self._cumulative, draws).clamp_max(len(self._rotvec) - 1)
         rotvec = self._rotvec[index]
         rotvec = torch.where(torch.rand(size, 1, 1) < 0.5, mirror_rotvec(rotvec), rotvec)
-        rotvec = recombine(rotvec, config.leg_exchange, config.limb_exchange)
+        rotvec = recombine(
+            rotvec, config.leg_exchange, config.limb_exchange, config.intact
+        )
         return (rotvec + config.noise_rad * torch.randn_like(rotvec)).flatten(1)
 
 
