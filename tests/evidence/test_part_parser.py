@@ -15,12 +15,15 @@ from kinflow.evidence.part_network import (
     GRID,
     NUM_CHANNELS,
     NUM_LABELS,
+    PICTURE,
+    PIXEL_CHANNELS,
     STICKS,
     PartNetwork,
     PartNetworkConfig,
     PartNetworkInfo,
     input_channels,
     load_part_network,
+    pixel_channels,
     save_part_network,
 )
 from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
@@ -151,6 +154,16 @@ def test_rough_depth_is_taken(parser):
     assert not torch.equal(without.probability, given.probability)
 
 
+def test_pixels_are_taken(parser):
+    keypoints, mask = figure()
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 255, (440, 400, 3)).astype(np.uint8)
+    without = parser.probabilities(keypoints, mask)
+    given = parser.probabilities(keypoints, mask, image_rgb=image)
+    assert without is not None and given is not None
+    assert not torch.equal(without.probability, given.probability)
+
+
 def test_probabilities_are_those_of_labels(parser):
     found = parser.probabilities(*figure())
     assert found is not None
@@ -158,12 +171,14 @@ def test_probabilities_are_those_of_labels(parser):
     torch.testing.assert_close(total, torch.ones_like(total))
 
 
-def test_a_real_person(parser, detector, astronaut):
+@pytest.mark.parametrize("pixels", [True, False])
+def test_a_real_person(parser, detector, astronaut, pixels):
     """Through the whole detector: nose and shoulders are where they should be, legs are not."""
     evidence = detector.detect(astronaut, max_people=1)
     person = evidence.people[0]
     assert person.mask is not None
-    parts = parser(person.keypoints_px, person.mask, evidence.image_size, person.world_m)
+    rgb = astronaut if pixels else None
+    parts = parser(person.keypoints_px, person.mask, evidence.image_size, person.world_m, rgb)
     nose, left, right = (
         BLAZEPOSE33.index(name) for name in ("nose", "left_shoulder", "right_shoulder")
     )
@@ -226,26 +241,78 @@ def test_a_stick_is_strongest_on_its_bone():
     assert abs(2 * column + 1 - 20) <= 1 and 30 <= 2 * row + 1 <= 70
 
 
+def picture_of(mask: torch.Tensor) -> torch.Tensor:
+    """A red person on a noisy blue ground, (1, 192, 192, 3)."""
+    generator = torch.Generator().manual_seed(0)
+    shown = torch.nn.functional.interpolate(mask[:, None], size=PICTURE)[:, 0] > 0.5
+    ground = torch.randint(1, 40, (1, PICTURE, PICTURE, 3), generator=generator)
+    ground[..., 2] += 180
+    return torch.where(shown[..., None], torch.tensor([200, 20, 20]), ground).byte()
+
+
+def test_colours_along_a_stick_are_found_again():
+    keypoints = torch.zeros(1, 33, 3)
+    for name, place in (("left_knee", (20.0, 30.0)), ("left_ankle", (20.0, 70.0))):
+        keypoints[0, BLAZEPOSE33.index(name)] = torch.tensor([*place, 1.0])
+    mask, inside = torch.zeros(1, GRID, GRID), torch.ones(1, GRID, GRID)
+    mask[:, 25:75, 14:26] = 1
+    channels = pixel_channels(picture_of(mask), keypoints, mask, inside)
+    assert channels.shape == (1, PIXEL_CHANNELS, GRID, GRID)
+    shin = PIXEL_CHANNELS - 2 - len(STICKS)
+    shin += STICKS.index((("left_knee",), ("left_ankle",)))
+    assert channels[0, shin][mask[0] > 0].min() > 0.9
+    assert channels[0, shin][mask[0] == 0].max() < 0.1
+
+
+def test_brighter_pictures_look_the_same():
+    mask, inside = torch.zeros(1, GRID, GRID), torch.ones(1, GRID, GRID)
+    mask[:, 25:75, 14:26] = 1
+    keypoints, picture = torch.rand(1, 33, 3) * GRID, picture_of(mask)
+    dark, bright = (
+        pixel_channels((picture * factor).byte(), keypoints, mask, inside) for factor in (0.5, 1.0)
+    )
+    assert (dark - bright).abs().mean() < 0.05
+
+
+def test_a_black_picture_is_none():
+    mask, inside = torch.rand(1, GRID, GRID), torch.ones(1, GRID, GRID)
+    picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
+    assert (pixel_channels(picture, torch.rand(1, 33, 3), mask, inside) == 0).all()
+
+
+def test_pixels_outside_of_the_image_do_not_matter():
+    mask, inside = torch.zeros(1, GRID, GRID), torch.ones(1, GRID, GRID)
+    mask[:, 25:75, 14:26] = 1
+    inside[:, :, 60:] = 0
+    here = picture_of(mask)
+    there = here.clone()
+    there[:, :, 120:] = 77
+    args = torch.zeros(1, 33, 3), mask, inside
+    torch.testing.assert_close(pixel_channels(here, *args), pixel_channels(there, *args))
+
+
+def test_the_grid_cuts_its_pixels_out():
+    image = np.zeros((120, 100, 3), np.uint8)
+    image[40:60, 30:50] = 200
+    crop = PartGrid((20.0, 30.0), 0.5).crop(image)
+    assert crop.shape == (PICTURE, PICTURE, 3)
+    # 48 image pixels along a side, each 4 x 4 of the crop
+    assert (crop[44:116, 44:116] == 200).all() and (crop[:36] == 0).all()
+    assert (PartGrid((-48.0, 0.0), 0.5).crop(image) == 0).all()
+
+
 @pytest.mark.parametrize("widths", [(8, 8, 16, 16), (24, 32, 64, 96)])
 def test_networks_round_trip(widths, tmp_path):
     torch.manual_seed(0)
-    network = PartNetwork(PartNetworkConfig(widths)).eval()
+    network = PartNetwork(PartNetworkConfig(widths, 8)).eval()
     info = PartNetworkInfo("command", 3, "hash", 7, {"miou": 0.5})
     save_part_network(network, info, tmp_path / "parts.safetensors")
     again, read = load_part_network(tmp_path / "parts.safetensors")
     assert read == info
     channels = torch.randn(1, NUM_CHANNELS, GRID // 2, GRID // 2)
-    torch.testing.assert_close(again(channels), network(channels))
-    assert network(channels).shape == (1, NUM_LABELS, GRID, GRID)
-
-
-def test_blocks_are_cells():
-    network = PartNetwork(PartNetworkConfig((8, 8, 16, 16))).eval()
-    channels = torch.randn(1, NUM_CHANNELS, GRID // 2, GRID // 2)
-    scores, blocks = network(channels), network.block_scores(channels)
-    for row, column in ((0, 0), (5, 6), (95, 94)):
-        block = blocks[0, row // 2, column // 2, 2 * (row % 2) + column % 2]
-        torch.testing.assert_close(scores[0, :, row, column], block)
+    pixels = torch.randn(1, PIXEL_CHANNELS, GRID, GRID)
+    torch.testing.assert_close(again(channels, pixels), network(channels, pixels))
+    assert network(channels, pixels).shape == (1, NUM_LABELS, GRID, GRID)
 
 
 def test_bad_weights(tmp_path):
@@ -254,7 +321,8 @@ def test_bad_weights(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(AssetError, match="does not hold a part parser"):
         load_part_network(tmp_path / "other.safetensors")
-    header = {"format": "kinflow-parts-1", "config": {"widths": [8, 8, 16, 16]}, "info": {}}
+    size = {"widths": [8, 8, 16, 16], "fine_width": 8}
+    header = {"format": "kinflow-parts-2", "config": size, "info": {}}
     path = tmp_path / "damaged.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"kinflow": json.dumps(header)})
     with pytest.raises(AssetError, match="damaged"):
