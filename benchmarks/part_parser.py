@@ -1,10 +1,10 @@
 """How well the part parser labels people it has never seen, how long it takes, how large it is.
 
 Scenes of our own body (`kinflow.synth`): test subjects' poses, random shapes, cameras and framing,
-clothes, occluders, a segmenter's and a detector's errors, and a picture. The truth are the parts of the naked
-body; cells outside the image and under occluders do not count. Printed are the intersection over
-union of each label (likeliest label, all cells of all scenes together), how often the sets that the
-parser hands out hold the truth, and the median processor time per person on one
+clothes, occluders, a segmenter's and a detector's errors, and a picture. The truth are the parts of
+the naked body; cells outside the image and under occluders do not count. Printed are the
+intersection over union of each label (likeliest label, all cells of all scenes together), how often
+the sets that the parser hands out hold the truth, and the median processor time per person on one
 thread. The yardstick tells how much a small shift of all outlines costs parts of this size.
 
     python benchmarks/part_parser.py --poses poses.safetensors [--weights run/parts.safetensors]

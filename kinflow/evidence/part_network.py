@@ -1,9 +1,9 @@
 """The network behind the part parser: what goes in, what it is made of, how it is stored.
 
-Input are keypoints as 16 sticks, the silhouette and, where there are any, pixels; output 15 scores a
-cell. A stick channel holds how near a cell is to a bone, so a few small convolutions know every limb
-without a heatmap for each of 33 points; another tells the rough depth along it, which decides who
-hides whom, and a third how much a cell's colour is like those along the bone: whatever a limb
+Input are keypoints as 16 sticks, the silhouette and, where there are any, pixels; output 15 scores
+a cell. A stick channel holds how near a cell is to a bone, so a few small convolutions know every
+limb without a heatmap for each of 33 points; another tells the rough depth along it, which decides
+who hides whom, and a third how much a cell's colour is like those along the bone: whatever a limb
 wears, it looks the same along its length. That likeness needs no idea of what people look like, so
 it holds on photos as it does on the renders that the network was trained on.
 
@@ -55,10 +55,10 @@ STICKS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     *(((f"{side}_heel",), (f"{side}_foot_index",)) for side in _SIDES),
 )
 """Both ends of each stick, as the keypoints whose mean they are."""
-NUM_CHANNELS = 2 * len(STICKS) + 8
-"""Channels of `input_channels`."""
-PIXEL_CHANNELS = 3 * (PICTURE // GRID) ** 2 + len(STICKS) + 2
-"""Channels of `pixel_channels`."""
+NUM_CHANNELS = 2 * len(STICKS) + 8 + 4 * len(STICKS)
+"""Channels on half of the grid's resolution: nearness, depth, mask and edge, likeness."""
+COLOR_CHANNELS = 3 * (PICTURE // GRID) ** 2 + 2
+"""Channels on the grid's resolution: colours, mask, and where there are pixels at all."""
 # Where along a stick colours are taken, and the difference at which likeness has fallen to 1 / e.
 _ALONG = (0.2, 0.5, 0.8)
 _COLOR_SCALE = 0.5
@@ -75,23 +75,41 @@ def _ends(end: int) -> tuple[Tensor, Tensor]:
 _ENDS = (_ends(0), _ends(1))
 
 
-def input_channels(
+@dataclass(frozen=True)
+class PartInput:
+    """What the network sees."""
+
+    coarse: Float[Tensor, "batch 104 48 48"]
+    """Sticks, mask and the image's edge, and likeness to the colours along each stick."""
+    fine: Float[Tensor, "batch 14 96 96"]
+    """Colours in blocks of 2 x 2 pixels, the mask, and ones; zeros where there is no picture."""
+
+
+def part_input(
     keypoints_cells: Float[Tensor, "batch 33 3"],
     depth_m: Float[Tensor, "batch 33"],
     mask: Float[Tensor, "batch 96 96"],
     inside: Float[Tensor, "batch 96 96"],
-) -> Float[Tensor, "batch 40 48 48"]:
-    """What the network sees.
+    pixels: UInt8[Tensor, "batch 192 192 3"],
+) -> PartInput:
+    """Evidence as channels.
 
     Args:
         keypoints_cells: (x, y, confidence), positions in cells of the grid.
         depth_m: depth relative to the middle of the hips, zeros where it is not known.
         mask: probability that a cell shows the person.
         inside: 1 in the image, 0 outside.
+        pixels: sRGB, black outside the image; all black where there is no picture.
     """
     near, depth = _stick_channels(keypoints_cells, depth_m)
-    fine = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
-    return torch.cat([near, depth, fine], 1)
+    blocks = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
+    known = inside[:, None] * (pixels.flatten(1).amax(1) > 0).to(mask)[:, None, None, None]
+    colors = _exposed(pixels.permute(0, 3, 1, 2).to(mask) / 255, inside)
+    likeness = known * _likeness(F.avg_pool2d(colors, PICTURE // GRID), keypoints_cells)
+    seen = torch.stack([mask, torch.ones_like(mask)], 1)
+    fine = torch.cat([F.pixel_unshuffle(colors, PICTURE // GRID), seen], 1) * known
+    coarse = torch.cat([near, depth, blocks, F.pixel_unshuffle(likeness, 2)], 1)
+    return PartInput(coarse, fine)
 
 
 def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,30 +127,6 @@ def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, T
     distance = torch.hypot(x - along * dx, y - along * dy)
     near = amplitude * _STICK_CELLS / (_STICK_CELLS + distance)
     return near, near * torch.tanh((az + along * dz) / _DEPTH_M)
-
-
-def pixel_channels(
-    pixels: UInt8[Tensor, "batch 192 192 3"],
-    keypoints_cells: Float[Tensor, "batch 33 3"],
-    mask: Float[Tensor, "batch 96 96"],
-    inside: Float[Tensor, "batch 96 96"],
-) -> Float[Tensor, "batch 30 96 96"]:
-    """What the network sees of a picture; zeros where it is all black, that is, where there is none.
-
-    Colours in blocks of 2 x 2 pixels, likeness to the colours along each stick, the mask, and ones.
-
-    Args:
-        pixels: sRGB of the cells, black outside the image.
-        keypoints_cells: as for `input_channels`.
-        mask: as for `input_channels`.
-        inside: as for `input_channels`.
-    """
-    there = (pixels.flatten(1).amax(1) > 0).to(mask)[:, None, None, None]
-    colors = _exposed(pixels.permute(0, 3, 1, 2).to(mask) / 255, inside)
-    fine = F.pixel_unshuffle(colors, PICTURE // GRID)
-    likeness = _likeness(F.avg_pool2d(colors, PICTURE // GRID), keypoints_cells)
-    rest = torch.stack([mask, torch.ones_like(mask)], 1)
-    return torch.cat([fine, likeness, rest], 1) * inside[:, None] * there
 
 
 def _exposed(colors: Tensor, inside: Tensor) -> Tensor:
@@ -166,19 +160,19 @@ class PartNetworkConfig:
         fine_width: channels at its full resolution.
     """
 
-    widths: tuple[int, int, int, int] = (40, 56, 96, 128)
-    fine_width: int = 24
+    widths: tuple[int, int, int, int] = (40, 56, 112, 160)
+    fine_width: int = 16
 
 
 class PartNetwork(nn.Module):
-    """`input_channels` and `pixel_channels` to unnormalised log probabilities of 15 labels."""
+    """`PartInput` to unnormalised log probabilities of 15 labels on a 96 x 96 grid."""
 
     def __init__(self, config: PartNetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config or PartNetworkConfig()
         widths, fine = self.config.widths, self.config.fine_width
         steps = list(zip(widths[:-1], widths[1:], strict=True))
-        self.pixels = _convolution(PIXEL_CHANNELS, fine)
+        self.colors = _convolution(COLOR_CHANNELS, fine)
         self.coarser = _convolution(fine, widths[0], stride=2)
         self.stem = _normalised(Pointwise(NUM_CHANNELS, widths[0], bias=False), widths[0])
         self.join = _convolution(widths[0], widths[0])
@@ -195,14 +189,10 @@ class PartNetwork(nn.Module):
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
-    def forward(
-        self,
-        channels: Float[Tensor, "batch 40 48 48"],
-        pixels: Float[Tensor, "batch 30 96 96"],
-    ) -> Float[Tensor, "batch 15 96 96"]:
+    def forward(self, given: PartInput) -> Float[Tensor, "batch 15 96 96"]:
         """Scores of every label in every cell."""
-        fine = self.pixels(pixels.contiguous(memory_format=torch.channels_last))
-        x = self.stem(channels.contiguous(memory_format=torch.channels_last))
+        fine = self.colors(given.fine.contiguous(memory_format=torch.channels_last))
+        x = self.stem(given.coarse.contiguous(memory_format=torch.channels_last))
         x = self.join(x + self.coarser(fine))
         skips = []
         for down, encode in zip(self.down, self.encode, strict=True):

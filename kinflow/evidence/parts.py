@@ -29,9 +29,8 @@ from kinflow.evidence.part_network import (
     PICTURE,
     PartNetwork,
     PartNetworkInfo,
-    input_channels,
     load_part_network,
-    pixel_channels,
+    part_input,
 )
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
@@ -198,12 +197,11 @@ class PartParser:
         shown = F.avg_pool2d(fine[None], 2) * inside
         depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
         cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
-        channels = input_channels(cells, depth_m[None], shown, seen)
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:
             picture = torch.from_numpy(grid.crop(image_rgb))[None]
-        pixels = pixel_channels(picture, cells, shown, seen)
-        scores = self._loaded[0](channels, pixels)[0]
+        given = part_input(cells, depth_m[None], shown, seen, picture)
+        scores = self._loaded[0](given)[0]
         return PartProbabilities(scores.softmax(0), inside, grid)
 
 

@@ -63,7 +63,7 @@ class CropConfig:
 
 @dataclass(frozen=True)
 class PartBatch:
-    """Inputs of `part_network.input_channels`, and the target."""
+    """Inputs of `part_network.part_input`, and the target."""
 
     keypoints_cells: Float[Tensor, "batch 33 3"]
     depth_m: Float[Tensor, "batch 33"]

@@ -28,11 +28,11 @@ from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
+    PartInput,
     PartNetwork,
     PartNetworkConfig,
     PartNetworkInfo,
-    input_channels,
-    pixel_channels,
+    part_input,
     save_part_network,
 )
 from kinflow.synth.body_pool import BodyPool
@@ -159,7 +159,7 @@ class PartTrainer:
         batch = self.batch()
         self.network.train()
         target = self._thinned(batch)
-        scores = self.network(*inputs_of(batch)).permute(0, 2, 3, 1)
+        scores = self.network(input_of(batch)).permute(0, 2, 3, 1)
         loss = part_loss(scores, target, self.config.overlap_weight)
         self.optimizer.zero_grad()
         loss.backward()
@@ -262,13 +262,9 @@ class PartTrainer:
         return replace(self.info, steps=self.step, metrics=metrics)
 
 
-def inputs_of(
-    batch: PartBatch,
-) -> tuple[Float[Tensor, "batch 40 48 48"], Float[Tensor, "batch 30 96 96"]]:
-    """The network's inputs for a batch."""
-    keypoints, mask, inside = batch.keypoints_cells, batch.mask, batch.inside
-    channels = input_channels(keypoints, batch.depth_m, mask, inside)
-    return channels, pixel_channels(batch.pixels, keypoints, mask, inside)
+def input_of(batch: PartBatch) -> PartInput:
+    """The network's input for a batch."""
+    return part_input(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside, batch.pixels)
 
 
 def part_loss(
@@ -296,7 +292,7 @@ def evaluate(network: PartNetwork, batches: list[PartBatch]) -> Float[np.ndarray
     """Intersection over union of each label, over all cells that count."""
     confusion = np.zeros((NUM_LABELS, NUM_LABELS), np.int64)
     for batch in batches:
-        found = network(*inputs_of(batch)).argmax(1)
+        found = network(input_of(batch)).argmax(1)
         counts = batch.target != IGNORED
         pairs = NUM_LABELS * batch.target[counts] + found[counts]
         confusion += np.bincount(pairs.numpy(), minlength=NUM_LABELS**2).reshape(confusion.shape)

@@ -18,7 +18,7 @@ from kinflow.synth.part_samples import IGNORED, CropConfig, cropped, draw_batch
 from kinflow.synth.part_trainer import (
     PartTrainer,
     TrainPartsConfig,
-    inputs_of,
+    input_of,
     intersection_over_union,
     part_loss,
     train,
@@ -110,12 +110,10 @@ def test_pictures_are_black_outside_and_sometimes_missing(bodies, rng):
     outside = torch.nn.functional.interpolate(batch.inside[:, None], size=PICTURE)[:, 0] == 0
     edge = torch.nn.functional.max_pool2d((~outside).float()[:, None], 5, 1, 2)[:, 0] > 0
     assert (batch.pixels[outside & ~edge] == 0).all() and batch.pixels.amax() > 0
-    none = draw_batch(
-        bodies, 2, replace(UPRIGHT, no_picture_share=1.0), ObservationConfig(), rng
-    )
+    none = draw_batch(bodies, 2, replace(UPRIGHT, no_picture_share=1.0), ObservationConfig(), rng)
     assert (none.pixels == 0).all()
-    channels, pixels = inputs_of(none)
-    assert channels.abs().max() > 0 and (pixels == 0).all()
+    given = input_of(none)
+    assert given.coarse.abs().max() > 0 and (given.fine == 0).all()
 
 
 def test_loss_is_lowest_at_the_truth():
