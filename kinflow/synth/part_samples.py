@@ -91,8 +91,9 @@ def collate(samples: list[tuple[np.ndarray, ...]]) -> PartBatch:
     keypoints, depth, mask, inside, pixels, target = (
         torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)
     )
-    measured = (values.float() for values in (keypoints, depth, mask, inside))
-    return PartBatch(*measured, pixels, target.long())
+    return PartBatch(
+        keypoints.float(), depth.float(), mask.float(), inside.float(), pixels, target.long()
+    )
 
 
 def _sample(
@@ -129,12 +130,12 @@ def _picture(
     if rng.random() < config.no_picture_share:
         return np.zeros((PICTURE, PICTURE, 3), np.uint8)
     finer = PICTURE / GRID
-    to_pixels = _indexed(finer * matrix)
-    size = (PICTURE, PICTURE)
-    # labels of the mirrored side will do: outfits are alike on both sides of the body
-    part = cv2.warpAffine(body.labels, to_pixels, size, flags=cv2.INTER_NEAREST)
+    part = _warp_labels(body.labels, finer * matrix, PICTURE)
     mirrored = matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]
-    normals = cv2.warpAffine(body.normals.astype(np.float32) / 127, to_pixels, size)
+    # the lamp is anywhere, so normals need not turn with the picture
+    normals = cv2.warpAffine(
+        body.normals.astype(np.float32) / 127, _indexed(finer * matrix), (PICTURE, PICTURE)
+    )
     picture = paint(
         View(
             part=_MIRROR_PARTS[part] if mirrored else part,
@@ -172,7 +173,7 @@ def cropped(
     centre = (begin + end) / 2 + rng.uniform(-config.shift, config.shift, 2) * longest
     matrix = np.column_stack((scale * linear, GRID / 2 - scale * centre))
     keypoints = body.keypoints_cells @ matrix[:, :2].T + matrix[:, 2]
-    labels = _warp_labels(body.labels, matrix)
+    labels = _warp_labels(body.labels, matrix, GRID)
     if mirrored:
         labels, keypoints = _MIRROR_PARTS[labels], keypoints[MIRROR_KEYPOINTS]
     order = MIRROR_KEYPOINTS if mirrored else slice(None)
@@ -232,9 +233,11 @@ def _inside(edges: Float[np.ndarray, "2 2"]) -> Bool[np.ndarray, "96 96"]:
     return y[:, None] & x
 
 
-def _warp_labels(labels: np.ndarray, matrix: Float[np.ndarray, "2 3"]) -> np.ndarray:
+def _warp_labels(
+    labels: np.ndarray, matrix: Float[np.ndarray, "2 3"], side: int
+) -> UInt8[np.ndarray, "side side"]:
     """Nearest-neighbour resampling under a map of points whose cell centres lie at +0.5."""
-    return cv2.warpAffine(labels, _indexed(matrix), (GRID, GRID), flags=cv2.INTER_NEAREST)
+    return cv2.warpAffine(labels, _indexed(matrix), (side, side), flags=cv2.INTER_NEAREST)
 
 
 def _indexed(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:

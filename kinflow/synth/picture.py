@@ -145,9 +145,8 @@ def _light(
 def _nearest(shown: Bool[np.ndarray, "height width"]) -> np.ndarray:
     """Flat index of the nearest pixel that is shown, whose clothes a pixel shows."""
     away = (~shown).astype(np.uint8)
-    _, region = cv2.distanceTransformWithLabels(
-        away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    found = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    region = np.asarray(found[1], np.int32)
     pixels = np.flatnonzero(shown)
     index_of_region = np.zeros(region.max() + 1, np.int64)
     index_of_region[region.ravel()[pixels]] = pixels
@@ -183,5 +182,6 @@ def _photographed(canvas: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndar
     pixels = np.rint(255 * (picture + noise)).clip(0, 255).astype(np.uint8)
     if rng.random() < 0.6:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 96))]
-        pixels = cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], cv2.IMREAD_COLOR)
+        file = cv2.imencode(".jpg", pixels, quality)[1]
+        pixels = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)
     return pixels
