@@ -1,10 +1,10 @@
 """How well the part parser labels people it has never seen, how long it takes, how large it is.
 
 Scenes of our own body (`kinflow.synth`): test subjects' poses, random shapes, cameras and framing,
-clothes, occluders, a segmenter's and a detector's errors. The truth are the parts of the naked
-body; cells outside the image and under occluders do not count. Printed are the intersection over
-union of each label (likeliest label, all cells of all scenes together), how often the sets that the
-parser hands out hold the truth, and the median processor time per person on one
+clothes, occluders, a segmenter's and a detector's errors, and a picture. The truth are the parts of
+the naked body; cells outside the image and under occluders do not count. Printed are the
+intersection over union of each label (likeliest label, all cells of all scenes together), how often
+the sets that the parser hands out hold the truth, and the median processor time per person on one
 thread. The yardstick tells how much a small shift of all outlines costs parts of this size.
 
     python benchmarks/part_parser.py --poses poses.safetensors [--weights run/parts.safetensors]
@@ -33,6 +33,7 @@ from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.part_trainer import intersection_over_union
 from kinflow.synth.people import PeopleConfig
+from kinflow.synth.picture import Painter
 from kinflow.synth.views import ViewConfig
 
 UNSEEN_SEED = 5_000_011
@@ -51,6 +52,8 @@ class Config:
     """Only people whom neither the image's edge nor an occluder cuts."""
     without_depth: bool = False
     """Do not tell the parser the detector's rough depths."""
+    without_pixels: bool = False
+    """Do not show it the scenes' pictures."""
 
 
 def scene_config(config: Config) -> SceneConfig:
@@ -100,12 +103,17 @@ def main(config: Config) -> None:
     cv2.setNumThreads(1)
     parser = PartParser(PartParserConfig(config.weights))
     source = SceneSource(scene_config(config))
+    painter = None if config.without_pixels else Painter.load()
     confusion, yardstick = np.zeros((2, NUM_LABELS, NUM_LABELS), np.int64)
     seconds, single_right, set_right, unknown, person_cells, single = [], 0, 0, 0, 0, 0
     for seed in range(config.count):
         scene = source.scene(seed)
         depth = None if config.without_depth else world_m(scene)
-        inputs = (scene.detected_keypoints_px, scene.mask, scene.camera.image_size, depth)
+        image_rgb = None
+        if painter is not None:
+            image_rgb = painter.paint(scene, np.random.default_rng((UNSEEN_SEED, seed, 1)))
+        measured = (scene.detected_keypoints_px, scene.mask, scene.camera.image_size)
+        inputs = (*measured, depth, image_rgb)
         begin = time.process_time()
         parser(*inputs)
         seconds.append(time.process_time() - begin)

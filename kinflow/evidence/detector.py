@@ -116,7 +116,7 @@ class EvidenceDetector:
             for person, mask in zip(people, masks, strict=True)
         ]
         if self.config.parts:
-            evidence = [self._with_parts(i, evidence, (width, height)) for i in range(len(people))]
+            evidence = [self._with_parts(i, evidence, image_rgb) for i in range(len(people))]
         return ImageEvidence((width, height), tuple(evidence))
 
     def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
@@ -162,13 +162,13 @@ class EvidenceDetector:
         return masks
 
     def _with_parts(
-        self, index: int, people: list[PersonEvidence], image_size: tuple[int, int]
+        self, index: int, people: list[PersonEvidence], image_rgb: np.ndarray
     ) -> PersonEvidence:
-        person = people[index]
+        person, image_size = people[index], (image_rgb.shape[1], image_rgb.shape[0])
         if person.mask is None or person_size(person.box_px.numpy()) < self.config.min_parts_px:
             return person
         others = [p.mask for i, p in enumerate(people) if i != index and p.mask is not None]
-        labels = self.parser.labels(person, image_size)
+        labels = self.parser.labels(person, image_size, image_rgb)
         if labels is None:
             return person
         return replace(person, parts=without_strangers(labels, others, image_size))

@@ -1,10 +1,14 @@
 """The network behind the part parser: what goes in, what it is made of, how it is stored.
 
-Input are keypoints as 16 sticks and the silhouette, output 15 scores a cell. A stick channel holds
-how near a cell is to a bone, so a few small convolutions know every limb without a heatmap for each
-of 33 points; another tells the rough depth along it, which decides who hides whom. The network is a
-small U-Net (Ronneberger et al. 2015) on half of the resolution: 2 x 2 cells of the silhouette go in
-as four channels, and 2 x 2 cells of scores come out of one.
+Input are keypoints as 16 sticks, the silhouette and, where there are any, pixels; output 15 scores
+a cell. A stick channel holds how near a cell is to a bone, so a few small convolutions know every
+limb without a heatmap for each of 33 points; another tells the rough depth along it, which decides
+who hides whom, and a third how much a cell's colour is like those along the bone: whatever a limb
+wears, it looks the same along its length. That likeness needs no idea of what people look like, so
+it holds on photos as it does on the renders that the network was trained on.
+
+The network is a small U-Net (Ronneberger et al. 2015) on half of the grid's resolution, with one
+level above it that sees two by two pixels a cell and draws the outlines.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -27,9 +31,11 @@ from kinflow.evidence.types import NUM_PARTS
 
 GRID = 96
 """Cells along each side of the network's view of a person."""
+PICTURE = 192
+"""Pixels along each side of the picture it sees of them."""
 NUM_LABELS = NUM_PARTS + 1
 _HALF = GRID // 2
-_FORMAT = "kinflow-parts-1"
+_FORMAT = "kinflow-parts-2"
 # Distance in cells at which a stick's channel has fallen to a half.
 _STICK_CELLS = 4.0
 # Depths are squashed with this scale, about the distance of a hand from the trunk.
@@ -49,7 +55,13 @@ STICKS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     *(((f"{side}_heel",), (f"{side}_foot_index",)) for side in _SIDES),
 )
 """Both ends of each stick, as the keypoints whose mean they are."""
-NUM_CHANNELS = 2 * len(STICKS) + 8
+NUM_CHANNELS = 2 * len(STICKS) + 8 + 4 * len(STICKS)
+"""Channels on half of the grid's resolution: nearness, depth, mask and edge, likeness."""
+COLOR_CHANNELS = 3 * (PICTURE // GRID) ** 2 + 2
+"""Channels on the grid's resolution: colours, mask, and where there are pixels at all."""
+# Where along a stick colours are taken, and the difference at which likeness has fallen to 1 / e.
+_ALONG = (0.2, 0.5, 0.8)
+_COLOR_SCALE = 0.5
 
 
 def _ends(end: int) -> tuple[Tensor, Tensor]:
@@ -63,23 +75,41 @@ def _ends(end: int) -> tuple[Tensor, Tensor]:
 _ENDS = (_ends(0), _ends(1))
 
 
-def input_channels(
+@dataclass(frozen=True)
+class PartInput:
+    """What the network sees."""
+
+    coarse: Float[Tensor, "batch 104 48 48"]
+    """Sticks, mask and the image's edge, and likeness to the colours along each stick."""
+    fine: Float[Tensor, "batch 14 96 96"]
+    """Colours in blocks of 2 x 2 pixels, the mask, and ones; zeros where there is no picture."""
+
+
+def part_input(
     keypoints_cells: Float[Tensor, "batch 33 3"],
     depth_m: Float[Tensor, "batch 33"],
     mask: Float[Tensor, "batch 96 96"],
     inside: Float[Tensor, "batch 96 96"],
-) -> Float[Tensor, "batch 40 48 48"]:
-    """What the network sees.
+    pixels: UInt8[Tensor, "batch 192 192 3"],
+) -> PartInput:
+    """Evidence as channels.
 
     Args:
         keypoints_cells: (x, y, confidence), positions in cells of the grid.
         depth_m: depth relative to the middle of the hips, zeros where it is not known.
         mask: probability that a cell shows the person.
         inside: 1 in the image, 0 outside.
+        pixels: sRGB, black outside the image; all black where there is no picture.
     """
     near, depth = _stick_channels(keypoints_cells, depth_m)
-    fine = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
-    return torch.cat([near, depth, fine], 1)
+    blocks = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
+    known = inside[:, None] * (pixels.flatten(1).amax(1) > 0).to(mask)[:, None, None, None]
+    colors = _exposed(pixels.permute(0, 3, 1, 2).to(mask) / 255, inside)
+    likeness = known * _likeness(F.avg_pool2d(colors, PICTURE // GRID), keypoints_cells)
+    seen = torch.stack([mask, torch.ones_like(mask)], 1)
+    fine = torch.cat([F.pixel_unshuffle(colors, PICTURE // GRID), seen], 1) * known
+    coarse = torch.cat([near, depth, blocks, F.pixel_unshuffle(likeness, 2)], 1)
+    return PartInput(coarse, fine)
 
 
 def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,47 +129,71 @@ def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, T
     return near, near * torch.tanh((az + along * dz) / _DEPTH_M)
 
 
+def _exposed(colors: Tensor, inside: Tensor) -> Tensor:
+    """Colours of which each picture's have mean 0 and variance 1 in the image."""
+    weight = F.interpolate(inside[:, None], size=colors.shape[2:])
+    total = 3 * weight.sum((1, 2, 3), keepdim=True).clamp_min(1.0)
+    mean = (colors * weight).sum((1, 2, 3), keepdim=True) / total
+    variance = ((colors - mean).square() * weight).sum((1, 2, 3), keepdim=True) / total
+    return (colors - mean) / (variance + 1e-3).sqrt()
+
+
+def _likeness(colors: Tensor, keypoints_cells: Tensor) -> Tensor:
+    """How like each cell's colour is to the likest of those along each stick, 0 to 1."""
+    positions = keypoints_cells[..., :2]
+    a, b = (weights @ positions for weights, _ in _ENDS)
+    at = torch.stack([a + t * (b - a) for t in _ALONG], 2)
+    places = (at / GRID * 2 - 1).clamp(-4, 4)
+    sampled = F.grid_sample(colors, places, align_corners=False).flatten(2).transpose(1, 2)
+    cells = colors.flatten(2).transpose(1, 2)
+    distance = torch.cdist(sampled, cells, compute_mode="use_mm_for_euclid_dist")
+    nearest = distance.unflatten(1, (len(STICKS), len(_ALONG))).amin(2)
+    return (-nearest / _COLOR_SCALE).exp().unflatten(2, (GRID, GRID))
+
+
 @dataclass(frozen=True)
 class PartNetworkConfig:
     """Size of the network.
 
     Attributes:
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the grid's resolution.
+        fine_width: channels at its full resolution.
     """
 
-    widths: tuple[int, int, int, int] = (24, 32, 64, 96)
+    widths: tuple[int, int, int, int] = (40, 56, 112, 160)
+    fine_width: int = 16
 
 
 class PartNetwork(nn.Module):
-    """`input_channels` to unnormalised log probabilities of 15 labels on a 96 x 96 grid."""
+    """`PartInput` to unnormalised log probabilities of 15 labels on a 96 x 96 grid."""
 
     def __init__(self, config: PartNetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config or PartNetworkConfig()
-        widths = self.config.widths
+        widths, fine = self.config.widths, self.config.fine_width
         steps = list(zip(widths[:-1], widths[1:], strict=True))
+        self.colors = _convolution(COLOR_CHANNELS, fine)
+        self.coarser = _convolution(fine, widths[0], stride=2)
         self.stem = _normalised(Pointwise(NUM_CHANNELS, widths[0], bias=False), widths[0])
+        self.join = _convolution(widths[0], widths[0])
         self.down = nn.ModuleList([_convolution(a, b, stride=2) for a, b in steps])
         self.encode = nn.ModuleList([_convolution(width, width) for width in widths[1:]])
         self.bottom = _convolution(widths[-1], widths[-1])
         self.up = nn.ModuleList([Pointwise(b, a) for a, b in steps])
         self.decode = nn.ModuleList([_convolution(width, width) for width in widths[:-1]])
-        self.head = Pointwise(widths[0], 4 * NUM_LABELS)
+        self.finer = Pointwise(widths[0], 4 * fine)
+        self.outline = _convolution(fine, fine)
+        self.head = Pointwise(fine, NUM_LABELS)
         for parameter in self.parameters():
             # convolutions of few channels are faster in this layout
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, channels: Float[Tensor, "batch 40 48 48"]) -> Float[Tensor, "batch 15 96 96"]:
+    def forward(self, given: PartInput) -> Float[Tensor, "batch 15 96 96"]:
         """Scores of every label in every cell."""
-        scores = self.block_scores(channels).unflatten(3, (2, 2))
-        return scores.permute(0, 5, 1, 3, 2, 4).flatten(2, 3).flatten(3, 4)
-
-    def block_scores(
-        self, channels: Float[Tensor, "batch 40 48 48"]
-    ) -> Float[Tensor, "batch 48 48 4 15"]:
-        """The same as they leave the network: in blocks of 2 x 2 cells, row by row."""
-        x = self.stem(channels.contiguous(memory_format=torch.channels_last))
+        fine = self.colors(given.fine.contiguous(memory_format=torch.channels_last))
+        x = self.stem(given.coarse.contiguous(memory_format=torch.channels_last))
+        x = self.join(x + self.coarser(fine))
         skips = []
         for down, encode in zip(self.down, self.encode, strict=True):
             skips.append(x)
@@ -148,7 +202,8 @@ class PartNetwork(nn.Module):
         for up, decode in zip(reversed(self.up), reversed(self.decode), strict=True):
             skip = skips.pop()
             x = decode(skip + F.interpolate(up(x), scale_factor=2.0))
-        return self.head(x).permute(0, 2, 3, 1).unflatten(3, (4, NUM_LABELS))
+        x = self.outline(fine + F.pixel_shuffle(self.finer(x), 2))
+        return self.head(x)
 
 
 class Pointwise(nn.Linear):
@@ -209,7 +264,8 @@ def load_part_network(path: Path | str) -> tuple[PartNetwork, PartNetworkInfo]:
     if header.get("format") != _FORMAT:
         raise AssetError(f"{path} does not hold a part parser of this version of kinflow")
     try:
-        network = PartNetwork(PartNetworkConfig(tuple(header["config"]["widths"])))
+        size = header["config"]
+        network = PartNetwork(PartNetworkConfig(tuple(size["widths"]), size["fine_width"]))
         network.load_state_dict(tensors)
         info = PartNetworkInfo(**header["info"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

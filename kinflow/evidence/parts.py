@@ -1,12 +1,13 @@
-"""Body parts from a silhouette and keypoints: our own small part parser.
+"""Body parts from keypoints, a silhouette and pixels: our own small part parser.
 
 The network (`kinflow.evidence.part_network`) sees a square of 96 x 96 cells around the person and
 was trained on renders of dressed, partly hidden and badly detected bodies to answer with the parts
-of the body inside of the clothes. Outside the image nothing is claimed.
+of the body inside of the clothes. Outside the image nothing is claimed. Without an image it makes
+do with keypoints and silhouette.
 
     parser = PartParser()
-    parts = parser.labels(person, image_size)       # to align a body with, outlines drawn finely
-    parts = parser(person.keypoints_px, person.mask, image_size)      # to read: sets where in doubt
+    parts = parser.labels(person, image_size, rgb)  # to align a body with, outlines drawn finely
+    parts = parser(person.keypoints_px, person.mask, image_size, image_rgb=rgb)  # sets if in doubt
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
 from kinflow.evidence.part_labels import labels_of_probabilities
 from kinflow.evidence.part_network import (
     GRID,
+    PICTURE,
     PartNetwork,
     PartNetworkInfo,
-    input_channels,
     load_part_network,
+    part_input,
 )
+from kinflow.evidence.region import Region
 from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
 
 SHIPPED = "evidence/parts.safetensors"
@@ -86,6 +90,14 @@ class PartGrid:
         at = (keypoints_px[:, :2] - keypoints_px.new_tensor(self.origin_px)) / self.cell_px
         return torch.cat([at, keypoints_px[:, 2:]], 1)
 
+    def crop(
+        self, image_rgb: UInt8[np.ndarray, "height width 3"]
+    ) -> UInt8[np.ndarray, "192 192 3"]:
+        """The pixels of the square, black outside the image."""
+        side = GRID * self.cell_px
+        x, y = self.origin_px
+        return Region((x + side / 2, y + side / 2), side).crop(image_rgb, PICTURE)
+
 
 @dataclass(frozen=True)
 class PartProbabilities:
@@ -120,6 +132,7 @@ class PartParser:
         mask: PersonMask,
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
+        image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
     ) -> PartLabels:
         """The parts of one person.
 
@@ -128,6 +141,7 @@ class PartParser:
             mask: the person's silhouette.
             image_size: (width, height); cells outside are unknown. None: all cells count as inside.
             world_m: rough 3D keypoints as in `PersonEvidence`; they tell which limb is in front.
+            image_rgb: the upright image; None if there is nothing but keypoints and silhouette.
 
         Returns:
             Labels on 96 x 96 square cells around the person; all unknown if the mask is empty.
@@ -135,7 +149,7 @@ class PartParser:
         Raises:
             AssetError: the weights are missing or damaged.
         """
-        found = self.probabilities(keypoints_px, mask, image_size, world_m)
+        found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
             return PartLabels(unknown, torch.zeros(GRID, GRID), mask.origin_px, mask.cell_px)
@@ -144,11 +158,18 @@ class PartParser:
         grid = found.grid
         return PartLabels(allowed, confidence * found.inside, grid.origin_px, grid.cell_px)
 
-    def labels(self, person: PersonEvidence, image_size: tuple[int, int]) -> PartLabels | None:
+    def labels(
+        self,
+        person: PersonEvidence,
+        image_size: tuple[int, int],
+        image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
+    ) -> PartLabels | None:
         """Labels for aligning a body with them; None without a mask or with an empty one."""
         if person.mask is None:
             return None
-        found = self.probabilities(person.keypoints_px, person.mask, image_size, person.world_m)
+        found = self.probabilities(
+            person.keypoints_px, person.mask, image_size, person.world_m, image_rgb
+        )
         if found is None:
             return None
         grid = found.grid
@@ -163,6 +184,7 @@ class PartParser:
         mask: PersonMask,
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
+        image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
     ) -> PartProbabilities | None:
         """The probability of every label, None if the mask is empty; arguments as above."""
         keypoints_px, mask = keypoints_px.detach().cpu().float(), mask.to("cpu")
@@ -174,10 +196,13 @@ class PartParser:
         fine = mask.sample(grid.centres_px(per_cell=2)).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
         depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
-        channels = input_channels(
-            grid.to_cells(keypoints_px)[None], depth_m[None], shown, inside.float()[None]
-        )
-        return PartProbabilities(self._loaded[0](channels)[0].softmax(0), inside, grid)
+        cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
+        picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
+        if image_rgb is not None:
+            picture = torch.from_numpy(grid.crop(image_rgb))[None]
+        given = part_input(cells, depth_m[None], shown, seen, picture)
+        scores = self._loaded[0](given)[0]
+        return PartProbabilities(scores.softmax(0), inside, grid)
 
 
 def label_sets(

@@ -50,6 +50,7 @@ class BodyPool:
 
 def _packed(bodies: list[RenderedBody]) -> bytes:
     arrays = {f"labels_{i}": body.labels for i, body in enumerate(bodies)}
+    arrays |= {f"normals_{i}": body.normals for i, body in enumerate(bodies)}
     arrays |= {name: np.stack([getattr(body, name) for body in bodies]) for name in _SCALARS}
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
@@ -60,12 +61,15 @@ def _read(path: Path, grid_cells: int) -> list[RenderedBody]:
     try:
         with np.load(path, allow_pickle=False) as file:
             columns = [file[name] for name in _SCALARS]
-            labels = [file[f"labels_{i}"] for i in range(len(columns[0]))]
+            labels, normals = (
+                [file[f"{name}_{i}"] for i in range(len(columns[0]))]
+                for name in ("labels", "normals")
+            )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and start again.") from error
     if len(labels) != BODIES_PER_FILE or max(labels[0].shape) != grid_cells:
         raise InputError(
             f"{path} was made with other settings; delete its folder or choose another."
         )
-    rows = zip(labels, *columns, strict=True)
-    return [RenderedBody(m, k, d, s, float(h)) for m, k, d, s, h in rows]
+    rows = zip(labels, normals, *columns, strict=True)
+    return [RenderedBody(m, n, k, d, s, float(h)) for m, n, k, d, s, h in rows]

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.body.parts import PART_INDEX, PART_NAMES
-from kinflow.evidence.part_network import GRID
+from kinflow.evidence.part_network import GRID, PICTURE
 from kinflow.synth.detections import MIRROR_KEYPOINTS
-from kinflow.synth.observation import ObservationConfig, observe
+from kinflow.synth.observation import Observation, ObservationConfig, observe
+from kinflow.synth.picture import View, paint
 from kinflow.synth.rendering import RenderedBody
 
 IGNORED = 255
@@ -46,6 +47,7 @@ class CropConfig:
         edge_near_share: how often the image ends just beyond the person, per side.
         margin: range of the room around what is visible, relative to its longer side.
         shift: of the person's box in the crop, relative to the same.
+        no_picture_share: how often there are no pixels, so that the network can do without.
     """
 
     turn_std_deg: float = 7.0
@@ -56,16 +58,19 @@ class CropConfig:
     edge_near_share: float = 0.2
     margin: tuple[float, float] = (0.05, 0.16)
     shift: float = 0.03
+    no_picture_share: float = 0.15
 
 
 @dataclass(frozen=True)
 class PartBatch:
-    """Inputs of `part_network.input_channels`, and the target."""
+    """Inputs of `part_network.part_input`, and the target."""
 
     keypoints_cells: Float[Tensor, "batch 33 3"]
     depth_m: Float[Tensor, "batch 33"]
     mask: Float[Tensor, "batch 96 96"]
     inside: Float[Tensor, "batch 96 96"]
+    pixels: UInt8[Tensor, "batch 192 192 3"]
+    """Picture, black outside of the image; all black where there is none."""
     target: Int[Tensor, "batch 96 96"]
     """Labels, `IGNORED` where nothing is to be said."""
 
@@ -83,10 +88,12 @@ def draw_batch(
 
 def collate(samples: list[tuple[np.ndarray, ...]]) -> PartBatch:
     """Stack samples as `_sample` and its like make them."""
-    keypoints, depth, mask, inside, target = (
+    keypoints, depth, mask, inside, pixels, target = (
         torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)
     )
-    return PartBatch(keypoints.float(), depth.float(), mask.float(), inside.float(), target.long())
+    return PartBatch(
+        keypoints.float(), depth.float(), mask.float(), inside.float(), pixels, target.long()
+    )
 
 
 def _sample(
@@ -97,7 +104,7 @@ def _sample(
 ) -> tuple[np.ndarray, ...]:
     body = bodies[rng.integers(len(bodies))]
     other = bodies[rng.integers(len(bodies))].labels
-    view, inside = cropped(body, crop, rng)
+    view, inside, matrix = cropped(body, crop, rng)
     seen = observe(view, inside, other, observation, rng)
     depth_m = seen.detections.depth_m
     return (
@@ -105,14 +112,56 @@ def _sample(
         np.zeros(33) if depth_m is None else depth_m,
         seen.mask,
         inside,
+        _picture(body, view, matrix, seen, inside, crop, rng),
         np.where(seen.known, view.labels, IGNORED),
     )
 
 
+def _picture(
+    body: RenderedBody,
+    view: RenderedBody,
+    matrix: Float[np.ndarray, "2 3"],
+    seen: Observation,
+    inside: Bool[np.ndarray, "96 96"],
+    config: CropConfig,
+    rng: np.random.Generator,
+) -> UInt8[np.ndarray, "192 192 3"]:
+    """What the network sees of the pixels, in `PICTURE` / `GRID` times as fine cells."""
+    if rng.random() < config.no_picture_share:
+        return np.zeros((PICTURE, PICTURE, 3), np.uint8)
+    finer = PICTURE / GRID
+    part = _warp_labels(body.labels, finer * matrix, PICTURE)
+    mirrored = matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]
+    # the lamp is anywhere, so normals need not turn with the picture
+    normals = cv2.warpAffine(
+        body.normals.astype(np.float32) / 127, _indexed(finer * matrix), (PICTURE, PICTURE)
+    )
+    picture = paint(
+        View(
+            part=_MIRROR_PARTS[part] if mirrored else part,
+            normal=normals,
+            dressed=_finer(seen.dressed) | (part > 0),
+            hidden=_finer(inside & ~seen.known),
+            neighbour=_finer(seen.neighbour),
+            keypoints_px=finer * view.keypoints_cells,
+            face_shows=bool(view.keypoint_seen[0]),
+            height_px=finer * view.height_cells,
+        ),
+        rng,
+    )
+    picture[~_finer(inside)] = 0
+    return picture
+
+
+def _finer(cells: Bool[np.ndarray, "96 96"]) -> Bool[np.ndarray, "192 192"]:
+    """Cells as pixels, with their steps smoothed."""
+    return cv2.resize(cells.astype(np.float32), (PICTURE, PICTURE)) >= 0.5
+
+
 def cropped(
     body: RenderedBody, config: CropConfig, rng: np.random.Generator
-) -> tuple[RenderedBody, Bool[np.ndarray, "96 96"]]:
-    """A body on the network's grid, and which of the cells lie in the image."""
+) -> tuple[RenderedBody, Bool[np.ndarray, "96 96"], Float[np.ndarray, "2 3"]]:
+    """A body on the network's grid, which of the cells lie in the image, and the map of points."""
     linear = _mirror_and_turn(config, rng)
     mirrored = linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0] < 0
     rows, columns = np.nonzero(body.labels[::2, ::2])
@@ -124,19 +173,20 @@ def cropped(
     centre = (begin + end) / 2 + rng.uniform(-config.shift, config.shift, 2) * longest
     matrix = np.column_stack((scale * linear, GRID / 2 - scale * centre))
     keypoints = body.keypoints_cells @ matrix[:, :2].T + matrix[:, 2]
-    labels = _warp_labels(body.labels, matrix)
+    labels = _warp_labels(body.labels, matrix, GRID)
     if mirrored:
         labels, keypoints = _MIRROR_PARTS[labels], keypoints[MIRROR_KEYPOINTS]
     order = MIRROR_KEYPOINTS if mirrored else slice(None)
     view = RenderedBody(
         labels,
+        np.zeros((GRID, GRID, 3), np.int8),
         keypoints,
         body.keypoint_depth_m[order],
         body.keypoint_seen[order],
         body.height_cells * scale,
     )
     edges = _image_edges(begin, end, begin > low, end < high, longest, config, rng)
-    return view, _inside((edges - centre) * scale + GRID / 2)
+    return view, _inside((edges - centre) * scale + GRID / 2), matrix
 
 
 def _mirror_and_turn(config: CropConfig, rng: np.random.Generator) -> np.ndarray:
@@ -183,8 +233,14 @@ def _inside(edges: Float[np.ndarray, "2 2"]) -> Bool[np.ndarray, "96 96"]:
     return y[:, None] & x
 
 
-def _warp_labels(labels: np.ndarray, matrix: Float[np.ndarray, "2 3"]) -> np.ndarray:
+def _warp_labels(
+    labels: np.ndarray, matrix: Float[np.ndarray, "2 3"], side: int
+) -> UInt8[np.ndarray, "side side"]:
     """Nearest-neighbour resampling under a map of points whose cell centres lie at +0.5."""
+    return cv2.warpAffine(labels, _indexed(matrix), (side, side), flags=cv2.INTER_NEAREST)
+
+
+def _indexed(matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
+    """A map of points as one of cells whose centres lie at whole numbers, as OpenCV wants it."""
     shift = matrix[:, :2] @ (0.5, 0.5) + matrix[:, 2] - 0.5
-    indexed = np.column_stack((matrix[:, :2], shift))
-    return cv2.warpAffine(labels, indexed, (GRID, GRID), flags=cv2.INTER_NEAREST)
+    return np.column_stack((matrix[:, :2], shift))

@@ -28,10 +28,11 @@ from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
+    PartInput,
     PartNetwork,
     PartNetworkConfig,
     PartNetworkInfo,
-    input_channels,
+    part_input,
     save_part_network,
 )
 from kinflow.synth.body_pool import BodyPool
@@ -42,7 +43,7 @@ from kinflow.synth.scene import SceneConfig, SceneSource
 from kinflow.synth.views import ViewConfig
 
 _UNCUT = ViewConfig(truncated_share=0.0)
-_POOL_CELLS = 160
+_POOL_CELLS = 256
 _VALIDATION_SEED = 1_000_003
 _EMPTY = 0.02
 """Probability in the mask below which a cell of the background is far from any outline."""
@@ -158,8 +159,8 @@ class PartTrainer:
         batch = self.batch()
         self.network.train()
         target = self._thinned(batch)
-        scores = self.network.block_scores(channels_of(batch))
-        loss = part_loss(scores, blocks(target), self.config.overlap_weight)
+        scores = self.network(input_of(batch)).permute(0, 2, 3, 1)
+        loss = part_loss(scores, target, self.config.overlap_weight)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -261,14 +262,9 @@ class PartTrainer:
         return replace(self.info, steps=self.step, metrics=metrics)
 
 
-def channels_of(batch: PartBatch) -> Float[Tensor, "batch 40 48 48"]:
+def input_of(batch: PartBatch) -> PartInput:
     """The network's input for a batch."""
-    return input_channels(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside)
-
-
-def blocks(cells: Int[Tensor, "batch 96 96"]) -> Int[Tensor, "batch 48 48 4"]:
-    """Cells in the order of `PartNetwork.block_scores`."""
-    return cells.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(3)
+    return part_input(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside, batch.pixels)
 
 
 def part_loss(
@@ -296,7 +292,7 @@ def evaluate(network: PartNetwork, batches: list[PartBatch]) -> Float[np.ndarray
     """Intersection over union of each label, over all cells that count."""
     confusion = np.zeros((NUM_LABELS, NUM_LABELS), np.int64)
     for batch in batches:
-        found = network(channels_of(batch)).argmax(1)
+        found = network(input_of(batch)).argmax(1)
         counts = batch.target != IGNORED
         pairs = NUM_LABELS * batch.target[counts] + found[counts]
         confusion += np.bincount(pairs.numpy(), minlength=NUM_LABELS**2).reshape(confusion.shape)

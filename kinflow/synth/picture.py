@@ -1,8 +1,9 @@
-"""A picture of a scene: a shaded body in plain clothes before a random background.
+"""Pictures of scenes: a shaded body in random clothes before a random background.
 
-Not photographic, but what shows in it is what the truth says: clothes reach as far as the scene's
+Not photographic, but what shows in them is what the truth says: clothes reach as far as the scene's
 dressed outline, occluders cover what is not known, neighbours stand where the segmenter may have
-confused them. Networks that look at pixels can train on it.
+confused them. Networks that look at pixels train on them: the part parser does, on crops
+(`kinflow.synth.part_samples`), and whoever wants to on the files of `kinflow synth`.
 """
 
 from __future__ import annotations
@@ -11,19 +12,34 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from kinflow.body import BodyModel
-from kinflow.body.parts import PART_INDEX, PART_NAMES
 from kinflow.camera.rasterizer import interpolate, rasterize
-from kinflow.synth.rendering import PartMesh
+from kinflow.synth.outfits import dress
+from kinflow.synth.rendering import PartMesh, body_height_m, vertex_normals
 from kinflow.synth.scene import Scene
-from kinflow.synth.silhouettes import smooth_noise
+from kinflow.synth.textures import any_color, clutter, folds, skin_color
 
-_BARE = ("head", "left_hand", "right_hand")
-_SHIRT = ("torso", "left_upper_arm", "right_upper_arm")
-_TROUSERS = ("left_upper_leg", "right_upper_leg")
-_SKIN_LIGHT, _SKIN_DARK = np.array((238.0, 205, 180)), np.array((82.0, 52, 38))
+
+@dataclass(frozen=True)
+class View:
+    """All that is to be painted, on one pixel grid."""
+
+    part: UInt8[np.ndarray, "height width"]
+    """Part of the body, 0 where it does not show."""
+    normal: Float32[np.ndarray, "height width 3"]
+    """Of the body's surface towards the camera, up to its length; 0 where it does not show."""
+    dressed: Bool[np.ndarray, "height width"]
+    """Pixels of the person with clothes on."""
+    hidden: Bool[np.ndarray, "height width"]
+    """Pixels that something stands before."""
+    neighbour: Bool[np.ndarray, "height width"]
+    """Pixels of somebody else."""
+    keypoints_px: Float[np.ndarray, "33 2"]
+    face_shows: bool
+    height_px: float
+    """The person's own height."""
 
 
 @dataclass(frozen=True)
@@ -39,37 +55,67 @@ class Painter:
 
     def paint(self, scene: Scene, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of a scene; light, colours and background are drawn from `rng`."""
-        width, height = scene.camera.image_size
-        size = (height, width)
-        canvas = _background(size, rng)
-        neighbour = to_image(scene.neighbour.numpy(), scene)
-        canvas[neighbour] = _cloth(size, rng)[neighbour]
-        part, light = self._body(scene, rng)
-        dressed = to_image(scene.dressed.numpy(), scene) | (part > 0)
-        colors, worn = _outfit(rng), _nearest_part(part)
-        fabric = 1 + 0.12 * smooth_noise(size, rng, 40)
-        # clothes beyond the body have no surface of their own: they get a middling light
-        shade = np.where(part > 0, light, 0.75) * fabric
-        canvas[dressed] = (colors[worn] * shade[..., None])[dressed]
-        hidden = to_image(~scene.known.numpy(), scene)
-        canvas[hidden] = _cloth(size, rng)[hidden]
-        noisy = cv2.GaussianBlur(canvas, (0, 0), 0.7) + rng.normal(0, 3, (*size, 1))
-        return np.clip(noisy, 0, 255).astype(np.uint8)
-
-    def _body(
-        self, scene: Scene, rng: np.random.Generator
-    ) -> tuple[UInt8[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-        """Part and brightness of each pixel; both 0 where the body does not show."""
         vertices_m = scene.posed(self.mesh.body).vertices_m()
         points_px, depth = scene.camera.project(vertices_m).numpy(), vertices_m[:, 2].numpy()
         faces = self.mesh.faces
         raster = rasterize(points_px, depth, faces, scene.camera.image_size)
-        light = _light(vertices_m.numpy(), faces, rng)
         part = np.zeros(raster.face.shape, np.uint8)
-        shade = np.zeros(raster.face.shape, np.float32)
-        part.ravel()[raster.pixels] = self.mesh.face_parts[raster.face.ravel()[raster.pixels]]
-        shade.ravel()[raster.pixels] = interpolate(raster, points_px, depth, faces, light)
-        return part, shade
+        normal = np.zeros((*raster.face.shape, 3), np.float32)
+        shown = raster.face.ravel()[raster.pixels]
+        part.ravel()[raster.pixels] = self.mesh.face_parts[shown]
+        normals = vertex_normals(vertices_m.numpy(), faces)
+        for axis in range(3):
+            values = interpolate(raster, points_px, depth, faces, normals[:, axis])
+            normal.reshape(-1, 3)[raster.pixels, axis] = values
+        root_depth_m = max(float(scene.t_cam_root_m[2]), 0.1)
+        height_m = body_height_m(scene.posed(self.mesh.body))
+        view = View(
+            part=part,
+            normal=normal,
+            dressed=to_image(scene.dressed.numpy(), scene) | (part > 0),
+            hidden=to_image(~scene.known.numpy(), scene),
+            neighbour=to_image(scene.neighbour.numpy(), scene),
+            keypoints_px=scene.keypoints_px.numpy(),
+            face_shows=bool(scene.keypoint_visible[0]),
+            height_px=scene.camera.focal_px * height_m / root_depth_m,
+        )
+        return paint(view, rng)
+
+
+def paint(view: View, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture of a view; light, colours, background and camera are drawn from `rng`."""
+    size = view.part.shape
+    canvas = clutter(size, rng)
+    if view.neighbour.any():
+        stranger = _stranger(view.neighbour, rng)
+        np.copyto(canvas, stranger, where=view.neighbour[..., None])
+    if view.part.any():
+        box = _box(view.dressed)
+        shown = view.dressed[box]
+        np.copyto(canvas[box], _person(view, box, rng), where=shown[..., None])
+    if view.hidden.any():
+        np.copyto(canvas, clutter(size, rng), where=view.hidden[..., None])
+    return _photographed(canvas, rng)
+
+
+def _person(
+    view: View, box: tuple[slice, slice], rng: np.random.Generator
+) -> Float32[np.ndarray, "box_height box_width 3"]:
+    """The dressed person in a box of the view; pixels that do not show them hold anything."""
+    part, normal = view.part[box], view.normal[box]
+    nearest = _nearest(part > 0)
+    worn, normal = part.ravel()[nearest], normal.reshape(-1, 3)[nearest]
+    keypoints_px = view.keypoints_px - (box[1].start, box[0].start)
+    colors, skin = dress(worn, keypoints_px, view.face_shows, view.height_px, rng)
+    wrinkles = folds(part.shape, view.height_px, rng)
+    light = _light(normal, rng) * np.where(skin, 0.75 + 0.25 * wrinkles, wrinkles)
+    return colors * light[..., None]
+
+
+def _box(shown: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
+    """Rows and columns of the box around the pixels that are shown."""
+    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def to_image(
@@ -84,64 +130,58 @@ def to_image(
     return values.astype(cells.dtype)
 
 
-def _light(vertices_m: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lambertian brightness at the vertices under one lamp and the sky."""
-    a, b, c = vertices_m[faces].transpose(1, 0, 2)
-    normals = np.zeros_like(vertices_m)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], np.cross(b - a, c - a))
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
-    lamp = rng.normal(size=3) + (0, -1.0, -1.0)
-    direct = (normals @ (lamp / np.linalg.norm(lamp))).clip(0, 1)
-    ambient = rng.uniform(0.3, 0.6)
-    return ambient + (1.1 - ambient) * direct
+def _light(
+    normal: Float32[np.ndarray, "height width 3"], rng: np.random.Generator
+) -> Float32[np.ndarray, "height width"]:
+    """Brightness under one lamp, mostly from above, and the sky; edges of the body darken."""
+    lamp = rng.normal(size=3) + (0, -0.7, -1.0)
+    lamp = (lamp / np.linalg.norm(lamp)).astype(np.float32)
+    direct = (normal @ lamp).clip(0, 1)
+    ambient = np.float32(rng.uniform(0.25, 0.9))
+    rim = np.float32(rng.uniform(0, 0.5)) * (1 + normal[..., 2]).clip(0, 1) ** 2
+    return (ambient + (np.float32(1.15) - ambient) * direct) * (1 - rim)
 
 
-def _outfit(rng: np.random.Generator) -> Float[np.ndarray, "15 3"]:
-    """Colour of each part, sRGB."""
-    skin = _SKIN_DARK + rng.uniform(0, 1) * (_SKIN_LIGHT - _SKIN_DARK)
-    shirt, trousers, shoes = rng.uniform(15, 245, (3, 3))
-    sleeves = shirt if rng.random() < 0.5 else skin
-    stockings = trousers if rng.random() < 0.7 else skin
-    groups = ((_BARE, skin), (_SHIRT, shirt), (_TROUSERS, trousers))
-    of_part = {name: color for names, color in groups for name in names}
-    colors = np.zeros((len(PART_NAMES), 3))
-    for name, index in PART_INDEX.items():
-        of_limb = {"arm": sleeves, "leg": stockings, "foot": shoes}.get(name.rsplit("_")[-1])
-        colors[index] = of_part.get(name, skin if of_limb is None else of_limb)
-    return colors
+def _nearest(shown: Bool[np.ndarray, "height width"]) -> np.ndarray:
+    """Flat index of the nearest pixel that is shown, whose clothes a pixel shows."""
+    away = (~shown).astype(np.uint8)
+    found = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    region = np.asarray(found[1], np.int32)
+    pixels = np.flatnonzero(shown)
+    index_of_region = np.zeros(region.max() + 1, np.int64)
+    index_of_region[region.ravel()[pixels]] = pixels
+    return index_of_region[region]
 
 
-def _nearest_part(part: UInt8[np.ndarray, "height width"]) -> np.ndarray:
-    """Part of the nearest pixel of the body, which is whose clothes a pixel shows."""
-    if not part.any():
-        return part
-    away = (part == 0).astype(np.uint8)
-    _, region = cv2.distanceTransformWithLabels(
-        away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    part_of_region = np.zeros(region.max() + 1, np.uint8)
-    shown = part > 0
-    part_of_region[region[shown]] = part[shown]
-    return part_of_region[region]
+def _stranger(shown: Bool[np.ndarray, "height width"], rng: np.random.Generator) -> np.ndarray:
+    """Somebody else's colours: hair, face, shirt and trousers from top to bottom."""
+    size = shown.shape
+    rows = np.flatnonzero(shown.any(1))
+    top, height = rows[0], max(1, len(rows))
+    borders = np.array((0.06, 0.13, 0.5 + 0.1 * rng.normal(), 0.95))
+    colors = np.stack([any_color(rng), skin_color(rng), *(any_color(rng) for _ in range(3))])
+    band = np.searchsorted(borders, (np.arange(size[0]) - top) / height)
+    return colors[band][:, None] * folds(size, float(height), rng)[..., None]
 
 
-def _background(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A few blurred rectangles over a gradient, with texture."""
-    height, width = size
-    ends = rng.uniform(0, 255, (2, 3))
-    ramp = np.linspace(0, 1, height)[:, None, None]
-    canvas = np.broadcast_to(ends[0] * (1 - ramp) + ends[1] * ramp, (height, width, 3)).copy()
-    for _ in range(rng.integers(3, 12)):
-        corners = (rng.random((2, 2)) * (width, height)).astype(int)
-        color = rng.uniform(0, 255, 3).tolist()
-        cv2.rectangle(canvas, corners[0].tolist(), corners[1].tolist(), color, -1)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.5, 4))
-    texture = sum(smooth_noise(size, rng, knots) for knots in (5, 20, 80))
-    return (canvas * (1 + 0.07 * np.asarray(texture)[..., None])).astype(np.float32)
-
-
-def _cloth(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A plain colour with folds."""
-    folds = 1 + 0.25 * smooth_noise(size, rng, 12)
-    return (rng.uniform(10, 245, 3) * folds[..., None]).astype(np.float32)
+def _photographed(canvas: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+    """What a camera and a file make of it: exposure, tint, blur, coarse pixels, noise, JPEG."""
+    height, width = canvas.shape[:2]
+    tint = 1 + rng.normal(0, 0.06, 3)
+    picture = (canvas * (tint / 255).astype(np.float32)).clip(0, 1.2)
+    picture = rng.uniform(0.6, 1.25) * cv2.pow(picture, float(np.exp(rng.normal(0, 0.2))))
+    if rng.random() < 0.06:
+        picture = np.broadcast_to(picture.mean(-1, keepdims=True), picture.shape)
+    picture = cv2.GaussianBlur(picture, (0, 0), 0.3 + abs(rng.normal(0, 0.7)))
+    if rng.random() < 0.35:  # small people
+        shrink = rng.uniform(1.2, 3.5)
+        small = (max(8, round(width / shrink)), max(8, round(height / shrink)))
+        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0, 0.05))
+    pixels = np.rint(255 * (picture + noise)).clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.6:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 96))]
+        file = cv2.imencode(".jpg", pixels, quality)[1]
+        pixels = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)
+    return pixels

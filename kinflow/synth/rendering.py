@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int8, UInt8
 
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import rasterize
+from kinflow.camera.rasterizer import interpolate, rasterize
 
 _CUBE_M = 0.015
 # A keypoint this far behind the surface still shows: joints and knuckles lie inside of the body.
@@ -29,6 +29,8 @@ class RenderedBody:
 
     labels: UInt8[np.ndarray, "rows columns"]
     """Part of each cell, 0 for the background."""
+    normals: Int8[np.ndarray, "rows columns 3"]
+    """Of the surface, in the camera's frame, 127 long; 0 in the background."""
     keypoints_cells: Float[np.ndarray, "33 2"]
     keypoint_depth_m: Float[np.ndarray, " 33"]
     """Depth relative to the middle of the hips."""
@@ -69,9 +71,15 @@ def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:
     vertices = posed.vertices_m()
     depth = vertices[:, 2].numpy()
     # clustering may turn triangles over, so none is culled by its direction
-    raster = rasterize(camera.project(vertices).numpy(), depth, mesh.faces, camera.image_size)
+    points_px = camera.project(vertices).numpy()
+    raster = rasterize(points_px, depth, mesh.faces, camera.image_size)
     labels = np.zeros(raster.face.size, np.uint8)
     labels[raster.pixels] = mesh.face_parts[raster.face.ravel()[raster.pixels]]
+    normals = np.zeros((raster.face.size, 3), np.int8)
+    vectors = vertex_normals(vertices.numpy(), mesh.faces)
+    for axis in range(3):
+        shown = interpolate(raster, points_px, depth, mesh.faces, vectors[:, axis])
+        normals[raster.pixels, axis] = (127 * shown).clip(-127, 127)
     keypoints_m = posed.keypoints_m()[: len(BLAZEPOSE33)]
     keypoints_px = camera.project(keypoints_m).numpy()
     keypoint_depth_m = keypoints_m[:, 2].numpy()
@@ -81,11 +89,25 @@ def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:
     middle_m = float(posed.joints_m[hips, 2].mean())
     return RenderedBody(
         labels=labels.reshape(raster.face.shape),
+        normals=normals.reshape(*raster.face.shape, 3),
         keypoints_cells=keypoints_px,
         keypoint_depth_m=keypoint_depth_m - middle_m,
         keypoint_seen=keypoint_depth_m < surface + _INSIDE_FRACTION * height_m,
         height_cells=camera.focal_px * height_m / max(middle_m, 1e-3),
     )
+
+
+def vertex_normals(
+    vertices_m: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> Float32[np.ndarray, "vertices 3"]:
+    """Unit normals of a mesh whose triangles are counter-clockwise seen from outside."""
+    a, b, c = vertices_m[faces].transpose(1, 0, 2)
+    cross = np.cross(b - a, c - a)
+    normals = np.zeros_like(vertices_m)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], cross)
+    length = np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
+    return (normals / length).astype(np.float32)
 
 
 def body_height_m(posed: PosedBody) -> float:

@@ -12,15 +12,18 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.errors import AssetError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.part_network import (
+    COLOR_CHANNELS,
     GRID,
     NUM_CHANNELS,
     NUM_LABELS,
+    PICTURE,
     STICKS,
+    PartInput,
     PartNetwork,
     PartNetworkConfig,
     PartNetworkInfo,
-    input_channels,
     load_part_network,
+    part_input,
     save_part_network,
 )
 from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
@@ -151,6 +154,16 @@ def test_rough_depth_is_taken(parser):
     assert not torch.equal(without.probability, given.probability)
 
 
+def test_pixels_are_taken(parser):
+    keypoints, mask = figure()
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 255, (440, 400, 3)).astype(np.uint8)
+    without = parser.probabilities(keypoints, mask)
+    given = parser.probabilities(keypoints, mask, image_rgb=image)
+    assert without is not None and given is not None
+    assert not torch.equal(without.probability, given.probability)
+
+
 def test_probabilities_are_those_of_labels(parser):
     found = parser.probabilities(*figure())
     assert found is not None
@@ -158,12 +171,14 @@ def test_probabilities_are_those_of_labels(parser):
     torch.testing.assert_close(total, torch.ones_like(total))
 
 
-def test_a_real_person(parser, detector, astronaut):
+@pytest.mark.parametrize("pixels", [True, False])
+def test_a_real_person(parser, detector, astronaut, pixels):
     """Through the whole detector: nose and shoulders are where they should be, legs are not."""
     evidence = detector.detect(astronaut, max_people=1)
     person = evidence.people[0]
     assert person.mask is not None
-    parts = parser(person.keypoints_px, person.mask, evidence.image_size, person.world_m)
+    rgb = astronaut if pixels else None
+    parts = parser(person.keypoints_px, person.mask, evidence.image_size, person.world_m, rgb)
     nose, left, right = (
         BLAZEPOSE33.index(name) for name in ("nose", "left_shoulder", "right_shoulder")
     )
@@ -200,52 +215,115 @@ def test_sets_of_labels():
     torch.testing.assert_close(confidence[0], torch.tensor([1.0, 1.0, 0.0, 0.75]))
 
 
+NO_PICTURE = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
+
+
 def test_channels():
     keypoints = torch.rand(2, 33, 3) * torch.tensor([96.0, 96.0, 1.0])
     mask, inside = torch.rand(2, GRID, GRID), torch.ones(2, GRID, GRID)
-    channels = input_channels(keypoints, torch.zeros(2, 33), mask, inside)
-    assert channels.shape == (2, NUM_CHANNELS, GRID // 2, GRID // 2)
+    picture = torch.randint(0, 255, (2, PICTURE, PICTURE, 3), dtype=torch.uint8)
+    given = part_input(keypoints, torch.zeros(2, 33), mask, inside, picture)
+    assert given.coarse.shape == (2, NUM_CHANNELS, GRID // 2, GRID // 2)
+    assert given.fine.shape == (2, COLOR_CHANNELS, GRID, GRID)
     sticks = len(STICKS)
-    assert (channels[:, sticks : 2 * sticks] == 0).all()  # no depth is known
+    assert (given.coarse[:, sticks : 2 * sticks] == 0).all()  # no depth is known
     keypoints[:, BLAZEPOSE33.index("left_elbow"), 2] = 0
-    fewer = input_channels(keypoints, torch.zeros(2, 33), mask, inside)
+    fewer = part_input(keypoints, torch.zeros(2, 33), mask, inside, picture).coarse
     missing = [i for i, ends in enumerate(STICKS) if ("left_elbow",) in ends]
     assert len(missing) == 2 and (fewer[:, missing] == 0).all()
     rest = [i for i in range(sticks) if i not in missing]
-    torch.testing.assert_close(fewer[:, rest], channels[:, rest])
+    torch.testing.assert_close(fewer[:, rest], given.coarse[:, rest])
 
 
-def test_a_stick_is_strongest_on_its_bone():
+def shin() -> tuple[torch.Tensor, int]:
+    """Keypoints with a left shin alone, and its stick."""
     keypoints = torch.zeros(1, 33, 3)
     for name, place in (("left_knee", (20.0, 30.0)), ("left_ankle", (20.0, 70.0))):
         keypoints[0, BLAZEPOSE33.index(name)] = torch.tensor([*place, 1.0])
+    return keypoints, STICKS.index((("left_knee",), ("left_ankle",)))
+
+
+def test_a_stick_is_strongest_on_its_bone():
+    keypoints, stick = shin()
     empty = torch.zeros(1, GRID, GRID)
-    channels = input_channels(keypoints, torch.zeros(1, 33), empty, empty)
-    shin = STICKS.index((("left_knee",), ("left_ankle",)))
-    row, column = divmod(int(channels[0, shin].argmax()), GRID // 2)
+    channels = part_input(keypoints, torch.zeros(1, 33), empty, empty, NO_PICTURE).coarse
+    row, column = divmod(int(channels[0, stick].argmax()), GRID // 2)
     assert abs(2 * column + 1 - 20) <= 1 and 30 <= 2 * row + 1 <= 70
+
+
+def leg_in_picture() -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, 96, 96) cells of a red leg, and its picture on noisy blue ground."""
+    mask = torch.zeros(1, GRID, GRID)
+    mask[:, 25:75, 14:26] = 1
+    shown = mask.repeat_interleave(2, 1).repeat_interleave(2, 2) > 0
+    generator = torch.Generator().manual_seed(0)
+    ground = torch.randint(1, 40, (1, PICTURE, PICTURE, 3), generator=generator)
+    ground[..., 2] += 180
+    return mask, torch.where(shown[..., None], torch.tensor([200, 20, 20]), ground).byte()
+
+
+def test_colours_along_a_stick_are_found_again():
+    (keypoints, stick), (mask, picture) = shin(), leg_in_picture()
+    given = part_input(keypoints, torch.zeros(1, 33), mask, torch.ones_like(mask), picture)
+    likeness = torch.nn.functional.pixel_shuffle(given.coarse[:, -4 * len(STICKS) :], 2)[0, stick]
+    assert likeness[mask[0] > 0].min() > 0.9
+    assert likeness[mask[0] == 0].max() < 0.1
+
+
+def test_darker_pictures_look_the_same():
+    mask, picture = leg_in_picture()
+    rest = torch.rand(1, 33, 3) * GRID, torch.zeros(1, 33), mask, torch.ones_like(mask)
+    dark, bright = part_input(*rest, picture // 2), part_input(*rest, picture)
+    assert (dark.fine - bright.fine).abs().mean() < 0.05
+    assert (dark.coarse - bright.coarse).abs().mean() < 0.05
+
+
+def test_a_black_picture_is_none():
+    mask, _ = leg_in_picture()
+    given = part_input(shin()[0], torch.zeros(1, 33), mask, torch.ones_like(mask), NO_PICTURE)
+    assert (given.fine == 0).all() and (given.coarse[:, -4 * len(STICKS) :] == 0).all()
+
+
+def test_pixels_outside_of_the_image_do_not_matter():
+    mask, here = leg_in_picture()
+    inside = torch.ones_like(mask)
+    inside[:, :, 60:] = 0
+    there = here.clone()
+    there[:, :, 120:] = 77
+    rest = shin()[0], torch.zeros(1, 33), mask, inside
+    one, other = part_input(*rest, here), part_input(*rest, there)
+    torch.testing.assert_close(one.fine, other.fine)
+    torch.testing.assert_close(one.coarse, other.coarse)
+
+
+def test_the_grid_cuts_its_pixels_out():
+    image = np.zeros((120, 100, 3), np.uint8)
+    image[40:60, 30:50] = 200
+    crop = PartGrid((20.0, 30.0), 0.5).crop(image)
+    assert crop.shape == (PICTURE, PICTURE, 3)
+    # 48 image pixels along a side, each 4 x 4 of the crop
+    assert (crop[44:116, 44:116] == 200).all() and (crop[:36] == 0).all()
+    assert (PartGrid((-48.0, 0.0), 0.5).crop(image) == 0).all()
+
+
+def random_input() -> PartInput:
+    half = GRID // 2
+    return PartInput(
+        torch.randn(1, NUM_CHANNELS, half, half), torch.randn(1, COLOR_CHANNELS, GRID, GRID)
+    )
 
 
 @pytest.mark.parametrize("widths", [(8, 8, 16, 16), (24, 32, 64, 96)])
 def test_networks_round_trip(widths, tmp_path):
     torch.manual_seed(0)
-    network = PartNetwork(PartNetworkConfig(widths)).eval()
+    network = PartNetwork(PartNetworkConfig(widths, 8)).eval()
     info = PartNetworkInfo("command", 3, "hash", 7, {"miou": 0.5})
     save_part_network(network, info, tmp_path / "parts.safetensors")
     again, read = load_part_network(tmp_path / "parts.safetensors")
     assert read == info
-    channels = torch.randn(1, NUM_CHANNELS, GRID // 2, GRID // 2)
-    torch.testing.assert_close(again(channels), network(channels))
-    assert network(channels).shape == (1, NUM_LABELS, GRID, GRID)
-
-
-def test_blocks_are_cells():
-    network = PartNetwork(PartNetworkConfig((8, 8, 16, 16))).eval()
-    channels = torch.randn(1, NUM_CHANNELS, GRID // 2, GRID // 2)
-    scores, blocks = network(channels), network.block_scores(channels)
-    for row, column in ((0, 0), (5, 6), (95, 94)):
-        block = blocks[0, row // 2, column // 2, 2 * (row % 2) + column % 2]
-        torch.testing.assert_close(scores[0, :, row, column], block)
+    given = random_input()
+    torch.testing.assert_close(again(given), network(given))
+    assert network(given).shape == (1, NUM_LABELS, GRID, GRID)
 
 
 def test_bad_weights(tmp_path):
@@ -254,7 +332,8 @@ def test_bad_weights(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(AssetError, match="does not hold a part parser"):
         load_part_network(tmp_path / "other.safetensors")
-    header = {"format": "kinflow-parts-1", "config": {"widths": [8, 8, 16, 16]}, "info": {}}
+    size = {"widths": [8, 8, 16, 16], "fine_width": 8}
+    header = {"format": "kinflow-parts-2", "config": size, "info": {}}
     path = tmp_path / "damaged.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"kinflow": json.dumps(header)})
     with pytest.raises(AssetError, match="damaged"):

@@ -10,19 +10,21 @@ import torch
 from kinflow.body.parts import PART_INDEX
 from kinflow.cli.main import main
 from kinflow.errors import InputError
-from kinflow.evidence.part_network import GRID, PartNetworkConfig, load_part_network
+from kinflow.evidence.part_network import GRID, PICTURE, PartNetworkConfig, load_part_network
 from kinflow.synth.body_pool import BODIES_PER_FILE, BodyPool
 from kinflow.synth.observation import ObservationConfig
+from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.part_samples import IGNORED, CropConfig, cropped, draw_batch
 from kinflow.synth.part_trainer import (
     PartTrainer,
     TrainPartsConfig,
-    blocks,
+    input_of,
     intersection_over_union,
     part_loss,
     train,
 )
 from kinflow.synth.rendering import RenderedBody
+from kinflow.synth.silhouettes import ClothingConfig
 
 UPRIGHT = CropConfig(turn_std_deg=0.0, any_turn_share=0.0, cut_share=0.0, edge_near_share=0.0)
 
@@ -30,7 +32,7 @@ UPRIGHT = CropConfig(turn_std_deg=0.0, any_turn_share=0.0, cut_share=0.0, edge_n
 def tiny(out: Path, steps: int = 4) -> TrainPartsConfig:
     return TrainPartsConfig(
         out=out,
-        network=PartNetworkConfig((8, 8, 8, 8)),
+        network=PartNetworkConfig((8, 8, 8, 8), 8),
         bodies=3,
         first_bodies=2,
         validation_bodies=2,
@@ -47,7 +49,7 @@ def test_keypoints_stay_on_their_parts(bodies, seed):
     rng = np.random.default_rng(seed)
     hits = 0
     for body in bodies:
-        view, inside = cropped(body, replace(CropConfig(), cut_share=0.0), rng)
+        view, inside, _ = cropped(body, replace(CropConfig(), cut_share=0.0), rng)
         assert view.labels.shape == inside.shape == (GRID, GRID)
         for side, knee in (("left", 25), ("right", 26)):
             x, y = np.floor(view.keypoints_cells[knee]).astype(int)
@@ -63,7 +65,7 @@ def test_mirroring_exchanges_sides(bodies):
     """Without turning, a nose lies left or right of the left ear: both occur."""
     body, sides = bodies[0], set()
     for seed in range(12):
-        view, _ = cropped(body, UPRIGHT, np.random.default_rng(seed))
+        view, _, _ = cropped(body, UPRIGHT, np.random.default_rng(seed))
         columns = [
             np.nonzero(view.labels == k)[1].mean() for k in range(1, 15) if (view.labels == k).any()
         ]
@@ -74,7 +76,7 @@ def test_mirroring_exchanges_sides(bodies):
 
 def test_cuts_hide(bodies):
     config = replace(UPRIGHT, cut_share=1.0, cut_sides=(0.0, 0.0, 0.0, 1.0))
-    view, inside = cropped(bodies[0], config, np.random.default_rng(0))
+    view, inside, _ = cropped(bodies[0], config, np.random.default_rng(0))
     assert (view.labels[~inside] > 0).any() and (view.labels[inside] > 0).any()
     assert inside[:5].any() and not inside[-1].any()
 
@@ -87,6 +89,33 @@ def test_batches(bodies, rng):
     assert (batch.mask[batch.inside == 0] == 0).all()
 
 
+def test_pictures_show_the_body_where_the_target_is(bodies, rng):
+    """Colours change at the outline: a body's cells differ from the background beside them."""
+    config = ObservationConfig(
+        clothing=ClothingConfig(loose_share=0.0, skirt_share=0.0, bag_share=0.0),
+        occlusion=OcclusionConfig(shape_share=0.0, person_share=0.0),
+    )
+    batch = draw_batch(bodies, 6, replace(UPRIGHT, no_picture_share=0.0), config, rng)
+    assert batch.pixels.shape == (6, PICTURE, PICTURE, 3) and batch.pixels.dtype == torch.uint8
+    for picture, target in zip(batch.pixels.float(), batch.target, strict=True):
+        cells = picture.unfold(0, 2, 2).unfold(1, 2, 2).mean((-1, -2))
+        body = cells[target > 0].mean(0)
+        ground = cells[target == 0].mean(0)
+        assert (body - ground).abs().max() > 5
+
+
+def test_pictures_are_black_outside_and_sometimes_missing(bodies, rng):
+    cut = replace(UPRIGHT, cut_share=1.0, cut_sides=(0.0, 0.0, 0.0, 1.0), no_picture_share=0.0)
+    batch = draw_batch(bodies, 3, cut, ObservationConfig(), rng)
+    outside = torch.nn.functional.interpolate(batch.inside[:, None], size=PICTURE)[:, 0] == 0
+    edge = torch.nn.functional.max_pool2d((~outside).float()[:, None], 5, 1, 2)[:, 0] > 0
+    assert (batch.pixels[outside & ~edge] == 0).all() and batch.pixels.amax() > 0
+    none = draw_batch(bodies, 2, replace(UPRIGHT, no_picture_share=1.0), ObservationConfig(), rng)
+    assert (none.pixels == 0).all()
+    given = input_of(none)
+    assert given.coarse.abs().max() > 0 and (given.fine == 0).all()
+
+
 def test_loss_is_lowest_at_the_truth():
     target = torch.randint(0, 15, (2, GRID, GRID))
     target[0, :10] = IGNORED
@@ -97,11 +126,6 @@ def test_loss_is_lowest_at_the_truth():
     assert float(at_truth) < 1e-3
     assert float(part_loss(ignored, target, 0.5)) == pytest.approx(float(at_truth), abs=1e-6)
     assert part_loss(right.roll(1, -1), target, 0.5) > 5
-
-
-def test_blocks_match_their_cells():
-    cells = torch.arange(GRID * GRID).view(1, GRID, GRID)
-    assert blocks(cells)[0, 3, 5].tolist() == [cells[0, r, c] for r in (6, 7) for c in (10, 11)]
 
 
 def test_intersection_over_union():
@@ -150,6 +174,7 @@ def test_pools_are_kept_and_checked(tmp_path, monkeypatch, source, bodies):
     again = BodyPool(tmp_path, source)
     assert len(again.bodies) == BODIES_PER_FILE  # the last one is not in a file yet
     np.testing.assert_array_equal(again.bodies[7].labels, bodies[0].labels)
+    np.testing.assert_array_equal(again.bodies[7].normals, bodies[0].normals)
     np.testing.assert_array_equal(again.bodies[7].keypoint_seen, bodies[0].keypoint_seen)
     (tmp_path / "bodies_000000.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match="damaged"):
