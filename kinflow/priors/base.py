@@ -46,6 +46,8 @@ class PosePrior(ABC):
 
     family: str
     info: PriorInfo
+    pose_space: str = "rotvec-19"
+    """Coordinates of its poses, as weight files call them."""
 
     @property
     @abstractmethod

@@ -9,9 +9,16 @@ from torch import Tensor
 
 from kinflow.datasets.poses import PoseSet
 from kinflow.priors.base import PriorInfo
+from kinflow.priors.coordinates import SPACES, SpaceName
 from kinflow.priors.gaussian import GaussianPrior
 from kinflow.priors.gmm import GmmPrior, fit_gmm
-from kinflow.priors.pose_space import NUM_FREE, Whitening, matrix_to_rotvec, rotvec_to_matrix
+from kinflow.priors.pose_space import (
+    NUM_FREE,
+    Whitening,
+    matrix_to_rotvec,
+    rotvec_to_matrix,
+    with_mirror_images,
+)
 from kinflow.priors.stream import PoseStream, StreamConfig, frame_weights
 from kinflow.priors.vae import VaeNetworks, VaePrior
 
@@ -43,12 +50,21 @@ class VaeTraining:
     kl_weight: float = 0.0005
 
 
-def fit_whitening(poses: PoseSet, stream: StreamConfig, min_std_deg: float) -> Whitening:
-    """The coordinates in which flows and mixtures work: principal components of the data."""
+def fit_whitening(
+    poses: PoseSet, stream: StreamConfig, min_std_deg: float, space: SpaceName = "rotvec"
+) -> Whitening:
+    """The coordinates in which flows and mixtures work: principal components of the data.
+
+    In 6D all directions are kept, since the surplus ones hold noise that flows must model too.
+    """
     weights = frame_weights(poses, stream.balance_power)
-    return Whitening.fit(
-        poses.rotvec.flatten(1), weights, stream.noise_rad, math.radians(min_std_deg)
-    )
+    rotvec, weights = with_mirror_images(poses.rotvec.flatten(1), weights)
+    if space == "rotvec":
+        return Whitening.fit(rotvec, weights, stream.noise_rad, math.radians(min_std_deg))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(rotvec.shape, generator=generator)
+    points, _ = SPACES[space].lift(rotvec + stream.noise_rad * noise, generator)
+    return Whitening.fit(points, weights, noise_rad=0.0, min_std_rad=0.0)
 
 
 def train_gaussian(
@@ -57,7 +73,7 @@ def train_gaussian(
     """Mean and covariance of the same stream that flows are trained on."""
     torch.manual_seed(info.seed)
     rotvec = PoseStream(poses, replace(stream, noise_rad=0.0)).batch(_GAUSSIAN_POSES)
-    weights = torch.ones(len(rotvec))
+    rotvec, weights = with_mirror_images(rotvec, torch.ones(len(rotvec)))
     whitening = Whitening.fit(rotvec, weights, stream.noise_rad, math.radians(min_std_deg))
     return GaussianPrior(whitening, info)
 

@@ -2,10 +2,10 @@
 
 The trained flow is baked into plain matrices once, when it is loaded: LU products are multiplied
 out and inverted in float64, and the last inverse mixing is merged with the un-whitening, so that
-the pass from latent to rotation vectors is nothing but matrix products. Its Jacobian comes by
-hand-written forward mode: each conditioning network's own Jacobian is formed for its inputs (half
-of the coordinates) and then applied to the tangents, which takes a fraction of the work of pushing
-every latent direction through the network.
+the pass from latent to the coordinates of a pose is nothing but matrix products. Its Jacobian
+comes by hand-written forward mode: each conditioning network's own Jacobian is formed for its
+inputs (half of the coordinates) and then applied to the tangents, which takes a fraction of the
+work of pushing every latent direction through the network.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class _BakedBlock:
 
 
 class BakedAffineDecoder:
-    """Latent to rotation vectors for a flow with affine couplings."""
+    """Latent to the coordinates of a pose for a flow with affine couplings."""
 
     def __init__(self, flow: CouplingFlow, whitening: Whitening) -> None:
         if flow.config.coupling != "affine":
@@ -79,8 +79,8 @@ class BakedAffineDecoder:
         squash = raw.abs().mul_(1.0 / self._bound).add_(1.0).reciprocal_()
         return torch.mul(raw, squash).neg_().exp_(), squash
 
-    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 57"]:
-        """Rotation vectors of a latent; differentiable by autograd."""
+    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch dim"]:
+        """Point of a latent; differentiable by autograd."""
         y = z
         for block in self._blocks:
             a, b = y[:, : self._split], y[:, self._split :]
@@ -95,8 +95,8 @@ class BakedAffineDecoder:
     @torch.no_grad()
     def decode_with_jacobian(
         self, z: Float[Tensor, "batch latent"]
-    ) -> tuple[Float[Tensor, "batch 57"], Float[Tensor, "batch 57 latent"]]:
-        """Rotation vectors and their derivatives by z."""
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim latent"]]:
+        """Point and its derivatives by z."""
         batch, dim = z.shape
         split = self._split
         y = z

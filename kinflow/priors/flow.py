@@ -1,37 +1,39 @@
-"""Normalizing-flow pose priors: a flow of any family over whitened rotation vectors.
+"""Normalizing-flow pose priors: a flow of any family over whitened coordinates of poses.
 
-The latent covers the principal directions that move; along the rest a decoded pose stays at the
-mean. Densities cover all 57 dimensions: the directions outside the latent are Gaussian with the
-spread seen in training plus the dequantisation noise.
+Coordinates are rotation vectors or the 6D representation (`kinflow.priors.coordinates`). The latent
+covers the principal directions that move; along the rest a decoded pose stays at the mean.
+Densities cover all dimensions: the directions outside the latent are Gaussian with the spread seen
+in training plus the dequantisation noise.
 """
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.coordinates import SPACES, Coordinates, SpaceName
 from kinflow.priors.coupling import CouplingFlow
 from kinflow.priors.decoder import BakedAffineDecoder
 from kinflow.priors.families import flow_from_settings, flow_settings
 from kinflow.priors.flow_network import FlowNetwork
-from kinflow.priors.pose_space import (
-    NUM_FREE,
-    Whitening,
-    log_normal,
-    matrix_to_rotvec,
-    rotvec_to_matrix,
-    rotvec_to_matrix_and_jacobian,
-)
+from kinflow.priors.pose_space import NUM_FREE, Whitening, log_normal, matrix_to_rotvec
 from kinflow.priors.transform_decoder import TransformDecoder
 
 
 class FlowPrior(PosePrior):
     """A flow with a standard normal latent; what it is called depends on its network."""
 
-    def __init__(self, flow: FlowNetwork, whitening: Whitening, info: PriorInfo) -> None:
+    def __init__(
+        self,
+        flow: FlowNetwork,
+        whitening: Whitening,
+        info: PriorInfo,
+        space: SpaceName = "rotvec",
+    ) -> None:
         self.family = flow.config.family
+        self.space: Coordinates = SPACES[space]
+        self.pose_space = self.space.label
         self.flow = flow.eval().requires_grad_(False)
         self.whitening = whitening
         self.info = info
@@ -47,31 +49,31 @@ class FlowPrior(PosePrior):
 
     def log_prob(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
         rotvec = matrix_to_rotvec(R_free).flatten(-2)
-        return rotvec_log_prob(self.flow, self.whitening, rotvec)
+        return rotvec_log_prob(self.flow, self.whitening, self.space, rotvec)
 
     def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
-        y = self.whitening.whiten(matrix_to_rotvec(R_free).flatten(-2))
+        y = self.whitening.whiten(self.space.from_matrix(R_free))
         z, _ = self.flow.transform().call_and_ladj(y[..., : self.latent_dim])
         return z
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
-        rotvec = self._decoder.decode(z.reshape(-1, self.latent_dim))
-        return rotvec_to_matrix(rotvec.view(*z.shape[:-1], NUM_FREE, 3))
+        points = self._decoder.decode(z.reshape(-1, self.latent_dim))
+        return self.space.to_matrix(points).view(*z.shape[:-1], NUM_FREE, 3, 3)
 
     def decode_with_jacobian(
         self, z: Float[Tensor, "*batch latent"]
     ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
         batch_shape = z.shape[:-1]
-        rotvec, d_rotvec = self._decoder.decode_with_jacobian(z.reshape(-1, self.latent_dim))
-        R_free, J_left = rotvec_to_matrix_and_jacobian(rotvec.view(-1, 3))
-        omega = torch.bmm(J_left, d_rotvec.view(-1, 3, self.latent_dim))
+        points, d_points = self._decoder.decode_with_jacobian(z.reshape(-1, self.latent_dim))
+        R_free, omega = self.space.to_matrix_and_turning(points, d_points)
         return R_free.view(*batch_shape, NUM_FREE, 3, 3), omega.view(
             *batch_shape, NUM_FREE, 3, self.latent_dim
         )
 
     def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
         flow_state = {f"flow.{name}": value for name, value in self.flow.state_dict().items()}
-        return flow_state | self.whitening.state(), flow_settings(self.flow)
+        settings = {**flow_settings(self.flow), "space": self.space.name}
+        return flow_state | self.whitening.state(), settings
 
     @classmethod
     def from_state(
@@ -81,13 +83,24 @@ class FlowPrior(PosePrior):
         prefix = "flow."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         flow.load_state_dict(weights)
-        return cls(flow, Whitening.from_state(tensors, flow.config.dim), info)
+        whitening = Whitening.from_state(tensors, flow.config.dim)
+        return cls(flow, whitening, info, settings.get("space", "rotvec"))  # type: ignore[arg-type]
+
+
+def point_log_prob(
+    flow: FlowNetwork, whitening: Whitening, points: Float[Tensor, "*batch dim"]
+) -> Float[Tensor, "*batch"]:
+    """Log density of points under a flow over their leading whitened coordinates."""
+    y = whitening.whiten(points)
+    kept, rest = y[..., : whitening.num_kept], y[..., whitening.num_kept :]
+    return flow.log_prob(kept) + log_normal(rest) + whitening.log_volume()
 
 
 def rotvec_log_prob(
-    flow: FlowNetwork, whitening: Whitening, rotvec: Float[Tensor, "*batch 57"]
+    flow: FlowNetwork,
+    whitening: Whitening,
+    space: Coordinates,
+    rotvec: Float[Tensor, "*batch 57"],
 ) -> Float[Tensor, "*batch"]:
-    """Log density of rotation vectors under a flow over their leading whitened coordinates."""
-    y = whitening.whiten(rotvec)
-    kept, rest = y[..., : whitening.num_kept], y[..., whitening.num_kept :]
-    return flow.log_prob(kept) + log_normal(rest) + whitening.log_volume()
+    """Log density of poses with respect to rotation vectors; for 6D a tight lower bound."""
+    return space.log_prob(lambda points: point_log_prob(flow, whitening, points), rotvec)

@@ -21,8 +21,9 @@ from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PriorInfo
+from kinflow.priors.coordinates import SPACES, SpaceName
 from kinflow.priors.families import FlowFamily, flow_config, make_flow
-from kinflow.priors.flow import FlowPrior, rotvec_log_prob
+from kinflow.priors.flow import FlowPrior, point_log_prob, rotvec_log_prob
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.priors.stream import PoseStream, StreamConfig, noisy
@@ -74,10 +75,12 @@ class FlowTrainer:
         info: PriorInfo,
         device: str = "cpu",
         family: FlowFamily = "realnvp",
+        space: SpaceName = "rotvec",
     ) -> None:
         if not len(train) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
         self.config, self.info, self.device = config, info, device
+        self.space = SPACES[space]
         self.whitening = whitening.to(torch.device(device))
         self.stream = PoseStream(train, stream)
         self.validation_rotvec = noisy(
@@ -97,7 +100,8 @@ class FlowTrainer:
             fused=True,
         )
         self.step, self.best_nats, self.best_step = 0, -math.inf, 0
-        settings = [asdict(config), asdict(stream), info.data_sha256, info.seed, device, family]
+        origin = [info.data_sha256, info.seed, device, family, space]
+        settings = [asdict(config), asdict(stream), *origin]
         self._run_key = json.dumps(settings)
 
     def train_step(self) -> float:
@@ -108,7 +112,8 @@ class FlowTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * warm_up * cosine
         batch = self.stream.batch(config.batch_size).to(self.device)
-        log_prob = rotvec_log_prob(self.flow, self.whitening, batch).mean()
+        points, weight = self.space.lift(batch)
+        log_prob = (point_log_prob(self.flow, self.whitening, points) + weight).mean()
         self.optimizer.zero_grad()
         (-log_prob).backward()
         torch.nn.utils.clip_grad_norm_(self.flow.parameters(), config.max_gradient_norm)
@@ -124,7 +129,8 @@ class FlowTrainer:
     @torch.no_grad()
     def evaluate(self) -> float:
         """Mean log density of the validation poses under the averaged weights, nats per pose."""
-        return rotvec_log_prob(self.average, self.whitening, self.validation_rotvec).mean().item()
+        nats = rotvec_log_prob(self.average, self.whitening, self.space, self.validation_rotvec)
+        return nats.mean().item()
 
     def prior(self) -> FlowPrior:
         """The averaged weights as a prior."""
@@ -132,7 +138,10 @@ class FlowTrainer:
         flow.load_state_dict(self.average.state_dict())
         metrics = {"validation_nats": self.best_nats, "steps": float(self.best_step)}
         return FlowPrior(
-            flow, self.whitening.to(torch.device("cpu")), replace(self.info, metrics=metrics)
+            flow,
+            self.whitening.to(torch.device("cpu")),
+            replace(self.info, metrics=metrics),
+            self.space.name,
         )
 
     def save_checkpoint(self, path: Path) -> None:

@@ -48,40 +48,46 @@ def log_normal(z: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
     return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
+def with_mirror_images(
+    rotvec: Float[Tensor, "poses 57"], weights: Float[Tensor, "poses"]
+) -> tuple[Float[Tensor, "both 57"], Float[Tensor, "both"]]:
+    """Poses and their mirror images, with the same weights."""
+    mirrored = mirror_rotvec(rotvec.unflatten(-1, (NUM_FREE, 3))).flatten(-2)
+    return torch.cat([rotvec, mirrored]), torch.cat([weights, weights])
+
+
 @dataclass(frozen=True)
 class Whitening:
-    """Affine map between poses and uncorrelated unit-variance coordinates.
+    """Affine map between points and uncorrelated unit-variance coordinates.
 
     Attributes:
-        mean: (57,) mean pose.
-        basis: (57, 57) orthonormal principal directions in columns, widest first.
-        std: (57,) standard deviation along each, the dequantisation noise included.
+        mean: (dim,) mean; dim is 57 for rotation vectors.
+        basis: (dim, dim) orthonormal principal directions in columns, widest first.
+        std: (dim,) standard deviation along each, the dequantisation noise included.
         num_kept: how many directions move enough to be modelled; along the others a pose is the
             mean plus Gaussian noise.
     """
 
-    mean: Float[Tensor, "57"]
-    basis: Float[Tensor, "57 57"]
-    std: Float[Tensor, "57"]
+    mean: Float[Tensor, " dim"]
+    basis: Float[Tensor, "dim dim"]
+    std: Float[Tensor, " dim"]
     num_kept: int
 
     @staticmethod
     def fit(
-        rotvec: Float[Tensor, "poses 57"],
+        points: Float[Tensor, "poses dim"],
         weights: Float[Tensor, "poses"],
         noise_rad: float,
         min_std_rad: float,
     ) -> "Whitening":
-        """Weighted mean and covariance of `rotvec` and its mirror images.
+        """Weighted mean and covariance of points.
 
         Directions whose own spread is below `min_std_rad` are not kept.
         """
-        both = torch.cat([rotvec, mirror_rotvec(rotvec.unflatten(-1, (-1, 3))).flatten(-2)])
-        both = both.double()
-        w = torch.cat([weights, weights]).double()
-        w = w / w.sum()
-        mean = w @ both
-        centred = both - mean
+        points = points.double()
+        w = weights.double() / weights.double().sum()
+        mean = w @ points
+        centred = points - mean
         variance, basis = torch.linalg.eigh((centred * w[:, None]).mT @ centred)
         variance, basis = variance.flip(0).clamp_min(0.0), basis.flip(1)
         return Whitening(
@@ -91,13 +97,13 @@ class Whitening:
             num_kept=int((variance.sqrt() > min_std_rad).sum()),
         )
 
-    def whiten(self, rotvec: Float[Tensor, "*batch 57"]) -> Float[Tensor, "*batch 57"]:
-        """Coordinates along all 57 directions; the first `num_kept` are the modelled ones."""
-        return ((rotvec - self.mean) @ self.basis) / self.std
+    def whiten(self, points: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
+        """Coordinates along all directions; the first `num_kept` are the modelled ones."""
+        return ((points - self.mean) @ self.basis) / self.std
 
     @property
-    def unwhitening(self) -> Float[Tensor, "kept 57"]:
-        """Matrix A of rotvec = mean + y A for the kept coordinates y."""
+    def unwhitening(self) -> Float[Tensor, "kept dim"]:
+        """Matrix A of point = mean + y A for the kept coordinates y."""
         return (self.basis * self.std)[:, : self.num_kept].mT
 
     def log_volume(self) -> Float[Tensor, ""]:

@@ -16,9 +16,9 @@ from kinflow.assets import asset_path
 from kinflow.atomic import write_bytes
 from kinflow.errors import AssetError
 from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.coordinates import SPACES
 
 FORMAT = 1
-POSE_SPACE = "rotvec-19"
 SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
 DEFAULT = "realnvp"
 
@@ -43,7 +43,7 @@ def save_prior(prior: PosePrior, path: Path | str) -> None:
     header = {
         "format": FORMAT,
         "family": prior.family,
-        "pose_space": POSE_SPACE,
+        "pose_space": prior.pose_space,
         "settings": settings,
         "info": asdict(prior.info),
         "version": kinflow.__version__,
@@ -80,15 +80,20 @@ def load_prior(name: Path | str = DEFAULT) -> PosePrior:
     families = _families()
     if header.get("format") != FORMAT or header.get("family") not in families:
         raise AssetError(f"{path} is not a pose prior's weight file of this version of kinflow")
-    if header["pose_space"] != POSE_SPACE:
+    known = [space.label for space in SPACES.values()]
+    if header["pose_space"] not in known:
         raise AssetError(
-            f"{path} holds a prior over {header['pose_space']!r} poses; this needs {POSE_SPACE!r}"
+            f"{path} holds a prior over {header['pose_space']!r} poses; this needs "
+            f"{' or '.join(known)}"
         )
     try:
         family = families[header["family"]]
         stored = header["info"]
         percentiles = tuple(stored.pop("calibration_nats", ()))
         info = PriorInfo(**stored, calibration_nats=percentiles)
-        return family.from_state(tensors, header["settings"], info)
+        prior = family.from_state(tensors, header["settings"], info)
+        if prior.pose_space != header["pose_space"]:
+            raise KeyError("pose_space")
+        return prior
     except (KeyError, TypeError, RuntimeError) as error:
         raise AssetError(f"{path} is damaged: its weights do not fit its header") from error

@@ -98,9 +98,7 @@ class PoseStream:
         index = torch.searchsorted(self._cumulative, draws).clamp_max(len(self._rotvec) - 1)
         rotvec = self._rotvec[index]
         rotvec = torch.where(torch.rand(size, 1, 1) < 0.5, mirror_rotvec(rotvec), rotvec)
-        rotvec = recombine(
-            rotvec, config.leg_exchange, config.limb_exchange, config.intact
-        )
+        rotvec = recombine(rotvec, config.leg_exchange, config.limb_exchange, config.intact)
         return (rotvec + config.noise_rad * torch.randn_like(rotvec)).flatten(1)
 
 

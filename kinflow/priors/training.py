@@ -12,6 +12,7 @@ from typing import Literal
 from typing_extensions import assert_never
 
 from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.baselines import (
     VaeTraining,
@@ -20,6 +21,7 @@ from kinflow.priors.baselines import (
     train_gmm,
     train_vae,
 )
+from kinflow.priors.coordinates import SpaceName
 from kinflow.priors.families import FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.scoring import calibrated
@@ -37,6 +39,8 @@ class TrainPriorConfig:
         data: pose set written by `kinflow data poses`.
         out: folder of the run; a flow's training continues from the checkpoint in it.
         family: which kind of prior.
+        space: coordinates in which a flow describes poses: rotation vectors, or 6D. Gaussian and
+            mixture work in rotation vectors, a VAE reads matrices and writes 6D.
         stream: how training poses are drawn.
         flow: shape and schedule of a flow.
         vae: shape and schedule of a VAE.
@@ -49,6 +53,7 @@ class TrainPriorConfig:
     data: Path
     out: Path
     family: Family = "realnvp"
+    space: SpaceName = "rotvec"
     stream: StreamConfig = StreamConfig()
     flow: FlowTraining = FlowTraining()
     vae: VaeTraining = VaeTraining()
@@ -63,7 +68,9 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training = poses.split("train")
-    whitening = fit_whitening(training, config.stream, config.min_std_deg)
+    if config.space != "rotvec" and config.family in ("gaussian", "gmm", "vae"):
+        raise InputError(f"a {config.family} has no choice of space; leave --space out")
+    whitening = fit_whitening(training, config.stream, config.min_std_deg, config.space)
     match config.family:
         case "gaussian":
             prior = train_gaussian(training, config.stream, config.min_std_deg, info)
@@ -81,6 +88,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
                 info,
                 config.device,
                 family,
+                config.space,
             )
             prior = load_prior(trainer.run(config.out))
         case _ as unreachable:

@@ -12,21 +12,21 @@ from kinflow.priors.pose_space import Whitening
 
 
 class TransformDecoder:
-    """Latent to rotation vectors; general, and several times slower than a baked decoder."""
+    """Latent to the coordinates of a pose; general, several times slower than a baked decoder."""
 
     def __init__(self, flow: FlowNetwork, whitening: Whitening) -> None:
         self._flow, self._whitening = flow, whitening
 
-    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 57"]:
-        """Rotation vectors of a latent; differentiable by autograd."""
+    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch dim"]:
+        """Point of a latent; differentiable by autograd."""
         y = self._transform().inv(z)
         return self._whitening.mean + y @ self._whitening.unwhitening
 
     @torch.no_grad()
     def decode_with_jacobian(
         self, z: Float[Tensor, "batch latent"]
-    ) -> tuple[Float[Tensor, "batch 57"], Float[Tensor, "batch 57 latent"]]:
-        """Rotation vectors and their derivatives by z.
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim latent"]]:
+        """Point and its derivatives by z.
 
         Where decoding is the slow direction, the Jacobian of encoding is inverted instead.
         """

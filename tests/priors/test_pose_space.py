@@ -12,6 +12,7 @@ from kinflow.priors.pose_space import (
     mirror_rotvec,
     rotvec_to_matrix,
     rotvec_to_matrix_and_jacobian,
+    with_mirror_images,
 )
 
 ANGLES = [0.0, 1e-12, 1e-9, 1e-4, 0.1, 1.0, 3.0, math.pi - 1e-7]
@@ -80,8 +81,8 @@ def test_whitening_whitens_and_is_mirror_symmetric():
     x = 0.3 * torch.randn(4000, 19, 3)
     x[:, 10:12] = 0.0  # collars that never move
     x, noise_rad = x.flatten(1), 0.02
-    whitening = Whitening.fit(x, torch.ones(len(x)), noise_rad, math.radians(0.6))
-    both = torch.cat([x, mirror_rotvec(x.unflatten(-1, (-1, 3))).flatten(1)])
+    both, weights = with_mirror_images(x, torch.ones(len(x)))
+    whitening = Whitening.fit(both, weights, noise_rad, math.radians(0.6))
     y = whitening.whiten(both + noise_rad * torch.randn_like(both))
     torch.testing.assert_close(torch.cov(y.T), torch.eye(57), atol=0.06, rtol=0)
     mean = whitening.mean.unflatten(0, (-1, 3))

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 import kinflow.priors
 from kinflow.errors import AssetError
 from kinflow.priors import PosePrior, PriorInfo
+from kinflow.priors.coordinates import SPACES
 from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.flow_network import FlowNetwork
@@ -19,8 +20,9 @@ from kinflow.priors.pose_space import POSE_DIM, Whitening, matrix_to_rotvec, rot
 from kinflow.priors.vae import VaeNetworks, VaePrior
 
 KEPT = 11
+SIXD_FLOWS = tuple(f"{family} 6d" for family in FLOW_FAMILIES)
 EXACT = ("gaussian", "gmm", *FLOW_FAMILIES)
-FAMILIES = (*EXACT, "vae")
+FAMILIES = (*EXACT, *SIXD_FLOWS, "vae")
 
 
 def random_whitening(dtype=torch.float32) -> Whitening:
@@ -32,9 +34,19 @@ def random_whitening(dtype=torch.float32) -> Whitening:
     return Whitening(mean.double(), basis, std.double(), KEPT).to(dtype)
 
 
-def random_flow(family, dtype=torch.float32) -> FlowNetwork:
+def random_sixd_whitening(dtype, num_kept: int) -> Whitening:
+    """Coordinates around a pose of moderate rotations, within the reach of Gram–Schmidt."""
+    generator = torch.Generator().manual_seed(0)
+    dim = SPACES["sixd"].dim
+    basis = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64))[0]
+    R_free = rotvec_to_matrix(0.2 * torch.randn(19, 3, generator=generator))
+    mean = SPACES["sixd"].from_matrix(R_free).double()
+    return Whitening(mean, basis, torch.linspace(0.3, 0.02, dim).double(), num_kept).to(dtype)
+
+
+def random_flow(family, dtype=torch.float32, dim=KEPT) -> FlowNetwork:
     torch.manual_seed(1)
-    flow = make_flow(flow_config(family, KEPT, blocks=3, hidden=16, depth=2, dropout=0.1))
+    flow = make_flow(flow_config(family, dim, blocks=3, hidden=16, depth=2, dropout=0.1))
     flow = flow.to(dtype)
     with torch.no_grad():
         for parameter in flow.parameters():
@@ -53,6 +65,9 @@ def make_prior(family: str, dtype=torch.float32) -> PosePrior:
         return GmmPrior(random_whitening(dtype), *(part.to(dtype) for part in parts), info)
     if family == "vae":
         return VaePrior(VaeNetworks(KEPT, hidden=24).to(dtype), info)
+    if family.endswith(" 6d"):
+        flow = random_flow(family.removesuffix(" 6d"), dtype)
+        return FlowPrior(flow, random_sixd_whitening(dtype, KEPT), info, "sixd")
     return FlowPrior(random_flow(family, dtype), random_whitening(dtype), info)
 
 
@@ -99,6 +114,19 @@ def test_encode_inverts_decode(exact_prior):
     again = exact_prior.decode(exact_prior.encode(R_free))
     angle = matrix_to_rotvec(again @ R_free.mT).norm(dim=-1)
     assert angle.max() < 1e-4
+
+
+@pytest.mark.parametrize("family", FLOW_FAMILIES)
+def test_in_6d_every_pose_comes_back(family):
+    """All of its dimensions are modelled, as in training; the surplus ones decode to nothing."""
+    dim = SPACES["sixd"].dim
+    whitening = random_sixd_whitening(torch.float32, dim)
+    prior = FlowPrior(random_flow(family, dim=dim), whitening, PriorInfo(), "sixd")
+    R_free = rotvec_to_matrix(
+        0.4 * torch.randn(8, 19, 3, generator=torch.Generator().manual_seed(0))
+    )
+    again = prior.decode(prior.encode(R_free))
+    assert matrix_to_rotvec(again @ R_free.mT).norm(dim=-1).max() < 1e-4
 
 
 def test_decoded_matrices_are_rotations(small_prior):
