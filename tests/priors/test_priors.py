@@ -41,7 +41,7 @@ def random_sixd_whitening(dtype, num_kept: int) -> Whitening:
     basis = torch.linalg.qr(torch.randn(dim, dim, generator=generator, dtype=torch.float64))[0]
     R_free = rotvec_to_matrix(0.2 * torch.randn(19, 3, generator=generator))
     mean = SPACES["sixd"].from_matrix(R_free).double()
-    return Whitening(mean, basis, torch.linspace(0.3, 0.02, dim).double(), num_kept).to(dtype)
+    return Whitening(mean, basis, torch.linspace(0.3, 0.1, dim).double(), num_kept).to(dtype)
 
 
 def random_flow(family, dtype=torch.float32, dim=KEPT) -> FlowNetwork:
