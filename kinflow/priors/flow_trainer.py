@@ -1,14 +1,13 @@
 """Training of flow priors: seeded, resumable after a kill, stopped by unseen subjects.
 
 A run lives in one folder: `prior.safetensors` (the best weights so far), `checkpoint.safetensors`
-(everything needed to go on) and `log.csv`. Training in the same folder again continues where it
-stands, and ends with the same weights as a run that was never interrupted.
+(everything needed to go on), `log.csv` and TensorBoard's events. Training in the same folder again
+continues where it stands, and ends with the same weights as a run that was never interrupted.
 
 Poses of unseen subjects are predicted best by a small, strongly regularised flow: dropout, averaged
 weights, and early stopping on subjects that are not trained on.
 """
 
-import csv
 import json
 import math
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from kinflow.priors.flow import FlowPrior, point_log_prob, rotvec_log_prob
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.priors.stream import PoseStream, StreamConfig, noisy
+from kinflow.run_log import RunLog
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class FlowTrainer:
             self.load_checkpoint(checkpoint)
         config = self.config
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar, open(folder / "log.csv", "a", newline="") as log_file:
+        with Progress(*columns) as bar, RunLog(folder) as log:
             task = bar.add_task("training", total=config.max_steps, completed=self.step)
             while self.step < config.max_steps and not self._out_of_patience():
                 nats = [self.train_step() for _ in range(config.eval_every)]
@@ -182,9 +182,8 @@ class FlowTrainer:
                     self.best_nats, self.best_step = validation_nats, self.step
                     save_prior(self.prior(), weights)
                 self.save_checkpoint(checkpoint)
-                row = [self.step, f"{train_nats:.4f}", f"{validation_nats:.4f}"]
-                csv.writer(log_file).writerow(row)
-                log_file.flush()
+                nats_now = {"nats/train": train_nats, "nats/validation": validation_nats}
+                log.write(self.step, nats_now)
                 text = f"{self.step}: train {train_nats:.2f}, validation {validation_nats:.2f} nats"
                 bar.update(task, completed=self.step, description=text)
         return weights

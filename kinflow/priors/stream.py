@@ -49,8 +49,6 @@ class StreamConfig:
         leg_exchange: probability that a pose gets the legs of another.
         limb_exchange: probability, for each other limb, that a pose gets that of another.
         intact: probability that a pose is left whole, whatever the other two say.
-        jitter_rad: standard deviation of larger noise on single joints, radians.
-        jitter_share: probability that a joint of a pose gets it.
     """
 
     noise_rad: float = 0.02
@@ -58,8 +56,6 @@ class StreamConfig:
     leg_exchange: float = 0.5
     limb_exchange: float = 0.3
     intact: float = 0.4
-    jitter_rad: float = 0.06
-    jitter_share: float = 0.0
 
 
 def frame_weights(poses: PoseSet, balance_power: float) -> Float[Tensor, "poses"]:
@@ -103,9 +99,6 @@ class PoseStream:
         rotvec = self._rotvec[index]
         rotvec = torch.where(torch.rand(size, 1, 1) < 0.5, mirror_rotvec(rotvec), rotvec)
         rotvec = recombine(rotvec, config.leg_exchange, config.limb_exchange, config.intact)
-        if config.jitter_share > 0:
-            chosen = torch.rand(size, rotvec.shape[1], 1) < config.jitter_share
-            rotvec = rotvec + config.jitter_rad * chosen * torch.randn_like(rotvec)
         return (rotvec + config.noise_rad * torch.randn_like(rotvec)).flatten(1)
 
 

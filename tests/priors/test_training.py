@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kinflow.priors
 import kinflow.priors.flow_trainer as flow_trainer
@@ -90,6 +91,8 @@ def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch)
     assert torch.equal(a.decode(z), b.decode(z))
     assert a.info == b.info
     assert len((killed.out / "log.csv").read_text().splitlines()) == 3
+    events = EventAccumulator(str(killed.out)).Reload()
+    assert [scalar.step for scalar in events.Scalars("nats/validation")] == [20, 40, 60]
 
 
 def test_a_folder_with_another_run_is_refused(data, tmp_path):
