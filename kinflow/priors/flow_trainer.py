@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
@@ -46,6 +48,7 @@ class FlowTraining:
         patience: evaluations without improvement after which training stops.
         ema_decay: decay of the weight average that is evaluated and kept.
         max_gradient_norm: gradient clipping.
+        teacher_share: share of training poses that are samples of teachers, where there are any.
     """
 
     blocks: int = 4
@@ -60,6 +63,7 @@ class FlowTraining:
     patience: int = 10
     ema_decay: float = 0.998
     max_gradient_norm: float = 10.0
+    teacher_share: float = 0.5
 
 
 class FlowTrainer:
@@ -76,13 +80,14 @@ class FlowTrainer:
         device: str = "cpu",
         family: FlowFamily = "realnvp",
         space: SpaceName = "rotvec",
+        teachers: Float[Tensor, "drawn 57"] | None = None,
     ) -> None:
         if not len(train) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
         self.config, self.info, self.device = config, info, device
         self.space = SPACES[space]
         self.whitening = whitening.to(torch.device(device))
-        self.stream = PoseStream(train, stream)
+        self.stream = PoseStream(train, stream, teachers, config.teacher_share)
         self.validation_rotvec = noisy(
             validation.rotvec[::4].flatten(1), stream.noise_rad, seed=1
         ).to(device)
@@ -100,7 +105,8 @@ class FlowTrainer:
             fused=True,
         )
         self.step, self.best_nats, self.best_step = 0, -math.inf, 0
-        origin = [info.data_sha256, info.seed, device, family, space]
+        taught = None if teachers is None else float(teachers.double().sum())
+        origin = [info.data_sha256, info.seed, device, family, space, taught]
         settings = [asdict(config), asdict(stream), *origin]
         self._run_key = json.dumps(settings)
 
