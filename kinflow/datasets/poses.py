@@ -292,7 +292,7 @@ class BuildPosesConfig:
 
     folders: tuple[Path, ...]
     out: Path
-    thin_deg: float = 0.0
+    thin_deg: float = 4.0
 
 
 def main(config: BuildPosesConfig) -> None:

@@ -207,6 +207,21 @@ def test_a_flow_is_distilled_from_teachers(data, tmp_path):
         teacher_poses(("gaussian",), 10, seed=0)
 
 
+def test_draws_that_the_other_teachers_find_unlikely_are_left_out(data, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for seed, folder in enumerate(folders):
+        train(TrainPriorConfig(data, folder, flow=SMALL_FLOW, seed=seed))
+    weights = tuple(folder / "prior.safetensors" for folder in folders)
+    alone, agreed = teacher_poses(weights[:1], 5000, seed=0), teacher_poses(weights, 5000, seed=0)
+    assert len(alone) >= 5000 and len(agreed) >= 5000
+    other = kinflow.priors.load(weights[1])
+    least = [
+        other.log_prob(rotvec_to_matrix(drawn.unflatten(1, (19, 3)))).quantile(0.01)
+        for drawn in (alone, agreed[: len(agreed) // 2])
+    ]
+    assert least[1] > least[0] + 1.0
+
+
 def test_teachers_are_sampled_with_all_their_noise(data, tmp_path):
     config = TrainPriorConfig(data, tmp_path / "teacher", flow=SMALL_FLOW, min_std_deg=3.0)
     prior = train(config)
