@@ -28,7 +28,7 @@ def teacher_poses(
 ) -> Float[Tensor, "poses 57"]:
     """At least `count` rotation vectors drawn from flows, equally many of each, noise included.
 
-    Of several flows, the tenth of each one's draws that is least likely under the others is left out.
+    Of several flows, the tenth of each one's draws that the others find least likely is left out.
 
     Raises:
         AssetError: there is no such weight file.
