@@ -22,6 +22,7 @@ import kinflow.priors
 from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.datasets.poses import Split
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
@@ -46,9 +47,11 @@ class AccuracyConfig:
     """Options of the synthetic comparison."""
 
     poses: Path | None = None
-    """Pose set of `kinflow data poses`, whose test subjects pose; without one the prior does."""
+    """Pose set of `kinflow data poses`, whose subjects pose; without one the prior does."""
     count: int = 100
     seed: int = 1000
+    split: Split = "test"
+    """Subjects that pose; settings are chosen on those of `validation`."""
     prior: str = "realnvp"
 
 
@@ -66,7 +69,7 @@ COLUMNS = (
 
 def scenes(config: AccuracyConfig) -> list[Scene]:
     """The scenes of a configuration, always the same ones."""
-    people = PeopleConfig(poses=config.poses, split="test")
+    people = PeopleConfig(poses=config.poses, split=config.split)
     if config.poses is not None:
         people = replace(people, prior_share=0.0)
     source = SceneSource(SceneConfig(people=people))

@@ -28,7 +28,7 @@ class PartFitConfig:
     """How a body is aligned with part labels."""
 
     matching: MatchingConfig = field(default_factory=MatchingConfig)
-    softening: tuple[float, ...] = (4.0, 2.0, 1.0)
+    softening: tuple[float, ...] = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
     """Factor on the robust cutoffs in each round."""
     steps: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=2, relative_tolerance=1e-2)
