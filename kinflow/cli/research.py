@@ -13,7 +13,8 @@ from typing import Any
 import tyro
 
 from kinflow.datasets import poses
-from kinflow.priors import evaluation, training
+from kinflow.evaluation import prior_table
+from kinflow.priors import training
 from kinflow.synth import files, part_trainer
 
 
@@ -47,7 +48,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     },
     "evaluate": {
         "prior": ResearchCommand(
-            evaluation.EvaluatePriorConfig, lambda config, _: evaluation.main(config)
+            prior_table.EvaluatePriorConfig, lambda config, _: prior_table.main(config)
         )
     },
 }

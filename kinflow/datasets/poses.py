@@ -2,13 +2,15 @@
 
 Stages: read clips (`<folder>/<subject>/<trial>.bvh` on the CMU skeleton, or AMASS `.npz`), retarget
 them to the 22-joint skeleton, bring them to 30 frames a second, drop frames that no body can hold
-or that jump, and store what is left in one safetensors file that loads memory-mapped. Splits go by
-subject, never by frame or clip: neighbouring frames, and one person's habits, would otherwise leak
-from training into testing.
+or that jump, thin the training subjects' near-duplicates (`kinflow.datasets.thinning`), and store
+what is left in one safetensors file that loads memory-mapped. Splits go by subject, never by frame
+or clip: neighbouring frames, and one person's habits, would otherwise leak from training into
+testing.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 import roma
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
@@ -32,6 +34,7 @@ from kinflow.datasets.retarget import (
     measure_elbow_hinges,
     retarget_cmu,
 )
+from kinflow.datasets.thinning import distinct_poses
 from kinflow.errors import AssetError, InputError
 
 Split = Literal["train", "validation", "test"]
@@ -99,7 +102,10 @@ class PoseSet:
 
     def of_clips(self, clips: Iterable[int]) -> "PoseSet":
         """The poses of some clips; names and clip indices stay as they are."""
-        keep = torch.isin(self.clip, torch.tensor(sorted(clips), dtype=self.clip.dtype))
+        return self.where(torch.isin(self.clip, torch.tensor(sorted(clips), dtype=self.clip.dtype)))
+
+    def where(self, keep: Bool[Tensor, "poses"]) -> "PoseSet":
+        """Some of the poses; names and clip indices stay as they are."""
         return PoseSet(
             self.rotvec[keep],
             self.root_rotvec[keep],
@@ -171,6 +177,8 @@ def plausible_frames(rotations: Float[np.ndarray, "frames 22 3 3"]) -> np.ndarra
     step = torch.rad2deg(roma.rotmat_to_rotvec(R[:-1].mT @ R[1:]).norm(dim=-1))
     jumps = (step[:, FREE_JOINTS] > MAX_STEP_DEG).any(1)
     good[1:] &= ~jumps
+    # a clip that jumps at once begins with a frame of calibration, not of motion
+    good[0] &= not bool(jumps[:1].any())
     return good.numpy()
 
 
@@ -260,6 +268,17 @@ def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
     return poses, BuildReport(len(names), tuple(skipped), frames_read, len(poses))
 
 
+def thinned(poses: PoseSet, min_distance_rad: float) -> PoseSet:
+    """The set without near-duplicates among the training poses; held-out poses all stay."""
+    codes = poses.subject_codes()
+    keep = torch.ones(len(poses), dtype=torch.bool)
+    for code, subject in enumerate(sorted(set(poses.clip_subjects))):
+        if split_of(subject) == "train":
+            (rows,) = torch.nonzero(codes == code, as_tuple=True)
+            keep[rows] = distinct_poses(poses.rotvec[rows].flatten(1), min_distance_rad)
+    return poses.where(keep)
+
+
 @dataclass(frozen=True)
 class BuildPosesConfig:
     """Settings of `kinflow data poses`.
@@ -267,19 +286,25 @@ class BuildPosesConfig:
     Attributes:
         folders: folders with motion clips, one sub-folder per subject.
         out: the pose set to write.
+        thin_deg: of training poses of one subject that lie closer together than this (root mean
+            square angle over the joints), one is kept; 0 keeps all.
     """
 
     folders: tuple[Path, ...]
     out: Path
+    thin_deg: float = 0.0
 
 
 def main(config: BuildPosesConfig) -> None:
     """Build a pose set and say what was kept."""
     poses, report = build_pose_set(config.folders)
+    if config.thin_deg > 0:
+        poses = thinned(poses, math.radians(config.thin_deg))
     poses.save(config.out)
     sizes = ", ".join(f"{len(poses.split(name))} {name}" for name in get_args(Split))
     print(
-        f"{report.frames_kept} of {report.frames_read} frames of {report.clips} clips kept "
+        f"{report.frames_kept} of {report.frames_read} frames of {report.clips} clips kept"
+        f"{f', {len(poses)} after thinning' if config.thin_deg > 0 else ''} "
         f"({sizes}); skipped clips: {', '.join(report.skipped_clips) or 'none'}; "
         f"wrote {config.out} with content hash {poses.sha256[:12]}"
     )

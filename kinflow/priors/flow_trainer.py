@@ -1,21 +1,22 @@
 """Training of flow priors: seeded, resumable after a kill, stopped by unseen subjects.
 
 A run lives in one folder: `prior.safetensors` (the best weights so far), `checkpoint.safetensors`
-(everything needed to go on) and `log.csv`. Training in the same folder again continues where it
-stands, and ends with the same weights as a run that was never interrupted.
+(everything needed to go on), `log.csv` and TensorBoard's events. Training in the same folder again
+continues where it stands, and ends with the same weights as a run that was never interrupted.
 
 Poses of unseen subjects are predicted best by a small, strongly regularised flow: dropout, averaged
 weights, and early stopping on subjects that are not trained on.
 """
 
-import csv
 import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
@@ -27,6 +28,7 @@ from kinflow.priors.flow import FlowPrior, point_log_prob, rotvec_log_prob
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.priors.stream import PoseStream, StreamConfig, noisy
+from kinflow.run_log import RunLog
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class FlowTraining:
         patience: evaluations without improvement after which training stops.
         ema_decay: decay of the weight average that is evaluated and kept.
         max_gradient_norm: gradient clipping.
+        teacher_share: share of training poses that are samples of teachers, where there are any.
     """
 
     blocks: int = 4
@@ -60,6 +63,7 @@ class FlowTraining:
     patience: int = 10
     ema_decay: float = 0.998
     max_gradient_norm: float = 10.0
+    teacher_share: float = 0.5
 
 
 class FlowTrainer:
@@ -76,13 +80,14 @@ class FlowTrainer:
         device: str = "cpu",
         family: FlowFamily = "realnvp",
         space: SpaceName = "rotvec",
+        teachers: Float[Tensor, "drawn 57"] | None = None,
     ) -> None:
         if not len(train) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
         self.config, self.info, self.device = config, info, device
         self.space = SPACES[space]
         self.whitening = whitening.to(torch.device(device))
-        self.stream = PoseStream(train, stream)
+        self.stream = PoseStream(train, stream, teachers, config.teacher_share)
         self.validation_rotvec = noisy(
             validation.rotvec[::4].flatten(1), stream.noise_rad, seed=1
         ).to(device)
@@ -100,7 +105,8 @@ class FlowTrainer:
             fused=True,
         )
         self.step, self.best_nats, self.best_step = 0, -math.inf, 0
-        origin = [info.data_sha256, info.seed, device, family, space]
+        taught = None if teachers is None else float(teachers.double().sum())
+        origin = [info.data_sha256, info.seed, device, family, space, taught]
         settings = [asdict(config), asdict(stream), *origin]
         self._run_key = json.dumps(settings)
 
@@ -173,7 +179,7 @@ class FlowTrainer:
             self.load_checkpoint(checkpoint)
         config = self.config
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar, open(folder / "log.csv", "a", newline="") as log_file:
+        with Progress(*columns) as bar, RunLog(folder) as log:
             task = bar.add_task("training", total=config.max_steps, completed=self.step)
             while self.step < config.max_steps and not self._out_of_patience():
                 nats = [self.train_step() for _ in range(config.eval_every)]
@@ -182,9 +188,8 @@ class FlowTrainer:
                     self.best_nats, self.best_step = validation_nats, self.step
                     save_prior(self.prior(), weights)
                 self.save_checkpoint(checkpoint)
-                row = [self.step, f"{train_nats:.4f}", f"{validation_nats:.4f}"]
-                csv.writer(log_file).writerow(row)
-                log_file.flush()
+                nats_now = {"nats/train": train_nats, "nats/validation": validation_nats}
+                log.write(self.step, nats_now)
                 text = f"{self.step}: train {train_nats:.2f}, validation {validation_nats:.2f} nats"
                 bar.update(task, completed=self.step, description=text)
         return weights

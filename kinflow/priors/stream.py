@@ -84,9 +84,23 @@ def recombine(
 
 
 class PoseStream:
-    """Endless batches of training poses, drawn with torch's global random generator."""
+    """Endless batches of training poses, drawn with torch's global random generator.
 
-    def __init__(self, poses: PoseSet, config: StreamConfig) -> None:
+    Args:
+        poses: the poses to draw from.
+        config: how.
+        teachers: poses of other priors, noise included, that take the place of some.
+        teacher_share: the share of these.
+    """
+
+    def __init__(
+        self,
+        poses: PoseSet,
+        config: StreamConfig,
+        teachers: Float[Tensor, "drawn 57"] | None = None,
+        teacher_share: float = 0.0,
+    ) -> None:
+        self._teachers, self._teacher_share = teachers, teacher_share
         self._rotvec = poses.rotvec
         self._cumulative = frame_weights(poses, config.balance_power).cumsum(0)
         self._config = config
@@ -99,7 +113,11 @@ class PoseStream:
         rotvec = self._rotvec[index]
         rotvec = torch.where(torch.rand(size, 1, 1) < 0.5, mirror_rotvec(rotvec), rotvec)
         rotvec = recombine(rotvec, config.leg_exchange, config.limb_exchange, config.intact)
-        return (rotvec + config.noise_rad * torch.randn_like(rotvec)).flatten(1)
+        rotvec = (rotvec + config.noise_rad * torch.randn_like(rotvec)).flatten(1)
+        if self._teachers is None:
+            return rotvec
+        taught = self._teachers[torch.randint(len(self._teachers), (size,))]
+        return torch.where(torch.rand(size, 1) < self._teacher_share, taught, rotvec)
 
 
 def noisy(

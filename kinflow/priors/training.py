@@ -22,11 +22,14 @@ from kinflow.priors.baselines import (
     train_vae,
 )
 from kinflow.priors.coordinates import SpaceName
+from kinflow.priors.distillation import teacher_poses
 from kinflow.priors.families import FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
+
+_TEACHER_POSES = 200_000
 
 Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
 
@@ -43,6 +46,9 @@ class TrainPriorConfig:
             mixture work in rotation vectors, a VAE reads matrices and writes 6D.
         stream: how training poses are drawn.
         flow: shape and schedule of a flow.
+        teachers: weight files of flows over rotation vectors that a flow is distilled from.
+        held_out: subjects that stop the training in place of the validation subjects, for cross-
+            validation among the training subjects.
         vae: shape and schedule of a VAE.
         gmm_components: number of components of a mixture.
         min_std_deg: principal directions that move less than this are not modelled.
@@ -56,6 +62,8 @@ class TrainPriorConfig:
     space: SpaceName = "rotvec"
     stream: StreamConfig = StreamConfig()
     flow: FlowTraining = FlowTraining()
+    teachers: tuple[Path, ...] = ()
+    held_out: tuple[str, ...] = ()
     vae: VaeTraining = VaeTraining()
     gmm_components: int = 8
     min_std_deg: float = 0.6
@@ -67,7 +75,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     """Train a prior and leave it in `config.out / "prior.safetensors"`."""
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
-    training = poses.split("train")
+    training, validation = splits(poses, config.held_out)
     if config.space != "rotvec" and config.family in ("gaussian", "gmm", "vae"):
         raise InputError(f"a {config.family} has no choice of space; leave --space out")
     whitening = fit_whitening(training, config.stream, config.min_std_deg, config.space)
@@ -77,25 +85,43 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
         case "gmm":
             prior = train_gmm(training, config.stream, whitening, config.gmm_components, info)
         case "vae":
-            prior = train_vae(training, poses.split("validation"), config.stream, config.vae, info)
+            prior = train_vae(training, validation, config.stream, config.vae, info)
         case "nice" | "realnvp" | "glow" | "spline" | "maf" | "iaf" as family:
             trainer = FlowTrainer(
                 config.flow,
                 config.stream,
                 whitening,
                 training,
-                poses.split("validation"),
+                validation,
                 info,
                 config.device,
                 family,
                 config.space,
+                teacher_poses(config.teachers, _TEACHER_POSES, config.seed)
+                if config.teachers
+                else None,
             )
             prior = load_prior(trainer.run(config.out))
         case _ as unreachable:
             assert_never(unreachable)
-    prior = calibrated(prior, poses.split("validation"))
+    prior = calibrated(prior, validation)
     save_prior(prior, config.out / "prior.safetensors")
     return prior
+
+
+def splits(poses: PoseSet, held_out: tuple[str, ...]) -> tuple[PoseSet, PoseSet]:
+    """Training and validation poses; `held_out` names training subjects to validate on instead.
+
+    Raises:
+        InputError: a subject is not one of the training subjects.
+    """
+    training = poses.split("train")
+    if not held_out:
+        return training, poses.split("validation")
+    names = {poses.clip_subjects[clip] for clip in training.clip.unique().tolist()}
+    if unknown := sorted(set(held_out) - names):
+        raise InputError(f"{', '.join(unknown)}: not among the training subjects of the pose set")
+    return training.of_subjects(names - set(held_out)), training.of_subjects(held_out)
 
 
 def main(config: TrainPriorConfig) -> None:

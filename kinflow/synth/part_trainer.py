@@ -9,7 +9,6 @@ part. Held-out bodies are other people in poses of subjects that are not trained
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
@@ -35,6 +34,7 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
+from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.part_samples import IGNORED, CropConfig, PartBatch, draw_batch
@@ -212,7 +212,7 @@ class PartTrainer:
         if checkpoint.exists():
             self.load_checkpoint(checkpoint)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar, open(folder / "log.csv", "a", newline="") as log_file:
+        with Progress(*columns) as bar, RunLog(folder) as log:
             rendering = bar.add_task("rendering", total=config.first_bodies)
             while len(self.pool.bodies) < self._pool_size():
                 self.pool.grow()
@@ -233,9 +233,10 @@ class PartTrainer:
                     save_part_network(self.average, self._info(iou), weights)
                 self.save_checkpoint(checkpoint)
                 loss = math.fsum(losses) / len(losses)
-                row = [self.step, f"{loss:.4f}", f"{miou:.4f}", f"{per_second:.1f}"]
-                csv.writer(log_file).writerow(row)
-                log_file.flush()
+                log.write(
+                    self.step,
+                    {"loss": loss, "held-out mIoU": miou, "samples per second": per_second},
+                )
                 bar.update(task, description=f"loss {loss:.3f}, held-out mIoU {miou:.3f}")
         return weights
 

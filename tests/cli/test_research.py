@@ -49,7 +49,8 @@ def test_a_prior_is_trained_and_says_how(pose_set, tmp_path, capsys):
     assert prior.info.command == " ".join(["kinflow", *arguments, "--family gaussian --seed 3"])
     assert torch.isfinite(prior.log_prob(prior.sample(3))).all()
     weights = str(run / "prior.safetensors")
-    options = ["--num-completions", "2", "--num-samples", "50", "--weights", weights]
+    options = ["--num-completions", "2", "--num-samples", "50", "--num-fits", "3"]
+    options += ["--weights", weights]
     options += ["--csv-path", str(tmp_path / "new" / "table.csv")]
     assert main(["evaluate", "prior", "--data", str(pose_set), *options]) == 0
     assert "nats" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import torch
 
 import kinflow.priors
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
-from kinflow.priors.figures import hinge_angles_rad
+from kinflow.evaluation.prior_figures import hinge_angles_rad
 from kinflow.priors.pose_space import matrix_to_rotvec, mirror_rotvec, rotvec_to_matrix
 
 NAMES = ("realnvp", "gaussian", "gmm", "vae")

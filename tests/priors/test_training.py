@@ -2,12 +2,14 @@ import dataclasses
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kinflow.priors
 import kinflow.priors.flow_trainer as flow_trainer
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.baselines import VaeTraining
+from kinflow.priors.distillation import teacher_poses
 from kinflow.priors.flow_trainer import FlowTraining
 from kinflow.priors.pose_space import mirror_rotvec, rotvec_to_matrix
 from kinflow.priors.stream import (
@@ -18,7 +20,7 @@ from kinflow.priors.stream import (
     frame_weights,
     recombine,
 )
-from kinflow.priors.training import TrainPriorConfig, train
+from kinflow.priors.training import TrainPriorConfig, splits, train
 
 SUBJECTS = ("01", "02", "03", "05")
 SMALL_FLOW = FlowTraining(
@@ -90,6 +92,8 @@ def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch)
     assert torch.equal(a.decode(z), b.decode(z))
     assert a.info == b.info
     assert len((killed.out / "log.csv").read_text().splitlines()) == 3
+    events = EventAccumulator(str(killed.out)).Reload()
+    assert [scalar.step for scalar in events.Scalars("nats/validation")] == [20, 40, 60]
 
 
 def test_a_folder_with_another_run_is_refused(data, tmp_path):
@@ -181,3 +185,53 @@ def test_the_stream_adds_noise_of_the_stated_size():
         torch.manual_seed(0)
         batches.append(stream.batch(2000))
     assert (batches[1] - batches[0]).std().item() == pytest.approx(0.05, rel=0.02)
+
+
+def test_a_flow_is_distilled_from_teachers(data, tmp_path):
+    teacher = TrainPriorConfig(data, tmp_path / "teacher", flow=SMALL_FLOW)
+    train(teacher)
+    weights = teacher.out / "prior.safetensors"
+    only_taught = dataclasses.replace(SMALL_FLOW, teacher_share=1.0)
+    student = dataclasses.replace(
+        teacher, out=tmp_path / "student", flow=only_taught, teachers=(weights,)
+    )
+    train(student)
+    taught = teacher_poses((weights,), 1000, seed=0)
+    R_free = rotvec_to_matrix(taught.unflatten(1, (19, 3)))
+    student_nats, teacher_nats = (
+        kinflow.priors.load(c.out / "prior.safetensors").log_prob(R_free).mean()
+        for c in (student, teacher)
+    )
+    assert abs(student_nats - teacher_nats) < 3.0
+    with pytest.raises(InputError, match="cannot be a teacher"):
+        teacher_poses(("gaussian",), 10, seed=0)
+
+
+def test_teachers_are_sampled_with_all_their_noise(data, tmp_path):
+    config = TrainPriorConfig(data, tmp_path / "teacher", flow=SMALL_FLOW, min_std_deg=3.0)
+    prior = train(config)
+    taught = teacher_poses((config.out / "prior.safetensors",), 4000, seed=0)
+    kept = prior.whitening.num_kept
+    assert kept < 57
+    still = prior.whitening.whiten(taught)[:, kept:]
+    torch.testing.assert_close(torch.cov(still.T), torch.eye(57 - kept), atol=0.1, rtol=0)
+
+
+def test_training_subjects_can_be_held_out_for_cross_validation(data):
+    poses = PoseSet.load(data)
+    training, validation = splits(poses, ("03",))
+    assert {poses.clip_subjects[c] for c in training.clip.unique()} == {"01"}
+    assert {poses.clip_subjects[c] for c in validation.clip.unique()} == {"03"}
+    with pytest.raises(InputError, match="02: not among the training subjects"):
+        splits(poses, ("02",))
+
+
+def test_spaces_are_for_flows(data, tmp_path):
+    config = TrainPriorConfig(data, tmp_path / "flow", flow=SMALL_FLOW, space="sixd")
+    train(config)
+    loaded = kinflow.priors.load(config.out / "prior.safetensors")
+    assert loaded.pose_space == "sixd-19" and loaded.latent_dim == 114
+    R_free = rotvec_to_matrix(PoseSet.load(data).split("test").rotvec[:10])
+    assert loaded.log_prob(R_free).isfinite().all()
+    with pytest.raises(InputError, match="no choice of space"):
+        train(dataclasses.replace(config, family="gmm"))

@@ -6,11 +6,12 @@
   mm over all joints;
 - out of range: share of samples in which a knee or an elbow bends further, either way, than in any
   training pose (plus three standard deviations of the noise);
-- precision and coverage of samples against test poses (`kinflow.priors.sample_quality`);
+- precision and coverage of samples against test poses (`kinflow.evaluation.sample_quality`);
 - diversity: average pairwise distance (APD) of samples, mm over all joints;
-- completion: error of what is filled in, mm, of the likeliest and of the best of ten solutions:
-  for hidden limbs over the joints that the hidden rotations move, the other rotations given; for
-  end effectors over the joints between, the positions of head, wrists, ankles and feet given;
+- completion: error of what is filled in, mm, of the likeliest of ten solutions, of the most central
+  one, which is least far from all others, and of the best: for hidden limbs over the joints that
+  the hidden rotations move, the other rotations given; for end effectors over the joints between,
+  the positions of head, wrists, ankles and feet given;
 - milliseconds for encoding, decoding and decoding with the Jacobian, the least of several calls.
 
 Positions are relative to the root, on the body of an average adult.
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
 from kinflow.datasets.poses import PoseSet
+from kinflow.evaluation.sample_quality import sample_quality
 from kinflow.priors.average_adult import joint_positions_m
 from kinflow.priors.base import PosePrior
 from kinflow.priors.completion import Completions, complete, reach
@@ -34,7 +36,6 @@ from kinflow.priors.pose_space import (
     matrix_to_rotvec,
     rotvec_to_matrix,
 )
-from kinflow.priors.sample_quality import sample_quality
 from kinflow.priors.stream import noisy
 
 _QUALITY_POSES = 2000
@@ -83,8 +84,8 @@ def completion_errors_mm(
     prior: PosePrior,
     R_free: Float[Tensor, "poses 19 3 3"],
     hidden: Bool[Tensor, "19"],
-) -> tuple[float, float]:
-    """Error of filling in hidden rotations: of the likeliest solution, and of the best of ten."""
+) -> tuple[float, float, float]:
+    """Error of filling in hidden rotations, of three of ten solutions."""
     generator = torch.Generator().manual_seed(0)
     result = complete(prior, R_free, ~hidden, num_samples=9, generator=generator)
     completed = torch.where(hidden[:, None, None], result.R_free, R_free[:, None])
@@ -93,8 +94,8 @@ def completion_errors_mm(
 
 def reaching_errors_mm(
     prior: PosePrior, R_free: Float[Tensor, "poses 19 3 3"]
-) -> tuple[float, float]:
-    """Error of what lies between end effectors of known position, likeliest and best of ten."""
+) -> tuple[float, float, float]:
+    """Error of what lies between end effectors of known position, of three of ten solutions."""
     generator = torch.Generator().manual_seed(0)
     result: Completions = reach(prior, R_free, END_EFFECTORS, num_samples=9, generator=generator)
     return _errors_mm(result.R_free, R_free, END_EFFECTORS)
@@ -104,13 +105,18 @@ def _errors_mm(
     solutions: Float[Tensor, "poses solutions 19 3 3"],
     truth: Float[Tensor, "poses 19 3 3"],
     known: tuple[str, ...] = (),
-) -> tuple[float, float]:
-    """Mean over the joints that move and are not known: of the first solution, of the best."""
-    error_m = (joint_positions_m(solutions) - joint_positions_m(truth)[:, None]).norm(dim=-1)
+) -> tuple[float, float, float]:
+    """Mean over the joints that move and are not known: of the first solution, of the most central
+    one and of the best."""
+    positions_m = joint_positions_m(solutions)
+    error_m = (positions_m - joint_positions_m(truth)[:, None]).norm(dim=-1)
     counted = error_m.amax((0, 1)) > 1e-6
     counted &= torch.tensor([name not in known for name in JOINT_NAMES])
     per_solution = 1e3 * error_m[..., counted].mean(-1)
-    return per_solution[:, 0].mean().item(), per_solution.amin(1).mean().item()
+    apart_m = (positions_m[:, :, None] - positions_m[:, None]).norm(dim=-1).mean((-2, -1))
+    central = per_solution.gather(1, apart_m.argmin(1, keepdim=True))
+    chosen = (per_solution[:, 0], central, per_solution.amin(1))
+    return chosen[0].mean().item(), chosen[1].mean().item(), chosen[2].mean().item()
 
 
 def milliseconds(call: Callable[[], object], max_calls: int = 20) -> float:
@@ -172,11 +178,13 @@ def completion_figures(prior: PosePrior, poses: PoseSet, num_poses: int) -> dict
     test = poses.split("test")
     R_free = rotvec_to_matrix(test.rotvec[torch.linspace(0, len(test) - 1, num_poses).long()])
     figures = {}
-    for name, hidden in HIDDEN.items():
-        likeliest, best = completion_errors_mm(prior, R_free, hidden)
-        figures |= {f"{name} hidden mm": likeliest, f"{name} hidden, best of 10 mm": best}
-    likeliest, best = reaching_errors_mm(prior, R_free)
-    return figures | {"end effectors mm": likeliest, "end effectors, best of 10 mm": best}
+    tasks = {f"{name} hidden": completion_errors_mm(prior, R_free, m) for name, m in HIDDEN.items()}
+    tasks["end effectors"] = reaching_errors_mm(prior, R_free)
+    for name, (likeliest, central, best) in tasks.items():
+        figures[f"{name} mm"] = likeliest
+        figures[f"{name}, central of 10 mm"] = central
+        figures[f"{name}, best of 10 mm"] = best
+    return figures
 
 
 def timing_figures(prior: PosePrior) -> dict[str, float]:

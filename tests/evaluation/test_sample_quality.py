@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from kinflow.evaluation.sample_quality import geodesic_distance_rad, sample_quality
 from kinflow.priors.pose_space import rotvec_to_matrix
-from kinflow.priors.sample_quality import geodesic_distance_rad, sample_quality
 
 
 def poses(n: int, seed: int, spread: float = 0.3, offset: float = 0.0) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Protocols by which priors and fits are measured; knows every other package."""
