@@ -1,18 +1,21 @@
 """Part labels to align a body with, and what one person's labels can say at all.
 
 Wherever they come from, nothing is known of a person beyond the edge of the image, nor where
-somebody else was seen.
+somebody else was seen. Nor does the parser's background say that a hidden limb is not there.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinflow.evidence.silhouette import BONE_CONFIDENCE, BONES
 from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonMask
 
 MIN_OTHER = 0.3
@@ -25,6 +28,11 @@ MIN_PROBABILITY = 0.6
 PARSER_CONFIDENCE = 0.15
 """Of a label that the parser does not doubt; exact labels have 1. Chosen on validation subjects
 (`benchmarks/parts accuracy --split validation`)."""
+
+LIMB_RADIUS = 0.08
+"""How far from its bones a hidden limb reaches, as a share of the person's size."""
+MAX_THICKNESS = 255
+"""Of lines that OpenCV draws."""
 
 NEAR_CELLS = 3
 """A keypoint of a person may lie so many cells outside of the outline."""
@@ -65,6 +73,27 @@ def without_strangers(
     for other in others:
         unknown |= background & (other.sample(centres) > MIN_OTHER)
     return replace(labels, allowed=labels.allowed.masked_fill(unknown, UNKNOWN))
+
+
+def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]) -> PartLabels:
+    """The same labels, with background unknown along bones that are not seen for certain.
+
+    Legs under a table are where they are although the table is what shows.
+    """
+    keypoints = keypoints_px.detach().cpu().numpy()
+    points = (keypoints[:, :2] - np.array(labels.origin_px)) / labels.cell_px
+    limb = np.zeros(labels.allowed.shape, np.uint8)
+    thickness = max(1, round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max())))
+    for a, b in BONES:
+        if min(keypoints[a, 2], keypoints[b, 2]) < BONE_CONFIDENCE:
+            ends = [tuple(int(v) for v in np.clip(points[k], -10000, 10000)) for k in (a, b)]
+            cv2.line(limb, ends[0], ends[1], 1, min(thickness, MAX_THICKNESS))
+    hidden = torch.from_numpy(limb > 0).to(labels.allowed.device) & (labels.allowed == BACKGROUND)
+    return replace(
+        labels,
+        allowed=labels.allowed.masked_fill(hidden, UNKNOWN),
+        confidence=labels.confidence.masked_fill(hidden, 0.0),
+    )
 
 
 def usable(labels: PartLabels, keypoints_px: Float[Tensor, "keypoints 3"]) -> bool:
