@@ -32,7 +32,7 @@ def test_background_is_unknown_along_a_hidden_lower_leg():
     assert bool(unknown[75:100, middle].all())
     rows, columns = unknown.nonzero().T
     assert int(columns.min()) >= middle - radius - 1 and int(columns.max()) <= middle + radius + 1
-    assert 75 <= int(rows.min()) and int(rows.max()) <= 100 + radius + 1
+    assert int(rows.min()) >= 75 and int(rows.max()) <= 100 + radius + 1
     assert bool((found.confidence[unknown] == 0).all())
     assert torch.equal(found.allowed[~unknown], labels().allowed[~unknown])
 
