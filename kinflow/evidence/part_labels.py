@@ -25,7 +25,7 @@ FINER = 2
 """Cells of labels along a side of a cell of the parser."""
 MIN_PROBABILITY = 0.6
 """Cells whose likeliest label has less are left open."""
-PARSER_CONFIDENCE = 0.15
+PARSER_CONFIDENCE = 0.1
 """Of a label that the parser does not doubt; exact labels have 1. Chosen on validation subjects
 (`benchmarks/parts accuracy --split validation`)."""
 
@@ -58,7 +58,7 @@ def labels_of_probabilities(
     values, labels = fine.max(0)
     told = inside & (values >= MIN_PROBABILITY)
     allowed = torch.where(told, torch.ones_like(labels) << labels, UNKNOWN).int()
-    confidence = PARSER_CONFIDENCE * (2 * values - 1).clamp_min(0) * told
+    confidence = PARSER_CONFIDENCE * (2 * values - 1).clamp_min(0).square() * told
     return PartLabels(allowed, confidence, origin_px, cell_px / FINER)
 
 
@@ -76,23 +76,29 @@ def without_strangers(
 
 
 def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]) -> PartLabels:
-    """The same labels, with background unknown along bones that are not seen for certain.
+    """The same labels, with background unknown along bones to keypoints that are not seen for
+    certain and lie before the background.
 
     Legs under a table are where they are although the table is what shows.
     """
-    keypoints = keypoints_px.detach().cpu().numpy()
+    keypoints, allowed = keypoints_px.detach().cpu().numpy(), labels.allowed.cpu().numpy()
     points = (keypoints[:, :2] - np.array(labels.origin_px)) / labels.cell_px
-    limb = np.zeros(labels.allowed.shape, np.uint8)
-    thickness = max(1, round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max())))
+    rows, columns = allowed.shape
+    column, row = np.floor(points).astype(int).T
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    below = allowed[row.clip(0, rows - 1), column.clip(0, columns - 1)]
+    hidden = (keypoints[:, 2] < BONE_CONFIDENCE) & inside & (below == BACKGROUND)
+    limb = np.zeros(allowed.shape, np.uint8)
+    thickness = round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max()))
     for a, b in BONES:
-        if min(keypoints[a, 2], keypoints[b, 2]) < BONE_CONFIDENCE:
+        if hidden[a] or hidden[b]:
             ends = [tuple(int(v) for v in np.clip(points[k], -10000, 10000)) for k in (a, b)]
-            cv2.line(limb, ends[0], ends[1], 1, min(thickness, MAX_THICKNESS))
-    hidden = torch.from_numpy(limb > 0).to(labels.allowed.device) & (labels.allowed == BACKGROUND)
+            cv2.line(limb, ends[0], ends[1], 1, min(max(thickness, 1), MAX_THICKNESS))
+    unknown = torch.from_numpy((limb > 0) & (allowed == BACKGROUND)).to(labels.allowed.device)
     return replace(
         labels,
-        allowed=labels.allowed.masked_fill(hidden, UNKNOWN),
-        confidence=labels.confidence.masked_fill(hidden, 0.0),
+        allowed=labels.allowed.masked_fill(unknown, UNKNOWN),
+        confidence=labels.confidence.masked_fill(unknown, 0.0),
     )
 
 

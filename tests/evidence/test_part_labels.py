@@ -41,3 +41,10 @@ def test_nothing_changes_for_people_in_full_view():
     found = without_hidden_limbs(labels(), person(ankle_confidence=0.9))
     assert torch.equal(found.allowed, labels().allowed)
     assert torch.equal(found.confidence, labels().confidence)
+
+
+def test_a_limb_hidden_by_the_own_body_leaves_background_as_it_is():
+    keypoints_px = person(ankle_confidence=0.1)
+    keypoints_px[ANKLE, 1] = 140.0
+    found = without_hidden_limbs(labels(), keypoints_px)
+    assert torch.equal(found.allowed, labels().allowed)
