@@ -62,13 +62,13 @@ def sampled_target(labels: PartLabels, bench: Bench, points: np.ndarray, pixels:
 
 
 def best_ms(call: Callable[[], object], repeats: int) -> float:
-    """Shortest time of several calls, after one to warm up."""
+    """Shortest processor time of several calls, after one to warm up."""
     call()
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         call()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return 1000 * min(times)
 
 
