@@ -1,7 +1,8 @@
-"""Body-part alignment: accuracy on known truth, convergence from far away, real photos.
+"""Body-part alignment: accuracy on known truth, convergence from far away, cost, real photos.
 
 python benchmarks/parts accuracy --poses poses.safetensors
 python benchmarks/parts convergence --poses poses.safetensors
+python benchmarks/parts cost
 python benchmarks/parts photos PHOTO... [--sheet sheet.png] [--bodypix bodypix.onnx]
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import accuracy
 import convergence
+import cost
 import photos
 import torch
 import tyro
@@ -20,6 +22,7 @@ def main() -> None:
         {
             "accuracy": accuracy.AccuracyConfig,
             "convergence": convergence.ConvergenceConfig,
+            "cost": cost.CostConfig,
             "photos": photos.PhotosConfig,
         },
         description=__doc__,
@@ -28,6 +31,8 @@ def main() -> None:
         accuracy.main(config)
     elif isinstance(config, convergence.ConvergenceConfig):
         convergence.main(config)
+    elif isinstance(config, cost.CostConfig):
+        cost.main(config)
     else:
         photos.main(config)
 

@@ -5,12 +5,16 @@ kinds, dressed, partly hidden, with the errors of detectors. The same fit is giv
 
     KF          keypoints alone
     KF+sil      and the segmenter's silhouette of the dressed body
-    KF+BA       and the parts that the shipped part parser sees
+    KF+BA       and the parts that the shipped part parser sees in keypoints, silhouette and picture
     KF+truth    and the true parts, the upper bound of what parts can give
+
+With `--visible` the people are alone, wholly in the image, without hair, and their clothes lie on
+the skin; their silhouette is exact.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +26,7 @@ import kinflow.priors
 from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.datasets.poses import Split
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
@@ -37,8 +42,13 @@ from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.metrics.vertices import pve, t_pose_pve
 from kinflow.reconstruction import Person
+from kinflow.synth.observation import ObservationConfig
+from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.people import PeopleConfig
+from kinflow.synth.picture import Painter
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
+from kinflow.synth.silhouettes import ClothingConfig
+from kinflow.synth.views import ViewConfig
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,13 @@ class AccuracyConfig:
     """Options of the synthetic comparison."""
 
     poses: Path | None = None
-    """Pose set of `kinflow data poses`, whose test subjects pose; without one the prior does."""
+    """Pose set of `kinflow data poses`, whose subjects pose; without one the prior does."""
     count: int = 100
     seed: int = 1000
+    split: Split = "test"
+    """Subjects that pose; settings are chosen on those of `validation`."""
+    visible: bool = False
+    """Single, fully visible, tightly dressed people and their exact silhouettes."""
     prior: str = "realnvp"
 
 
@@ -64,13 +78,45 @@ COLUMNS = (
 )
 
 
+SKIN_TIGHT = ClothingConfig(
+    tight=(0.0, 0.0),
+    loose_share=0.0,
+    skirt_share=0.0,
+    hair=(0.0, 0.0),
+    long_hair_share=0.0,
+    shoes=(0.0, 0.0),
+    bag_share=0.0,
+)
+ALONE = OcclusionConfig(shape_share=0.0, person_share=0.0)
+PAINT_SEED = 7
+"""Pictures are drawn by another source of randomness than scenes."""
+
+
 def scenes(config: AccuracyConfig) -> list[Scene]:
     """The scenes of a configuration, always the same ones."""
-    people = PeopleConfig(poses=config.poses, split="test")
+    people = PeopleConfig(poses=config.poses, split=config.split)
     if config.poses is not None:
         people = replace(people, prior_share=0.0)
-    source = SceneSource(SceneConfig(people=people))
-    return [source.scene(config.seed + i) for i in range(config.count)]
+    source = SceneConfig(people=people)
+    if config.visible:
+        source = replace(
+            source,
+            views=ViewConfig(truncated_share=0.0),
+            observation=ObservationConfig(clothing=SKIN_TIGHT, occlusion=ALONE),
+        )
+    made = map(SceneSource(source).scene, itertools.count(config.seed))
+    if config.visible:
+        made = filter(fully_visible, made)
+    return list(itertools.islice(made, config.count))
+
+
+def fully_visible(scene: Scene) -> bool:
+    """Whether the image shows all of the person."""
+    return bool((scene.known | (scene.parts == 0)).all()) and bool(
+        (
+            (scene.keypoints_px >= 0) & (scene.keypoints_px < torch.tensor(scene.camera.image_size))
+        ).all()
+    )
 
 
 def evidence(scene: Scene) -> PersonEvidence:
@@ -97,24 +143,31 @@ def true_parts(scene: Scene) -> PartLabels:
     return PartLabels(allowed, confidence, scene.origin_px, scene.cell_px)
 
 
-def variants(parser: PartParser) -> dict[str, Callable[[Scene], PartLabels | None]]:
+def silhouette(scene: Scene, exact: bool) -> PartLabels:
+    """What somebody who segments the person hands in; `exact` is the naked body's outline."""
+    mask = scene.mask
+    shows = (scene.parts > 0) & scene.known if exact else mask.probability > 0.5
+    allowed = torch.where(shows, ANY_PART, BACKGROUND).int()
+    labels = PartLabels(allowed, torch.ones(allowed.shape), mask.origin_px, mask.cell_px)
+    return without_strangers(labels, [], scene.camera.image_size)
+
+
+Labeller = Callable[[Scene, np.random.Generator], PartLabels | None]
+
+
+def variants(exact_silhouettes: bool) -> dict[str, Labeller]:
     """Labels for each row of the table."""
+    parser, painter = PartParser(), Painter.load()
 
-    def parsed(scene: Scene) -> PartLabels | None:
-        return parser.labels(evidence(scene), scene.camera.image_size)
-
-    def silhouette(scene: Scene) -> PartLabels:
-        mask = scene.mask
-        allowed = torch.where(mask.probability > 0.5, ANY_PART, BACKGROUND).int()
-        confidence = torch.ones(allowed.shape)
-        labels = PartLabels(allowed, confidence, mask.origin_px, mask.cell_px)
-        return without_strangers(labels, [], scene.camera.image_size)
+    def parsed(scene: Scene, rng: np.random.Generator) -> PartLabels | None:
+        picture = painter.paint(scene, rng)
+        return parser.labels(evidence(scene), scene.camera.image_size, picture)
 
     return {
-        "KF": lambda scene: None,
-        "KF+sil": silhouette,
+        "KF": lambda scene, rng: None,
+        "KF+sil": lambda scene, rng: silhouette(scene, exact_silhouettes),
         "KF+BA": parsed,
-        "KF+truth": true_parts,
+        "KF+truth": lambda scene, rng: true_parts(scene),
     }
 
 
@@ -144,10 +197,11 @@ def run(config: AccuracyConfig) -> dict[str, np.ndarray]:
     fitter = PhotoFitter(kinflow.priors.load(config.prior), PhotoFitConfig())
     everything = scenes(config)
     results = {}
-    for name, labels in variants(PartParser()).items():
+    for name, labels in variants(config.visible).items():
         rows = []
-        for scene in everything:
-            seen = replace(evidence(scene), parts=labels(scene))
+        for i, scene in enumerate(everything):
+            parts = labels(scene, np.random.default_rng((PAINT_SEED, i)))
+            seen = replace(evidence(scene), parts=parts)
             people = fitter.fit(ImageEvidence(scene.camera.image_size, (seen,)), scene.camera)
             rows.append(errors(people[0], scene, body, mesh))
         results[name] = np.array(rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Motion, Unknowns
 from kinflow.alignment.part_matching import PartMatches
-from kinflow.alignment.terms import Term, latent, reprojection, root_relative
+from kinflow.alignment.terms import Term, latent, outline, reprojection, root_relative
 from kinflow.alignment.vertex_model import VertexModel
 
 
@@ -31,7 +31,7 @@ class Targets:
     """Rough 3D keypoints relative to the middle of the hips, camera axes."""
     hint_inverse_std_m: Float[Tensor, "batch points 3"] | None = None
     parts: PartMatches | None = None
-    """Where vertices of the mesh should be seen."""
+    """On which lines of the image vertices of the mesh should be seen."""
 
     def __getitem__(self, index) -> Targets:
         """Rows of the batch."""
@@ -129,16 +129,15 @@ class Energy:
     ) -> Term:
         assert self.vertices is not None, "an energy without vertices cannot match parts"
         state = self.vertices.evaluate(motion, matches.vertex)
-        return reprojection(
+        return outline(
             state.vertices_cam_m,
             state.jacobian,
             focal_px,
             targets.principal_px,
             matches.target_px,
-            matches.inverse_std_px,
+            matches.normal * matches.inverse_std_px[..., None],
             self.config.part_cutoff,
             self.estimate_focal,
-            name="parts",
         )
 
     def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:

@@ -7,12 +7,16 @@ two tell which way to go. For each part k:
 - pull: cells on the outline of the part as it was seen, that the drawn part does not cover, pull
   the nearest visible point of the drawn part towards themselves;
 - push: visible points on the outline of the drawn part, that lie where the part was not seen, are
-  pushed to the nearest cell that may show it.
+  pushed to the nearest cell that may show it;
+- hold: points where the two outlines agree are to stay there, lest what pulls elsewhere moves them.
 
-Both are distances, so they point the right way when nothing overlaps yet, and there are outlines on
-both sides, so that they balance on the true outline. Labels are sets (`evidence.types.PartLabels`):
-a part may lie wherever the set allows it, a cell with several parts (clothes, a silhouette) pulls
-whichever of them is nearest, and unknown cells neither pull nor push.
+Pull and push are distances, so they point the right way when nothing overlaps yet, and there are
+outlines on both sides, so that they balance on the true outline. A match counts across the outline
+only: along it nobody can tell which point of the body is seen.
+
+Labels are sets (`evidence.types.PartLabels`): a part may lie wherever the set allows it, a cell
+with several parts (clothes, a silhouette) pulls whichever of them is nearest, and unknown cells
+neither pull nor push.
 """
 
 from __future__ import annotations
@@ -21,12 +25,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
+from kinflow.alignment.outlines import SetOutlines, nearest, neighbours, without_border
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
 from kinflow.camera.rasterizer import rasterize
@@ -35,8 +39,8 @@ from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
 OCCLUSION_M = 0.03
 """A neighbouring cell nearer to the camera than by this hides what is behind it."""
 
-_Found = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Cells of the body, the cells they should move to, and weights."""
+_Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Cells of the body, the cells they should move to, normals of the outline there, and weights."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,6 @@ class MatchingConfig:
     """Matches of each part and direction at most, evenly spread along the outline."""
     std: float = 0.01
     """Standard deviation of an outline, as a share of the person's size in the image."""
-    effective_samples: float = 16.0
-    """Neighbouring matches err alike: those of one part and direction count as so many."""
     clothes_pull: float = 0.25
     """Weight of the pull of sets of several parts, clothes and silhouettes: a body lies inside of
     them, so that they push as any part does but say little about where the skin begins."""
@@ -58,10 +60,13 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class PartMatches:
-    """Image positions that chosen vertices should move to. A weight of 0 leaves a match out."""
+    """Lines in the image that chosen vertices should move to. A weight of 0 leaves a match out."""
 
     vertex: Int[Tensor, "batch matches"]
     target_px: Float[Tensor, "batch matches 2"]
+    """A point of each line."""
+    normal: Float[Tensor, "batch matches 2"]
+    """Unit vector across each line; zero leaves a match out as well."""
     inverse_std_px: Float[Tensor, "batch matches"]
 
     def __getitem__(self, index) -> PartMatches:
@@ -100,13 +105,22 @@ class DrawnParts:
     """Projected vertices in grid coordinates."""
 
     @cached_property
+    def edge(self) -> tuple[Int[np.ndarray, "cells 2"], Int[np.ndarray, " cells"]]:
+        """Cells of the body that differ from a neighbour, and their parts."""
+        differs = np.zeros(self.part.shape, bool)
+        for part in neighbours(self.part):
+            differs |= part != self.part
+        cells = np.argwhere(differs & (self.part > 0))
+        return cells, self.part[tuple(cells.T)]
+
+    @cached_property
     def rim(self) -> Bool[np.ndarray, "rows columns"]:
         """Cells at the rim of their part, except where something in front hides the rest of it."""
         drawn = self.part > 0
         rim = np.zeros_like(drawn)
-        for part, depth_m in zip(_neighbours(self.part), _neighbours(self.depth_m), strict=True):
+        for part, depth_m in zip(neighbours(self.part), neighbours(self.depth_m), strict=True):
             rim |= (part != self.part) & (depth_m >= self.depth_m - OCCLUSION_M)
-        return _without_border(rim & drawn)
+        return without_border(rim & drawn)
 
 
 class PartTarget:
@@ -123,8 +137,8 @@ class PartTarget:
         self, labels: PartLabels, camera: Camera, mesh: PartMesh, config: MatchingConfig
     ) -> None:
         self.mesh, self.config = mesh, config
-        self._ways_in: dict[int, Nearest | None] = {}
         self.allowed = labels.allowed.cpu().numpy()
+        self.sets = SetOutlines(self.allowed)
         self.confidence = labels.confidence.cpu().numpy()
         self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
         rows, columns = self.allowed.shape
@@ -138,21 +152,14 @@ class PartTarget:
         """(row, column) of sampled outline cells of every set of parts that was seen."""
         seen = self.allowed & BACKGROUND == 0
         rim = np.zeros_like(seen)
-        for allowed in _neighbours(self.allowed):
+        for allowed in neighbours(self.allowed):
             rim |= allowed & self.allowed == 0
-        cells = np.argwhere(_without_border(rim & seen))
+        cells = np.argwhere(without_border(rim & seen))
         sets = self.allowed[tuple(cells.T)]
         return {
             parts: self._thinned(cells[sets == parts], parts.bit_count())
             for parts in np.unique(sets).tolist()
         }
-
-    def way_in(self, part: int) -> Nearest | None:
-        """The nearest cell that may show a part; None where no cell may."""
-        if part not in self._ways_in:
-            may = self.allowed >> part & 1 > 0
-            self._ways_in[part] = Nearest(may) if may.any() else None
-        return self._ways_in[part]
 
     def draw(self, vertices_cam_m: Float[np.ndarray, "vertices 3"]) -> DrawnParts:
         """The body's parts as they would be seen in the grid."""
@@ -168,11 +175,11 @@ class PartTarget:
         return DrawnParts(part, raster.face, raster.depth, points)
 
     def matches(self, drawn: DrawnParts) -> PartMatches:
-        """Pull and push matches of one body (a batch of one)."""
-        nothing = np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), np.zeros(0)
-        found = [nothing, *self._pull(drawn), *self._push(drawn)]
-        on_body, aim, weight = (np.concatenate(column) for column in zip(*found, strict=True))
-        return self._as_matches(drawn, on_body, aim, weight)
+        """Pull, push and hold matches of one body (a batch of one)."""
+        cells = np.zeros((0, 2), np.int64)
+        found = [(cells, cells, np.zeros((0, 2)), np.zeros(0))]
+        found += [*self._pull(drawn), *self._push_and_hold(drawn)]
+        return self._as_matches(drawn, *(np.concatenate(c) for c in zip(*found, strict=True)))
 
     def part_iou(self, drawn: DrawnParts) -> Float32[np.ndarray, " 14"]:
         """Overlap of each part as drawn and as seen, among cells of which something is known.
@@ -199,37 +206,48 @@ class PartTarget:
         return np.count_nonzero(shows & seen) / either if either else float("nan")
 
     def _pull(self, drawn: DrawnParts) -> Iterator[_Found]:
+        edge, part_of_edge = drawn.edge
         for parts, cells in self.outlines.items():
-            covers = (parts >> drawn.part & 1 > 0) & (drawn.part > 0)
-            if not covers.any() or not len(cells):
+            covering = edge[parts >> part_of_edge & 1 > 0]
+            open_cells = cells[parts >> drawn.part[tuple(cells.T)] & 1 == 0]
+            if not len(covering) or not len(open_cells):
                 continue
-            open_cells = cells[~covers[tuple(cells.T)]]
-            nearest = Nearest(covers)(open_cells)
-            count = parts.bit_count()
-            weight = self._weight(open_cells, len(cells), count)
-            yield nearest, open_cells, weight * (1 if count == 1 else self.config.clothes_pull)
+            weight = self._weight(open_cells, parts)
+            normal = self.sets.normal(open_cells, parts)
+            yield nearest(open_cells, covering), open_cells, normal, weight
 
-    def _push(self, drawn: DrawnParts) -> Iterator[_Found]:
+    def _push_and_hold(self, drawn: DrawnParts) -> Iterator[_Found]:
         rim = np.argwhere(drawn.rim)
         part_of_rim = drawn.part[tuple(rim.T)]
         for part in np.unique(part_of_rim).tolist():
+            bit = 1 << part
             cells = self._thinned(rim[part_of_rim == part], 1)
-            outside = cells[self.allowed[tuple(cells.T)] >> part & 1 == 0]
-            if len(outside) and (way_in := self.way_in(part)) is not None:
-                yield outside, way_in(outside), self._weight(outside, len(cells), 1)
+            allowed = self.allowed[tuple(cells.T)] & bit > 0
+            outside, way_in = cells[~allowed], self.sets.rim(bit)
+            if len(outside) and len(way_in):
+                aim = nearest(outside, way_in)
+                yield outside, aim, self.sets.normal(aim, bit), self._weight(outside, bit)
+            agreeing = cells[allowed & self.sets.touches_outside(cells, bit)]
+            normal = self.sets.normal(agreeing, bit)
+            yield agreeing, agreeing, normal, self._weight(agreeing, bit)
 
     def _thinned(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Int[np.ndarray, "some 2"]:
         """Evenly spread over the outline of so many parts."""
         count = min(len(cells), self.config.samples_per_part * parts)
         return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
 
-    def _weight(self, cells: np.ndarray, sampled: int, parts: int) -> Float[np.ndarray, " cells"]:
+    def _weight(self, cells: np.ndarray, parts: int) -> Float[np.ndarray, " cells"]:
         """Inverse variances, in units of that of an outline."""
-        effective = min(sampled, self.config.effective_samples * parts)
-        return self.confidence[tuple(cells.T)] * effective / max(sampled, 1)
+        share = 1.0 if parts.bit_count() == 1 else self.config.clothes_pull
+        return share * self.confidence[tuple(cells.T)]
 
     def _as_matches(
-        self, drawn: DrawnParts, on_body: np.ndarray, aim: np.ndarray, weight: np.ndarray
+        self,
+        drawn: DrawnParts,
+        on_body: Int[np.ndarray, "matches 2"],
+        aim: Int[np.ndarray, "matches 2"],
+        normal: Float[np.ndarray, "matches 2"],
+        weight: Float[np.ndarray, " matches"],
     ) -> PartMatches:
         """Move cells of the body to others: the nearest vertex makes the same step."""
         corners = self.mesh.faces[drawn.face[tuple(on_body.T)]]
@@ -243,34 +261,6 @@ class PartTarget:
         return PartMatches(
             torch.from_numpy(vertex.astype(np.int64))[None],
             torch.from_numpy(target_px.astype(np.float32))[None],
+            torch.from_numpy(normal.astype(np.float32))[None],
             torch.from_numpy((np.sqrt(weight * near) / std_px).astype(np.float32))[None],
         )
-
-
-class Nearest:
-    """The nearest cell of a mask from any cell, by one exact distance transform."""
-
-    def __init__(self, mask: Bool[np.ndarray, "rows columns"]) -> None:
-        outside = (~mask).astype(np.uint8)
-        _, self._label = cv2.distanceTransformWithLabels(
-            outside, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        cells = np.argwhere(mask)
-        self._cell = np.zeros((len(cells) + 1, 2), np.int64)
-        self._cell[self._label[mask].astype(np.int64)] = cells
-
-    def __call__(self, cells: Int[np.ndarray, "cells 2"]) -> Int[np.ndarray, "cells 2"]:
-        """(row, column) of the cell of the mask nearest to each of `cells`."""
-        return self._cell[self._label[tuple(cells.T)].astype(np.int64)]
-
-
-def _neighbours(values: np.ndarray) -> Iterator[np.ndarray]:
-    """The values of the four neighbours of every cell; at the border they are not meaningful."""
-    for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
-        yield np.roll(values, shift, axis)
-
-
-def _without_border(mask: np.ndarray) -> np.ndarray:
-    mask[[0, -1]] = False
-    mask[:, [0, -1]] = False
-    return mask

@@ -52,7 +52,6 @@ def reprojection(
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
     estimate_focal: bool = False,
-    name: str = "keypoints",
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
@@ -69,7 +68,39 @@ def reprojection(
         if estimate_focal:
             J = torch.cat([J, (ray * scale)[..., None]], -1)
     r, J = robustify(r, J, cutoff)
-    return Term(name, r.flatten(1), None if J is None else J.flatten(1, 2))
+    return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
+
+
+def outline(
+    points_cam_m: Float[Tensor, "batch points 3"],
+    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    focal_px: Float[Tensor, " batch"],
+    principal_px: Float[Tensor, "batch 2"],
+    target_px: Float[Tensor, "batch points 2"],
+    across: Float[Tensor, "batch points 2"],
+    cutoff: float,
+    estimate_focal: bool = False,
+) -> Term:
+    """Distance of projected points from lines in the image, in standard deviations.
+
+    Args:
+        target_px: a point of each line.
+        across: normal of each line, as long as the inverse of the standard deviation (0 leaves a
+            point out).
+        jacobian, estimate_focal: as in `reprojection`.
+    """
+    z = points_cam_m[..., 2].clamp_min(NEAR_M)
+    focal = focal_px[:, None]
+    bearing = (across * points_cam_m[..., :2]).sum(-1) / z
+    r = focal * bearing + (across * (principal_px[:, None] - target_px)).sum(-1)
+    J = None
+    if jacobian is not None:
+        slope = torch.cat([across, -bearing[..., None]], -1) * (focal / z)[..., None]
+        J = slope[..., None, :] @ jacobian
+        if estimate_focal:
+            J = torch.cat([J, (focal * bearing)[..., None, None]], -1)
+    r, J = robustify(r[..., None], J, cutoff)
+    return Term("parts", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def root_relative(

@@ -1,18 +1,21 @@
 """Part labels to align a body with, and what one person's labels can say at all.
 
 Wherever they come from, nothing is known of a person beyond the edge of the image, nor where
-somebody else was seen.
+somebody else was seen. Nor does the parser's background say that a hidden limb is not there.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinflow.evidence.silhouette import BONE_CONFIDENCE, BONES
 from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonMask
 
 MIN_OTHER = 0.3
@@ -23,7 +26,13 @@ FINER = 2
 MIN_PROBABILITY = 0.6
 """Cells whose likeliest label has less are left open."""
 PARSER_CONFIDENCE = 0.1
-"""Of a label that the parser does not doubt; exact labels have 1."""
+"""Of a label that the parser does not doubt; exact labels have 1. Chosen on validation subjects
+(`benchmarks/parts accuracy --split validation`)."""
+
+LIMB_RADIUS = 0.08
+"""How far from its bones a hidden limb reaches, as a share of the person's size."""
+MAX_THICKNESS = 255
+"""Of lines that OpenCV draws."""
 
 NEAR_CELLS = 3
 """A keypoint of a person may lie so many cells outside of the outline."""
@@ -39,8 +48,8 @@ def labels_of_probabilities(
 
     Outlines run where two labels are equally likely, so hesitation there is no reason to leave
     cells open; where the likeliest label stays below `MIN_PROBABILITY` they are. Confidence falls
-    with hesitation, and is a tenth of that of exact labels at most: the parser infers skin under
-    clothes, and its outlines err about three times as much.
+    with hesitation, from `PARSER_CONFIDENCE` to nothing where the label is as likely as not: the
+    parser infers skin under clothes, and errs much more than labels drawn by hand.
     """
     fine = F.interpolate(
         probability[None], scale_factor=FINER, mode="bilinear", align_corners=False
@@ -64,6 +73,33 @@ def without_strangers(
     for other in others:
         unknown |= background & (other.sample(centres) > MIN_OTHER)
     return replace(labels, allowed=labels.allowed.masked_fill(unknown, UNKNOWN))
+
+
+def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]) -> PartLabels:
+    """The same labels, with background unknown along bones to keypoints that are not seen for
+    certain and lie before the background.
+
+    Legs under a table are where they are although the table is what shows.
+    """
+    keypoints, allowed = keypoints_px.detach().cpu().numpy(), labels.allowed.cpu().numpy()
+    points = (keypoints[:, :2] - np.array(labels.origin_px)) / labels.cell_px
+    rows, columns = allowed.shape
+    column, row = np.floor(points).astype(int).T
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    below = allowed[row.clip(0, rows - 1), column.clip(0, columns - 1)]
+    hidden = (keypoints[:, 2] < BONE_CONFIDENCE) & inside & (below == BACKGROUND)
+    limb = np.zeros(allowed.shape, np.uint8)
+    thickness = round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max()))
+    for a, b in BONES:
+        if hidden[a] or hidden[b]:
+            ends = [tuple(int(v) for v in np.clip(points[k], -10000, 10000)) for k in (a, b)]
+            cv2.line(limb, ends[0], ends[1], 1, min(max(thickness, 1), MAX_THICKNESS))
+    unknown = torch.from_numpy((limb > 0) & (allowed == BACKGROUND)).to(labels.allowed.device)
+    return replace(
+        labels,
+        allowed=labels.allowed.masked_fill(unknown, UNKNOWN),
+        confidence=labels.confidence.masked_fill(unknown, 0.0),
+    )
 
 
 def usable(labels: PartLabels, keypoints_px: Float[Tensor, "keypoints 3"]) -> bool:

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
-from kinflow.evidence.part_labels import labels_of_probabilities
+from kinflow.evidence.part_labels import labels_of_probabilities, without_hidden_limbs
 from kinflow.evidence.part_network import (
     GRID,
     PICTURE,
@@ -173,9 +173,10 @@ class PartParser:
         if found is None:
             return None
         grid = found.grid
-        return labels_of_probabilities(
+        labels = labels_of_probabilities(
             found.probability, found.inside, grid.origin_px, grid.cell_px
         )
+        return without_hidden_limbs(labels, person.keypoints_px)
 
     @torch.no_grad()
     def probabilities(

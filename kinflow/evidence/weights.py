@@ -26,6 +26,8 @@ def open_session(name: str, config: RuntimeConfig) -> onnxruntime.InferenceSessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = config.threads
     options.log_severity_level = ERRORS_ONLY
+    # An arena keeps the most that a network ever took, and each network has its own.
+    options.enable_cpu_mem_arena = False
     # Threads that wait in a busy loop would take the processor from whatever runs in between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = asset_path(f"evidence/{name}")

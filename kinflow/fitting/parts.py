@@ -28,7 +28,7 @@ class PartFitConfig:
     """How a body is aligned with part labels."""
 
     matching: MatchingConfig = field(default_factory=MatchingConfig)
-    softening: tuple[float, ...] = (4.0, 2.0, 1.0)
+    softening: tuple[float, ...] = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
     """Factor on the robust cutoffs in each round."""
     steps: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=2, relative_tolerance=1e-2)
@@ -53,6 +53,10 @@ class AlignedBody:
     """With the matches of this body."""
     part_iou: Float[Tensor, "14"]
     silhouette_iou: float
+    energy: float
+    """Of all terms together, in nats."""
+    start: int = 0
+    """Row of the body that was moved here."""
 
 
 class PartAligner:
@@ -79,12 +83,23 @@ class PartAligner:
             energy = self.energy.softened(softening)
             unknowns = run(energy, matched, unknowns, self.config.steps).unknowns
         drawn = self._draw(unknowns, seen)
-        return AlignedBody(
-            unknowns,
-            self._with_matches(targets, seen, drawn),
-            torch.from_numpy(seen.part_iou(drawn)),
-            seen.silhouette_iou(drawn),
-        )
+        matched = self._with_matches(targets, seen, drawn)
+        with torch.no_grad():
+            energy = sum(float(term.energy()) for term in self.energy.terms(unknowns, matched))
+        iou = torch.from_numpy(seen.part_iou(drawn))
+        return AlignedBody(unknowns, matched, iou, seen.silhouette_iou(drawn), energy)
+
+    def align_best(
+        self, starts: Unknowns, targets: Targets, labels: PartLabels, camera: Camera
+    ) -> AlignedBody:
+        """Align each of several bodies (rows) of one person; the one of least energy.
+
+        Keypoints leave open which limb is bent towards the camera; who hides whom often tells.
+        """
+        rows = range(len(starts.z))
+        aligned = [self.align(starts[i : i + 1], targets, labels, camera) for i in rows]
+        best = min(rows, key=lambda i: aligned[i].energy)
+        return replace(aligned[best], start=best)
 
     def _draw(self, unknowns: Unknowns, seen: PartTarget) -> DrawnParts:
         with torch.no_grad():

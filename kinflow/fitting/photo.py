@@ -66,6 +66,8 @@ class PhotoFitConfig:
     align_parts: bool = True
     """Align bodies with body parts where the evidence has them."""
     parts: PartFitConfig = field(default_factory=PartFitConfig)
+    max_aligned: int = 3
+    """Of the bodies within `hypothesis_margin`, so many are aligned; parts choose among these."""
     max_hypotheses: int = 4
     hypothesis_margin: float = 12.0
     """Alternatives whose energy is higher by more than this (nats) are not reported."""
@@ -177,21 +179,25 @@ class PhotoFitter:
     ) -> Person:
         rows = candidates.of(index)
         energies = candidates.energy[rows]
-        best = candidates.unknowns[rows[:1]]
-        rivals = tuple(
-            self._hypothesis(candidates.unknowns[row : row + 1], float(energy))
-            for row, energy in zip(rows[1:].tolist(), energies[1:], strict=True)
-            if float(energy - energies[0]) < self.config.hypothesis_margin
-        )[: self.config.max_hypotheses]
-        ambiguous = any(rival.energy - float(energies[0]) < AMBIGUOUS_NATS for rival in rivals)
+        close = energies - energies[0] < self.config.hypothesis_margin
+        rows = rows[close][: self.config.max_hypotheses + 1]
+        bodies = candidates.unknowns[rows]
+        chosen, best = 0, bodies[:1]
+        ambiguous = bool((energies[1:] - energies[0] < AMBIGUOUS_NATS).any())
         code = judge(self._limbs_px(best, camera), seen, ambiguous)
         aligned = None
         if self._aligner is not None and seen.parts is not None:
-            aligned, code = self._align(best, targets, seen, camera, code)
+            starts = bodies[: self.config.max_aligned]
+            aligned, code = self._align(starts, targets, seen, camera, code)
         if aligned is not None:
-            best, targets = aligned.unknowns, aligned.targets
+            chosen, best, targets = aligned.start, aligned.unknowns, aligned.targets
+        rivals = tuple(
+            self._hypothesis(bodies[i : i + 1], float(candidates.energy[row]))
+            for i, row in enumerate(rows.tolist())
+            if i != chosen
+        )
         description = self.fitter.describe(best, targets)
-        body = self._hypothesis(best, float(energies[0]))
+        body = self._hypothesis(best, float(candidates.energy[rows[chosen]]))
         return Person(
             person=index,
             camera=camera,
@@ -214,18 +220,18 @@ class PhotoFitter:
 
     def _align(
         self,
-        best: Unknowns,
+        starts: Unknowns,
         targets: Targets,
         seen: PersonEvidence,
         camera: Camera,
         code: ResultCode,
     ) -> tuple[AlignedBody | None, ResultCode]:
-        """The body moved onto the parts that were seen, None where these cannot be used, and the
-        result code that goes with it; `code` is that of the body as it is.
+        """The body that fits the parts best once it is moved onto them, None where these cannot be
+        used, and the result code that goes with it; `code` is that of the first body as it is.
         """
         assert self._aligner is not None and seen.parts is not None
         if usable(seen.parts, seen.keypoints_px):
-            aligned = self._aligner.align(best, targets, seen.parts, camera)
+            aligned = self._aligner.align_best(starts, targets, seen.parts, camera)
             limbs_px = self._limbs_px(aligned.unknowns, camera)
             aligned_code = judge(limbs_px, seen, ambiguous=code == "ambiguous")
             # labels that tear a body off its keypoints are not this person's

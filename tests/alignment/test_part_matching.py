@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.alignment.part_matching import (
+    DrawnParts,
+    MatchingConfig,
+    PartMatches,
+    PartMesh,
+    PartTarget,
+)
 from kinflow.body.parts import PART_INDEX
 from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
@@ -45,13 +51,20 @@ class Stage:
         return self.target(np.full((ROWS, COLUMNS), UNKNOWN)).draw(vertices)
 
     def steps_px(self, allowed: np.ndarray, vertices: np.ndarray):
-        """Vertices, steps in the image and weights of all matches that count."""
+        """Vertices, steps in the image and weights of all matches that ask for a step."""
+        matches = self.matches(allowed, vertices)
+        steps = self.asked_px(matches, vertices)
+        moves = (matches.inverse_std_px[0] > 0) & (steps.norm(dim=-1) > 1e-3)
+        return matches.vertex[0, moves], steps[moves], matches.inverse_std_px[0, moves]
+
+    def matches(self, allowed: np.ndarray, vertices: np.ndarray) -> PartMatches:
         target = self.target(allowed)
-        matches = target.matches(target.draw(vertices))
-        vertex, weight = matches.vertex[0], matches.inverse_std_px[0]
-        at = CAMERA.project(torch.from_numpy(vertices))[vertex]
-        counts = weight > 0
-        return vertex[counts], (matches.target_px[0] - at)[counts], weight[counts]
+        return target.matches(target.draw(vertices))
+
+    @staticmethod
+    def asked_px(matches: PartMatches, vertices: np.ndarray) -> torch.Tensor:
+        """The step that each match asks for."""
+        return matches.target_px[0] - CAMERA.project(torch.from_numpy(vertices))[matches.vertex[0]]
 
 
 @pytest.fixture(scope="module")
@@ -140,4 +153,44 @@ def test_far_matches_and_weights(stage):
         stage.mesh,
         near,
     )
-    assert not (target.matches(target.draw(stage.vertices())).inverse_std_px > 0).any()
+    matches = target.matches(target.draw(stage.vertices()))
+    asked = stage.asked_px(matches, stage.vertices()).norm(dim=-1)
+    assert (asked > 1).any()
+    assert not (matches.inverse_std_px[0][asked > 1] > 0).any()
+
+
+@pytest.mark.parametrize("as_labels", [as_parts, as_silhouette])
+def test_outlines_that_agree_are_held(stage, as_labels):
+    vertices = stage.vertices(elbow_deg=60)
+    matches = stage.matches(as_labels(stage.drawn(vertices)), vertices)
+    held = (matches.inverse_std_px[0] > 0) & (matches.normal[0].norm(dim=-1) > 0)
+    assert held.sum() > 100
+    assert stage.asked_px(matches, vertices)[held].abs().max() < 1e-3
+
+
+def test_steps_go_across_the_outline(stage):
+    """Sideways from upright legs, where the outline runs from top to bottom."""
+    labels = as_parts(stage.drawn(stage.vertices(x_m=0.05)))
+    vertices = stage.vertices()
+    matches = stage.matches(labels, vertices)
+    normal = matches.normal[0]
+    length = normal.norm(dim=-1)
+    assert (
+        torch.all((length == 0) | ((length - 1).abs() < 1e-5))
+        and (length > 0).float().mean() > 0.95
+    )
+    legs = [PART_INDEX[f"{side}_lower_leg"] for side in ("left", "right")]
+    of_legs = torch.isin(stage.body.vertex_parts[matches.vertex[0]], torch.tensor(legs))
+    middle = of_legs & (stage.asked_px(matches, vertices).norm(dim=-1) > 1) & (length > 0)
+    assert middle.sum() > 20
+    assert normal[middle, 0].abs().median() > 0.95
+
+
+def test_clothes_pull_less_than_skin(stage):
+    seen, vertices = stage.drawn(stage.vertices(x_m=0.05)), stage.vertices()
+    skin, clothes = (
+        stage.steps_px(as_labels(seen), vertices)[2] for as_labels in (as_parts, as_silhouette)
+    )
+    assert skin.min() == skin.max() == clothes.max()  # clothes push as any part does
+    ratio = float(clothes.min() / clothes.max()) ** 2
+    assert ratio == pytest.approx(MatchingConfig().clothes_pull)

@@ -5,6 +5,7 @@ import torch
 from test_keypoint_model import numeric_jacobian, random_unknowns
 
 from kinflow.alignment.keypoint_model import KeypointModel
+from kinflow.alignment.terms import outline
 from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import COCO17
 
@@ -47,3 +48,46 @@ def test_jacobian_matches_finite_differences(model, vertices, chosen, prior):
     numeric = numeric_jacobian(moved, x, model.num_unknowns)
     analytic = vertices.evaluate(model.evaluate(x).motion, chosen).jacobian
     torch.testing.assert_close(analytic, numeric, atol=2e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("estimate_focal", [False, True])
+def test_outline_term_matches_finite_differences(model, vertices, chosen, prior, estimate_focal):
+    x = random_unknowns(prior, 2, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    focal_px, principal_px = torch.tensor([700.0, 900.0]), torch.full((2, 2), 300.0)
+    across = torch.randn(2, 60, 2, generator=generator) / 10
+    across[:, 0] = 0
+    truth = random_unknowns(prior, 2, seed=3)
+    state = vertices.evaluate(model.evaluate(truth, with_jacobian=False).motion, chosen)
+    aim_px = (
+        principal_px[:, None] + 800 * state.vertices_cam_m[..., :2] / state.vertices_cam_m[..., 2:]
+    )
+
+    def term(x, rows, with_jacobian=False):
+        state = vertices.evaluate(model.evaluate(x, with_jacobian).motion, chosen[rows])
+        focal = focal_px[rows] * x.log_focal.exp()
+        at = (focal, principal_px[rows], aim_px[rows], across[rows])
+        return outline(state.vertices_cam_m, state.jacobian, *at, 3.0, estimate_focal)
+
+    rows = torch.arange(2)
+    numeric = numeric_jacobian(
+        lambda x, rows: term(x, rows).residual, x, model.num_unknowns + estimate_focal
+    )
+    found = term(x, rows, with_jacobian=True)
+    torch.testing.assert_close(found.jacobian, numeric, atol=4e-2, rtol=1e-2)
+    assert found.residual.shape == (2, 60) and not found.residual[:, 0].any()
+    assert (found.residual.abs() < 3.0).all()  # the kernel's limit
+
+
+def test_points_on_their_lines_cost_nothing(model, vertices, chosen, prior):
+    """However far they are from the point by which the line is given."""
+    x = random_unknowns(prior, 2)
+    points = vertices.evaluate(model.evaluate(x, with_jacobian=False).motion, chosen).vertices_cam_m
+    focal_px, principal_px = torch.full((2,), 900.0), torch.zeros(2, 2)
+    px = 900 * points[..., :2] / points[..., 2:]
+    across = torch.nn.functional.normalize(torch.randn(2, 60, 2), dim=-1)
+    along = torch.stack([-across[..., 1], across[..., 0]], -1)
+    term = outline(points, None, focal_px, principal_px, px + 50 * along, across, 3.0)
+    assert term.jacobian is None and term.energy().max() < 1e-4
+    off = outline(points, None, focal_px, principal_px, px + 50 * across, across, 1e6)
+    torch.testing.assert_close(off.residual, torch.full((2, 60), -50.0), atol=1e-2, rtol=0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.evidence.types import (
     ANY_PART,
     BACKGROUND,
@@ -13,6 +14,7 @@ from kinflow.evidence.types import (
     PartLabels,
     PersonEvidence,
 )
+from kinflow.fitting.parts import PartAligner, PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.vertices import pve, t_pose_pve
 from kinflow.reconstruction import Person
@@ -80,6 +82,24 @@ def test_parts_bring_shape_and_pose_closer_to_the_truth(people, pairs, body):
     assert after < 0.9 * before
     before, after = torch.tensor(errors).mean(0)
     assert after < before
+
+
+def test_parts_choose_the_body_that_explains_them(people, fitter):
+    """Between a fit and the same body turned round."""
+    seen, half_turn = people[0], torch.diag(torch.tensor([-1.0, 1.0, -1.0]))
+    evidence = ImageEvidence(seen.scene.camera.image_size, (seen.person,))
+    targets = fitter.targets(evidence, seen.scene.camera)
+    candidates = fitter.fitter.fit(targets)
+    fit = candidates.unknowns[candidates.of(0)[:1]]
+    turned = replace(fit, R_cam_root=fit.R_cam_root @ half_turn)
+    aligner = PartAligner(fitter.fitter.energy, PartFitConfig())
+    at = (targets, seen.labels(), seen.scene.camera)
+    alone = aligner.align(fit, *at)
+    for row, starts in enumerate([(fit, turned), (turned, fit)]):
+        best = aligner.align_best(Unknowns.concatenate(list(starts)), *at)
+        assert best.start == row
+        torch.testing.assert_close(best.unknowns.z, alone.unknowns.z, atol=1e-3, rtol=1e-3)
+        assert best.energy == pytest.approx(alone.energy, rel=1e-3)
 
 
 def test_the_result_tells_how_parts_overlap(pairs):

@@ -1,0 +1,98 @@
+"""Outlines in grids of labels: which cells lie on them, which is nearest, which way they face.
+
+A label is a set of parts, as a number with a bit for each (`evidence.types.PartLabels`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+SMOOTHING_CELLS = 1.5
+"""Directions are those of an outline without the steps of the grid."""
+
+
+def neighbours(values: np.ndarray) -> Iterator[np.ndarray]:
+    """The values of the four neighbours of every cell; at the border they are not meaningful."""
+    for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
+        yield np.roll(values, shift, axis)
+
+
+def without_border(mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
+    """The mask, emptied in place where cells lack neighbours."""
+    mask[[0, -1]] = False
+    mask[:, [0, -1]] = False
+    return mask
+
+
+def nearest(
+    cells: Int[np.ndarray, "cells 2"], others: Int[np.ndarray, "others 2"]
+) -> Int[np.ndarray, "cells 2"]:
+    """The nearest of the others for each cell; for a few hundred cells this is quicker than a
+    distance transform of the grid."""
+    a, b = cells.astype(np.float32), others.astype(np.float32)
+    return others[((b * b).sum(1) - 2 * a @ b.T).argmin(1)]
+
+
+class SetOutlines:
+    """Where each set of parts may be, seen from its rim; everything is kept once it is asked for.
+
+    Args:
+        allowed: the sets of a grid.
+    """
+
+    def __init__(self, allowed: Int[np.ndarray, "rows columns"]) -> None:
+        self.allowed = allowed
+        self._smooth: dict[int, np.ndarray] = {}
+
+    @cached_property
+    def _edge(self) -> tuple[Int[np.ndarray, "cells 2"], Int[np.ndarray, " cells"]]:
+        """Cells that differ from a neighbour, the border of the grid among them, and their sets."""
+        differs = np.zeros(self.allowed.shape, bool)
+        for allowed in neighbours(self.allowed):
+            differs |= allowed != self.allowed
+        differs[[0, -1]] = True
+        differs[:, [0, -1]] = True
+        return np.argwhere(differs), self.allowed[differs]
+
+    def rim(self, parts: int) -> Int[np.ndarray, "cells 2"]:
+        """Cells that may show any of `parts`, all of those on the rim among them."""
+        cells, sets = self._edge
+        return cells[sets & parts > 0]
+
+    def touches_outside(
+        self, cells: Int[np.ndarray, "cells 2"], parts: int
+    ) -> Bool[np.ndarray, " cells"]:
+        """Whether a cell has a neighbour that can show none of `parts`."""
+        limit = np.array(self.allowed.shape) - 1
+        outside = np.zeros(len(cells), bool)
+        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            row, column = np.clip(cells + step, 0, limit).T
+            outside |= self.allowed[row, column] & parts == 0
+        return outside
+
+    def normal(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Float[np.ndarray, "cells 2"]:
+        """Unit vectors (x, y) across the rim of where any of `parts` may be, outwards.
+
+        Zero where the grid has no direction: far from the rim, on a speck.
+        """
+        smooth = self._smoothed(parts)
+        (row, column), limit = cells.T, np.array(smooth.shape) - 1
+        left, right = np.maximum(column - 1, 0), np.minimum(column + 1, limit[1])
+        above, below = np.maximum(row - 1, 0), np.minimum(row + 1, limit[0])
+        slope = np.stack(
+            [smooth[row, left] - smooth[row, right], smooth[above, column] - smooth[below, column]],
+            -1,
+        )
+        length = np.linalg.norm(slope, axis=-1, keepdims=True)
+        return np.where(length > 1e-3, slope / np.maximum(length, 1e-3), 0.0)
+
+    def _smoothed(self, parts: int) -> Float32[np.ndarray, "rows columns"]:
+        if parts not in self._smooth:
+            may = (self.allowed & parts > 0).astype(np.float32)
+            self._smooth[parts] = cv2.GaussianBlur(may, (0, 0), SMOOTHING_CELLS)
+        return self._smooth[parts]

@@ -1,0 +1,50 @@
+"""What a person's labels say where parts of the person are hidden."""
+
+import torch
+
+from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.evidence.part_labels import LIMB_RADIUS, without_hidden_limbs
+from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels
+
+TORSO = 1 << 2
+KNEE, ANKLE = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("left_ankle")
+ORIGIN_PX, CELL_PX = (50.0, 20.0), 2.0
+
+
+def person(ankle_confidence: float) -> torch.Tensor:
+    """Everything at (150, 60) but a left lower leg from (150, 120) down to (150, 220)."""
+    keypoints_px = torch.tensor([150.0, 60.0, 1.0]).repeat(33, 1)
+    keypoints_px[KNEE, :2] = torch.tensor([150.0, 120.0])
+    keypoints_px[ANKLE] = torch.tensor([150.0, 220.0, ankle_confidence])
+    return keypoints_px
+
+
+def labels() -> PartLabels:
+    allowed = torch.full((120, 100), BACKGROUND, dtype=torch.int32)
+    allowed[:75] = TORSO
+    return PartLabels(allowed, torch.ones(allowed.shape), ORIGIN_PX, CELL_PX)
+
+
+def test_background_is_unknown_along_a_hidden_lower_leg():
+    found = without_hidden_limbs(labels(), person(ankle_confidence=0.1))
+    unknown = found.allowed == UNKNOWN
+    middle, radius = 50, LIMB_RADIUS * 160 / CELL_PX  # cells; the person is 160 px tall
+    assert bool(unknown[75:100, middle].all())
+    rows, columns = unknown.nonzero().T
+    assert int(columns.min()) >= middle - radius - 1 and int(columns.max()) <= middle + radius + 1
+    assert int(rows.min()) >= 75 and int(rows.max()) <= 100 + radius + 1
+    assert bool((found.confidence[unknown] == 0).all())
+    assert torch.equal(found.allowed[~unknown], labels().allowed[~unknown])
+
+
+def test_nothing_changes_for_people_in_full_view():
+    found = without_hidden_limbs(labels(), person(ankle_confidence=0.9))
+    assert torch.equal(found.allowed, labels().allowed)
+    assert torch.equal(found.confidence, labels().confidence)
+
+
+def test_a_limb_hidden_by_the_own_body_leaves_background_as_it_is():
+    keypoints_px = person(ankle_confidence=0.1)
+    keypoints_px[ANKLE, 1] = 140.0
+    found = without_hidden_limbs(labels(), keypoints_px)
+    assert torch.equal(found.allowed, labels().allowed)
