@@ -40,7 +40,7 @@ OCCLUSION_M = 0.03
 """A neighbouring cell nearer to the camera than by this hides what is behind it."""
 
 _Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Cells of the body, the cells they should move to, normals of the outline there, and weights."""
+"""Cells of the body, the cells they should move to, normals of the outline there, confidences."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class MatchingConfig:
     """Matches of each part and direction at most, evenly spread along the outline."""
     std: float = 0.01
     """Standard deviation of an outline, as a share of the person's size in the image."""
-    clothes_pull: float = 0.25
-    """Weight of the pull of sets of several parts, clothes and silhouettes: a body lies inside of
-    them, so that they push as any part does but say little about where the skin begins."""
+    unknown_weight: float = 0.1
+    """Weight at most of what pushes a body off the background into cells of which nothing is
+    known: hardly anybody ends where an occluder begins."""
     max_distance: float = 0.15
     """Matches farther apart than this share of the person's size are not made."""
 
@@ -139,6 +139,13 @@ class PartTarget:
         self.mesh, self.config = mesh, config
         self.allowed = labels.allowed.cpu().numpy()
         self.sets = SetOutlines(self.allowed)
+        shows = self.allowed & BACKGROUND == 0
+        is_set = shows & (self.allowed & (self.allowed - 1) != 0)
+        self.has_sets = bool(is_set.any())
+        self._is_unknown = ~shows & (self.allowed != BACKGROUND)
+        only_sets = self.has_sets and not (shows & ~is_set).any()
+        # where a silhouette ends at something unknown it is as vague as elsewhere
+        self._is_vague = is_set | self._is_unknown if only_sets else is_set
         self.confidence = labels.confidence.cpu().numpy()
         self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
         rows, columns = self.allowed.shape
@@ -174,12 +181,21 @@ class PartTarget:
         part = np.where(raster.face >= 0, self.mesh.parts[raster.face], 0)
         return DrawnParts(part, raster.face, raster.depth, points)
 
-    def matches(self, drawn: DrawnParts) -> PartMatches:
-        """Pull, push and hold matches of one body (a batch of one)."""
+    def matches(self, drawn: DrawnParts, set_weight: float = 1.0) -> PartMatches:
+        """Pull, push and hold matches of one body (a batch of one).
+
+        Args:
+            drawn: the body.
+            set_weight: weight of the outlines of sets of several parts.
+        """
         cells = np.zeros((0, 2), np.int64)
         found = [(cells, cells, np.zeros((0, 2)), np.zeros(0))]
         found += [*self._pull(drawn), *self._push_and_hold(drawn)]
-        return self._as_matches(drawn, *(np.concatenate(c) for c in zip(*found, strict=True)))
+        on_body, aim, normal, confidence = (np.concatenate(c) for c in zip(*found, strict=True))
+        vague, unknown = (grid[tuple(aim.T)] for grid in (self._is_vague, self._is_unknown))
+        weight = confidence * np.where(vague, set_weight, 1.0)
+        weight = np.where(unknown, weight.clip(max=self.config.unknown_weight), weight)
+        return self._as_matches(drawn, on_body, aim, normal, weight)
 
     def part_iou(self, drawn: DrawnParts) -> Float32[np.ndarray, " 14"]:
         """Overlap of each part as drawn and as seen, among cells of which something is known.
@@ -212,9 +228,8 @@ class PartTarget:
             open_cells = cells[parts >> drawn.part[tuple(cells.T)] & 1 == 0]
             if not len(covering) or not len(open_cells):
                 continue
-            weight = self._weight(open_cells, parts)
             normal = self.sets.normal(open_cells, parts)
-            yield nearest(open_cells, covering), open_cells, normal, weight
+            yield nearest(open_cells, covering), open_cells, normal, self._confidence(open_cells)
 
     def _push_and_hold(self, drawn: DrawnParts) -> Iterator[_Found]:
         rim = np.argwhere(drawn.rim)
@@ -226,20 +241,20 @@ class PartTarget:
             outside, way_in = cells[~allowed], self.sets.rim(bit)
             if len(outside) and len(way_in):
                 aim = nearest(outside, way_in)
-                yield outside, aim, self.sets.normal(aim, bit), self._weight(outside, bit)
-            agreeing = cells[allowed & self.sets.touches_outside(cells, bit)]
+                yield outside, aim, self.sets.normal(aim, bit), self._confidence(outside)
+            shown = self.allowed[tuple(cells.T)] & BACKGROUND == 0
+            agreeing = cells[allowed & shown & self.sets.touches_outside(cells, bit)]
             normal = self.sets.normal(agreeing, bit)
-            yield agreeing, agreeing, normal, self._weight(agreeing, bit)
+            yield agreeing, agreeing, normal, self._confidence(agreeing)
 
     def _thinned(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Int[np.ndarray, "some 2"]:
         """Evenly spread over the outline of so many parts."""
         count = min(len(cells), self.config.samples_per_part * parts)
         return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
 
-    def _weight(self, cells: np.ndarray, parts: int) -> Float[np.ndarray, " cells"]:
+    def _confidence(self, cells: Int[np.ndarray, "cells 2"]) -> Float[np.ndarray, " cells"]:
         """Inverse variances, in units of that of an outline."""
-        share = 1.0 if parts.bit_count() == 1 else self.config.clothes_pull
-        return share * self.confidence[tuple(cells.T)]
+        return self.confidence[tuple(cells.T)]
 
     def _as_matches(
         self,

@@ -59,7 +59,7 @@ class MoveNet:
     """The network and its decoder."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        self._session = open_session("movenet_multipose.onnx", runtime)
+        self._session = open_session("movenet_multipose.onnx", runtime, keep_memory=False)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def look(self, image_rgb: UInt8[np.ndarray, "height width 3"], min_score: float) -> Look:

@@ -21,13 +21,21 @@ class RuntimeConfig:
     """onnxruntime execution providers in order of preference."""
 
 
-def open_session(name: str, config: RuntimeConfig) -> onnxruntime.InferenceSession:
-    """Load one bundled network; raises `AssetError` when its file is missing or altered."""
+def open_session(
+    name: str, config: RuntimeConfig, keep_memory: bool = True
+) -> onnxruntime.InferenceSession:
+    """Load one bundled network; raises `AssetError` when its file is missing or altered.
+
+    Args:
+        name: file of the network.
+        config: how it runs.
+        keep_memory: keep what a run took for the next one, which is quicker. For inputs of any
+            size that would be the most that a network ever took.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = config.threads
     options.log_severity_level = ERRORS_ONLY
-    # An arena keeps the most that a network ever took, and each network has its own.
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = keep_memory
     # Threads that wait in a busy loop would take the processor from whatever runs in between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = asset_path(f"evidence/{name}")

@@ -28,8 +28,19 @@ class PartFitConfig:
     """How a body is aligned with part labels."""
 
     matching: MatchingConfig = field(default_factory=MatchingConfig)
-    softening: tuple[float, ...] = (4.0, 2.0, 1.0, 1.0, 1.0, 1.0)
-    """Factor on the robust cutoffs in each round."""
+    softening: tuple[float, ...] = (4.0, 2.0, 1.0)
+    """Factor on the robust cutoffs in each of the first rounds."""
+    more_rounds: int = 4
+    """Further rounds at most, while each still adds `worthwhile_iou` to what overlaps."""
+    worthwhile_iou: float = 0.004
+    clothes_weight: float = 0.01
+    """Weight of the outlines of sets of several parts, clothes and silhouettes, which say little
+    about where the skin begins; while cutoffs are soft it grows with their square."""
+    skin_iou: float = 0.93
+    """Nobody's skin fills the outline of clothes: a body that overlaps with what was seen as much
+    as this wears none that matter, and sets weigh as much as single parts."""
+    trial_rounds: int = 1
+    """Rounds that each of several bodies gets before one is chosen."""
     steps: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=2, relative_tolerance=1e-2)
     )
@@ -53,14 +64,12 @@ class AlignedBody:
     """With the matches of this body."""
     part_iou: Float[Tensor, "14"]
     silhouette_iou: float
-    energy: float
-    """Of all terms together, in nats."""
     start: int = 0
     """Row of the body that was moved here."""
 
 
 class PartAligner:
-    """Aligns one body at a time.
+    """Aligns one person at a time.
 
     Args:
         energy: the terms of the fit; it has the vertices of the full body.
@@ -73,33 +82,76 @@ class PartAligner:
         self.mesh = PartMesh.of(self.vertices.body)
 
     def align(
-        self, start: Unknowns, targets: Targets, labels: PartLabels, camera: Camera
-    ) -> AlignedBody:
-        """Move one body (a batch of one) until its parts lie on those that were seen."""
-        seen = PartTarget(labels, camera, self.mesh, self.config.matching)
-        unknowns = start
-        for softening in self.config.softening:
-            matched = self._with_matches(targets, seen, self._draw(unknowns, seen))
-            energy = self.energy.softened(softening)
-            unknowns = run(energy, matched, unknowns, self.config.steps).unknowns
-        drawn = self._draw(unknowns, seen)
-        matched = self._with_matches(targets, seen, drawn)
-        with torch.no_grad():
-            energy = sum(float(term.energy()) for term in self.energy.terms(unknowns, matched))
-        iou = torch.from_numpy(seen.part_iou(drawn))
-        return AlignedBody(unknowns, matched, iou, seen.silhouette_iou(drawn), energy)
-
-    def align_best(
         self, starts: Unknowns, targets: Targets, labels: PartLabels, camera: Camera
     ) -> AlignedBody:
-        """Align each of several bodies (rows) of one person; the one of least energy.
+        """Move a body of one person until its parts lie on those that were seen.
 
+        Of several bodies (rows) all make the first rounds and the one of least energy the others.
         Keypoints leave open which limb is bent towards the camera; who hides whom often tells.
         """
-        rows = range(len(starts.z))
-        aligned = [self.align(starts[i : i + 1], targets, labels, camera) for i in rows]
-        best = min(rows, key=lambda i: aligned[i].energy)
-        return replace(aligned[best], start=best)
+        seen = PartTarget(labels, camera, self.mesh, self.config.matching)
+        worn = self.config.clothes_weight
+        rounds = self.config.softening
+        tried = self.config.trial_rounds if len(starts.z) > 1 else 0
+        bodies = [starts[i : i + 1] for i in range(len(starts.z))]
+        bodies = [self._moved(body, targets, seen, rounds[:tried], worn) for body in bodies]
+        start = self._best(bodies, targets, seen) if tried else 0
+        body = self._finished(bodies[start], targets, seen, rounds[tried:], worn)
+        if seen.has_sets:
+            bare = self._finished(body[0], targets, seen, rounds, 1.0)
+            if seen.silhouette_iou(bare[1]) >= self.config.skin_iou:
+                body, worn = bare, 1.0
+        unknowns, drawn = body
+        matched = self._with_matches(targets, seen, drawn, worn)
+        iou = torch.from_numpy(seen.part_iou(drawn))
+        return AlignedBody(unknowns, matched, iou, seen.silhouette_iou(drawn), start)
+
+    def _moved(
+        self,
+        unknowns: Unknowns,
+        targets: Targets,
+        seen: PartTarget,
+        rounds: tuple[float, ...],
+        set_weight: float,
+    ) -> Unknowns:
+        """The body after rounds of these cutoffs."""
+        for softening in rounds:
+            weight = min(1.0, set_weight * softening**2)
+            matched = self._with_matches(targets, seen, self._draw(unknowns, seen), weight)
+            energy = self.energy.softened(softening)
+            unknowns = run(energy, matched, unknowns, self.config.steps).unknowns
+        return unknowns
+
+    def _finished(
+        self,
+        unknowns: Unknowns,
+        targets: Targets,
+        seen: PartTarget,
+        rounds: tuple[float, ...],
+        set_weight: float,
+    ) -> tuple[Unknowns, DrawnParts]:
+        """The body after these rounds and as many of the final cutoffs as are worth it."""
+        unknowns = self._moved(unknowns, targets, seen, rounds, set_weight)
+        drawn = self._draw(unknowns, seen)
+        for _ in range(self.config.more_rounds):
+            before = seen.silhouette_iou(drawn)
+            matched = self._with_matches(targets, seen, drawn, set_weight)
+            unknowns = run(self.energy, matched, unknowns, self.config.steps).unknowns
+            drawn = self._draw(unknowns, seen)
+            if not seen.silhouette_iou(drawn) > before + self.config.worthwhile_iou:
+                break
+        return unknowns, drawn
+
+    def _best(self, bodies: list[Unknowns], targets: Targets, seen: PartTarget) -> int:
+        """Which body has the least energy of all terms together."""
+        worn = self.config.clothes_weight
+        energies = []
+        for unknowns in bodies:
+            matched = self._with_matches(targets, seen, self._draw(unknowns, seen), worn)
+            with torch.no_grad():
+                terms = self.energy.terms(unknowns, matched)
+            energies.append(sum(float(term.energy()) for term in terms))
+        return min(range(len(bodies)), key=energies.__getitem__)
 
     def _draw(self, unknowns: Unknowns, seen: PartTarget) -> DrawnParts:
         with torch.no_grad():
@@ -108,6 +160,8 @@ class PartAligner:
         return seen.draw(vertices.cpu().numpy())
 
     @staticmethod
-    def _with_matches(targets: Targets, seen: PartTarget, drawn: DrawnParts) -> Targets:
-        matches = seen.matches(drawn).to(targets.observed_px.device)
+    def _with_matches(
+        targets: Targets, seen: PartTarget, drawn: DrawnParts, set_weight: float
+    ) -> Targets:
+        matches = seen.matches(drawn, set_weight).to(targets.observed_px.device)
         return replace(targets, parts=matches)

@@ -231,7 +231,7 @@ class PhotoFitter:
         """
         assert self._aligner is not None and seen.parts is not None
         if usable(seen.parts, seen.keypoints_px):
-            aligned = self._aligner.align_best(starts, targets, seen.parts, camera)
+            aligned = self._aligner.align(starts, targets, seen.parts, camera)
             limbs_px = self._limbs_px(aligned.unknowns, camera)
             aligned_code = judge(limbs_px, seen, ambiguous=code == "ambiguous")
             # labels that tear a body off its keypoints are not this person's

@@ -186,11 +186,25 @@ def test_steps_go_across_the_outline(stage):
     assert normal[middle, 0].abs().median() > 0.95
 
 
-def test_clothes_pull_less_than_skin(stage):
+def test_sets_weigh_as_they_are_told_and_parts_always_alike(stage):
     seen, vertices = stage.drawn(stage.vertices(x_m=0.05)), stage.vertices()
-    skin, clothes = (
-        stage.steps_px(as_labels(seen), vertices)[2] for as_labels in (as_parts, as_silhouette)
-    )
-    assert skin.min() == skin.max() == clothes.max()  # clothes push as any part does
-    ratio = float(clothes.min() / clothes.max()) ** 2
-    assert ratio == pytest.approx(MatchingConfig().clothes_pull)
+
+    def weights(labels: np.ndarray, set_weight: float) -> torch.Tensor:
+        target = stage.target(labels)
+        found = target.matches(target.draw(vertices), set_weight).inverse_std_px[0]
+        return found[found > 0]
+
+    skin, clothes = weights(as_parts(seen), 0.1), weights(as_silhouette(seen), 0.1)
+    assert skin.min() == skin.max() and clothes.min() == clothes.max()
+    assert float(clothes[0] / skin[0]) ** 2 == pytest.approx(0.1)
+
+
+def test_what_is_unknown_attracts_little(stage):
+    """A body is pushed off the background, but not with full force behind an occluder."""
+    vertices, seen = stage.vertices(), stage.drawn(stage.vertices(x_m=0.05))
+    labels = as_parts(seen)
+    labels[(seen.part > 0) & (seen.part != PART_INDEX["head"])] = UNKNOWN
+    weights = stage.matches(labels, vertices).inverse_std_px[0]
+    weights = weights[weights > 0]
+    ratio = float(weights.min() / weights.max()) ** 2
+    assert ratio == pytest.approx(MatchingConfig().unknown_weight)
