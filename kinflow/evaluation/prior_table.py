@@ -59,7 +59,7 @@ class EvaluatePriorConfig:
     csv_path: Path | None = None
     noise_rad: float = 0.02
     num_completions: int = 100
-    num_samples: int = 4000
+    num_samples: int = 100_000
     num_fits: int = 200
 
 

@@ -44,7 +44,7 @@ class VaeTraining:
     latent_dim: int = 32
     hidden: int = 512
     dropout: float = 0.0
-    steps: int = 12_000
+    steps: int = 24_000
     batch_size: int = 256
     learning_rate: float = 1e-3
     kl_weight: float = 0.0005
