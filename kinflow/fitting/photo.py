@@ -67,7 +67,9 @@ class PhotoFitConfig:
     """Align bodies with body parts where the evidence has them."""
     parts: PartFitConfig = field(default_factory=PartFitConfig)
     max_aligned: int = 3
-    """Of the bodies within `hypothesis_margin`, so many are aligned; parts choose among these."""
+    aligned_margin: float = 4.0
+    """Of the bodies whose energy is higher than the least by no more than this (nats), so many are
+    aligned, and parts choose among these. What keypoints rule out more firmly stays ruled out."""
     max_hypotheses: int = 4
     hypothesis_margin: float = 12.0
     """Alternatives whose energy is higher by more than this (nats) are not reported."""
@@ -187,7 +189,8 @@ class PhotoFitter:
         code = judge(self._limbs_px(best, camera), seen, ambiguous)
         aligned = None
         if self._aligner is not None and seen.parts is not None:
-            starts = bodies[: self.config.max_aligned]
+            rivalling = int((energies - energies[0] < self.config.aligned_margin).sum())
+            starts = bodies[: min(self.config.max_aligned, rivalling)]
             aligned, code = self._align(starts, targets, seen, camera, code)
         if aligned is not None:
             chosen, best, targets = aligned.start, aligned.unknowns, aligned.targets
