@@ -128,7 +128,7 @@ class PartTrainer:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.step, self.best_miou = 0, 0.0
+        self.step, self.best_miou = 0, -1.0
         settings = asdict(replace(config, out=Path(), steps=0, poses=None)) | {"data": data}
         self._run_key = json.dumps(settings, default=str)
         self.pool = self._pool("pool", held_out=False)
@@ -227,7 +227,7 @@ class PartTrainer:
                     bar.update(task, completed=self.step)
                 per_second = config.batch_size * len(losses) / (time.perf_counter() - begin)
                 iou = evaluate(self.average, validation)
-                miou = float(iou[1:].mean())
+                miou = float(np.nanmean(iou[1:]))
                 if miou > self.best_miou:
                     self.best_miou = miou
                     save_part_network(self.average, self._info(iou), weights)

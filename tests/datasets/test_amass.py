@@ -38,11 +38,20 @@ def test_an_upright_body_is_upright_in_the_canonical_frame(tmp_path, rate_key):
 
 def test_a_folder_becomes_a_pose_set_at_30_frames_a_second(tmp_path, capsys):
     write_motion(tmp_path / "amass" / "subject7" / "walk_poses.npz")
-    main(BuildPosesConfig((tmp_path / "amass",), tmp_path / "poses.safetensors"))
-    poses = PoseSet.load(tmp_path / "poses.safetensors")
+    out = tmp_path / "poses.safetensors"
+    main(BuildPosesConfig((tmp_path / "amass",), out, thin_deg=0.0))
+    poses = PoseSet.load(out)
     assert len(poses) == 4
     assert poses.clip_subjects == ("subject7",)
     assert "4 of 4 frames" in capsys.readouterr().out
+
+
+def test_frames_that_repeat_a_pose_are_thinned(tmp_path, capsys):
+    write_motion(tmp_path / "amass" / "subject7" / "walk_poses.npz")
+    out = tmp_path / "poses.safetensors"
+    main(BuildPosesConfig((tmp_path / "amass",), out))
+    assert len(PoseSet.load(out)) == 1
+    assert "4 of 4 frames of 1 clips kept, 1 after thinning" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
