@@ -227,7 +227,7 @@ class PartTrainer:
                     bar.update(task, completed=self.step)
                 per_second = config.batch_size * len(losses) / (time.perf_counter() - begin)
                 iou = evaluate(self.average, validation)
-                miou = float(np.nanmean(iou[1:]))
+                miou = mean_of_parts(iou)
                 if miou > self.best_miou:
                     self.best_miou = miou
                     save_part_network(self.average, self._info(iou), weights)
@@ -258,8 +258,9 @@ class PartTrainer:
         ]
 
     def _info(self, iou: Float[np.ndarray, " labels"]) -> PartNetworkInfo:
-        metrics = {f"iou_{name}": round(float(v), 4) for name, v in zip(PART_NAMES, iou)}  # noqa: B905
-        metrics["miou"] = round(float(iou[1:].mean()), 4)
+        named = zip(PART_NAMES, iou, strict=True)
+        metrics = {f"iou_{name}": round(float(v), 4) for name, v in named if not np.isnan(v)}
+        metrics["miou"] = round(mean_of_parts(iou), 4)
         return replace(self.info, steps=self.step, metrics=metrics)
 
 
@@ -298,6 +299,12 @@ def evaluate(network: PartNetwork, batches: list[PartBatch]) -> Float[np.ndarray
         pairs = NUM_LABELS * batch.target[counts] + found[counts]
         confusion += np.bincount(pairs.numpy(), minlength=NUM_LABELS**2).reshape(confusion.shape)
     return intersection_over_union(confusion)
+
+
+def mean_of_parts(iou: Float[np.ndarray, " labels"]) -> float:
+    """Mean over the parts that occur; 0 if none does."""
+    parts = iou[1:][~np.isnan(iou[1:])]
+    return float(parts.mean()) if len(parts) else 0.0
 
 
 def intersection_over_union(
