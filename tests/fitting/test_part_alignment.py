@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.evidence.types import (
@@ -33,6 +34,15 @@ class Seen:
     def labels(self) -> PartLabels:
         """The true parts."""
         allowed = torch.where(self.scene.known, 1 << self.scene.parts.int(), UNKNOWN).int()
+        known = torch.ones(allowed.shape)
+        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+
+    def silhouette(self, grown_cells: int = 0) -> PartLabels:
+        """The outline of the body, or of clothes so much wider."""
+        shows = ((self.scene.parts > 0) & self.scene.known).float()
+        width = 2 * grown_cells + 1
+        shows = F.max_pool2d(shows[None], width, stride=1, padding=grown_cells)[0]
+        allowed = torch.where(shows > 0, ANY_PART, BACKGROUND).int()
         known = torch.ones(allowed.shape)
         return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
 
@@ -100,6 +110,36 @@ def test_parts_choose_the_body_that_explains_them(people, fitter):
         assert best.start == row
         torch.testing.assert_close(best.unknowns.z, alone.unknowns.z, atol=1e-3, rtol=1e-3)
         assert best.silhouette_iou == pytest.approx(alone.silhouette_iou, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def with_skin_iou(prior):
+    """Fitters that take a silhouette for skin from some overlap on."""
+
+    def make(skin_iou: float) -> PhotoFitter:
+        return PhotoFitter(prior, PhotoFitConfig(parts=PartFitConfig(skin_iou=skin_iou)))
+
+    return make
+
+
+def test_exact_silhouettes_count_fully(people, fitter, with_skin_iou):
+    never = with_skin_iou(2.0)
+    full, vague = (
+        [seen.fit(f, seen.silhouette()).silhouette_iou for seen in people] for f in (fitter, never)
+    )
+    assert min(full) > 0.9
+    assert sum(full) > sum(vague) + 0.03
+
+
+def test_wide_clothes_do_not_fatten_the_body(people, fitter, with_skin_iou):
+    always = with_skin_iou(0.0)
+    for seen in people:
+        before = seen.fit(fitter, None).measures().waist_girth_m
+        dressed, fattened = (
+            seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m
+            for f in (fitter, always)
+        )
+        assert abs(dressed - before) < 0.5 * abs(fattened - before)
 
 
 def test_the_result_tells_how_parts_overlap(pairs):
