@@ -16,7 +16,7 @@ only: along it nobody can tell which point of the body is seen.
 
 Labels are sets (`evidence.types.PartLabels`): a part may lie wherever the set allows it, a cell
 with several parts (clothes, a silhouette) pulls whichever of them is nearest, and unknown cells
-neither pull nor push.
+neither pull nor push off what lies on them; being pushed into them counts little.
 """
 
 from __future__ import annotations

@@ -19,13 +19,14 @@ Positions are relative to the root, on the body of an average adult.
 
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
-from kinflow.datasets.poses import PoseSet
+from kinflow.datasets.poses import PoseSet, Split
 from kinflow.evaluation.sample_quality import sample_quality
 from kinflow.priors.average_adult import joint_positions_m
 from kinflow.priors.base import PosePrior
@@ -143,9 +144,9 @@ def density_figures(prior: PosePrior, poses: PoseSet, noise_rad: float) -> dict[
 
 
 def reconstruction_figures(prior: PosePrior, poses: PoseSet) -> dict[str, float]:
-    """How well decode(encode(pose)) agrees with poses of the held-out subjects."""
+    """How well decode(encode(pose)) agrees with poses of the training and held-out subjects."""
     figures = {}
-    for split in ("validation", "test"):
+    for split in get_args(Split):
         R_free = rotvec_to_matrix(poses.split(split).rotvec[::4])
         decoded = prior.decode(prior.encode(R_free))
         angle_rad = matrix_to_rotvec(decoded.mT @ R_free).norm(dim=-1)

@@ -64,7 +64,7 @@ class AlignedBody:
     """With the matches of this body."""
     part_iou: Float[Tensor, "14"]
     silhouette_iou: float
-    start: int = 0
+    start: int
     """Row of the body that was moved here."""
 
 
