@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from kinflow.atomic import write_bytes
 from kinflow.errors import InputError
+from kinflow.files.atomic import write_bytes
 
 
 def save_checkpoint(

@@ -11,7 +11,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 import kinflow.priors
-from kinflow.atomic import explained, write_bytes
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.camera.pinhole import Camera
@@ -23,6 +22,7 @@ from kinflow.export.overlay import bodies_layer
 from kinflow.export.painter import PaintStyle, paint
 from kinflow.export.people_files import load
 from kinflow.export.writer import png_bytes
+from kinflow.files.atomic import explained, write_bytes
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Person, Reconstruction

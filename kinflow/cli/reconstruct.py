@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kinflow.api import Reconstructor, ReconstructorConfig
-from kinflow.atomic import check_destination
 from kinflow.body.part_maps import part_map
 from kinflow.cli.inputs import check_output, find_photos, result_folders
 from kinflow.cli.options import Output, Reconstruct
@@ -23,6 +22,7 @@ from kinflow.evidence.label_people import attach_parts
 from kinflow.evidence.people_json import read_people
 from kinflow.evidence.types import ImageEvidence
 from kinflow.export.writer import ExportOptions, write_all
+from kinflow.files.atomic import check_destination
 from kinflow.fitting.photo import PhotoFitConfig
 
 

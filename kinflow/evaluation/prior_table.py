@@ -19,7 +19,6 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from kinflow.atomic import write_bytes
 from kinflow.datasets.poses import PoseSet
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.bar_chart import bar_chart_png
@@ -31,6 +30,7 @@ from kinflow.evaluation.prior_figures import (
     sample_figures,
     timing_figures,
 )
+from kinflow.files.atomic import write_bytes
 from kinflow.priors.base import PosePrior
 from kinflow.priors.storage import SHIPPED, load_prior
 

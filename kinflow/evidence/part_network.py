@@ -24,10 +24,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from kinflow.atomic import write_bytes
 from kinflow.errors import AssetError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.types import NUM_PARTS
+from kinflow.files.atomic import write_bytes
 
 GRID = 96
 """Cells along each side of the network's view of a person."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from kinflow.atomic import write_bytes
 from kinflow.errors import InputError
 from kinflow.export.fields import FIELDS, FORMAT, Fields, from_fields, to_fields
+from kinflow.files.atomic import write_bytes
 from kinflow.reconstruction import Reconstruction
 
 NPZ_NAME = "people.npz"

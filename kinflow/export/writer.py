@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import UInt8
 from typing_extensions import assert_never
 
-from kinflow.atomic import new_folder
 from kinflow.evidence.types import PartLabels
 from kinflow.export.bodies import Bodies
 from kinflow.export.fields import to_fields
@@ -22,6 +21,7 @@ from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import viewer_html
+from kinflow.files.atomic import new_folder
 from kinflow.reconstruction import Reconstruction
 
 Format = Literal["npz", "json", "overlay", "glb", "viewer"]

@@ -13,8 +13,8 @@ from safetensors.torch import save as to_bytes
 
 import kinflow
 from kinflow.assets import asset_path
-from kinflow.atomic import write_bytes
 from kinflow.errors import AssetError
+from kinflow.files.atomic import write_bytes
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES
 

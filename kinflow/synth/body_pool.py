@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kinflow.atomic import write_bytes
 from kinflow.errors import InputError
+from kinflow.files.atomic import write_bytes
 from kinflow.synth.rendering import RenderedBody
 from kinflow.synth.scene import SceneSource
 

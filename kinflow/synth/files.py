@@ -26,13 +26,13 @@ from rich.progress import track
 from torch import Tensor
 
 import kinflow
-from kinflow.atomic import explained, write_bytes
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.part_maps import UNKNOWN_ID
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
+from kinflow.files.atomic import explained, write_bytes
 from kinflow.synth.picture import Painter, to_image
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.atomic import check_destination, new_folder, write_bytes
 from kinflow.errors import InputError
 from kinflow.evidence.types import PartLabels
 from kinflow.export import writer
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
+from kinflow.files.atomic import check_destination, new_folder, write_bytes
 
 
 def names(folder: Path) -> set[str]:

@@ -1,0 +1,7 @@
+"""Files in and out: the one way in which kinflow opens what it is given and writes what it makes.
+
+Reading nobody's files is the dangerous half. `reading` bounds what is taken from disk and turns
+whatever a damaged file makes a parser raise into one `InputError`; `json_files`, `npz_files`,
+`tensor_files` and `plain_pickle` read the four containers that data comes in, limits first, and
+never run what they read. `atomic` writes whole files and folders or nothing.
+"""

@@ -1,0 +1,98 @@
+"""Numpy archives (`.npz`) that nobody vouches for.
+
+Every size is checked in the headers before an array is made: how many entries there are, what they
+unpack to, and whether an array's shape agrees with the bytes behind it. Arrays of objects are
+pickles, which are programs, and are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from kinflow.errors import InputError
+from kinflow.files.reading import check_file, guarded
+
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_ENTRIES = 4096
+_ENCRYPTED = 0x1
+_PLAIN_KINDS = "biufcSU"
+
+
+def read_npz(
+    source: Path | str | bytes,
+    names: Collection[str] | None = None,
+    *,
+    what: str = "a numpy archive",
+    at_most: int = MAX_UNPACKED_BYTES,
+    path: Path | str | None = None,
+) -> dict[str, np.ndarray]:
+    """The arrays of an archive by name.
+
+    Args:
+        source: the file, or its bytes.
+        names: read these only, as far as they are there; what else the archive holds (objects, say)
+            does not matter then.
+        what: what the file should be, with its article, for the sentence when it is not.
+        at_most: bytes that all arrays together may take.
+        path: where the bytes came from, for the sentence.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, encrypted or too large, or one of the
+            arrays holds objects.
+    """
+    if isinstance(source, bytes):
+        path, stream = path or "the archive", io.BytesIO(source)
+    else:
+        path = stream = Path(source)
+        check_file(path)
+    with guarded(path, what), zipfile.ZipFile(stream) as archive:
+        entries = {_array_name(info): info for info in archive.infolist()}
+        if len(entries) > MAX_ENTRIES:
+            raise InputError(f"'{path}' has {len(entries)} entries, too many for {what}.")
+        wanted = entries if names is None else [name for name in names if name in entries]
+        infos = {name: entries[name] for name in wanted}
+        if sum(info.file_size for info in infos.values()) > at_most:
+            raise InputError(f"'{path}' unpacks to more than {at_most / 1e6:.0f} MB.")
+        return {name: _read_entry(archive, info, path) for name, info in infos.items()}
+
+
+def _array_name(info: zipfile.ZipInfo) -> str:
+    return info.filename.removesuffix(".npy")
+
+
+def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | str) -> np.ndarray:
+    if info.flag_bits & _ENCRYPTED:
+        raise InputError(f"'{path}' is encrypted; save it without a password.")
+    with archive.open(info) as stream:
+        major, _ = version = np.lib.format.read_magic(stream)
+        if major not in (1, 2):
+            raise InputError(f"'{path}': '{info.filename}' has numpy format {version}.")
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if major == 1
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, by_columns, dtype = read_header(stream)
+        if dtype.hasobject or dtype.kind not in _PLAIN_KINDS:
+            raise InputError(
+                f"'{path}': '{_array_name(info)}' holds Python objects, not numbers or text; save "
+                "it without pickling."
+            )
+        count = math.prod(shape)
+        size = count * dtype.itemsize
+        data = stream.read()
+    if len(data) != size or min(shape, default=0) < 0:
+        raise InputError(
+            f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its "
+            f"{len(data)} bytes are not."
+        )
+    if size == 0:
+        return np.zeros(shape, dtype)
+    array = np.frombuffer(bytearray(data), dtype)
+    return array.reshape(shape, order="F" if by_columns else "C")

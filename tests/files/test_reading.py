@@ -1,0 +1,165 @@
+"""Containers from strangers: limits, one kind of error, and all as it was when nothing is wrong."""
+
+import io
+import json
+import os
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from kinflow.errors import InputError
+from kinflow.files.json_files import read_json
+from kinflow.files.npz_files import read_npz
+from kinflow.files.reading import guarded, read_bytes, read_text
+from kinflow.files.tensor_files import read_tensors
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "big").write_bytes(bytes(100))
+    wanted = {"none": "does not exist", "": "is a folder", "empty": "is empty", "pipe": "a pipe"}
+    for name, sentence in wanted.items():
+        with pytest.raises(InputError, match=sentence):
+            read_bytes(tmp_path / name)
+    with pytest.raises(InputError, match="does not exist|cannot be read"):
+        read_bytes("a\0b")
+    with pytest.raises(InputError, match="more than the 0 MB"):
+        read_bytes(tmp_path / "big", at_most=99)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_text_in_the_encodings_that_windows_writes(tmp_path, encoding):
+    path = tmp_path / "text.json"
+    path.write_bytes('{"Größe": 1}'.encode(encoding))
+    assert read_text(path) == '{"Größe": 1}'
+    assert read_json(path) == {"Größe": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": ' * 100_000, "nested too deeply"),
+        ("[1, 2", "not valid JSON .* in line 1"),
+        ("9" * 6000 + "x", "not valid JSON"),
+        ("\xff\xfe", "not valid JSON"),
+    ],
+)
+def test_bad_json(tmp_path, text, sentence):
+    path = tmp_path / "bad.json"
+    path.write_text(text, encoding="utf8")
+    with pytest.raises(InputError, match=sentence):
+        read_json(path)
+
+
+def test_numbers_beyond_64_bits_become_floats(tmp_path):
+    path = tmp_path / "big.json"
+    path.write_text(f"[{10**18 - 1}, {10**30}, {'9' * 5000}, NaN]")
+    small, large, infinite, nan = read_json(path)
+    assert small == 10**18 - 1 and isinstance(small, int)
+    assert large == 1e30 and infinite == float("inf") and nan != nan
+
+
+def test_arrays_come_back_as_they_were(tmp_path):
+    arrays = {
+        "f": np.asfortranarray(np.arange(12, dtype=np.float32).reshape(3, 4)),
+        "u": np.array(["a", "bc"]),
+        "scalar": np.array(2.5),
+        "none": np.zeros((0, 3)),
+    }
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", **arrays)
+        back = read_npz(tmp_path / "a.npz")
+        assert set(back) == set(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(back[name], array)
+            assert back[name].dtype == array.dtype
+    assert set(read_npz(tmp_path / "a.npz", ["f", "missing"])) == {"f"}
+    assert set(read_npz((tmp_path / "a.npz").read_bytes())) == set(arrays)
+
+
+def test_objects_are_refused_but_do_not_spoil_their_neighbours(tmp_path):
+    np.savez(tmp_path / "a.npz", plain=np.ones(2), gender=np.array({"a": 1}, dtype=object))
+    with pytest.raises(InputError, match="'gender' holds Python objects"):
+        read_npz(tmp_path / "a.npz")
+    assert set(read_npz(tmp_path / "a.npz", ["plain"])) == {"plain"}
+
+
+def npy_claiming(header: str, data: bytes = b"") -> bytes:
+    text = header.encode("latin1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+HEADERS = {
+    "huge": "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}",
+    "overflow": "{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296, 16)}",
+    "negative": "{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -8)}",
+    "deep": "{'descr': '<f8', 'fortran_order': False, 'shape': " + "(" * 3000 + ")" * 3000 + "}",
+    "object": "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+    "fields": "{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (1,)}",
+    "void": "{'descr': '|V8', 'fortran_order': False, 'shape': (1,)}",
+    "no header": "17",
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_that_lie(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", npy_claiming(HEADERS[kind], bytes(8)))
+    with pytest.raises(InputError, match="a.npz"):
+        read_npz(tmp_path / "a.npz")
+
+
+def test_archives_that_unpack_to_too_much(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", bytes(50_000_000))
+    with pytest.raises(InputError, match="unpacks to more than 10 MB"):
+        read_npz(tmp_path / "bomb.npz", at_most=10_000_000)
+
+
+def test_archives_with_every_byte_flipped(tmp_path):
+    """Either the same arrays come back or an `InputError`; nothing else ever gets out."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, a=np.arange(5.0), b=np.array("text"))
+    whole = stream.getvalue()
+    refused = 0
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 0x41
+        try:
+            read_npz(bytes(flipped))
+        except InputError:
+            refused += 1
+    assert refused > len(whole) / 2
+
+
+def test_tensors_come_back_and_damage_is_refused(tmp_path):
+    path = tmp_path / "t.safetensors"
+    save_file({"x": torch.arange(3.0)}, path, {"kinflow": json.dumps({"a": 1})})
+    texts, tensors = read_tensors(path, what="a test")
+    assert json.loads(texts["kinflow"]) == {"a": 1}
+    assert torch.equal(tensors["x"], torch.arange(3.0))
+    whole = path.read_bytes()
+    for damaged in (whole[:20], whole[:-2], b"\xff" * 16 + whole, b"[]" + whole[2:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="not a test|header of safetensors"):
+            read_tensors(path, what="a test")
+    save_file({"x": torch.tensor([1.0, float("nan")])}, path)
+    with pytest.raises(InputError, match="'x' holds values that are not finite"):
+        read_tensors(path, what="a test")
+
+
+def test_whatever_a_parser_raises_becomes_one_sentence():
+    for error in (ValueError("two\nlines"), RecursionError(), ZeroDivisionError(), KeyError("k")):
+        sentence = r"'f' is not a thing, or is damaged \([^\n]+\)\.$"
+        with pytest.raises(InputError, match=sentence), guarded("f", "a thing"):
+            raise error
+    with pytest.raises(InputError, match="more memory"), guarded("f", "a thing"):
+        raise MemoryError
