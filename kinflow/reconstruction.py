@@ -19,7 +19,9 @@ from kinflow.body.model import BodyModel, PosedBody
 from kinflow.camera.pinhole import Camera
 from kinflow.camera.rasterizer import coverage
 
-ResultCode = Literal["ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints"]
+ResultCode = Literal[
+    "ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints", "implausible"
+]
 
 RESULT_SENTENCES: dict[ResultCode, str] = {
     "ok": "The body explains the image well.",
@@ -28,6 +30,8 @@ RESULT_SENTENCES: dict[ResultCode, str] = {
     "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",
     "poor_fit": "The body does not follow the keypoints closely; do not rely on this person.",
     "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
+    "implausible": "Size, distance or place cannot be right; check that keypoints, photo and focal "
+    "length belong together.",
 }
 
 

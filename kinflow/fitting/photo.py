@@ -21,6 +21,7 @@ from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
+from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths
 from kinflow.priors.base import PosePrior
@@ -201,7 +202,7 @@ class PhotoFitter:
         )
         description = self.fitter.describe(best, targets)
         body = self._hypothesis(best, float(candidates.energy[rows[chosen]]))
-        return Person(
+        person = Person(
             person=index,
             camera=camera,
             R_cam_root=body.R_cam_root,
@@ -220,6 +221,7 @@ class PhotoFitter:
             part_iou=None if aligned is None else aligned.part_iou,
             silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
         )
+        return replace(person, code="implausible") if what_cannot_be_right(person) else person
 
     def _align(
         self,
