@@ -1,0 +1,178 @@
+"""Small valid files of every kind that kinflow reads, made from nothing but kinflow itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import random
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from cmu_skeleton import bvh_text, elbow_angles_deg
+from PIL import Image
+from smpl_files import python2_pickle, synthetic_fields
+
+import kinflow
+import kinflow.priors
+from kinflow.body import BodyModel
+from kinflow.body.skeleton import NUM_JOINTS
+from kinflow.camera import Camera
+from kinflow.datasets.poses import PoseSet
+from kinflow.export.people_files import write_json, write_npz
+from kinflow.priors.storage import save_prior
+
+SIZE = (240, 320)
+"""Width and height of the photo that keypoints and maps belong to."""
+
+
+@cache
+def keypoints_px() -> np.ndarray:
+    """The 33 keypoints (x, y, confidence) of an average adult who stands in the photo."""
+    body = BodyModel.load()
+    pose = torch.eye(3).repeat(NUM_JOINTS, 1, 1)
+    pose[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    posed = body.with_shape(body.shape_space.neutral()).with_pose(
+        pose, torch.tensor([0.0, -0.1, 2.9])
+    )
+    pixels = Camera.from_fov(SIZE, 55.0).project(posed.keypoints_m()[:33])
+    return torch.cat([pixels, torch.full((33, 1), 0.9)], -1).double().numpy()
+
+
+def photo(kind: str, exif: Image.Exif | None = None) -> bytes:
+    """A picture of soft noise in a format of Pillow's, or as 16-bit PNG (`png16`)."""
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 255, (20, 15, 3), np.uint8))
+    image = small.resize(SIZE, Image.Resampling.BICUBIC)
+    if kind == "png16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    stream = io.BytesIO()
+    image.save(stream, kind.removesuffix("16").upper(), **({"exif": exif} if exif else {}))
+    return stream.getvalue()
+
+
+def mask(rng: random.Random) -> bytes:
+    """A silhouette in one of the ways in which programs save them."""
+    x, y = keypoints_px()[:, 0], keypoints_px()[:, 1]
+    shape = np.zeros(SIZE[::-1], np.uint8)
+    shape[int(y.min()) : int(y.max()), int(x.min()) : int(x.max())] = 255
+    grey = Image.fromarray(shape)
+    black = Image.new("L", SIZE)
+    saved = {
+        "L": grey,
+        "1": grey.convert("1"),
+        "P": grey.convert("P"),
+        "RGB": grey.convert("RGB"),
+        "LA": Image.merge("LA", (black, grey)),
+        "RGBA": Image.merge("RGBA", (black, black, black, grey)),
+        "I;16": Image.fromarray(shape.astype(np.uint16) * 257),
+    }[rng.choice(("L", "1", "P", "RGB", "LA", "RGBA", "I;16"))]
+    stream = io.BytesIO()
+    saved.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def part_map(rng: random.Random) -> bytes:
+    """kinflow's own part ids in horizontal bands over the person."""
+    x, y = keypoints_px()[:, 0], keypoints_px()[:, 1]
+    ids = np.zeros(SIZE[::-1], np.uint8)
+    rows = np.linspace(y.min(), y.max(), 15).astype(int)
+    for part, (top, bottom) in enumerate(zip(rows, rows[1:], strict=False), start=1):
+        ids[top:bottom, int(x.min()) : int(x.max())] = part
+    image = Image.fromarray(ids)
+    if rng.random() < 0.5:
+        image.putpalette(list(range(45)))
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _written(write, name: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write(path)
+        return path.read_bytes()
+
+
+@cache
+def people(kind: str) -> bytes:
+    """`people.npz` or `people.json` of a person fitted to the keypoints."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "keypoints.json"
+        file.write_bytes(coco_results())
+        from kinflow.evidence.people_json import read_people
+
+        evidence = read_people(file, SIZE)
+    result = kinflow.Reconstructor()(np.zeros((*SIZE[::-1], 3), np.uint8), evidence=evidence)
+    write = {"npz": write_npz, "json": write_json}[kind]
+    return _written(lambda path: write(result, path), f"people.{kind}")
+
+
+def coco_results() -> bytes:
+    """A list of COCO results without the photo's name."""
+    from kinflow.evidence.keypoint_names import BLAZEPOSE33_OF_COCO17
+
+    rows = keypoints_px()[list(BLAZEPOSE33_OF_COCO17)]
+    return json.dumps([{"keypoints": rows.ravel().tolist(), "score": 0.8}]).encode()
+
+
+@cache
+def prior(name: str) -> bytes:
+    """The weight file of a shipped prior."""
+    loaded = kinflow.priors.load(name)
+    return _written(lambda path: save_prior(loaded, path), "prior.safetensors")
+
+
+@cache
+def pose_set() -> bytes:
+    """Poses about the middle of the shipped prior, of a training and a validation subject."""
+    from kinflow.priors.pose_space import matrix_to_rotvec
+
+    R = kinflow.priors.load("gaussian").sample(80, torch.Generator().manual_seed(0))
+    poses = PoseSet(
+        matrix_to_rotvec(R).float(),
+        torch.zeros(80, 3),
+        (torch.arange(80) >= 60).int(),
+        torch.arange(80).int(),
+        ("walk", "jump"),
+        ("01", "02"),
+    )
+    return _written(poses.save, "poses.safetensors")
+
+
+@cache
+def bvh() -> bytes:
+    """A clip of the CMU skeleton that bends both elbows."""
+    bend = np.linspace(20, 90, 12)
+    angles = {f"{side}ForeArm": elbow_angles_deg(side, bend) for side in ("Left", "Right")}
+    return bvh_text(angles, len(bend)).encode()
+
+
+@cache
+def amass() -> bytes:
+    """An AMASS archive of twelve frames."""
+    rng = np.random.default_rng(0)
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        poses=rng.normal(0, 0.1, (12, 156)),
+        trans=rng.normal(0, 0.1, (12, 3)),
+        mocap_framerate=120.0,
+        gender="female",
+        betas=np.zeros(16),
+    )
+    return stream.getvalue()
+
+
+@cache
+def smpl(kind: str) -> bytes:
+    """A coarse body in SMPL's layout."""
+    fields = synthetic_fields("smpl", vertices=120)
+    if kind == "npz":
+        stream = io.BytesIO()
+        np.savez(stream, **fields)
+        return stream.getvalue()
+    return python2_pickle(fields) if kind == "pkl2" else pickle.dumps(fields, protocol=4)
