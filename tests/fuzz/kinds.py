@@ -7,15 +7,17 @@ as exit code 2 there.
 
 from __future__ import annotations
 
+import contextlib
 import io
-import json
 import math
 import os
 import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(_TESTS / name) for name in ("files", "body", "datasets")]
@@ -25,6 +27,7 @@ import mutations
 from PIL import Image
 
 import kinflow
+from kinflow.assets import asset_path
 from kinflow.cli.main import main
 from kinflow.errors import InputError
 
@@ -193,6 +196,61 @@ def _mutated_text(data: bytes, rng: random.Random) -> bytes:
     return "\n".join(lines).encode("utf-16" if edit == "encode" else "utf-8")
 
 
+_SMALL_FLOW = {"blocks": 1, "hidden": 8, "depth": 1, "batch-size": 16, "max-steps": 4}
+TINY_FLOW = [f"--flow.{name}={value}" for name, value in {**_SMALL_FLOW, "eval-every": 2}.items()]
+
+
+def _train_flow(run: Path, folder: Path) -> int:
+    poses = folder / "poses.safetensors"
+    poses.write_bytes(good_files.pose_set())
+    return main(["train", "prior", "--data", str(poses), "--out", str(run), *TINY_FLOW])
+
+
+@cache
+def _finished_run() -> dict[str, bytes]:
+    """The files of a short training run."""
+    with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        run = Path(folder) / "run"
+        _train_flow(run, Path(folder))
+        return {p.name: p.read_bytes() for p in run.glob("*.safetensors")}
+
+
+def _continue_training(path: Path, folder: Path) -> int:
+    """Go on from the checkpoint in a run's folder."""
+    for name, data in _finished_run().items():
+        if name != path.name:
+            (path.parent / name).write_bytes(data)
+    return _train_flow(path.parent, folder)
+
+
+SMALL_SCENES = ("--count", "1", "--no-images", "--scenes.grid-cells", "32")
+
+
+def _synth(path: Path, folder: Path) -> int:
+    """More scenes for the folder whose settings the file holds."""
+    return main(["synth", "--out", str(path.parent), *SMALL_SCENES])
+
+
+@cache
+def _scenes(name: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        with contextlib.redirect_stdout(io.StringIO()):
+            main(["synth", "--out", folder, *SMALL_SCENES])
+        return (Path(folder) / name).read_bytes()
+
+
+def _read_truth(path: Path) -> None:
+    from kinflow.synth.files import read_truth
+
+    read_truth(path)
+
+
+def _load_parts(path: Path) -> None:
+    from kinflow.evidence.part_network import load_part_network
+
+    load_part_network(path)
+
+
 def _load_smpl(path: Path) -> None:
     from kinflow.body.smpl import load_smpl
 
@@ -254,6 +312,27 @@ def _reader_kinds() -> dict[str, Kind]:
     kinds["bvh"] = Kind("01/clip.bvh", lambda rng: good_files.bvh(), _mutated_text, _data_poses)
     kinds["amass"] = Kind(
         "01/clip_poses.npz", lambda rng: good_files.amass(), mutations.mutated_npz, _data_poses
+    )
+    kinds["checkpoint"] = Kind(
+        "run/checkpoint.safetensors",
+        lambda rng: _finished_run()["checkpoint.safetensors"],
+        mutations.mutated_safetensors,
+        _continue_training,
+    )
+    kinds["synth_settings"] = Kind(
+        "scenes/synth.json", lambda rng: _scenes("synth.json"), mutations.mutated_json, _synth
+    )
+    kinds["synth_truth"] = Kind(
+        "in/000000.npz",
+        lambda rng: _scenes("truth/000000.npz"),
+        mutations.mutated_npz,
+        _called(_read_truth),
+    )
+    kinds["part_weights"] = Kind(
+        "in/parts.safetensors",
+        lambda rng: asset_path("evidence/parts.safetensors").read_bytes(),
+        mutations.mutated_safetensors,
+        _called(_load_parts),
     )
     for kind in ("npz", "pkl2", "pkl4"):
         kinds[f"smpl_{kind}"] = Kind(

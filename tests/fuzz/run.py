@@ -1,7 +1,7 @@
 """`python tests/fuzz/run.py --count 2000`: the whole fuzz, with a table by kind of file at the end.
 
-The test suite runs a sample of it (`test_fuzz.py`). Every fault is printed with its kind and number,
-which make the same input again: `--kinds coco --first 17 --count 1`.
+The test suite runs a sample of it (`test_fuzz.py`). Every fault is printed with its kind and its
+number, which make the same input again: `--kinds coco --first 17 --count 1`.
 """
 
 from __future__ import annotations
