@@ -62,6 +62,9 @@ class Unknowns:
             self.log_focal + dfocal.sum(-1),
         )
 
+    def __len__(self) -> int:
+        return len(self.z)
+
     def __getitem__(self, index) -> Unknowns:
         return replace(self, **{name: value[index] for name, value in vars(self).items()})
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from kinflow.alignment.energy import Energy, Targets
 from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
-from kinflow.fitting.levenberg_marquardt import LMConfig, LMResult, minimise
 from kinflow.fitting.starts import facing_start
+from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def fit(
         soft = energy.softened(config.explore_softening)
         explored = run(soft, targets[owner], start, config.explore)
         chosen = _distinct(energy, explored, owner, config.distinct_m, config.keep)
-        x, owner = explored.unknowns[chosen], owner[chosen]
+        x, owner = explored.state[chosen], owner[chosen]
         polished = run(energy, targets[owner], x, config.polish)
         best = _distinct(energy, polished, owner, config.distinct_m)
-    return Candidates(polished.unknowns[best], polished.energy[best], owner[best])
+    return Candidates(polished.state[best], polished.energy[best], owner[best])
 
 
 def _starts(
@@ -95,19 +95,27 @@ def _starts(
     return Unknowns.concatenate([matched, resting]), torch.cat([owner, person])
 
 
-def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> LMResult:
+def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> LMResult[Unknowns]:
     """Minimise the energy of each row from its start."""
-    return minimise(start, lambda x, rows: energy.linearise(x, targets[rows]), config)
+
+    def linearise(x: Unknowns, rows: Tensor) -> DenseModel:
+        return DenseModel.of(*energy.linearise(x, targets[rows]))
+
+    return minimise(start, linearise, config)
 
 
 def _distinct(
-    energy: Energy, result: LMResult, owner: Tensor, distance_m: float, limit: int | None = None
+    energy: Energy,
+    result: LMResult[Unknowns],
+    owner: Tensor,
+    distance_m: float,
+    limit: int | None = None,
 ) -> Int[Tensor, " kept"]:
     """Rows by person, then by energy, without those that repeat a better one of the same person.
 
     At most `limit` rows a person are kept.
     """
-    points = energy.model.evaluate(result.unknowns, with_jacobian=False).keypoints_cam_m
+    points = energy.model.evaluate(result.state, with_jacobian=False).keypoints_cam_m
     relative = points - (energy.origin @ points)[:, None]
     kept: list[int] = []
     for person in owner.unique().tolist():

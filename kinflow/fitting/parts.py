@@ -19,8 +19,8 @@ from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import PartLabels
-from kinflow.fitting.levenberg_marquardt import LMConfig
 from kinflow.fitting.multistart import run
+from kinflow.optim import LMConfig
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class PartAligner:
             weight = min(1.0, set_weight * softening**2)
             matched = self._with_matches(targets, seen, self._draw(unknowns, seen), weight)
             energy = self.energy.softened(softening)
-            unknowns = run(energy, matched, unknowns, self.config.steps).unknowns
+            unknowns = run(energy, matched, unknowns, self.config.steps).state
         return unknowns
 
     def _finished(
@@ -136,7 +136,7 @@ class PartAligner:
         for _ in range(self.config.more_rounds):
             before = seen.silhouette_iou(drawn)
             matched = self._with_matches(targets, seen, drawn, set_weight)
-            unknowns = run(self.energy, matched, unknowns, self.config.steps).unknowns
+            unknowns = run(self.energy, matched, unknowns, self.config.steps).state
             drawn = self._draw(unknowns, seen)
             if not seen.silhouette_iou(drawn) > before + self.config.worthwhile_iou:
                 break

@@ -52,8 +52,10 @@ class _KnownRotations:
     weight: Float[Tensor, "19 1"]
     """1 / σ of known joints and 0 of the others."""
 
-    def residual_with_jacobian(self, R_free: Tensor, omega: Tensor) -> tuple[Tensor, Tensor]:
-        error = (matrix_to_rotvec(R_free @ self.target.mT) * self.weight).flatten(-2)
+    def residual_with_jacobian(
+        self, rows: Tensor, R_free: Tensor, omega: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        error = (matrix_to_rotvec(R_free @ self.target[rows].mT) * self.weight).flatten(-2)
         return error, (omega * self.weight[..., None]).flatten(-3, -2)
 
 
@@ -65,9 +67,11 @@ class _KnownPositions:
     joints: Int[Tensor, "known"]
     sigma_m: float
 
-    def residual_with_jacobian(self, R_free: Tensor, omega: Tensor) -> tuple[Tensor, Tensor]:
+    def residual_with_jacobian(
+        self, rows: Tensor, R_free: Tensor, omega: Tensor
+    ) -> tuple[Tensor, Tensor]:
         positions_m, d_positions_m = joint_positions_with_jacobian_m(R_free, omega)
-        error = (positions_m[:, self.joints] - self.target_m) / self.sigma_m
+        error = (positions_m[:, self.joints] - self.target_m[rows]) / self.sigma_m
         return error.flatten(-2), (d_positions_m[:, self.joints] / self.sigma_m).flatten(-3, -2)
 
 

@@ -7,15 +7,37 @@ the same problem with r(z) − ε for a normal ε, whose solutions are samples o
 the decoder is nearly linear.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from kinflow.optim import DenseModel, LMConfig, minimise
 from kinflow.priors.base import PosePrior
 
 _ITERATIONS = 25
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class _Latents:
+    """A batch of latents as states of the optimiser."""
+
+    z: Float[Tensor, "rows latent"]
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, rows: Tensor) -> "_Latents":
+        return _Latents(self.z[rows])
+
+    def step(self, step: Float[Tensor, "rows latent"]) -> "_Latents":
+        return _Latents(self.z + step)
+
+    def replaced(self, rows: Int[Tensor, " changed"], values: "_Latents") -> "_Latents":
+        return _Latents(self.z.index_copy(0, rows, values.z))
 
 
 @runtime_checkable
@@ -23,9 +45,18 @@ class Observation(Protocol):
     """What is known about the pose of each row, as a least-squares term."""
 
     def residual_with_jacobian(
-        self, R_free: Float[Tensor, "rows 19 3 3"], omega: Float[Tensor, "rows 19 3 latent"]
+        self,
+        rows: Int[Tensor, " rows"],
+        R_free: Float[Tensor, "rows 19 3 3"],
+        omega: Float[Tensor, "rows 19 3 latent"],
     ) -> tuple[Float[Tensor, "rows residuals"], Float[Tensor, "rows residuals latent"]]:
-        """Residual of poses and its derivatives, given how the joints turn with the latent."""
+        """Residual of poses and its derivatives.
+
+        Args:
+            rows: which of the observations they are compared with.
+            R_free: poses.
+            omega: how their joints turn with the latent.
+        """
         ...
 
 
@@ -46,29 +77,13 @@ def search(
         iterations: how many steps to try.
     """
 
-    def linearise(z: Tensor) -> tuple[Tensor, Tensor]:
-        error, d_error = observation.residual_with_jacobian(*prior.decode_with_jacobian(z))
-        residual, d_residual = prior.residual_with_jacobian(z)
+    def linearise(latents: _Latents, rows: Tensor) -> DenseModel:
+        R_free, omega = prior.decode_with_jacobian(latents.z)
+        error, d_error = observation.residual_with_jacobian(rows, R_free, omega)
+        residual, d_residual = prior.residual_with_jacobian(latents.z)
         dim = prior.latent_dim
-        residual = torch.cat([residual[:, :dim] - centre, residual[:, dim:]], -1)
-        return torch.cat([error, residual], -1), torch.cat([d_error, d_residual], -2)
+        residual = torch.cat([residual[:, :dim] - centre[rows], residual[:, dim:]], -1)
+        return DenseModel.of(torch.cat([error, residual], -1), torch.cat([d_error, d_residual], -2))
 
-    z = centre
-    damping = torch.full((len(z),), 1e-2).to(z)
-    residual, jacobian = linearise(z)
-    energy = 0.5 * residual.square().sum(-1)
-    for _ in range(iterations):
-        hessian = jacobian.mT @ jacobian
-        diagonal = damping[:, None] * hessian.diagonal(dim1=-2, dim2=-1)
-        gradient = (jacobian.mT @ residual[..., None])[..., 0]
-        factor = torch.linalg.cholesky(hessian + torch.diag_embed(diagonal))
-        trial = z - torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-        trial_residual, trial_jacobian = linearise(trial)
-        trial_energy = 0.5 * trial_residual.square().sum(-1)
-        better = trial_energy < energy
-        z = torch.where(better[:, None], trial, z)
-        residual = torch.where(better[:, None], trial_residual, residual)
-        jacobian = torch.where(better[:, None, None], trial_jacobian, jacobian)
-        energy = torch.where(better, trial_energy, energy)
-        damping = torch.where(better, damping * 0.3, damping * 5.0).clamp(1e-6, 1e6)
-    return z
+    config = LMConfig(max_iterations=iterations, relative_tolerance=_TOLERANCE)
+    return minimise(_Latents(centre), linearise, config).state.z

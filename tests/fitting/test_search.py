@@ -6,7 +6,6 @@ import torch
 
 from kinflow.alignment.energy import Targets
 from kinflow.body.keypoints import COCO17_NAMES
-from kinflow.fitting.levenberg_marquardt import LMConfig, minimise
 from kinflow.fitting.multistart import run
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import (
@@ -15,6 +14,7 @@ from kinflow.fitting.starts import (
     image_roll_rad,
     resting,
 )
+from kinflow.optim import DenseModel, LMConfig, minimise
 from kinflow.priors.shape import ShapePrior
 from kinflow.rotations import nearest_rotation, rotvec_to_matrix
 
@@ -44,10 +44,10 @@ def test_a_linear_problem_is_solved_in_few_steps(joints_body, prior):
         r = x.z - goal[rows]
         J = torch.zeros(len(rows), prior.latent_dim, fitter.model.num_unknowns)
         J[:, :, 6 : 6 + prior.latent_dim] = torch.eye(prior.latent_dim)
-        return r, J
+        return DenseModel.of(r, J)
 
     result = minimise(x, linearise, LMConfig(max_step=100.0))
-    torch.testing.assert_close(result.unknowns.z, goal, atol=1e-3, rtol=0)
+    torch.testing.assert_close(result.state.z, goal, atol=1e-3, rtol=0)
     assert result.converged.all() and result.iterations < 10
 
 
