@@ -145,12 +145,17 @@ class PhotoFitter:
             observed_px=keypoints[..., :2],
             inverse_std_px=inverse_std,
         )
-        if not self.config.use_hint or any(p.world_m is None for p in people):
+        known = keypoints.new_tensor([p.world_m is not None for p in people])
+        if not self.config.use_hint or not bool(known.any()):
             return targets
-        hint = torch.stack([p.world_m for p in people if p.world_m is not None])[:, _ROWS]
+        nothing = keypoints.new_zeros(len(BLAZEPOSE33), 3)
+        worlds = [nothing if p.world_m is None else p.world_m for p in people]
+        hint = torch.stack(worlds)[:, _ROWS]
         hint = hint * self._hint_scale(hint)[:, None, None]
         R_cam_view = view_rotation(targets, seen)
+        # a person without rough 3D has no hint, whatever the others have
         hint_weight = (confidence * self._cluster_weights()).sqrt()[..., None]
+        hint_weight = hint_weight * known[:, None, None]
         return replace(
             targets,
             hint_m=hint @ R_cam_view.mT,

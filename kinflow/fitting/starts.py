@@ -42,8 +42,9 @@ def estimate_depth_m(
 ) -> Float[Tensor, " people"]:
     """Distance at which bones of known length would look as long as they do.
 
-    Foreshortening only makes a bone look shorter, so each visible pair gives an upper bound; the
-    third smallest is robust against a wrong keypoint or two.
+    Foreshortening only makes a bone look shorter, so each visible pair gives an upper bound. The
+    one a fifth of the way up from the smallest (the fourth of all fifteen) is taken, which a wrong
+    keypoint or two do not move.
     """
     first, second = _bone_ends(names, observed_px.device)
     length_m = bone_lengths(rest_points_m, names)
@@ -100,15 +101,18 @@ def facing(
 ) -> Float[Tensor, "people 3 3"]:
     """First guess of the root's orientation.
 
-    From the trunk of the 3D hint where there is one, else upright, facing the camera and turned by
-    the lean that the trunk has in the image.
+    From the trunk of a person's 3D hint where there is one, else upright, facing the camera and
+    turned by the lean that the trunk has in the image.
     """
-    if targets.hint_m is not None:
-        trunk = [names.index(f"{side}_{n}") for n in ("shoulder", "hip") for side in _SIDES]
-        return nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
     roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
     zero = torch.zeros_like(roll)
-    return rotvec_to_matrix(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
+    R = rotvec_to_matrix(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
+    if targets.hint_m is None or targets.hint_inverse_std_m is None:
+        return R
+    trunk = [names.index(f"{side}_{n}") for n in ("shoulder", "hip") for side in _SIDES]
+    hinted = (targets.hint_inverse_std_m > 0).flatten(1).any(1)
+    R_hint = nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
+    return torch.where(hinted[:, None, None], R_hint, R)
 
 
 def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:

@@ -106,6 +106,24 @@ def test_hardly_any_keypoints_are_called_a_guess(fitter, make_scene, camera):
     assert person.joints_cam_m.isfinite().all()
 
 
+def test_one_person_without_3d_landmarks_costs_nobody_else_theirs(fitter, make_scene, camera):
+    scene = make_scene((0.0, 120.0, 200.0))
+    first, second, third = scene.evidence.people
+    mixed = replace(scene.evidence, people=(first, replace(second, world_m=None), third))
+    people, alone = (
+        fitter.fit(mixed, camera),
+        fitter.fit(replace(scene.evidence, people=(replace(second, world_m=None),)), camera)[0],
+    )
+    everybody = fitter.fit(scene.evidence, camera)
+    for row in (0, 2):
+        torch.testing.assert_close(
+            people[row].joints_cam_m, everybody[row].joints_cam_m, atol=0.01, rtol=0.0
+        )
+        assert people[row].energy["hint_3d"] > 0
+    assert people[1].energy["hint_3d"] == 0
+    torch.testing.assert_close(people[1].joints_cam_m, alone.joints_cam_m, atol=0.01, rtol=0.0)
+
+
 def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene, camera):
     scene = make_scene((0.0, 0.0))
     targets = fitter.targets(scene.evidence, camera)
