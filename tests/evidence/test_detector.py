@@ -1,5 +1,7 @@
 """The real networks on real photos."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -100,5 +102,17 @@ def test_blazepose_turns_with_the_image(detector, astronaut):
 
 
 def test_evidence_moves_between_devices(evidence):
-    moved = evidence.to("cpu")
-    torch.testing.assert_close(moved.people[0].keypoints_px, evidence.people[0].keypoints_px)
+    """The meta device stands for any other one: whatever did not move is still on the CPU."""
+    tensors = [t for person in evidence.to("meta").people for t in tensors_of(person)]
+    assert len(tensors) >= 5
+    assert {t.device.type for t in tensors} == {"meta"}
+    assert {t.device.type for p in evidence.people for t in tensors_of(p)} == {"cpu"}
+
+
+def tensors_of(value) -> list[torch.Tensor]:
+    """The tensors of a person's evidence, those of masks and labels too."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if dataclasses.is_dataclass(value):
+        return [t for item in vars(value).values() for t in tensors_of(item)]
+    return []
