@@ -25,7 +25,7 @@ from kinflow.body.shape import LinearShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS
 from kinflow.body.template_keypoints import TemplateKeypoints, find_keypoints
 from kinflow.errors import InputError
-from kinflow.restricted_pickle import as_array, load_restricted
+from kinflow.files.plain_pickle import as_array, load_plain
 
 _SMPLX_JOINTS = 55
 _SMPLX_SHAPES = {400: 300, 20: 10}
@@ -100,7 +100,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_pkl(path: Path) -> dict[str, Any]:
-    content = load_restricted(path)
+    content = load_plain(path)
     if not isinstance(content, dict):
         raise InputError(f"'{path}' is not a body model: it holds a {type(content).__name__}.")
     return content

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import roma
 import torch
-from smpl_files import (
-    Ch,
-    chumpy_slice,
-    csc_matrix,
-    family_parents,
-    python2_pickle,
-    synthetic_fields,
-)
+from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_pickle
+from smpl_files import family_parents, synthetic_fields
 
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX, KEYPOINT_NAMES

@@ -5,10 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-from smpl_files import Ch, chumpy_slice, csc_matrix, python2_classes, python2_pickle
+from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_classes, python2_pickle
 
 from kinflow.errors import InputError
-from kinflow.restricted_pickle import as_array, load_restricted
+from kinflow.files.plain_pickle import as_array, load_plain
 
 
 class Call:
@@ -37,7 +37,7 @@ def test_plain_values_and_arrays_come_back(tmp_path, protocol):
         "bytes": b"\x00\xff",
         "nested": [1, 2.5, "text", None, (True, {"x": 1})],
     }
-    loaded = load_restricted(write(tmp_path, pickle.dumps(content, protocol)))
+    loaded = load_plain(write(tmp_path, pickle.dumps(content, protocol)))
     for name in ("array", "fortran", "strings"):
         np.testing.assert_array_equal(loaded[name], content[name])
     assert loaded["scalar"] == 0.5
@@ -48,14 +48,14 @@ def test_plain_values_and_arrays_come_back(tmp_path, protocol):
 def test_python_2_names_are_understood(tmp_path):
     data = python2_pickle({"x": np.arange(3.0)})
     assert b"numpy.core.multiarray" in data
-    np.testing.assert_array_equal(load_restricted(write(tmp_path, data))["x"], np.arange(3.0))
+    np.testing.assert_array_equal(load_plain(write(tmp_path, data))["x"], np.arange(3.0))
 
 
 @pytest.mark.parametrize("module", ["scipy.sparse.csc", "scipy.sparse._csc"])
 def test_sparse_and_chumpy_arrays_become_dense(tmp_path, module):
     dense = np.array([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 3.0, 4.0]])
     content = {"sparse": csc_matrix(dense), "ch": Ch(dense), "slice": chumpy_slice(dense)}
-    loaded = load_restricted(write(tmp_path, python2_pickle(content, module)))
+    loaded = load_plain(write(tmp_path, python2_pickle(content, module)))
     for value in loaded.values():
         np.testing.assert_array_equal(as_array(value), dense)
 
@@ -81,7 +81,7 @@ def test_a_malicious_pickle_never_runs(tmp_path, protocol, wrap):
         with python2_classes("scipy.sparse.csc"):
             path = write(tmp_path, pickle.dumps(wrappers[wrap](attack), protocol))
         with pytest.raises(InputError, match=f"file.pkl' was refused: it names '.*{name}"):
-            load_restricted(path)
+            load_plain(path)
     assert not touched.exists()
 
 
@@ -102,15 +102,15 @@ def test_a_malicious_pickle_never_runs(tmp_path, protocol, wrap):
 )
 def test_hand_written_pickles_are_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
-        load_restricted(write(tmp_path, content))
+        load_plain(write(tmp_path, content))
 
 
 def test_state_cannot_be_planted_in_shared_classes(tmp_path):
     """A pickle may set attributes of what it names; the next file must not notice."""
     plant = b"cchumpy.ch\nCh\n(N}S'as_array'\nI1\nstb."
     with pytest.raises(InputError):
-        load_restricted(write(tmp_path, plant))
-    value = load_restricted(write(tmp_path, python2_pickle(Ch(np.ones(2)))))
+        load_plain(write(tmp_path, plant))
+    value = load_plain(write(tmp_path, python2_pickle(Ch(np.ones(2)))))
     assert not hasattr(value, "as_array")
     np.testing.assert_array_equal(as_array(value), np.ones(2))
 
@@ -127,7 +127,7 @@ def test_inconsistent_sparse_matrices_are_refused(tmp_path, state):
     matrix = csc_matrix(np.eye(2))
     matrix.__dict__ = state
     with pytest.raises(InputError, match="cannot be read"):
-        as_array(load_restricted(write(tmp_path, python2_pickle(matrix))))
+        as_array(load_plain(write(tmp_path, python2_pickle(matrix))))
 
 
 @pytest.mark.parametrize("value", ["text", None, [object()], np.array([{}], dtype=object)])
