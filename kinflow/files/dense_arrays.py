@@ -14,8 +14,8 @@ import numpy as np
 from kinflow.errors import InputError
 from kinflow.files.pickled_arrays import ForeignObject
 
-MAX_DENSE_BYTES = 64 << 20
-"""Of an array that is larger than what it is made of; SMPL's largest takes 50 MB."""
+MAX_DENSE_ENTRIES = 1 << 23
+"""Of an array that is larger than what it is made of; SMPL's largest has 6.2 million."""
 _MAX_LIST_ENTRIES = 1 << 20
 _MAX_LIST_AXES = 4
 _MAX_SELECTIONS = 8
@@ -37,19 +37,20 @@ def as_array(value: object) -> np.ndarray:
         try:
             return _dense(value, _MAX_SELECTIONS)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-            shown = ascii(value.foreign_name)[1:81]
+            shown = ascii(value.foreign_name)[1:-1][:80]
             raise InputError(f"a '{shown}' in the file cannot be read ({error})") from error
+    return _numbers(value, "an array of numbers was expected, not")
+
+
+def _numbers(value: object, sentence: str = "numbers were expected, not") -> np.ndarray:
+    """An array, a number or a list of numbers as an array."""
+    kind = type(value).__name__
     if isinstance(value, list | tuple):
         value = _array_of_list(value)
     elif isinstance(value, bool | int | float):
         value = np.asarray(value)
-    return _numbers(value, "an array of numbers was expected, not")
-
-
-def _numbers(value: object, sentence: str = "it has") -> np.ndarray:
-    """An array or a numpy scalar as it is, if it holds numbers."""
     if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "biuf":
-        raise InputError(f"{sentence} {type(value).__name__}")
+        raise InputError(f"{sentence} {kind}")
     return np.asarray(value)
 
 
@@ -102,7 +103,7 @@ def _selected(state: dict[str, Any], selections_left: int) -> np.ndarray:
     chosen = _indices(state["idxs"])
     flat = _inner(state["a"], selections_left).ravel()
     shape = tuple(state.get("preferred_shape", chosen.shape))
-    if chosen.size * flat.itemsize > MAX_DENSE_BYTES:
+    if chosen.size > MAX_DENSE_ENTRIES:
         raise ValueError(f"{chosen.size} entries")
     _check_range(chosen, -len(flat), len(flat))
     return flat[chosen].reshape(_shape(shape))
@@ -114,7 +115,7 @@ def _sparse_array(layout: str, state: dict[str, Any]) -> np.ndarray:
     data = _numbers(state["data"])
     if len(shape) != 2 or data.ndim != 1:
         raise ValueError("it is no matrix")
-    if math.prod(shape) * data.itemsize > MAX_DENSE_BYTES:
+    if math.prod(shape) > MAX_DENSE_ENTRIES:
         raise ValueError(f"a matrix of {shape}")
     if layout == "coo":
         coordinates = state["coords"] if "coords" in state else (state["row"], state["col"])

@@ -6,12 +6,19 @@ A length that a file declares is compared with what is left before anything of t
 from __future__ import annotations
 
 import codecs
+import re
 import struct
+
+import numpy as np
 
 MAX_INT_BYTES = 1024
 _MAX_NUMBER_LINE = 3 * MAX_INT_BYTES
 _MAX_NAME_LINE = 255
 _MAX_INDEX_LINE = 20
+_MAX_WIDE_BYTES = 1 << 20
+"""Of text with letters beyond latin1, for which Python takes four bytes a letter."""
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00)|\\U")
+_LAST_LATIN1_LEAD = 0xC3
 
 
 class Damaged(ValueError):
@@ -91,7 +98,10 @@ class PickleBytes:
 
     def escaped_line(self) -> str:
         """A text whose line breaks and letters beyond latin1 are escaped."""
-        return self.line().decode("raw-unicode-escape")
+        line = self.line()
+        if len(line) > _MAX_WIDE_BYTES and _WIDE_ESCAPE.search(line):
+            raise Damaged("a very long text with letters beyond latin1")
+        return line.decode("raw-unicode-escape")
 
     def latin1(self, count: int) -> str:
         """A Python 2 string."""
@@ -99,4 +109,7 @@ class PickleBytes:
 
     def utf8(self, count: int) -> str:
         """A text."""
-        return self.take(count).decode("utf8", "surrogatepass")
+        text = self.take(count)
+        if count > _MAX_WIDE_BYTES and np.frombuffer(text, np.uint8).max() > _LAST_LATIN1_LEAD:
+            raise Damaged("a very long text with letters beyond latin1")
+        return text.decode("utf8", "surrogatepass")

@@ -100,6 +100,7 @@ class PickleMachine:
         return self.stack[-1]
 
     def mark(self) -> None:
+        self.pay(_STEP_BYTES)
         self._outer.append(self.stack)
         self.stack = []
 
@@ -203,7 +204,7 @@ class PickleMachine:
         """
         self.pay(_ENTRY_BYTES)
         if type(key) not in (str, bytes):
-            self.spend(entries >> 8)
+            self.spend(entries >> 5)
         parts = key if type(key) is tuple and len(key) <= _MAX_KEY_PARTS else (key,)
         for part in parts:
             if type(part) not in _SIMPLE_KEYS:
