@@ -47,8 +47,9 @@ class PickleBytes:
 
     def check_left(self, count: int) -> None:
         """Refuse a length that is negative or beyond the file's end."""
-        if not 0 <= count <= len(self._data) - self._at:
-            raise Damaged(f"a length of {count} where {len(self._data) - self._at} bytes are left")
+        left = len(self._data) - self._at
+        if not 0 <= count <= left:
+            raise Damaged(f"a length of {count} bytes, of which {left} are there")
 
     def unsigned(self, count: int) -> int:
         """A little-endian number of `count` bytes."""

@@ -197,19 +197,21 @@ class PickleMachine:
         self.stack.append(frozenset(self.add_items(items, set())))
 
     def _check_key(self, key: Any, entries: int) -> None:
-        """Refuse keys whose hash or comparison may take long.
+        """Refuse keys whose hash or comparison may take long, or recurse.
 
         Hashes of numbers are known beforehand, so that numbers can be chosen to collide with each
         other: they are paid for as if they did.
         """
         self.pay(_ENTRY_BYTES)
         if type(key) not in (str, bytes):
-            self.spend(entries >> 5)
-        parts = key if type(key) is tuple and len(key) <= _MAX_KEY_PARTS else (key,)
-        for part in parts:
-            if type(part) not in _SIMPLE_KEYS:
+            self.spend(entries >> 4)
+        parts = [key]
+        for part in parts:  # which grows
+            if type(part) in (tuple, frozenset) and len(parts) + len(part) <= _MAX_KEY_PARTS:
+                parts += part
+            elif type(part) not in _SIMPLE_KEYS:
                 raise InputError(f"it has a {_kind(part)} as a key or in a set.")
-            if isinstance(part, str | bytes) and len(part) > _MAX_KEY_LENGTH:
+            elif isinstance(part, str | bytes) and len(part) > _MAX_KEY_LENGTH:
                 raise InputError(f"it has a key of {len(part)} letters.")
 
     # names and objects

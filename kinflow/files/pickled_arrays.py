@@ -26,7 +26,7 @@ _SHOWN_LETTERS = 80
 _LAST_CODE_POINT = 0x10FFFF
 
 _NUMBER_TYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16")
-_TEXT_TYPE = re.compile(r"[SU]([1-9]\d{0,3})")
+_TEXT_TYPE = re.compile(r"[SU](0|[1-9]\d{0,3})")
 _OBJECT_TYPES = ("O", "O8", "O4")
 _BYTE_ORDERS = {"<": "<", ">": ">", "=": "=", "|": "="}
 
@@ -202,11 +202,13 @@ def _array(content: Any, kind: Any, shape: Any, order: Any, pay: Pay) -> np.ndar
     if type(content) not in (bytes, bytearray) or not isinstance(kind, PickledType):
         raise InputError("it has an array whose content is not bytes.")
     dtype, shape = kind.dtype(), _checked_shape(shape)
+    if dtype.itemsize == 0 and shape:
+        raise InputError("it has an array of texts without letters, of any size.")
     if math.prod(shape) * dtype.itemsize != len(content):
         raise InputError(
             f"it has an array of shape {shape} and type '{kind.code}' in {len(content)} bytes."
         )
-    flat = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
+    flat = np.frombuffer(content, dtype) if content else np.zeros(math.prod(shape), dtype)
     if kind.code == "b1":  # other bytes than 0 and 1 are no truth values to numpy
         pay(len(content))
         flat = flat.view(np.uint8) != 0

@@ -27,6 +27,8 @@ from kinflow.files.reading import guarded, read_bytes
 __all__ = ["ForeignObject", "as_array", "load_plain", "parse_plain"]
 
 MAX_NESTING = 100
+_MAX_OWN_USES = 16
+"""Of containers that hold each other: there are more ways through a few than there is time."""
 _SLOT_BYTES = 8
 
 
@@ -56,7 +58,10 @@ def parse_plain(data: bytes, path: Path | str) -> Any:
             value = run(machine)
             _check_unfolded(value, machine.max_bytes)
         except InputError as error:
-            raise InputError(f"'{path}' was refused: {error}") from error
+            raise InputError(
+                f"'{path}' was refused: {error} Take the file as its makers give it out, or save "
+                "its arrays as .npz."
+            ) from error
         return value
 
 
@@ -69,6 +74,7 @@ def _check_unfolded(root: object, max_bytes: int) -> None:
     """Of the containers that are measured, by id: levels below them, and bytes."""
     opened: set[int] = set()
     """Those between the root and where we are."""
+    own_uses = 0
     todo = [root]
     while todo:
         value, key = todo[-1], id(todo[-1])
@@ -78,11 +84,11 @@ def _check_unfolded(root: object, max_bytes: int) -> None:
             opened.add(key)
             if len(opened) > MAX_NESTING:
                 raise InputError(f"it is nested more than {MAX_NESTING} levels deep.")
-            todo += [
-                child
-                for child in _children(value)
-                if isinstance(child, _NESTS) and not (id(child) in done or id(child) in opened)
-            ]
+            nests = [child for child in _children(value) if isinstance(child, _NESTS)]
+            todo += [child for child in nests if not (id(child) in done or id(child) in opened)]
+            own_uses += sum(id(child) in opened for child in nests)
+            if own_uses > _MAX_OWN_USES:
+                raise InputError("it holds itself in too many places.")
         else:
             opened.remove(key)
             done[key] = _measure(value, done)
