@@ -13,7 +13,7 @@ import numpy as np
 
 MAX_INT_BYTES = 1024
 _MAX_NUMBER_LINE = 3 * MAX_INT_BYTES
-_MAX_NAME_LINE = 255
+MAX_NAME_LETTERS = 255
 _MAX_INDEX_LINE = 20
 _MAX_WIDE_BYTES = 1 << 20
 """Of text with letters beyond latin1, for which Python takes four bytes a letter."""
@@ -84,7 +84,7 @@ class PickleBytes:
 
     def name_line(self) -> str:
         """The name of a module or of what is in it."""
-        return self.line(_MAX_NAME_LINE).decode("utf8")
+        return self.line(MAX_NAME_LETTERS).decode("utf8")
 
     def index_line(self) -> int:
         """The number of a memo entry."""

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from kinflow.errors import InputError
-from kinflow.files.pickle_bytes import Damaged, PickleBytes
+from kinflow.files.pickle_bytes import MAX_NAME_LETTERS, Damaged, PickleBytes
 from kinflow.files.pickled_arrays import (
     Name,
     UnfilledArray,
@@ -219,6 +219,8 @@ class PickleMachine:
     def push_name(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:
             raise Damaged("a name that is no text")
+        if len(module) > MAX_NAME_LETTERS or len(name) > MAX_NAME_LETTERS:
+            raise Damaged("a name that is too long")
         self.stack.append(allowed_name(module, name))
 
     def stack_name(self) -> None:
@@ -254,6 +256,7 @@ class PickleMachine:
             for index in target.memo_indices:
                 if self._memo.get(index) is target:
                     self._memo[index] = value
+            target.memo_indices.clear()
 
     def _construct(self, name: Any, arguments: Any) -> None:
         if type(arguments) is not tuple:

@@ -168,7 +168,7 @@ def _set_byte_order(target: PickledType, state: Any) -> None:
     if any(type(number) is not int for number in (size, alignment, flags)):
         raise InputError("it has a dtype whose sizes are no numbers.")
     if size not in (-1, 8 if target.holds_objects else target.dtype().itemsize):
-        raise InputError(f"it has a dtype '{target.code}' of {size} bytes.")
+        raise InputError(f"it has a dtype '{target.code}' of another size than that type has.")
     target.order = _BYTE_ORDERS[order]
 
 
@@ -255,6 +255,7 @@ def _scalar(pay: Pay, kind: Any, content: Any = b"") -> Any:
     """`numpy.core.multiarray.scalar`."""
     if isinstance(content, str):
         content = content.encode("latin1")
+    pay(2 * len(content))
     return _array(content, kind, (), "C", pay)[()]
 
 

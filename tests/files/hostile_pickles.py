@@ -31,6 +31,7 @@ SMPL_FIELDS = (
     "f",
 )
 MUTATIONS = 160
+PROGRAMS = 200
 SLOW = ("many_", "keys_collide", "deep_marks")
 """Those that use up a budget of the reader of pickles, whoever calls it."""
 
@@ -451,6 +452,21 @@ def bombs() -> dict[str, bytes]:
         + b"p0\n0"
         + b"c_codecs\nencode\np1\n0"
         + b"(g1\n(g0\ntR" * 2000,
+        "many_scalars": dtype("U4096")
+        + b"p0\n0"
+        + text("a\0\0\0" * 4096)
+        + b"p1\n0(cnumpy.core.multiarray\nscalar\np2\n"
+        + b"(g0\ng1\ntRg2\n" * 20_000
+        + b"l",
+        "many_states": group(whole(1), group(whole(1)), dtype(), b"\x89", octets(bytes(8)))
+        + b"p0\n0"
+        + UNFILLED
+        + b"2" * 50_000
+        + b"\x94" * 200_000
+        + b"g0\nb0" * 50_000,
+        "long_names": (
+            text("chumpy.ch") + text("a" * 1_000_000) + b"\x93p0\n0" + b"(g0\n)\x81" * 999
+        ),
         "many_memos": b"N" + b"\x94" * 3_000_000,
         "memo_far": b"Nr\xf0\xff\xff\x7f",
         "memo_256M": b"Nr\0\0\0\x10",
@@ -522,10 +538,48 @@ def mutations(seed: int = 0) -> dict[str, bytes]:
     return damaged
 
 
+def programs(seed: int = 0) -> dict[str, bytes]:
+    """Random opcodes with good arguments and whole pieces in any order."""
+    random_state = random.Random(seed)
+    steps = [
+        opcode.code.encode("latin1") + good_argument(opcode)
+        for opcode in pickletools.opcodes
+        if opcode.name not in ("STOP", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER")
+        and not opcode.name.startswith("EXT")
+    ]
+    values = [
+        b"N",
+        b"]",
+        b"}",
+        b"\x8f",
+        b"(",
+        text("a"),
+        whole(7),
+        b")",
+        UNFILLED,
+        name("numpy.dtype"),
+    ]
+    values += [
+        array(),
+        dtype(),
+        sparse(),
+        numbers([1, 2]),
+        name("chumpy.ch.Ch"),
+        mapping(x=array()),
+    ]
+    return {
+        f"program_{i}": b"".join(
+            random_state.choice(values if random_state.random() < 0.6 else steps)
+            for _ in range(random_state.randint(3, 30))
+        )
+        for i in range(PROGRAMS)
+    }
+
+
 def hostile_pickles(canary: Path) -> dict[str, bytes]:
     """All of them by name, as whole files."""
     files = mutations()
-    pieces = misused_opcodes() | calls(canary) | bombs()
+    pieces = misused_opcodes() | programs() | calls(canary) | bombs()
     for label, piece in (forged_arrays() | forged_matrices()).items():
         pieces[label] = piece
         for field in ("v_template", "kintree_table"):

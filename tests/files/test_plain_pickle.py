@@ -318,7 +318,7 @@ REASONS = {
     "build_slots": "sets the state of a list",
     "dtype_0": "dtype 'V8'",
     "dtype_state_sub": "dtype with fields or parts",
-    "dtype_state_size_huge": "dtype 'f8' of 4611686018427387904 bytes",
+    "dtype_state_size_huge": "dtype 'f8' of another size",
     "shape_more": r"shape \(2,\) and type 'f8' in 8 bytes",
     "deep_tuples": "nested more than 100 levels",
     "laughs": "unfolds to more than",
