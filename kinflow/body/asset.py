@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Int
@@ -17,9 +19,11 @@ from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.model import BodyModel
 from kinflow.body.shape import PhenotypeSpace
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS
-from kinflow.errors import AssetError
+from kinflow.errors import AssetError, InputError
+from kinflow.files.reading import guarded
 
 FORMAT = "body/1"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,27 @@ def read_body(path: Path) -> BundledBody:
     Raises:
         AssetError: the file is not a body of this format, joint order and keypoint order.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own, undocumented kinds
-        raise AssetError(f"'{path}' is not a readable body model ({error}).") from error
+    metadata, tensors = _explained(path, lambda: _contents(path))
     _check(metadata, path)
+    return _explained(path, lambda: _bundled(metadata, tensors))
+
+
+def _explained(path: Path, read: Callable[[], _T]) -> _T:
+    """What `read` returns; all that a damaged file makes it raise becomes an `AssetError`."""
+    try:
+        with guarded(path, "a readable body model"):
+            return read()
+    except InputError as error:
+        raise AssetError(str(error)) from error
+
+
+def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return file.metadata() or {}, tensors
+
+
+def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBody:
     counts = tuple(json.loads(metadata["anchors"]))
     # the table's ages start at a newborn, below the range that a user can ask for
     first_anchor = torch.tensor([-1 / 3 if n == 5 else 0.0 for n in counts])

@@ -8,7 +8,6 @@ joint is placed at `t_root_m`; SMPL's own `transl` is `t_root_m - rest_joints_m[
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
@@ -25,7 +24,9 @@ from kinflow.body.shape import LinearShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS
 from kinflow.body.template_keypoints import TemplateKeypoints, find_keypoints
 from kinflow.errors import InputError
-from kinflow.restricted_pickle import as_array, load_restricted
+from kinflow.files.npz_files import read_npz
+from kinflow.files.plain_pickle import as_array, load_plain
+from kinflow.files.reading import check_file, guarded
 
 _SMPLX_JOINTS = 55
 _SMPLX_SHAPES = {400: 300, 20: 10}
@@ -47,11 +48,12 @@ def load_smpl(path: Path | str, num_betas: int = 10) -> BodyModel:
         InputError: the file cannot be read, is not such a body or has fewer shape directions.
     """
     path = Path(path)
-    fields = _read_fields(path)
-    try:
-        return _build(fields, num_betas)
-    except InputError as error:
-        raise InputError(f"'{path}' cannot be used as a body model: {error}") from error
+    with guarded(path, "a body of the SMPL family"):
+        fields = _read_fields(path)
+        try:
+            return _build(fields, num_betas)
+        except InputError as error:
+            raise InputError(f"'{path}' cannot be used as a body model: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class _Fields:
     """A file's arrays, of the shapes they must have."""
 
     v_template: Float64[np.ndarray, "vertices 3"]
-    shapedirs: Float64[np.ndarray, "vertices 3 directions"]
-    posedirs: Float64[np.ndarray, "vertices 3 features"]
+    shapedirs: Float[np.ndarray, "vertices 3 directions"]
+    posedirs: Float[np.ndarray, "vertices 3 features"]
     J_regressor: Float64[np.ndarray, "joints vertices"]
     weights: Float64[np.ndarray, "vertices joints"]
     kintree_table: Int64[np.ndarray, "2 joints"]
@@ -68,42 +70,78 @@ class _Fields:
 
 
 _FIELD_NAMES = tuple(_Fields.__dataclass_fields__)
+_WHOLE = ("kintree_table", "f")
+_LARGE = ("shapedirs", "posedirs")
+"""Read as they are; only a part of them is used."""
+
+_MAX_UNPACKED_BYTES = 512 << 20
+_MAX_VERTICES, _MAX_JOINTS, _MAX_FACES, _MAX_DIRECTIONS = 100_000, 200, 400_000, 1000
+_LARGEST: dict[str, tuple[int, ...]] = {
+    "v_template": (_MAX_VERTICES, 3),
+    "shapedirs": (_MAX_VERTICES, 3, _MAX_DIRECTIONS),
+    "posedirs": (_MAX_VERTICES, 3, 9 * _MAX_JOINTS),
+    "J_regressor": (_MAX_JOINTS, _MAX_VERTICES),
+    "weights": (_MAX_VERTICES, _MAX_JOINTS),
+    "kintree_table": (2, _MAX_JOINTS),
+    "f": (_MAX_FACES, 3),
+}
+_MAX_SIZE = 1e6
+"""Of a number: metres of a template, directions and weights are all far below."""
+_MAX_WHOLE = 2.0**53
+"""Of a whole number that is stored as a float."""
 
 
 def _read_fields(path: Path) -> _Fields:
     """The arrays of a file, checked."""
-    if not path.is_file():
-        raise InputError(f"'{path}' is not a file; give the .npz or .pkl of a body model.")
-    read = _read_npz if zipfile.is_zipfile(path) else _read_pkl
-    raw = read(path)
+    check_file(path)
+    raw = _read_npz(path) if _is_zip(path) else _read_pkl(path)
     missing = [name for name in _FIELD_NAMES if name not in raw]
     if missing:
         raise InputError(f"'{path}' is not a body of the SMPL family: no {', '.join(missing)}.")
-    arrays = {}
-    for name in _FIELD_NAMES:
-        try:
-            arrays[name] = as_array(raw[name])
-        except InputError as error:
-            raise InputError(f"'{path}': {name} is unusable: {error}.") from error
-    whole = ("kintree_table", "f")
-    fields = {n: a.astype(np.int64 if n in whole else np.float64) for n, a in arrays.items()}
+    # one by one, so that no two fields are there in both forms
+    fields = {name: _read_field(name, raw.pop(name), path) for name in _FIELD_NAMES}
     _check(fields, path)
     return _Fields(**fields)
 
 
+def _is_zip(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"PK"
+
+
 def _read_npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in _FIELD_NAMES if name in archive.files}
-    except Exception as error:  # damaged archives raise kinds of zipfile, zlib and numpy
-        raise InputError(f"'{path}' is not a readable numpy archive ({error}).") from error
+    return dict(read_npz(path, _FIELD_NAMES, what="a body model", at_most=_MAX_UNPACKED_BYTES))
 
 
 def _read_pkl(path: Path) -> dict[str, Any]:
-    content = load_restricted(path)
+    content = load_plain(path)
     if not isinstance(content, dict):
         raise InputError(f"'{path}' is not a body model: it holds a {type(content).__name__}.")
-    return content
+    return {name: content[name] for name in _FIELD_NAMES if name in content}
+
+
+def _read_field(name: str, value: object, path: Path) -> np.ndarray:
+    """An array of numbers in the type that is worked with, each of a possible size."""
+    try:
+        array = as_array(value)
+    except InputError as error:
+        raise InputError(f"'{path}': {name} is unusable: {error}.") from error
+    largest = _LARGEST[name]
+    if array.ndim == len(largest) and any(n > m for n, m in zip(array.shape, largest, strict=True)):
+        raise InputError(
+            f"'{path}': {name} is {array.shape}, more than any body of the SMPL family."
+        )
+    if array.size and array.dtype.kind == "f":
+        low, high = float(array.min()), float(array.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(f"'{path}': {name} holds numbers that are not finite.")
+        if max(-low, high) > (_MAX_WHOLE if name in _WHOLE else _MAX_SIZE):
+            raise InputError(f"'{path}': {name} holds numbers as large as {max(-low, high):.3g}.")
+    if name in _WHOLE:
+        return array.astype(np.int64)
+    if name not in _LARGE:
+        return array.astype(np.float64)
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
 
 
 def _check(fields: dict[str, np.ndarray], path: Path) -> None:
@@ -126,8 +164,6 @@ def _check(fields: dict[str, np.ndarray], path: Path) -> None:
         ):
             wanted = " x ".join("any" if n is None else str(n) for n in shape)
             raise InputError(f"'{path}': {name} is {found} but should be {wanted}.")
-        if not np.isfinite(fields[name]).all():
-            raise InputError(f"'{path}': {name} holds numbers that are not finite.")
     if joints < NUM_JOINTS or tuple(fields["kintree_table"][0, 1:NUM_JOINTS]) != PARENTS[1:]:
         raise InputError(f"'{path}' does not have the joint tree of SMPL's body.")
     if len(fields["f"]) and not 0 <= fields["f"].min() <= fields["f"].max() < vertices:
@@ -143,7 +179,8 @@ def _build(fields: _Fields, num_betas: int) -> BodyModel:
     joints = fields.J_regressor[:NUM_JOINTS] @ fields.v_template
     keypoints = find_keypoints(fields.v_template, joints, weights, parts)
     rest = _rest_points(fields, keypoints)
-    mean, basis = rest(fields.v_template), rest(directions[..., :num_betas].transpose(2, 0, 1))
+    chosen = directions[..., :num_betas].transpose(2, 0, 1).astype(np.float64)
+    mean, basis = rest(fields.v_template), rest(chosen)
     return BodyModel(
         shape_space=LinearShapeSpace(num_betas),
         rest_mean_m=_float(mean),

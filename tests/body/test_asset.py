@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 
 from kinflow.assets import ASSET_ROOT, asset_path, checked_path
 from kinflow.body.asset import read_body
+from kinflow.body.keypoints import KEYPOINT_NAMES
+from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import AssetError
 
 NAME = "body/anny.safetensors"
@@ -65,3 +67,16 @@ def test_files_that_are_no_safetensors_are_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(AssetError, match="not a readable body model"):
         read_body(path)
+
+
+def test_a_body_without_its_tensors_is_refused(tmp_path):
+    path = tmp_path / "body.safetensors"
+    metadata = {
+        "kinflow_format": "body/1",
+        "joint_names": json.dumps(JOINT_NAMES),
+        "keypoint_names": json.dumps(KEYPOINT_NAMES),
+    }
+    for anchors in ({}, {"anchors": "[2, 3]"}):
+        save_file({"weights": torch.zeros(3)}, path, metadata | anchors)
+        with pytest.raises(AssetError, match="not a readable body model"):
+            read_body(path)

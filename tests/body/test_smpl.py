@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import roma
 import torch
-from smpl_files import (
-    Ch,
-    chumpy_slice,
-    csc_matrix,
-    family_parents,
-    python2_pickle,
-    synthetic_fields,
-)
+from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_pickle
+from smpl_files import family_parents, synthetic_fields
 
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX, KEYPOINT_NAMES
@@ -193,8 +187,10 @@ def test_truncated_files_are_refused(tmp_path, layout, kept):
 
 
 def test_files_that_are_no_models_are_refused(tmp_path):
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="missing.pkl' does not exist"):
         load_smpl(tmp_path / "missing.pkl")
+    with pytest.raises(InputError, match="is a folder"):
+        load_smpl(tmp_path)
     (tmp_path / "list.pkl").write_bytes(python2_pickle([1, 2]))
     with pytest.raises(InputError, match="holds a list"):
         load_smpl(tmp_path / "list.pkl")

@@ -1,0 +1,339 @@
+"""What pickles name, as data: arrays by a table, objects of SciPy and chumpy as their state.
+
+numpy would let a pickle set the state of a dtype, and so describe memory that is not the array's.
+Here a dtype is one of a table and the state may only choose its byte order; shape, size and bytes
+of an array have to agree. No function of numpy that restores state is called.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kinflow.errors import InputError
+from kinflow.files.pickle_bytes import Damaged
+
+_FOREIGN_PACKAGES = ("scipy.sparse", "chumpy")
+_OBJECT_BYTES = 512
+_MAX_AXES = 32
+_MAX_LETTERS = 4096
+_SHOWN_LETTERS = 80
+_LAST_CODE_POINT = 0x10FFFF
+
+_NUMBER_TYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16")
+_TEXT_TYPE = re.compile(r"[SU](0|[1-9]\d{0,3})")
+_OBJECT_TYPES = ("O", "O8", "O4")
+_BYTE_ORDERS = {"<": "<", ">": ">", "=": "=", "|": "="}
+
+Pay = Callable[[int], None]
+"""Takes bytes from the budget of whoever reads a file; raises `InputError` when it is used up."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a pickle would import, as nothing but its name."""
+
+    module: str
+    name: str
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it belongs to a package whose objects are kept as their state."""
+        return any(self.module == p or self.module.startswith(p + ".") for p in _FOREIGN_PACKAGES)
+
+    def __str__(self) -> str:
+        """Printable and not long, whatever the file put into it."""
+        full = ascii(f"{self.module}.{self.name}")
+        return full if len(full) <= _SHOWN_LETTERS else f"{full[:_SHOWN_LETTERS]}...'"
+
+
+class ForeignObject:
+    """State of an object whose class is not available; see `kinflow.files.dense_arrays`."""
+
+    __slots__ = ("foreign_name", "state")
+
+    def __init__(self, foreign_name: str) -> None:
+        """What the class was built from is ignored: its state follows in the pickle."""
+        self.foreign_name = foreign_name
+        self.state: dict[str, Any] = {}
+
+
+@dataclass(eq=False)
+class PickledType:
+    """A dtype by its code in the table, such as "f8", and its byte order."""
+
+    code: str
+    order: str = "="
+
+    @property
+    def holds_objects(self) -> bool:
+        return self.code in _OBJECT_TYPES
+
+    def dtype(self) -> np.dtype[Any]:
+        """Of numbers or text."""
+        if self.holds_objects:
+            raise InputError("it has an array of Python objects where bytes should be.")
+        return np.dtype(self.order + self.code)
+
+
+@dataclass(eq=False)
+class UnfilledArray:
+    """An array whose content follows; whoever refers to it by then has to be told."""
+
+    memo_indices: list[int] = field(default_factory=list)
+
+
+def allowed_name(module: str, name: str) -> Name:
+    """A name out of the closed table.
+
+    Raises:
+        InputError: it is not in the table.
+    """
+    found = Name(module, name)
+    if found in _CONSTRUCTORS or found in _PLAIN_NAMES or found.is_foreign:
+        return found
+    raise InputError(f"it names {found}, which is not among the few things allowed.")
+
+
+def construct(name: Any, arguments: tuple[Any, ...], pay: Pay) -> Any:
+    """What calling `name` with `arguments` would have made, as data.
+
+    Raises:
+        InputError: it is not in the table, or the arguments are not such as Python and numpy write.
+    """
+    pay(_OBJECT_BYTES)
+    if not isinstance(name, Name):
+        raise InputError(f"it calls a {type(name).__name__}.")
+    if name.is_foreign:
+        return ForeignObject(f"{name.module}.{name.name}")
+    if name not in _CONSTRUCTORS:
+        raise InputError(f"it calls {name}, which is not among the few things allowed.")
+    try:
+        return _CONSTRUCTORS[name](pay, *arguments)
+    except TypeError as error:
+        raise Damaged(f"arguments of {name}: {error}") from error
+
+
+def new_object(name: Any) -> ForeignObject:
+    """An object of a foreign class, without its state.
+
+    Raises:
+        InputError: the class is another one.
+    """
+    if not isinstance(name, Name):
+        raise InputError(f"it makes an object of a {type(name).__name__}.")
+    if not name.is_foreign:
+        raise InputError(f"it makes an object of {name}, a class that is not allowed.")
+    return ForeignObject(f"{name.module}.{name.name}")
+
+
+def build(target: Any, state: Any, pay: Pay) -> Any:
+    """`target` with its state: the same object, or the array that an `UnfilledArray` becomes.
+
+    Raises:
+        InputError: the target has no state, or the state is not such as numpy writes.
+    """
+    pay(_OBJECT_BYTES)
+    if isinstance(target, ForeignObject):
+        if type(state) is not dict:
+            raise InputError(f"a '{_shown(target)}' in it has no readable state.")
+        target.state = state
+        return target
+    if isinstance(target, PickledType):
+        _set_byte_order(target, state)
+        return target
+    if isinstance(target, UnfilledArray):
+        return _filled(state, pay)
+    raise InputError(f"it sets the state of a {type(target).__name__}.")
+
+
+def _shown(value: ForeignObject) -> str:
+    return ascii(value.foreign_name)[1:-1][:_SHOWN_LETTERS]
+
+
+def _set_byte_order(target: PickledType, state: Any) -> None:
+    """Check a dtype's state: (version, order, 3 times None, size, alignment, flags[, metadata])."""
+    if type(state) is not tuple or not 8 <= len(state) <= 9 or state[0] not in (3, 4):
+        raise InputError("it has a dtype of an unknown kind.")
+    _, order, *structure, size, alignment, flags = state[:8]
+    if any(part is not None for part in structure) or (len(state) == 9 and state[8]):
+        raise InputError("it has a dtype with fields or parts, which is not among those allowed.")
+    if type(order) is not str or order not in _BYTE_ORDERS:
+        raise InputError("it has a dtype of an unknown byte order.")
+    if any(type(number) is not int for number in (size, alignment, flags)):
+        raise InputError("it has a dtype whose sizes are no numbers.")
+    if size not in (-1, 8 if target.holds_objects else target.dtype().itemsize):
+        raise InputError(f"it has a dtype '{target.code}' of another size than that type has.")
+    target.order = _BYTE_ORDERS[order]
+
+
+def _filled(state: Any, pay: Pay) -> Any:
+    """An array of its state: ([version,] shape, dtype, by columns, bytes or list)."""
+    if type(state) is not tuple or len(state) not in (4, 5):
+        raise InputError("it has an array without a readable state.")
+    shape, kind, by_columns, content = state[-4:]
+    if not isinstance(kind, PickledType) or type(by_columns) not in (bool, int):
+        raise InputError("it has an array without a readable state.")
+    if kind.holds_objects:
+        return _nested_list(content, _checked_shape(shape), pay)
+    if isinstance(content, str):
+        pay(len(content))
+        content = content.encode("latin1")
+    return _array(content, kind, shape, "F" if by_columns else "C", pay)
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    if type(shape) is int:
+        shape = (shape,)
+    if type(shape) is not tuple or len(shape) > _MAX_AXES:
+        raise InputError("it has an array without a readable shape.")
+    if any(type(n) is not int or not 0 <= n < 2**31 for n in shape):
+        raise InputError("it has an array of a shape that cannot be.")
+    return shape
+
+
+def _array(content: Any, kind: Any, shape: Any, order: Any, pay: Pay) -> np.ndarray:
+    """An array over `content`, whose size has to be that of `shape`."""
+    if type(content) not in (bytes, bytearray) or not isinstance(kind, PickledType):
+        raise InputError("it has an array whose content is not bytes.")
+    dtype, shape = kind.dtype(), _checked_shape(shape)
+    if dtype.itemsize == 0 and shape:
+        raise InputError("it has an array of texts without letters, of any size.")
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise InputError(
+            f"it has an array of shape {shape} and type '{kind.code}' in {len(content)} bytes."
+        )
+    flat = np.frombuffer(content, dtype) if content else np.zeros(math.prod(shape), dtype)
+    if kind.code == "b1":  # other bytes than 0 and 1 are no truth values to numpy
+        pay(len(content))
+        flat = flat.view(np.uint8) != 0
+    if dtype.kind == "U" and (flat.view(dtype.str[0] + "u4") > _LAST_CODE_POINT).any():
+        raise InputError("it has an array of text with letters that cannot be.")
+    return flat.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _nested_list(items: Any, shape: tuple[int, ...], pay: Pay) -> Any:
+    """An array of objects, which numpy writes row by row in any case, as lists in lists."""
+    if type(items) is not list or math.prod(shape) != len(items):
+        raise InputError(f"it has an array of objects whose shape {shape} is not its size.")
+    if not items:
+        return []
+    for width in reversed(shape[1:]):
+        pay(_OBJECT_BYTES * (len(items) // width))
+        items = [items[i : i + width] for i in range(0, len(items), width)]
+    return list(items) if shape else items[0]
+
+
+# what takes the place of functions; each is given how to pay and the arguments
+
+
+def _unfilled(_: Pay, kind: Any, shape: Any = None, code: Any = None) -> UnfilledArray:
+    """`numpy.core.multiarray._reconstruct`: its shape and type are placeholders."""
+    if not isinstance(kind, Name) or kind not in _ARRAY_CLASSES:
+        raise InputError("it makes an array of a class that is not allowed.")
+    return UnfilledArray()
+
+
+def _type(_: Pay, code: Any, align: Any = False, copy: Any = False) -> PickledType:
+    """`numpy.dtype`."""
+    if type(code) is str:
+        text = _TEXT_TYPE.fullmatch(code)
+        if _NUMBER_TYPE.fullmatch(code) or code in _OBJECT_TYPES:
+            return PickledType(code)
+        if text and int(text[1]) <= _MAX_LETTERS:
+            return PickledType(code)
+    shown = ascii(code)[:_SHOWN_LETTERS] if type(code) is str else f"a {type(code).__name__}"
+    raise InputError(f"it has a dtype {shown}, which is not among those allowed.")
+
+
+def _scalar(pay: Pay, kind: Any, content: Any = b"") -> Any:
+    """`numpy.core.multiarray.scalar`."""
+    if isinstance(content, str):
+        content = content.encode("latin1")
+    pay(2 * len(content))
+    return _array(content, kind, (), "C", pay)[()]
+
+
+def _array_of_buffer(
+    pay: Pay, content: Any, kind: Any, shape: Any, order: Any, axes: Any = None
+) -> np.ndarray:
+    """`numpy.core.numeric._frombuffer`, of protocol 5; `axes` are in the order of the bytes."""
+    array = _array(content, kind, shape, order, pay)
+    if order != "K" or axes is None:
+        return array
+    is_order = type(axes) is tuple and all(type(axis) is int for axis in axes)
+    if not is_order or sorted(axes) != list(range(array.ndim)):
+        raise InputError("it has an array whose axes are not in order.")
+    return array.transpose(axes)
+
+
+def _encoded(pay: Pay, text: Any, encoding: Any = "latin1") -> bytes:
+    """`_codecs.encode` as Python 3 uses it for the bytes of old protocols, no other codec."""
+    if type(text) is not str or type(encoding) is not str:
+        raise Damaged("bytes of what is no text")
+    if encoding.lower() not in ("latin1", "latin-1", "iso-8859-1"):
+        raise InputError(f"it asks for the text encoding {ascii(encoding)[:_SHOWN_LETTERS]}.")
+    pay(len(text))
+    return text.encode("latin1")
+
+
+def _bytes(pay: Pay, content: Any = b"", encoding: Any = "latin1") -> bytes:
+    """`bytes`, of nothing, of bytes, or of text."""
+    if type(content) is bytes:
+        return content
+    return _encoded(pay, content, encoding)
+
+
+def _bytearray(pay: Pay, content: Any = b"", encoding: Any = "latin1") -> bytearray:
+    """`bytearray`, of nothing, of bytes, or of Python 2's text."""
+    content = _bytes(pay, content, encoding)
+    pay(len(content))
+    return bytearray(content)
+
+
+def _rebuilt(_: Pay, kind: Any, base: Any = None, state: Any = None) -> ForeignObject:
+    """`copyreg._reconstructor`, which could call any class."""
+    if base not in _OBJECT_NAMES:
+        raise InputError("it rebuilds an object of a class that is not allowed.")
+    return new_object(kind)
+
+
+def _newly(_: Pay, kind: Any, *arguments: Any) -> ForeignObject:
+    """`copyreg.__newobj__`."""
+    return new_object(kind)
+
+
+def _names(modules: str, *names: str) -> list[Name]:
+    return [Name(module, name) for module in modules.split() for name in names]
+
+
+_ARRAY_CLASSES = frozenset(
+    _names("numpy", "ndarray", "matrix", "memmap")
+    + _names("numpy.matrixlib.defmatrix numpy.core.defmatrix", "matrix")
+    + _names("numpy.core.memmap numpy._core.memmap", "memmap")
+)
+_OBJECT_NAMES = _names("__builtin__ builtins", "object")
+_PLAIN_NAMES = frozenset(
+    [*_ARRAY_CLASSES, *_OBJECT_NAMES, Name("collections", "OrderedDict")]
+    + _names("__builtin__ builtins", "set", "frozenset")
+)
+_CONSTRUCTORS: dict[Name, Callable[..., Any]] = {
+    name: function
+    for names, function in (
+        (_names("numpy", "dtype"), _type),
+        (_names("numpy.core.multiarray numpy._core.multiarray", "_reconstruct"), _unfilled),
+        (_names("numpy.core.multiarray numpy._core.multiarray", "scalar"), _scalar),
+        (_names("numpy.core.numeric numpy._core.numeric", "_frombuffer"), _array_of_buffer),
+        (_names("_codecs", "encode"), _encoded),
+        (_names("__builtin__ builtins", "bytes"), _bytes),
+        (_names("__builtin__ builtins", "bytearray"), _bytearray),
+        (_names("copy_reg copyreg", "_reconstructor"), _rebuilt),
+        (_names("copy_reg copyreg", "__newobj__"), _newly),
+    )
+    for name in names
+}
