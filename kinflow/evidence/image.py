@@ -191,11 +191,11 @@ def _to_integers(array: np.ndarray) -> str:
             low, high = float(np.min(array)), float(np.max(array))
         if not math.isfinite(low + high):
             return "it also holds NaN or infinity, so check where it comes from"
-        if 0 <= low and high <= 1:
+        if low >= 0 and high <= 1:
             return "its values are 0 to 1, so convert it with (255 * image).astype(np.uint8)"
-        if 0 <= low and high <= 255:
+        if low >= 0 and high <= 255:
             return "its values are 0 to 255, so convert it with image.astype(np.uint8)"
-        if -1 <= low and high <= 1:
+        if low >= -1 and high <= 1:
             return "its values are -1 to 1: use (127.5 * (image + 1)).astype(np.uint8)"
     if array.dtype.kind == "b":
         return "give the photo itself and not a mask"

@@ -33,14 +33,21 @@ MAX_PIXELS_OF_FORMAT = {
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "JPEG2000", "AVIF", "HEIF"})
 
 IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .dib .tif .tiff .gif .jp2 .j2k .jpx .avif "
-        ".heic .heif .hif"
-    ).split()
+    f".{ending}"
+    for endings in (
+        ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"),
+        ("jp2", "j2k", "jpx", "avif", "heic", "heif", "hif"),
+    )
+    for ending in endings
 )
 """How names of image files end, in lower case."""
 RAW_SUFFIXES = frozenset(
-    ".dng .nef .nrw .cr2 .cr3 .crw .arw .sr2 .orf .rw2 .raf .pef .srw .raw .3fr .iiq .x3f".split()
+    f".{ending}"
+    for endings in (
+        ("dng", "nef", "nrw", "cr2", "cr3", "crw", "arw", "sr2", "orf", "rw2", "raf", "pef"),
+        ("srw", "raw", "3fr", "iiq", "x3f"),
+    )
+    for ending in endings
 )
 """Raw photos, many of which are TIFF files of a thumbnail to whoever does not know better."""
 
@@ -190,4 +197,3 @@ def _formats() -> tuple[str, ...]:
     """Formats that Pillow knows here; it stumbles over names that it does not know."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
