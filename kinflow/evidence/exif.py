@@ -44,7 +44,10 @@ def camera_tags(image: Image.Image) -> CameraTags:
 
 
 def _orientation(value: Any) -> int:
-    turns = [number for number in _numbers(value) if number in range(1, 9)]
+    numbers = _numbers(value)
+    if isinstance(value, bytes) and not numbers and len(value) in (1, 2, 4):
+        numbers = [float(int.from_bytes(value, order)) for order in ("big", "little")]
+    turns = [number for number in numbers if number in range(1, 9)]
     return int(turns[0]) if turns else 1
 
 
@@ -57,11 +60,7 @@ def _focal_35mm(value: Any) -> float | None:
 def _numbers(value: Any) -> list[float]:
     """The numbers that a tag's value may stand for, the likeliest first."""
     if isinstance(value, bytes):
-        text = value.strip(b"\0 ")
-        if text.isdigit():
-            return _numbers(text.decode("ascii"))
-        whole = value[:4] if len(value) in (1, 2, 4) else b""
-        return [float(int.from_bytes(whole, order)) for order in ("big", "little") if whole]
+        value = value.decode("ascii", "ignore")
     if isinstance(value, str):
         match = _NUMBER.search(value[:100])
         return [float(match.group())] if match else []

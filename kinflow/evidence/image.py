@@ -7,6 +7,7 @@ orientation is applied to the result once the decoder's own copy of the pixels i
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def read_photo(path: str | Path) -> Photo:
     image that is too small or too large.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # pathlib raises where a name is too long
         raise InputError(f"{path} is a directory, not an image file.")
     rgb, tags, notes = _decoded(path)
     return _photo(rgb, tags, notes)

@@ -60,6 +60,7 @@ BoxKind = Literal["heif", "avif", "video"]
 _BRANDS_OF_HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"})
 _BRANDS_OF_AVIF = frozenset({b"avif", b"avis"})
 _SNIFFED_BYTES = 64
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 
 
 @contextmanager
@@ -92,6 +93,8 @@ def _readable(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except UnidentifiedImageError:
+        if _begins_like_an_image(path):
+            raise InputError(f"{path} is damaged or incomplete (its header).") from None
         raise InputError(
             f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP, TIFF, GIF, JPEG 2000, "
             "AVIF or HEIC); convert it to one of these."
@@ -134,11 +137,7 @@ def missing_reader(path: Path) -> str | None:
 
 def box_kind(path: Path) -> BoxKind | None:
     """Which of the kinds that begin with a box of brands a file is of, None for all others."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(_SNIFFED_BYTES)
-    except OSError:
-        return None
+    head = _head(path)
     if head[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(head[:4], "big"), len(head))
@@ -146,6 +145,19 @@ def box_kind(path: Path) -> BoxKind | None:
     if brands & _BRANDS_OF_AVIF:
         return "avif"
     return "heif" if brands & _BRANDS_OF_HEIF else "video"
+
+
+def _begins_like_an_image(path: Path) -> bool:
+    head = _head(path)
+    return head.startswith(_MAGIC) or head[4:8] == b"ftyp" or head[8:12] == b"WEBP"
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_SNIFFED_BYTES)
+    except OSError:
+        return b""
 
 
 def has_avif() -> bool:
