@@ -20,7 +20,7 @@ from PIL import Image
 from kinflow.errors import InputError
 from kinflow.evidence.exif import CameraTags, camera_tags
 from kinflow.evidence.image_files import MAX_PIXELS, check_pixels, opened
-from kinflow.evidence.pixels import bits_above_8, over_white, rgb_of
+from kinflow.evidence.pixels import bits_above_8, is_deep, over_white, rgb_of
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE_PX", "Photo", "as_photo", "check_size", "read_photo", "upright"]
 
@@ -123,7 +123,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, CameraTags, tuple[str, ...]]:
             rgb = rgb_of(image)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        if image.format in _DEEP_FORMATS and rgb.min() == rgb.max():
+        may_be_deep = image.format in _DEEP_FORMATS and not is_deep(image)
+        if may_be_deep and rgb.min() == rgb.max():
             rgb = _from_low_bits(path, rgb)
         return rgb, tags, _notes(image, path)
 

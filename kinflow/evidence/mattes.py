@@ -39,6 +39,7 @@ _MIN_COLOURFUL = 0.1
 _RINGING = 32
 """Black in a JPEG, which rings beside edges."""
 _MAX_CLASSES = 32
+_GREY_MODES = frozenset({"1", "L", "LA", "La"})
 
 Matte = UInt8[np.ndarray, "height width"]
 
@@ -107,11 +108,15 @@ def _pixels(image: Image.Image) -> _Pixels:
             strip = with_alpha(strip)
             alpha[rows] = np.asarray(strip.getchannel("A"))
         grey[rows] = np.asarray(strip.convert("L"))
-        rgb = np.asarray(strip.convert("RGB"))
-        peak[rows] = rgb.max(-1)
+        if image.mode in _GREY_MODES:
+            peak[rows] = grey[rows]
+            continue
+        red, green, blue = cv2.split(np.asarray(strip.convert("RGB")))
+        peak[rows] = np.maximum(np.maximum(red, green), blue)
+        least = np.minimum(np.minimum(red, green), blue)
         not_black = peak[rows] > _RINGING
         visible += np.count_nonzero(not_black)
-        colourful += np.count_nonzero(not_black & (peak[rows] - rgb.min(-1) > _COLOURFUL))
+        colourful += np.count_nonzero(not_black & (peak[rows] - least > _COLOURFUL))
     return _Pixels(grey, peak, alpha, colourful / max(visible, 1))
 
 

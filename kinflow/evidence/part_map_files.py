@@ -89,7 +89,10 @@ def read_part_map(path: Path, image_size: tuple[int, int], palette: LabelPalette
                 f"'{path}' is not a PNG file but {image.format}, which blurs ids where parts "
                 "meet; save maps as PNG."
             )
-        sets = _sets(image, palette, path)
+        try:
+            sets = _sets(image, palette)
+        except InputError as error:
+            raise InputError(f"'{path}' {error}") from error
     sets = scaled(upright(sets, orientation), image_size, smooth=False)
     if (sets == BACKGROUND).all():
         raise InputError(f"'{path}' shows nobody: all of it is background.")
@@ -109,14 +112,14 @@ def voc_color(label: int) -> Color:
 _VOC_LABELS = {voc_color(label): label for label in range(MAX_ID + 1)}
 
 
-def _sets(image: Image.Image, palette: LabelPalette, path: Path) -> PixelSets:
+def _sets(image: Image.Image, palette: LabelPalette) -> PixelSets:
     codes_of, is_color = _coding(image)
     known = np.zeros(NUM_CODES, bool)
     for _, strip in strips(image):
         codes = codes_of(strip)
         if codes.min() < 0 or codes.max() >= NUM_CODES:
             strange = int(codes.max() if codes.max() >= NUM_CODES else codes.min())
-            raise InputError(_strangers(path, palette, [strange]))
+            raise InputError(_strangers(palette, [strange]))
         known[codes] = True
     codes = np.flatnonzero(known)
     table = np.zeros(codes[-1] + 1, np.uint16)
@@ -125,9 +128,9 @@ def _sets(image: Image.Image, palette: LabelPalette, path: Path) -> PixelSets:
     else:
         colors = _colors_of_indices(codes, image, palette)
     if colors is not None:
-        table[codes] = _sets_of_colors(colors, palette, path)
+        table[codes] = _sets_of_colors(colors, palette)
     else:
-        table[codes] = _sets_of_ids(codes, palette, path)
+        table[codes] = _sets_of_ids(codes, palette)
     sets = np.empty(image.size[::-1], np.uint16)
     for top, strip in strips(image):
         sets[top : top + strip.size[1]] = table[codes_of(strip)]
@@ -156,43 +159,46 @@ def _ids(strip: Image.Image) -> np.ndarray:
 def _whole(strip: Image.Image) -> np.ndarray:
     values = np.asarray(strip)
     if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
-        raise InputError("a map's pixels hold fractions where ids are expected.")
+        raise InputError("holds fractions where ids are expected; save ids as whole numbers.")
     return np.where(values == -1, UNSAID, values.clip(-2, NUM_CODES)).astype(np.int64)
 
 
 def _packed(strip: Image.Image) -> np.ndarray:
     channels = np.asarray(strip if strip.mode in ("RGB", "RGBA", "RGBX") else strip.convert("RGB"))
-    red, green, blue = (channels[..., i].astype(np.uint32) for i in range(3))
-    return red << 16 | green << 8 | blue
+    packed = channels[..., 0].astype(np.uint32)
+    for channel in (1, 2):
+        packed <<= 8
+        packed |= channels[..., channel]
+    return packed
 
 
-def _sets_of_colors(
-    colors: np.ndarray, palette: LabelPalette, path: Path
-) -> UInt16[np.ndarray, " colors"]:
+def _sets_of_colors(colors: np.ndarray, palette: LabelPalette) -> UInt16[np.ndarray, " colors"]:
     """The bit set of each colour that is there: whichever way of colouring has all of them."""
-    by_palette = np.array([palette.colors.get(c, 0) for c in _tuples(colors)], np.uint16)
-    if by_palette.all():
-        return by_palette
-    equal = (colors == colors[:, :1]).all()
-    of_voc = [_VOC_LABELS.get(color) for color in _tuples(colors[: MAX_ID + 1])]
-    is_voc = len(colors) <= MAX_ID + 1 and None not in of_voc
-    if equal and not (is_voc and not _have(colors[:, 0], palette)):
-        return _sets_of_ids(colors[:, 0], palette, path)
+    # no colour map has more colours, and a photo given by mistake has millions
+    few = _tuples(colors[: MAX_ID + 2])
+    of_palette = [palette.colors.get(color, 0) for color in few]
+    if len(few) == len(colors) and all(of_palette):
+        return np.array(of_palette, np.uint16)
+    of_voc = [_VOC_LABELS.get(color) for color in few]
+    is_voc = len(few) == len(colors) and None not in of_voc
+    is_grey = (colors == colors[:, :1]).all()
+    if is_grey and not (is_voc and not _have(colors[:, 0], palette)):
+        return _sets_of_ids(colors[:, 0], palette)
     if is_voc:
-        return _sets_of_ids(np.array(of_voc), palette, path)
+        return _sets_of_ids(np.array(of_voc), palette)
     chart = _chart_channel(colors, palette.charts)
     if chart is not None:
-        return _sets_of_ids(colors[:, chart], palette, path)
+        return _sets_of_ids(colors[:, chart], palette)
     if not palette.colors:
         raise InputError(
-            f"'{path}' is a colour picture, but maps of the palette '{palette.name}' hold one id "
-            "per pixel; save the ids as a grey PNG."
+            f"is a colour picture, but maps of the palette '{palette.name}' hold one id per pixel; "
+            "save the ids as a grey PNG, or choose the palette that it was drawn with "
+            "(--parts-palette)."
         )
-    stranger = tuple(int(v) for v in colors[by_palette == 0][0])
+    stranger = few[of_palette.index(0)] if 0 in of_palette else few[-1]
     raise InputError(
-        f"'{path}' holds the colour {stranger}, which the palette '{palette.name}' does not "
-        "have; draw maps without smoothing, and choose the palette they were made with "
-        "(--parts-palette)."
+        f"holds the colour {stranger}, which the palette '{palette.name}' does not have; draw maps "
+        "without smoothing, and choose the palette they were made with (--parts-palette)."
     )
 
 
@@ -229,30 +235,27 @@ def _have(ids: np.ndarray, palette: LabelPalette) -> bool:
     return all(palette.sets[int(label)] for label in ids)
 
 
-def _sets_of_ids(ids: np.ndarray, palette: LabelPalette, path: Path) -> UInt16[np.ndarray, " ids"]:
+def _sets_of_ids(ids: np.ndarray, palette: LabelPalette) -> UInt16[np.ndarray, " ids"]:
     known = np.array(palette.sets, np.uint16)
     sets = np.where(ids <= MAX_ID, known[np.minimum(ids, MAX_ID)], 0).astype(np.uint16)
     if ids.tolist() == [0, UNSAID] and sets[0] == BACKGROUND:
         raise InputError(
-            f"'{path}' is black and white, as silhouettes are, and tells no parts; give it with "
-            "--masks."
+            "is black and white, as silhouettes are, and tells no parts; give it with --masks."
         )
     if not sets.all():
-        raise InputError(_strangers(path, palette, ids[sets == 0].tolist(), ids.tolist()))
+        raise InputError(_strangers(palette, ids[sets == 0].tolist(), ids.tolist()))
     return sets
 
 
-def _strangers(
-    path: Path, palette: LabelPalette, strange: list[int], ids: list[int] | None = None
-) -> str:
+def _strangers(palette: LabelPalette, strange: list[int], ids: list[int] | None = None) -> str:
     """The sentence about ids that the palette does not have."""
     listed = ", ".join(map(str, strange[:_LISTED]))
     if len(strange) > _LISTED:
         listed += f" and {len(strange) - _LISTED} more"
     others = palette.others_with(ids) if ids else ()
-    fitting = f"; {' and '.join(others)} would have all of its ids" if others else ""
+    fitting = f"; all of its ids are in {' and in '.join(others)}" if others else ""
     return (
-        f"'{path}' holds the id{'s' if len(strange) > 1 else ''} {listed}, which the palette "
+        f"holds the id{'s' if len(strange) > 1 else ''} {listed}, which the palette "
         f"'{palette.name}' does not have, whose ids are 0 to {len(palette.classes) - 1} and "
         f"{UNSAID}; choose the palette that the map was made with (--parts-palette){fitting}."
     )
