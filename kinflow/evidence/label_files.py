@@ -27,6 +27,9 @@ PART_WORDS = ("parts", "iuv", "densepose", "parsing", "labels", "segmentation", 
 MAX_STRETCH = 0.01
 """How far the proportions of a map may be off those of the photo for it to be scaled."""
 
+MAX_ENLARGEMENT = 16
+"""A map of a few pixels has no outlines."""
+
 _LOSSLESS_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _NAMED = 3
 
@@ -88,6 +91,8 @@ def expect_any(folder: Path, photos: Sequence[Path], words: Sequence[str]) -> No
     """
     if photos and not any(find_maps(folder, photo, words) for photo in photos):
         example = photos[0]
+        if len(photos) == 1:
+            raise InputError(missing_maps(folder, example))
         raise InputError(
             f"'{folder}' has no map for any of the photos; for '{example.name}' it should be "
             f"'{example.stem}.png' ({_holds(folder)})."
@@ -104,14 +109,11 @@ def opened_map(path: Path, image_size: tuple[int, int]) -> Iterator[tuple[Image.
     with opened(path) as image:
         orientation = camera_tags(image).orientation
         width, height = reversed(image.size) if orientation >= 5 else image.size
-        if not _fits((width, height), image_size):
-            photo_width, photo_height = image_size
-            turned = _fits((height, width), image_size)
-            what_to_do = (
-                "turn it as the photo is shown"
-                if turned
-                else "save it in the photo's size, or a size of the same proportions"
-            )
+        photo_width, photo_height = image_size
+        if not _fits((width, height), image_size) or MAX_ENLARGEMENT * width < photo_width:
+            what_to_do = "save it in the photo's size, or in one of the same proportions"
+            if width != height and _fits((height, width), image_size):
+                what_to_do = "turn it as the photo is shown"
             raise InputError(
                 f"'{path}' has {width} x {height} pixels but the upright photo has "
                 f"{photo_width} x {photo_height}; {what_to_do}."

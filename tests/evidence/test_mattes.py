@@ -106,7 +106,11 @@ def test_masks_of_the_same_proportions_are_scaled(tmp_path, size):
 
 
 def test_masks_of_other_proportions_are_refused(tmp_path):
-    for size, sentence in (((40, 40), "of the same proportions"), ((40, 60), "turn it as the")):
+    for size, sentence in (
+        ((40, 40), "of the same proportions"),
+        ((40, 60), "turn it as the photo"),
+        ((3, 2), "save it in the photo's size"),
+    ):
         Image.new("L", size).save(tmp_path / "mask.png")
         with pytest.raises(InputError, match=f"{size[0]} x {size[1]} .* 60 x 40; .*{sentence}"):
             read_matte(tmp_path / "mask.png", SIZE)
