@@ -29,7 +29,6 @@ MIN_SIDE_PX = 16
 # CIPA DC-008: the 35 mm equivalent compares diagonals; that of a 36 mm x 24 mm frame is meant.
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
-_DEEP_FORMATS = ("PNG", "TIFF")
 _MAX_DEEP_PIXELS = 50_000_000
 _ANIMATED = {"GIF": "picture", "WEBP": "picture", "PNG": "picture", "AVIF": "picture"}
 
@@ -118,13 +117,14 @@ def _decoded(path: Path) -> tuple[np.ndarray, CameraTags, tuple[str, ...]]:
     """The pixels in the file's own orientation; the decoder is gone on return."""
     with opened(path) as image:
         check_size(image.size, str(path))
+        # how the decoder is told to read its strips ("RGB;16B"), until it has: tags may need that
+        is_deep_color = not is_deep(image) and ";16" in str(getattr(image, "tile", ""))
         tags = camera_tags(image)
         try:
             rgb = rgb_of(image)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        may_be_deep = image.format in _DEEP_FORMATS and not is_deep(image)
-        if may_be_deep and rgb.min() == rgb.max():
+        if is_deep_color and rgb.min() == rgb.max():
             rgb = _from_low_bits(path, rgb)
         return rgb, tags, _notes(image, path)
 
