@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 
 import kinflow.priors
@@ -84,7 +84,7 @@ class Reconstructor:
 
     def __call__(
         self,
-        image: str | Path | Photo | np.ndarray,
+        image: Any,
         *,
         evidence: ImageEvidence | None = None,
         camera: Camera | None = None,
@@ -92,7 +92,8 @@ class Reconstructor:
         """Find and reconstruct the people of a photo; an empty result means there are none.
 
         Args:
-            image: a path or an RGB array (height, width, 3) uint8.
+            image: a path, a Pillow image, a `Photo` or an RGB array (height, width, 3) uint8 (see
+                `kinflow.evidence.image.as_photo` for what else).
             evidence: keypoints of your own instead of the detector's.
             camera: a calibrated camera instead of EXIF or the default field of view.
 
@@ -107,7 +108,7 @@ class Reconstructor:
         if camera is None:
             camera = self.camera(photo)
         people = self.fitter.fit(evidence, camera)
-        source = "" if isinstance(image, np.ndarray | Photo) else str(image)
+        source = str(image) if isinstance(image, str | Path) else ""
         return Reconstruction(people[0].camera if people else camera, people, source)
 
     def camera(self, photo: Photo) -> Camera:
@@ -124,9 +125,7 @@ class Reconstructor:
         return Camera.from_fov(photo.size, DEFAULT_FOV_DEG)
 
 
-def reconstruct(
-    image: str | Path | Photo | np.ndarray, config: ReconstructorConfig | None = None
-) -> list[Person]:
+def reconstruct(image: Any, config: ReconstructorConfig | None = None) -> list[Person]:
     """The people of one photo as posed, shaped bodies (see `Reconstructor` for many photos).
 
     Raises:

@@ -101,7 +101,9 @@ class VertexModel:
         pivot = motion.joints_m.index_select(1, self._movers)[:, None]
         spread = skew((weights @ self._below.T)[..., None] * pivot - arm)
         turning = motion.G.index_select(1, self._free_parents) @ motion.omega
-        rows = spread[:, :, 1:].transpose(2, 3).reshape(batch, chosen * 3, -1)
+        # every size is given: of no chosen vertices none could be inferred
+        columns = 3 * len(FREE_JOINTS)
+        rows = spread[:, :, 1:].transpose(2, 3).reshape(batch, chosen * 3, columns)
         latent = (rows @ turning.flatten(1, 2)).unflatten(1, (chosen, 3))
         position = KeypointModel.position_columns(motion.joints_m[:, 0])[:, None]
         return spread[:, :, 0], position.expand(-1, chosen, -1, -1), latent

@@ -6,11 +6,13 @@ special: 0 is the background and 255 stands for pixels of which nothing is known
 otherwise. All of them mean the person's own left and right.
 
 Sources: COCO-DensePose's data format (Güler et al. 2018), BodyPix (TensorFlow.js models), Look into
-Person (Gong et al. 2017), CIHP (Gong et al. 2018), Pascal-Person-Part (Chen et al. 2014).
+Person (Gong et al. 2017), CIHP (Gong et al. 2018), ATR (Liang et al. 2015), Pascal-Person-Part
+(Chen et al. 2014).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -18,7 +20,7 @@ from kinflow.body.parts import PART_COLORS, PART_NAMES, UNKNOWN_COLOR, part_set
 from kinflow.errors import InputError
 
 PaletteName = Literal[
-    "kinflow", "densepose", "coco-densepose", "bodypix", "lip", "cihp", "pascal-person-part"
+    "kinflow", "densepose", "coco-densepose", "bodypix", "lip", "cihp", "atr", "pascal-person-part"
 ]
 
 EVERYTHING = part_set(*PART_NAMES)
@@ -37,6 +39,17 @@ class PartMap:
     """Bit set of each id from 0 to 255, 0 for ids that mean nothing."""
     colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
     """Bit set of each colour (sRGB) of colour maps; empty where only ids are understood."""
+    charts: int = 0
+    """How many charts DensePose's IUV images have; 0 where such images are not understood."""
+
+    def others_with(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Names of other maps that have all of these ids."""
+        return tuple(
+            other.name
+            for other in PART_MAPS.values()
+            if other.name != self.name
+            and all(0 <= label <= UNKNOWN_ID and other.sets[label] for label in ids)
+        )
 
 
 def _map(name: PaletteName, classes: dict[str, str], id_255: int = EVERYTHING) -> PartMap:
@@ -63,7 +76,8 @@ def _densepose() -> PartMap:
     )
     whole = ("torso", "torso", "right_hand", "left_hand", "left_foot", "right_foot")
     charts = ("background", *whole, *halves, "head", "head")
-    return _map("densepose", {f"{i} {part}": part for i, part in enumerate(charts)})
+    by_id = _map("densepose", {f"{i} {part}": part for i, part in enumerate(charts)})
+    return replace(by_id, charts=len(charts) - 1)
 
 
 def _coco_densepose() -> PartMap:
@@ -121,11 +135,35 @@ def _clothes(name: PaletteName, class_10: str, parts_10: str) -> PartMap:
         "skirt": "torso upper_leg lower_leg",
         "face": "head",
     }
-    sided = {"arm": "upper_arm lower_arm hand", "leg": "upper_leg lower_leg foot"}
-    for item, parts in {**sided, "shoe": "lower_leg foot"}.items():
-        for side in ("left", "right"):
-            classes[f"{side}-{item}"] = " ".join(f"{side}_{part}" for part in parts.split())
-    return _map(name, classes)
+    return _map(name, classes | _sided("arm") | _sided("leg") | _sided("shoe"))
+
+
+def _sided(limb: str) -> dict[str, str]:
+    """The left and the right of bare arms, bare legs or shoes."""
+    parts = {
+        "arm": "upper_arm lower_arm hand",
+        "leg": "upper_leg lower_leg foot",
+        "shoe": "lower_leg foot",
+    }[limb]
+    return {
+        f"{side}-{limb}": " ".join(f"{side}_{part}" for part in parts.split())
+        for side in ("left", "right")
+    }
+
+
+def _atr() -> PartMap:
+    """The 18 classes of ATR, of which a bag may hide anything or hang beside the person."""
+    head = {"background": "background", "hat": "head", "hair": "head torso", "sunglasses": "head"}
+    clothes = {
+        "upper-clothes": "torso upper_arm lower_arm upper_leg",
+        "skirt": "torso upper_leg lower_leg",
+        "pants": "torso upper_leg lower_leg",
+        "dress": "torso upper_arm lower_arm upper_leg lower_leg",
+        "belt": "torso upper_leg",
+    }
+    skin = {"face": "head"} | _sided("leg") | _sided("arm")
+    carried = {"bag": " ".join(PART_NAMES), "scarf": "head torso"}
+    return _map("atr", head | clothes | _sided("shoe") | skin | carried)
 
 
 def _pascal_person_part() -> PartMap:
@@ -151,6 +189,7 @@ PART_MAPS: dict[str, PartMap] = {
         _bodypix(),
         _clothes("lip", "jumpsuits", "torso upper_arm lower_arm upper_leg lower_leg"),
         _clothes("cihp", "torso-skin", "head torso"),
+        _atr(),
         _pascal_person_part(),
     )
 }

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from kinflow.errors import InputError
+from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"})
+MAX_NAMED = 3
+"""Files of a kind that are named before the others are counted."""
 
 
 def find_photos(names: tuple[str, ...]) -> list[Path]:
@@ -28,21 +31,81 @@ def find_photos(names: tuple[str, ...]) -> list[Path]:
     return list(photos)
 
 
+def passed_over(names: tuple[str, ...]) -> list[str]:
+    """A sentence for every folder among `names` with the files in it that are left out, and why."""
+    sentences = []
+    for name in dict.fromkeys(names):
+        if os.path.isdir(name) and (others := _scan(Path(name))[1]):
+            sentences.append(f"Passed over in '{name}': {_listed(others)}.")
+    return sentences
+
+
 def _expand(name: str) -> list[Path]:
     path = Path(name)
-    if path.is_dir():
-        found = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
-        )
+    if os.path.isdir(path):  # pathlib raises where a name is too long or a parent is locked
+        found, others = _scan(path)
         if not found:
-            raise InputError(f"The folder '{name}' holds no photos (JPEG, PNG, WebP, BMP, TIFF).")
+            held = f"; there is {_listed(others)}" if others else ""
+            raise InputError(
+                f"The folder '{name}' holds no photos (JPEG, PNG, WebP, BMP, TIFF, HEIC){held}."
+            )
         return found
-    if path.exists() or not glob.has_magic(name):
+    if os.path.lexists(path) or not glob.has_magic(name):
         return [path]
-    found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
+    found = sorted(Path(p) for p in glob.glob(name, recursive=True) if os.path.isfile(p))
     if not found:
         raise InputError(f"The pattern '{name}' matches no file.")
     return found
+
+
+def _scan(folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
+    """The photos of a folder, and the names of all other files by the reason to leave them out.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"'{folder}' cannot be read ({error.strerror or error}).") from error
+    photos: list[Path] = []
+    others: dict[str, list[str]] = {}
+    for path in paths:
+        reason = _reason_against(path)
+        if reason is None:
+            photos.append(path)
+        else:
+            others.setdefault(reason, []).append(path.name)
+    return photos, others
+
+
+def _reason_against(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    if path.name.startswith("."):
+        return "hidden"
+    if os.path.isdir(path):
+        return "a folder"
+    if suffix in RAW_SUFFIXES:
+        return "a raw photo"
+    if suffix in VIDEO_SUFFIXES:
+        return "a video"
+    if suffix not in IMAGE_SUFFIXES or not os.path.isfile(path):
+        return "no image"
+    command = missing_reader(path)
+    return None if command is None else f"needs {command}"
+
+
+def _listed(others: dict[str, list[str]]) -> str:
+    """Names with the reason in brackets; many of a kind are counted."""
+    parts = []
+    for reason, names in others.items():
+        count = len(names)
+        if reason == "hidden":
+            parts.append(f"{count} hidden file{'s' * (count > 1)}")
+            continue
+        more = f" and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
+        parts.append(f"{', '.join(names[:MAX_NAMED])}{more} ({reason})")
+    return "; ".join(parts)
 
 
 def result_folders(photos: list[Path], out: Path) -> list[Path]:

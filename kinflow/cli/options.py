@@ -63,10 +63,10 @@ class Reconstruct:
     parts: Annotated[Path | None, arg(metavar="DIR")] = None
     """Part maps of your own: PHOTO.png of everybody, or PHOTO_0.png, PHOTO_1.png of one each."""
     parts_palette: Annotated[str, arg(metavar="NAME")] = "kinflow"
-    """What the ids of --parts mean: kinflow, densepose, coco-densepose, bodypix, lip, cihp or
-    pascal-person-part."""
+    """What the ids of --parts mean: kinflow, densepose, coco-densepose, bodypix, lip, cihp, atr
+    or pascal-person-part."""
     masks: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Silhouettes of your own, named as for --parts: PNG, black where there is nobody."""
+    """Silhouettes of your own, named as for --parts: black or transparent where nobody is."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kinflow.api import Reconstructor, ReconstructorConfig
 from kinflow.body.part_maps import part_map
-from kinflow.cli.inputs import check_output, find_photos, result_folders
+from kinflow.cli.inputs import check_output, find_photos, passed_over, result_folders
 from kinflow.cli.options import Output, Reconstruct
 from kinflow.cli.summary import Outcome, exit_code, report
 from kinflow.errors import AssetError, InputError
@@ -34,9 +35,13 @@ def run(options: Reconstruct) -> int:
         AssetError: a file of kinflow itself is missing or damaged.
     """
     photos = find_photos(options.photos)
+    for sentence in passed_over(options.photos):
+        print(sentence, file=sys.stderr)
     folders = result_folders(photos, options.output.out)
     check_output(options.output.out)
     labels = label_folder(options)
+    if labels is not None:
+        labels.expect_any(photos)
     reconstructor = Reconstructor(reconstructor_config(options))
     outcomes: list[Outcome] = []
     try:
@@ -129,7 +134,7 @@ def _evidence(
     labels: LabelFolder | None,
 ) -> ImageEvidence:
     """What is seen in a photo, or what the user says is."""
-    own = None if labels is None else labels.read(path.stem, photo.size)
+    own = None if labels is None else labels.read(path, photo.size)
     if options.keypoints is not None:
         evidence = read_people(options.keypoints, photo.size, path.name)
     else:

@@ -1,20 +1,22 @@
 """Whose labels are whose: labels of a photo become the labels of each person.
 
 Of a map of everybody, a cell belongs to the person whose skeleton is nearest; a map of one person
-belongs to whoever's keypoints it covers. Nothing is known of a person outside the image, and where
-somebody else is seen, who may hide anything.
+belongs to whoever's keypoints it covers. Silhouettes with soft edges stay soft. Nothing is known of
+a person outside the image, and where somebody else is seen, who may hide anything.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Bool, Float, Float32, Int32
 from torch import Tensor
 
 from kinflow.evidence.label_maps import PhotoLabels, PixelSets
+from kinflow.evidence.mattes import Matte
 from kinflow.evidence.people import person_size
 from kinflow.evidence.silhouette import Grid, skeleton_distance_px
 from kinflow.evidence.types import (
@@ -34,6 +36,8 @@ BOX_GROWTH = 0.05
 """Share of the box's longer side by which a person may reach beyond it."""
 REACH = 0.12
 """Share of the person's size around the skeleton that is the person's even beyond the box."""
+EDGE_CELLS = 7
+"""Side of the square of cells from which the softness of a silhouette's edge is judged."""
 
 
 def attach_parts(evidence: ImageEvidence, labels: PhotoLabels) -> ImageEvidence:
@@ -48,24 +52,33 @@ def attach_parts(evidence: ImageEvidence, labels: PhotoLabels) -> ImageEvidence:
     share = _maps_of_people if labels.one_person_each else _shares_of_everybody
     grids = [Grid.around(person.box_px.cpu().numpy()) for person in evidence.people]
     people = []
-    for person, grid, allowed in zip(
+    for person, grid, (allowed, which) in zip(
         evidence.people, grids, share(evidence, labels.maps, grids), strict=True
     ):
-        people.append(_with_labels(person, grid, allowed, labels.silhouettes))
+        if not labels.silhouettes:
+            people.append(replace(person, parts=_labels(allowed, grid)))
+            continue
+        shown = _shows(allowed).astype(np.float32)
+        if labels.mattes and which is not None:
+            shown = _sampled(labels.mattes[which], grid, outside=0).astype(np.float32) / 255
+        people.append(_with_silhouette(person, grid, allowed, shown))
     return replace(evidence, people=tuple(people))
+
+
+_Share = tuple[Int32[np.ndarray, "rows columns"], int | None]
+"""Labels of one person, and the number of the map that they come from."""
 
 
 def _shares_of_everybody(
     evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[Grid]
-) -> list[Int32[np.ndarray, "rows columns"]]:
+) -> list[_Share]:
     """Labels of each person from the one map of all of them."""
-    return [
-        _hidden(
-            allowed := _sampled(maps[0], grid),
-            _shows(allowed) & _somebody_elses(evidence.people, row, grid),
-        )
-        for row, grid in enumerate(grids)
-    ]
+    shares: list[_Share] = []
+    for row, grid in enumerate(grids):
+        allowed = _sampled(maps[0], grid)
+        others = _shows(allowed) & _somebody_elses(evidence.people, row, grid)
+        shares.append((_hidden(allowed, others), 0))
+    return shares
 
 
 def _somebody_elses(
@@ -95,19 +108,19 @@ def _relative_distance(person: PersonEvidence, grid: Grid) -> Float[np.ndarray, 
 
 def _maps_of_people(
     evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[Grid]
-) -> list[Int32[np.ndarray, "rows columns"]]:
+) -> list[_Share]:
     """Labels of each person from maps of one person each."""
     owned = _owned_maps(evidence.people, maps)
-    shares = []
+    shares: list[_Share] = []
     for row, grid in enumerate(grids):
         sampled = [_sampled(pixels, grid) for pixels in maps]
         mine = owned.get(row)
         if mine is None:
-            shares.append(np.full(grid.size[::-1], UNKNOWN, np.int32))
+            shares.append((np.full(grid.size[::-1], UNKNOWN, np.int32), None))
             continue
         others = [_shows(allowed) for i, allowed in enumerate(sampled) if i != mine]
         elsewhere = np.any(others, axis=0) if others else np.zeros(grid.size[::-1], bool)
-        shares.append(_hidden(sampled[mine], elsewhere & ~_shows(sampled[mine])))
+        shares.append((_hidden(sampled[mine], elsewhere & ~_shows(sampled[mine])), mine))
     return shares
 
 
@@ -135,14 +148,16 @@ def _confident_px(keypoints_px: Tensor) -> Float[np.ndarray, "seen 2"]:
     return keypoints[keypoints[:, 2] > MIN_CONFIDENCE, :2]
 
 
-def _sampled(pixels: PixelSets, grid: Grid) -> Int32[np.ndarray, "rows columns"]:
-    """The label at the centre of each cell, unknown outside the image."""
+def _sampled(
+    pixels: PixelSets | Matte, grid: Grid, outside: int = UNKNOWN
+) -> Int32[np.ndarray, "rows columns"]:
+    """The value at the centre of each cell, and what there is outside the image."""
     height, width = pixels.shape
     x, y = (np.floor(centres).astype(int) for centres in _centres_px(grid))
-    allowed = np.full(grid.size[::-1], UNKNOWN, np.int32)
+    sampled = np.full(grid.size[::-1], outside, np.int32)
     in_x, in_y = (x >= 0) & (x < width), (y >= 0) & (y < height)
-    allowed[np.ix_(in_y, in_x)] = pixels[np.ix_(y[in_y], x[in_x])]
-    return allowed
+    sampled[np.ix_(in_y, in_x)] = pixels[np.ix_(y[in_y], x[in_x])]
+    return sampled
 
 
 def _centres_px(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -164,12 +179,26 @@ def _hidden(allowed: np.ndarray, where: np.ndarray) -> Int32[np.ndarray, "rows c
     return np.where(where, UNKNOWN, allowed).astype(np.int32)
 
 
-def _with_labels(
-    person: PersonEvidence, grid: Grid, allowed: np.ndarray, silhouettes: bool
-) -> PersonEvidence:
+def _labels(allowed: Int32[np.ndarray, "rows columns"], grid: Grid) -> PartLabels:
+    """Labels that are certain wherever anything is known."""
     known = torch.from_numpy((allowed != UNKNOWN).astype(np.float32))
-    labels = PartLabels(torch.from_numpy(allowed), known, grid.origin_px, grid.cell_px)
-    if not silhouettes:
-        return replace(person, parts=labels)
-    shown = torch.from_numpy(_shows(allowed).astype(np.float32))
-    return replace(person, parts=labels, mask=PersonMask(shown, grid.origin_px, grid.cell_px))
+    return PartLabels(torch.from_numpy(allowed), known, grid.origin_px, grid.cell_px)
+
+
+def _with_silhouette(
+    person: PersonEvidence,
+    grid: Grid,
+    allowed: Int32[np.ndarray, "rows columns"],
+    shown: Float32[np.ndarray, "rows columns"],
+) -> PersonEvidence:
+    """The person with their silhouette, `shown` of each cell being theirs, as mask and as labels.
+
+    An edge within a pixel is as certain as can be, though the pixel is half the person's; one that
+    fades over many is not. So confidence is how far the cells around are from half, on average.
+    """
+    certainty = cv2.blur(np.abs(2 * shown - 1), (EDGE_CELLS, EDGE_CELLS))
+    labels = _labels(allowed, grid)
+    labels = replace(labels, confidence=labels.confidence * torch.from_numpy(certainty))
+    probability = torch.from_numpy(np.where(allowed == UNKNOWN, np.float32(0), shown))
+    mask = PersonMask(probability, grid.origin_px, grid.cell_px)
+    return replace(person, parts=labels, mask=mask)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kinflow.cli.inputs import check_output, find_photos, result_folders
+from kinflow.cli.inputs import check_output, find_photos, passed_over, result_folders
 from kinflow.errors import InputError
+from kinflow.evidence import image_files
 
 
 @pytest.fixture
@@ -41,6 +42,58 @@ def test_a_missing_path_is_kept_for_the_report(photos):
 def test_nothing_to_work_on(photos, name, message):
     with pytest.raises(InputError, match=message):
         find_photos((str(photos / name),) if name else ())
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+@pytest.fixture
+def no_plugin(monkeypatch):
+    monkeypatch.setattr(image_files, "HEIF_PLUGINS", ("no_such_plugin_of_heif",))
+    monkeypatch.delitem(image_files.Image.OPEN, "HEIF", raising=False)
+
+
+def test_a_folder_says_what_it_passes_over(photos, no_plugin):
+    for name in ("IMG_1.HEIC", "d.jpg"):
+        (photos / name).write_bytes(HEIC)
+    for name in ("a.mp4", "raw.NEF", ".hidden", "._b.jpg", *(f"{i}.md" for i in range(5))):
+        (photos / name).write_bytes(b"x")
+    assert names(find_photos((str(photos),))) == ["a.PNG", "b.jpg", "c[1].jpeg"]
+    (sentence,) = passed_over((str(photos), str(photos), str(photos / "b.jpg")))
+    assert sentence.startswith(f"Passed over in '{photos}': ")
+    for part in (
+        "2 hidden files",
+        "IMG_1.HEIC, d.jpg (needs pip install 'kinflow[heif]')",
+        "a.mp4 (a video)",
+        "raw.NEF (a raw photo)",
+        "0.md, 1.md, 2.md and 3 more (no image)",
+        "folder.jpg (a folder)",
+    ):
+        assert part in sentence
+
+
+def test_nothing_is_said_where_nothing_is_passed_over(tmp_path):
+    for suffix in ("jpg", "JFIF", "jpe", "mpo", "jp2", "j2k", "tif", "gif", "bmp", "webp"):
+        (tmp_path / f"photo.{suffix}").write_bytes(b"x")
+    assert len(find_photos((str(tmp_path),))) == 10
+    assert passed_over((str(tmp_path),)) == []
+
+
+def test_heic_counts_as_a_photo_where_it_can_be_read(tmp_path, monkeypatch):
+    (tmp_path / "IMG_1.HEIC").write_bytes(HEIC)
+    monkeypatch.setitem(image_files.Image.OPEN, "HEIF", (None, None))
+    assert names(find_photos((str(tmp_path),))) == ["IMG_1.HEIC"]
+    assert passed_over((str(tmp_path),)) == []
+
+
+def test_a_folder_of_unreadable_photos_says_why(tmp_path, no_plugin):
+    (tmp_path / "IMG_1.HEIC").write_bytes(HEIC)
+    with pytest.raises(InputError, match=r"holds no photos.*IMG_1.HEIC \(needs pip install"):
+        find_photos((str(tmp_path),))
+
+
+def test_names_that_no_file_can_have_are_kept_for_the_report():
+    assert find_photos(("a" * 400, "null\0byte.jpg")) == [Path("a" * 400), Path("null\0byte.jpg")]
 
 
 def test_photos_of_the_same_name_get_numbered_folders():

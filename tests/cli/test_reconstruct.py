@@ -148,6 +148,29 @@ def test_silhouettes_of_ones_own(with_keypoints, torso_mask, tmp_path):
         assert overlay.size[0] > 2 * 512
 
 
+def test_soft_silhouettes_of_other_spellings(with_keypoints, torso_mask, tmp_path):
+    """A black figure on transparent, at half the size, under a name of another tool's."""
+    mask = torso_mask / "photo.png"
+    with Image.open(mask) as image:
+        alpha = image.convert("L").point(lambda v: 255 * (v > 0)).resize((256, 256))
+    mask.unlink()
+    black = Image.new("L", alpha.size)
+    Image.merge("LA", (black, alpha)).save(torso_mask / "photo_mask.PNG")
+    assert main([*with_keypoints[:-2], "--format", "npz", "--masks", str(torso_mask)]) == 0
+    (person,) = kinflow.load(tmp_path / "out" / "photo").people
+    assert person.code != "no_parts" and person.silhouette_iou > 0.7
+
+
+def test_a_folder_says_what_it_passes_over(with_keypoints, photo, tmp_path, capsys):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "photo.png").write_bytes(photo.read_bytes())
+    (folder / "notes.txt").write_text("x")
+    options = [str(folder) if option == str(photo) else option for option in with_keypoints]
+    assert main([*options, "--no-parts"]) == 0
+    assert "Passed over in" in (error := capsys.readouterr().err) and "notes.txt (no im" in error
+
+
 def test_keypoints_alone(with_keypoints, tmp_path):
     assert main([*with_keypoints, "--no-parts"]) == 0
     (person,) = kinflow.load(tmp_path / "out" / "photo").people
@@ -181,14 +204,17 @@ def test_labels_of_somebody_else_leave_the_keypoints(with_keypoints, torso_mask,
         (["--parts", "{empty}"], "has neither 'photo.png' nor 'photo_0.png'"),
         (["--parts", "{small}"], "has 9 x 9 pixels but the upright photo has 512 x 512"),
         (["--masks", "{black}"], "shows nobody: all of its pixels are black"),
+        (["--masks", "{white}"], "shows a person everywhere"),
     ],
 )
 def test_bad_labels(with_keypoints, torso_mask, tmp_path, options, message, capsys):
-    for name, size in (("empty", None), ("small", 9), ("black", 512)):
+    sizes = {"empty": None, "small": 9, "black": 512, "white": 512}
+    for name, size in sizes.items():
         (tmp_path / name).mkdir()
         if size is not None:
-            Image.new("L", (size, size)).save(tmp_path / name / "photo.png")
-    names = {name: tmp_path / name for name in ("masks", "empty", "small", "black")}
+            color = 255 * (name == "white")
+            Image.new("L", (size, size), color).save(tmp_path / name / "photo.png")
+    names = {name: tmp_path / name for name in ("masks", *sizes)}
     assert main([*with_keypoints, *(option.format(**names) for option in options)]) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert message in error

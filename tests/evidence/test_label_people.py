@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
-from kinflow.evidence.label_maps import PhotoLabels
+from kinflow.evidence.label_maps import PhotoLabels, sets_of_matte
 from kinflow.evidence.label_people import attach_parts
 from kinflow.evidence.part_labels import cell_centres_px, usable
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, ImageEvidence, PersonEvidence
@@ -159,3 +159,42 @@ def test_nobody(everybody):
     nobody = ImageEvidence(SIZE, ())
     for each in (False, True):
         assert attach_parts(nobody, PhotoLabels((everybody,), each, False)).people == ()
+
+
+def matte_of(sets: np.ndarray, blur_px: float) -> np.ndarray:
+    shown = np.where(sets != BACKGROUND, np.uint8(255), np.uint8(0))
+    return cv2.GaussianBlur(shown, (0, 0), blur_px) if blur_px else shown
+
+
+@pytest.mark.parametrize("one_person_each", [False, True])
+def test_soft_mattes_stay_soft(one_person_each):
+    evidence = ImageEvidence(SIZE, (person(*LEFT),))
+
+    def seen(blur_px: float) -> PersonEvidence:
+        matte = matte_of(figure(*LEFT), blur_px)
+        labels = PhotoLabels((sets_of_matte(matte),), one_person_each, True, (matte,))
+        return attach_parts(evidence, labels).people[0]
+
+    hard, smoothed, soft = seen(0), seen(0.7), seen(8)
+    x, y = cell_centres_px(soft.parts).floor().long().unbind(-1)
+    matte = torch.from_numpy(matte_of(figure(*LEFT), 8))
+    known = soft.parts.allowed != UNKNOWN
+    expected = matte[y[known], x[known]] / 255
+    torch.testing.assert_close(soft.mask.probability[known], expected)
+    assert torch.equal(soft.parts.allowed[known] == ANY_PART, expected >= 128 / 255)
+    # certain throughout; where the edge is a pixel wide nearly so; least where it fades slowly
+    assert bool((hard.parts.confidence[known] == 1).all())
+    at_half = (soft.mask.probability - 0.5).abs() < 0.1
+    assert float(smoothed.parts.confidence[at_half & known].mean()) > 0.7
+    assert float(soft.parts.confidence[at_half & known].mean()) < 0.4
+    deep_inside = soft.mask.probability == 1
+    assert float(soft.parts.confidence[deep_inside].mean()) > 0.9
+
+
+def test_a_matte_says_nothing_of_what_is_unknown(two):
+    """A person whom no map shows, and everything outside the image."""
+    matte = matte_of(figure(*LEFT), 3)
+    labels = PhotoLabels((sets_of_matte(matte),), True, True, (matte,))
+    right = attach_parts(two, labels).people[1]
+    assert bool((right.parts.allowed == UNKNOWN).all())
+    assert not right.mask.probability.any() and not right.parts.confidence.any()

@@ -168,6 +168,61 @@ def test_unusable_labels_fall_back_to_keypoints(people, pairs, fitter, kind):
     assert person.part_iou is None
 
 
+def everywhere(bits: int, rows: int, columns: int) -> torch.Tensor:
+    return torch.full((rows, columns), bits, dtype=torch.int32)
+
+
+def on_the_border(rows: int, columns: int) -> torch.Tensor:
+    labels = everywhere(ANY_PART, rows, columns)
+    labels[1:-1, 1:-1] = BACKGROUND
+    return labels
+
+
+WITHOUT_OUTLINE = {
+    "everything a silhouette": everywhere(ANY_PART, 60, 40),
+    "everything one part": everywhere(1 << 2, 60, 40),
+    "nothing known": everywhere(UNKNOWN, 60, 40),
+    "nothing but background": everywhere(BACKGROUND, 60, 40),
+    "everything a set with the background": everywhere(BACKGROUND | 1 << 2, 60, 40),
+    "shown at the border of the grid only": on_the_border(60, 40),
+    "one cell": everywhere(ANY_PART, 1, 1),
+    "one row": everywhere(1 << 1, 1, 40),
+    "one column": everywhere(BACKGROUND, 60, 1),
+    "four cells": everywhere(ANY_PART, 2, 2),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_OUTLINE)
+def test_labels_without_an_outline_leave_the_body_where_it_is(people, fitter, kind):
+    """There may be no match at all."""
+    seen, allowed = people[0], WITHOUT_OUTLINE[kind]
+    scene = seen.scene
+    cell_px = scene.cell_px * max(scene.parts.shape) / max(allowed.shape)
+    labels = PartLabels(allowed, torch.ones(allowed.shape), scene.origin_px, float(cell_px))
+    evidence = ImageEvidence(scene.camera.image_size, (seen.person,))
+    targets = fitter.targets(evidence, scene.camera)
+    candidates = fitter.fitter.fit(targets)
+    starts = candidates.unknowns[candidates.of(0)[:1]]
+    aligned = PartAligner(fitter.fitter.energy, PartFitConfig()).align(
+        starts, targets, labels, scene.camera
+    )
+    assert all(bool(torch.isfinite(value).all()) for value in vars(aligned.unknowns).values())
+    moved = aligned.unknowns.t_cam_root_m - starts.t_cam_root_m
+    assert float(moved.norm()) < 0.2 * float(starts.t_cam_root_m.norm())
+
+
+@pytest.mark.parametrize("kind", ["everything a silhouette", "one cell", "nothing known"])
+def test_labels_without_an_outline_go_through_a_fit(people, fitter, kind):
+    person = people[0].fit(
+        fitter,
+        PartLabels(
+            WITHOUT_OUTLINE[kind], torch.ones(WITHOUT_OUTLINE[kind].shape), (0.0, 0.0), 10.0
+        ),
+    )
+    assert person.code in ("ok", "ambiguous", "truncated", "no_parts")
+    assert bool(torch.isfinite(person.joints_cam_m).all())
+
+
 def test_labels_that_tear_a_body_off_its_keypoints_are_left_alone(people, pairs, fitter):
     """Parts upside down on the right silhouette."""
     seen, (before, _) = people[0], pairs[0]
