@@ -5,7 +5,8 @@ import torch
 
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.datasets.amass import read_amass
-from kinflow.datasets.poses import BuildPosesConfig, PoseSet, build_pose_set, main
+from kinflow.datasets.build_poses import BuildPosesConfig, build_pose_set, main
+from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 
 
@@ -72,7 +73,7 @@ def test_a_wrong_file_is_refused(tmp_path, changes, message):
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "text_poses.npz"
     path.write_text("hello")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="not an AMASS motion"):
         read_amass(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="not an AMASS motion"):
         build_pose_set([tmp_path])

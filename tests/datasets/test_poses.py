@@ -3,14 +3,9 @@ import pytest
 import torch
 from cmu_skeleton import bvh_text, elbow_angles_deg
 
-from kinflow.datasets.poses import (
-    TEST_SUBJECTS,
-    VALIDATION_SUBJECTS,
-    PoseSet,
-    build_pose_set,
-    plausible_frames,
-    split_of,
-)
+from kinflow.datasets.build_poses import build_pose_set
+from kinflow.datasets.plausible import plausible_frames
+from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet, split_of
 from kinflow.errors import AssetError, InputError
 
 
@@ -75,7 +70,9 @@ def test_a_clip_with_another_elbow_axis_is_skipped(corpus):
     text = bvh_text({"LeftForeArm": other, "RightForeArm": -other}, 5)
     (corpus / "01" / "01_99.bvh").write_text(text)
     _, report = build_pose_set([corpus])
-    assert report.skipped_clips == ("01_99",)
+    (skipped,) = report.skipped_clips
+    assert skipped.path.stem == "01_99"
+    assert "other axes" in skipped.reason
 
 
 def test_a_faster_clip_is_brought_to_30_frames_a_second(corpus):
