@@ -353,31 +353,23 @@ def _trunk_along_bones(bones: _Bones, poses: _SourcePoses) -> dict[str, np.ndarr
         if np.linalg.norm(np.cross(up, across)) < 1e-3 * bones.leg_length() ** 2:
             across = poses.mean_in(name, poses.position(left) - poses.position(right))
         frames[name] = _matching((_Y, _X), (up, across), None)
-    left_world = (
-        poses.G("pelvis") @ frames["pelvis"][:, 0] + poses.G("spine3") @ (frames["spine3"][:, 0])
-    )
-    up_world = poses.G("spine3") @ frames["spine3"][:, 1]
-    chain = ["spine1", "spine2", "spine3", "neck", "head"]
-    along = bones.at("spine1") - bones.at("pelvis")
-    for name, following in zip(chain, [*chain[1:], ""], strict=True):
-        own = bones.at(following) - bones.at(name) if following else np.zeros(3)
-        along = own if np.linalg.norm(own) > 1e-3 * bones.leg_length() else along
-        if bones.joints.source[name] == bones.joints.source["spine3"]:
-            frames[name] = frames["spine3"]
-        elif bones.joints.source[name] == bones.joints.source["pelvis"]:
-            frames[name] = frames["pelvis"]
-        else:
-            usual = _as_on_average(poses, name, "spine3", frames["spine3"])
-            frames[name] = _matching((_Y, _X), (along, poses.mean_in(name, left_world)), usual)
-    for side, x in _SIDES:
-        name = f"{side}_collar"
+    left_world = np.sum([poses.G(name) @ frames[name][:, 0] for name in frames], axis=0)
+    source = bones.joints.source
+    for name, following in (("spine1", "spine2"), ("spine2", "spine3")):
+        if source[name] in (source["pelvis"], source["spine3"]):
+            frames[name] = frames["pelvis" if source[name] == source["pelvis"] else "spine3"]
+            continue
+        following = following if source[following] != source[name] else "spine3"
+        along = bones.at(following) - bones.at(name)
         usual = _as_on_average(poses, name, "spine3", frames["spine3"])
-        along = bones.at(f"{side}_shoulder") - bones.at(name)
-        frames[name] = (
-            _matching((x * _X, _Y), (along, poses.mean_in(name, up_world)), usual)
-            if name in bones.joints.own
-            else frames["spine3"]
-        )
+        frames[name] = _matching((_Y, _X), (along, poses.mean_in(name, left_world)), usual)
+    # how a neck or a collarbone leans at rest differs between tools by more than people lean
+    for name, above in (
+        *(("neck", "spine3"), ("head", "neck")),
+        *(("left_collar", "spine3"), ("right_collar", "spine3")),
+    ):
+        own = name in bones.joints.own
+        frames[name] = _as_on_average(poses, name, above, frames[above]) if own else frames[above]
     return frames
 
 
@@ -425,8 +417,9 @@ def _quarter_turn_above(clip: BvhClip, pelvis: int) -> Float[np.ndarray, "3 3"]:
 
 def _mostly_up(poses: _SourcePoses, frames: dict[str, np.ndarray]) -> np.ndarray:
     """The world axis along which bodies stand most of the time."""
-    up = sum((poses.G(name) @ frames[name][:, 1]).mean(0) for name in ("pelvis", "spine3"))
+    trunk = ("pelvis", "spine3")
+    up = np.sum([(poses.G(name) @ frames[name][:, 1]).mean(0) for name in trunk], axis=0)
     axis = np.zeros(3)
     largest = int(np.argmax(np.abs(up)))
-    axis[largest] = 1.0 if np.asarray(up)[largest] > 0 else -1.0
+    axis[largest] = 1.0 if up[largest] > 0 else -1.0
     return axis
