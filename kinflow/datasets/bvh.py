@@ -34,6 +34,7 @@ _CHANNELS = {
     for kind in ("position", "rotation", "scale")
 }
 _MAX_VALUE = 1e9
+_MAX_LINE = 10_000
 _BRACE_OR_KEYWORD = re.compile(
     r"([{}])|\b(?=(?:OFFSET|CHANNELS|JOINT|End\s+Site)\b)", re.IGNORECASE
 )
@@ -195,6 +196,8 @@ def _parse_hierarchy(lines: _Lines) -> _Hierarchy:
             if missing:
                 raise ValueError(f"joint {missing[0]!r} has no OFFSET")
             return tree
+        if len(line) > _MAX_LINE:
+            raise ValueError(f"a line of the joint tree has {len(line)} characters")
         for part in _BRACE_OR_KEYWORD.split(line):
             if part and part.strip():
                 _parse_part(tree, part.split())
@@ -385,26 +388,34 @@ def forward_kinematics(
 
 
 def pruned(clip: BvhClip, joints: Iterable[int]) -> tuple[BvhClip, dict[int, int]]:
-    """The clip with some joints and what they hang from only, and their new indices by old ones.
+    """The clip with some joints and what moves them only, and their new indices by old ones.
 
-    Faces and fingers are most of the joints of a game character; without them, what has to be
-    computed is bounded.
+    Faces and fingers are most of the joints of a game character, and joints without channels only
+    add to offsets; without them, what has to be computed is in proportion to the file.
     """
+    wanted = set(joints)
     needed: set[int] = set()
-    for joint in joints:
+    for joint in wanted:
         while joint >= 0 and joint not in needed:
             needed.add(joint)
             joint = clip.parents[joint]
-    kept = sorted(needed)
+    kept = [joint for joint in sorted(needed) if joint in wanted or clip.channels[joint]]
     new = {old: i for i, old in enumerate(kept)}
+    offsets = clip.offsets.copy()
+    above = list(clip.parents)
+    for joint in sorted(needed):
+        parent = above[joint]
+        if parent >= 0 and parent not in new:
+            offsets[joint] += offsets[parent]
+            above[joint] = above[parent]
     first = np.cumsum([0, *map(len, clip.channels)])
     columns = [c for joint in kept for c in range(first[joint], first[joint + 1])]
     return (
         replace(
             clip,
             joint_names=tuple(clip.joint_names[j] for j in kept),
-            parents=tuple(new.get(clip.parents[j], -1) for j in kept),
-            offsets=clip.offsets[kept],
+            parents=tuple(new.get(above[j], -1) for j in kept),
+            offsets=offsets[kept],
             end_offsets=clip.end_offsets[kept],
             channels=tuple(clip.channels[j] for j in kept),
             motion=clip.motion[:, columns],

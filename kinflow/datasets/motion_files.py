@@ -122,7 +122,13 @@ def _attempt(path: Path, read: Callable[[], RetargetedMotion]) -> RetargetedMoti
             raise InputError(f"it is longer than {MAX_FRAMES} frames; cut it into several files")
         return motion
     except InputError as error:
-        return SkippedClip(path, str(error).removeprefix(f"'{path}': "))
+        return SkippedClip(path, _without_path(str(error), path))
+
+
+def _without_path(sentence: str, path: Path) -> str:
+    """A sentence that begins with a file's name, for a list that has the name already."""
+    rest = sentence.removeprefix(f"'{path}'")
+    return rest.removeprefix(": ") if rest.startswith(":") or rest == sentence else f"it{rest}"
 
 
 def _stride(frame_time_s: float, rate_hz: float) -> int:
