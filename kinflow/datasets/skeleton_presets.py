@@ -177,14 +177,15 @@ def _trees(clip: BvhClip) -> Iterator[tuple[int, dict[tuple[str, str], int]]]:
 
 
 def _limb_joints(by_word: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """Limb joints by side and part; a part has the same word on both sides."""
     limbs: dict[tuple[str, str], int] = {}
-    for side in ("left", "right"):
-        used: set[str] = set()
-        for part, words in LIMB_NAMES.items():
-            word = next((w for w in words if (side, w) in by_word and w not in used), None)
-            if word is not None:
-                used.add(word)
-                limbs[side, part] = by_word[side, word]
+    used: set[str] = set()
+    for part, words in LIMB_NAMES.items():
+        sides = {w: [s for s in ("left", "right") if (s, w) in by_word] for w in words}
+        word = next((w for w in words if sides[w] and w not in used), None)
+        if word is not None:
+            used.add(word)
+            limbs |= {(side, part): by_word[side, word] for side in sides[word]}
     return limbs
 
 
@@ -221,8 +222,9 @@ def _check_chains(clip: BvhClip, limbs: dict[tuple[str, str], int]) -> None:
 def _trunk(clip: BvhClip, limbs: dict[str, int]) -> dict[str, int]:
     """Pelvis, spine, neck and head, by where the limbs meet."""
     pelvis = _meeting(clip, limbs["left_hip"], limbs["right_hip"])
-    if "spine" in side_and_part(clip.joint_names[pelvis])[1] and clip.parents[pelvis] >= 0:
-        pelvis = clip.parents[pelvis]  # older Bipeds hang the thighs from the first spine joint
+    above = clip.parents[pelvis]
+    if above >= 0 and side_and_part(clip.joint_names[above])[1].endswith("pelvis"):
+        pelvis = above  # older Bipeds hang the thighs from the first spine joint
     arms = [limbs.get(f"{side}_collar", limbs[f"{side}_shoulder"]) for side in ("left", "right")]
     chest = _meeting(clip, *arms)
     if side_and_part(clip.joint_names[chest])[1] == _NECK and clip.parents[chest] >= 0:

@@ -4,9 +4,9 @@ The inverse of what a retarget has to find out: joint j of the file turns as
 
     G[j](t) = Wᵀ · R_global[j](t) · C_jᵀ
 
-with any constant `C_j` (the T-pose's axes in the joint's own frame) and world `W`, and the offset of
-a child is the T-pose's, seen through its parent's `C`. With `C_j` that turn the T-pose's bones the
-zero pose is another rest pose; with `C_j` that put every bone on one axis it is no pose at all.
+with any constant `C_j` (the T-pose's axes in the joint's own frame) and world `W`, and the offset
+of a child is the T-pose's, seen through its parent's `C`. With `C_j` that turn the T-pose's bones
+the zero pose is another rest pose; with `C_j` that put every bone on one axis it is no pose at all.
 """
 
 from collections.abc import Mapping
@@ -68,6 +68,29 @@ class Skeleton:
     above: tuple[str, ...] = ()
 
 
+def _unity_name(name: str) -> str:
+    side, _, part = name.partition("_")
+    words = {
+        "pelvis": "Hips",
+        "spine1": "Spine",
+        "spine2": "Chest",
+        "spine3": "UpperChest",
+        "hip": "UpperLeg",
+        "knee": "LowerLeg",
+        "ankle": "Foot",
+        "foot": "Toes",
+        "collar": "Shoulder",
+        "shoulder": "UpperArm",
+        "elbow": "LowerArm",
+        "wrist": "Hand",
+    }
+    return f"{side.title() if part else ''}{words.get(part or name, (part or name).title())}"
+
+
+UNITY = {name: _unity_name(name) for name in JOINT_NAMES}
+"""The names that Unity and VRM use."""
+
+
 def global_rotations(local: np.ndarray) -> np.ndarray:
     """Global rotations (F, 22, 3, 3) from local ones."""
     R = local.copy()
@@ -125,8 +148,7 @@ def other_bvh(
         for child in children:
             write(child)
         if not children:
-            side, _, part = name.partition("_")
-            end = _HAND_M * (-1.0 if side == "right" else 1.0) if part == "wrist" else np.zeros(3)
+            end = _end_m(name)
             end = C[name] @ end * skeleton.units_per_metre
             lines.extend(["End Site", "{", f"OFFSET {_numbers(end)}", "}"])
         lines.append("}")
@@ -152,6 +174,15 @@ def _offset_m(name: str, above: str) -> np.ndarray:
         name = JOINT_NAMES[PARENTS[JOINT_INDEX[name]]]
         offset = offset + t_pose_offset_m(name)
     return offset
+
+
+def _end_m(name: str) -> np.ndarray:
+    """Where the End Site below a joint without children is: at the joint that is missing there."""
+    side, _, part = name.partition("_")
+    if part == "wrist":
+        return _HAND_M * (-1.0 if side == "right" else 1.0)
+    below = [child for child in JOINT_NAMES if PARENTS[JOINT_INDEX[child]] == JOINT_INDEX[name]]
+    return t_pose_offset_m(below[0]) if below else np.zeros(3)
 
 
 def _channel_names(skeleton: Skeleton) -> str:
