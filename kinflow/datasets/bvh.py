@@ -5,39 +5,26 @@ followed by one line of channel values per frame. Rotation channels are Euler an
 multiply in the order in which they are listed: channels `Zrotation Yrotation Xrotation` mean
 R = Rz Ry Rx. Global rotations compose as G_child = G_parent R_child. Lengths stay in file units.
 
-Exporters differ in small things, all of which are read: braces on the same line or the next, names
-with spaces or namespaces, position or scale channels on every joint, decimal commas, UTF-16. The
-numbers are parsed in one go; only when they do not add up are the lines looked at one by one, for
-the sentence that says where.
+The joint tree is read by `kinflow.datasets.bvh_tree`. The numbers are parsed in one go; only when
+they do not add up are the lines looked at one by one, for the sentence that says where.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.datasets.bvh_tree import MAX_VALUE, Lines, number, parse_hierarchy
 from kinflow.errors import InputError
 from kinflow.files.reading import read_text
 
 MAX_BVH_BYTES = 256 << 20
-MAX_JOINTS = 2000
 MIN_RATE_HZ, MAX_RATE_HZ = 1.0, 1000.0
 """Frame rates that a motion file can mean."""
 
-_CHANNELS = {
-    f"{axis}{kind}".lower(): f"{axis}{kind}"
-    for axis in "XYZ"
-    for kind in ("position", "rotation", "scale")
-}
-_MAX_VALUE = 1e9
-_MAX_LINE = 10_000
-_BRACE_OR_KEYWORD = re.compile(
-    r"([{}])|\b(?=(?:OFFSET|CHANNELS|JOINT|End\s+Site)\b)", re.IGNORECASE
-)
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _DECIMAL_POINT = re.compile(r"(?<![\w.])-?\d+\.\d")
 
@@ -91,138 +78,7 @@ class BvhClip:
         return replace(self, motion=self.motion[which], frame_time_s=self.frame_time_s * step)
 
 
-@dataclass
-class _Hierarchy:
-    """Mutable state while the joint tree is being read."""
-
-    names: list[str] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    offsets: list[list[float] | None] = field(default_factory=list)
-    end_offsets: list[list[float]] = field(default_factory=list)
-    channels: list[tuple[str, ...]] = field(default_factory=list)
-    stack: list[int | None] = field(default_factory=list)  # None marks an open End Site
-
-    def open_joint(self, name: str, is_root: bool) -> None:
-        parent = self.stack[-1] if self.stack else -1
-        if parent is None:
-            raise ValueError("a joint stands inside an End Site")
-        if is_root != (parent == -1):
-            raise ValueError(
-                f"{name!r} is a {'ROOT inside' if is_root else 'JOINT outside'} a tree"
-            )
-        if len(self.names) == MAX_JOINTS:
-            raise ValueError(f"there are more than {MAX_JOINTS} joints, too many for a body")
-        self.stack.append(len(self.names))
-        self.names.append(name)
-        self.parents.append(parent)
-        self.offsets.append(None)
-        self.end_offsets.append([0.0, 0.0, 0.0])
-        self.channels.append(())
-
-    def open_end_site(self) -> None:
-        self._current()
-        self.stack.append(None)
-
-    def close(self) -> None:
-        if not self.stack:
-            raise ValueError("there is one '}' too many")
-        self.stack.pop()
-
-    def set_offset(self, values: list[str]) -> None:
-        where = "an End Site" if self.stack and self.stack[-1] is None else None
-        where = where or f"joint {self.names[self._current()]!r}"
-        offset = [_number(value) for value in values]
-        if len(offset) != 3 or not all(abs(v) < _MAX_VALUE for v in offset):
-            raise ValueError(f"the OFFSET of {where} is not three numbers")
-        if self.stack[-1] is not None:
-            self.offsets[self.stack[-1]] = offset
-        elif len(self.stack) > 1 and self.stack[-2] is not None:
-            self.end_offsets[self.stack[-2]] = offset
-
-    def set_channels(self, values: list[str]) -> None:
-        joint = self._current()
-        names = tuple(_CHANNELS.get(value.lower(), "") for value in values[1:])
-        if not (
-            values and values[0] == str(len(names)) and all(names) and len(set(names)) == len(names)
-        ):
-            raise ValueError(f"the CHANNELS of joint {self.names[joint]!r} are not understood")
-        self.channels[joint] = names
-
-    def _current(self) -> int:
-        if not self.stack or self.stack[-1] is None:
-            raise ValueError("a line stands outside of every joint")
-        return self.stack[-1]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-class _Lines:
-    """The lines of a text one by one, and what of it is left."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.number = 0
-        self.position = 0
-
-    def __iter__(self) -> Iterator[str]:
-        while self.position < len(self.text):
-            end = self.text.find("\n", self.position)
-            end = len(self.text) if end < 0 else end
-            line = self.text[self.position : end].strip()
-            self.position = end + 1
-            self.number += 1
-            yield line
-
-    def next_filled(self) -> str:
-        """The next line that is not empty, or '' at the end."""
-        return next((line for line in self if line), "")
-
-
-def _parse_hierarchy(lines: _Lines) -> _Hierarchy:
-    """Read the joint tree, up to and with the line `MOTION`."""
-    if lines.next_filled().upper() != "HIERARCHY":
-        raise ValueError("it does not begin with HIERARCHY")
-    tree = _Hierarchy()
-    for line in lines:
-        if line.upper() == "MOTION":
-            if tree.stack or not tree.names:
-                raise ValueError("the joint tree is not closed before MOTION")
-            missing = [name for name, o in zip(tree.names, tree.offsets, strict=True) if o is None]
-            if missing:
-                raise ValueError(f"joint {missing[0]!r} has no OFFSET")
-            return tree
-        if len(line) > _MAX_LINE:
-            raise ValueError(f"a line of the joint tree has {len(line)} characters")
-        for part in _BRACE_OR_KEYWORD.split(line):
-            if part and part.strip():
-                _parse_part(tree, part.split())
-    raise ValueError("it has no MOTION section")
-
-
-def _parse_part(tree: _Hierarchy, words: list[str]) -> None:
-    match words[0].upper():
-        case "ROOT" | "JOINT" as kind:
-            tree.open_joint(" ".join(words[1:]) or "unnamed", kind == "ROOT")
-        case "END":
-            tree.open_end_site()
-        case "OFFSET":
-            tree.set_offset(words[1:])
-        case "CHANNELS":
-            tree.set_channels(words[1:])
-        case "}":
-            tree.close()
-        case "{":
-            pass
-        case _:
-            raise ValueError(f"{' '.join(words)[:40]!r} is not understood")
-
-
-def _header_value(lines: _Lines, name: str) -> str:
+def _header_value(lines: Lines, name: str) -> str:
     line = lines.next_filled()
     key, colon, value = line.partition(":")
     if not colon or "".join(key.split()).lower() != name.replace(" ", "").lower():
@@ -230,7 +86,7 @@ def _header_value(lines: _Lines, name: str) -> str:
     return value.strip()
 
 
-def _parse_header(lines: _Lines) -> tuple[int, float]:
+def _parse_header(lines: Lines) -> tuple[int, float]:
     """Number of frames and seconds between them."""
     frames = _header_value(lines, "Frames")
     if not frames.isdecimal() or len(frames) > 12:
@@ -238,7 +94,7 @@ def _parse_header(lines: _Lines) -> tuple[int, float]:
     if int(frames) == 0:
         raise ValueError("it holds no frames")
     text = _header_value(lines, "Frame Time")
-    frame_time_s = _number(text)
+    frame_time_s = number(text)
     if not 1 / MAX_RATE_HZ <= frame_time_s <= 1 / MIN_RATE_HZ:
         raise ValueError(
             f"the Frame Time is {text[:20]!r}; it has to be the seconds between two frames, "
@@ -247,7 +103,7 @@ def _parse_header(lines: _Lines) -> tuple[int, float]:
     return int(frames), frame_time_s
 
 
-def _parse_motion(lines: _Lines, num_frames: int, num_channels: int) -> np.ndarray:
+def _parse_motion(lines: Lines, num_frames: int, num_channels: int) -> np.ndarray:
     if num_channels == 0:
         raise ValueError("none of its joints has a channel, so nothing moves")
     text = lines.text[lines.position :]
@@ -255,7 +111,7 @@ def _parse_motion(lines: _Lines, num_frames: int, num_channels: int) -> np.ndarr
         values = np.fromstring(text, dtype=np.float64, sep=" ")
     except (ValueError, DeprecationWarning):
         values = np.zeros(0)
-    whole = values.size == num_frames * num_channels and np.abs(values).max() < _MAX_VALUE
+    whole = values.size == num_frames * num_channels and np.abs(values).max() < MAX_VALUE
     if not whole:
         raise ValueError(
             f"it is damaged: {num_frames} frames of {num_channels} numbers are announced, but "
@@ -264,7 +120,7 @@ def _parse_motion(lines: _Lines, num_frames: int, num_channels: int) -> np.ndarr
     return values.reshape(num_frames, num_channels)
 
 
-def _first_fault(lines: _Lines, num_frames: int, num_channels: int) -> str:
+def _first_fault(lines: Lines, num_frames: int, num_channels: int) -> str:
     """What is wrong with the motion; the slow way, for the sentence only. Stops at its line."""
     found = 0
     for line in lines:
@@ -272,7 +128,7 @@ def _first_fault(lines: _Lines, num_frames: int, num_channels: int) -> str:
         if not words:
             continue
         found += 1
-        wrong = next((word for word in words if not abs(_number(word)) < _MAX_VALUE), None)
+        wrong = next((word for word in words if not abs(number(word)) < MAX_VALUE), None)
         if wrong is not None:
             return f"one is {wrong[:20]!r}"
         if len(words) != num_channels:
@@ -292,9 +148,9 @@ def parse_bvh(text: str) -> BvhClip:
     text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n\x00\x1a")
     if "," in text and not _DECIMAL_POINT.search(text):
         text = _DECIMAL_COMMA.sub(".", text)
-    lines = _Lines(text)
+    lines = Lines(text)
     try:
-        tree = _parse_hierarchy(lines)
+        tree = parse_hierarchy(lines)
         num_frames, frame_time_s = _parse_header(lines)
         motion = _parse_motion(lines, num_frames, sum(map(len, tree.channels)))
     except ValueError as error:

@@ -30,6 +30,14 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.bvh import BvhClip, axis_rotation, forward_kinematics, pruned
 from kinflow.datasets.retarget import RetargetedMotion, local_from_global
 from kinflow.datasets.skeleton_presets import STAND_INS, JointMap, map_joints
+from kinflow.datasets.source_skeleton import (
+    SIDES,
+    Bones,
+    SourcePoses,
+    hinge,
+    smallest_turn,
+    unit,
+)
 from kinflow.errors import InputError
 
 _X, _Y, _Z = np.eye(3)
@@ -38,11 +46,8 @@ _UNITS_M = (0.001, 0.01, 0.0254, 0.0254 / 0.45, 0.1, 0.3048, 1.0)
 
 _LEG_M = (0.6, 1.1)
 _TYPICAL_LEG_M = 0.86
-_MIN_BEND_SINE = 0.25
-_MIN_CONCENTRATION = 0.9
 _CHUNK_NUMBERS = 1 << 20
 _CALIBRATION_FRAMES = 512
-_SIDES = (("left", 1.0), ("right", -1.0))
 _LEG_BONES = (("hip", "knee"), ("knee", "ankle"))
 _ARM_BONES = (("shoulder", "elbow"), ("elbow", "wrist"))
 _FOOT_DIRECTION = np.array([0.0, -0.45, 0.89])
@@ -75,21 +80,21 @@ def calibrate(clip: BvhClip) -> Calibration:
         InputError: the skeleton lacks a joint, or its bones have no length.
     """
     joints = map_joints(clip)
-    bones = _Bones(clip, joints)
+    bones = Bones(clip, joints)
     body_axes = _standing_axes(bones)
     if body_axes is not None and _toes_point_back(bones, body_axes):
         # a file whose "left" is its right: the feet know which way is forwards
         joints = joints.swapped()
-        bones = _Bones(clip, joints)
+        bones = Bones(clip, joints)
         body_axes = _standing_axes(bones)
-    poses = _SourcePoses(clip.frames(_spread(len(clip))), joints)
+    poses = SourcePoses(clip.frames(_spread(len(clip))), joints)
     if body_axes is not None:
         frames = _frames_from_rest(bones, body_axes)
         frames |= _arms_with_vertical_hinges(bones, poses, frames)
         W = body_axes.T @ _quarter_turn_above(clip, joints.source["pelvis"]).T
     else:
         frames = _frames_along_bones(bones, poses)
-        W = _onto(_mostly_up(poses, frames), _Y)
+        W = smallest_turn(_mostly_up(poses, frames), _Y)
     for name, stand_in in STAND_INS.items():
         if name not in joints.own:
             frames[name] = frames[stand_in]
@@ -97,7 +102,7 @@ def calibrate(clip: BvhClip) -> Calibration:
         joints=joints,
         C=np.stack([frames[name] for name in JOINT_NAMES]),
         W=W,
-        metres_per_unit=metres_per_unit(bones.leg_length()),
+        metres_per_unit=metres_perunit(bones.leg_length()),
         standing_rest=body_axes is not None,
     )
 
@@ -118,11 +123,11 @@ def retarget(clip: BvhClip, calibration: Calibration) -> RetargetedMotion:
     return RetargetedMotion(rotations, root, clip.frame_time_s)
 
 
-def metres_per_unit(leg_length: float) -> float:
+def metres_perunit(leg_length: float) -> float:
     """Length of a file's unit by the length of a leg in it: a usual unit if one fits a person."""
-    for unit in _UNITS_M:
-        if _LEG_M[0] <= leg_length * unit <= _LEG_M[1]:
-            return unit
+    for metres in _UNITS_M:
+        if _LEG_M[0] <= leg_length * metres <= _LEG_M[1]:
+            return metres
     return _TYPICAL_LEG_M / leg_length
 
 
@@ -130,81 +135,10 @@ def _spread(count: int) -> slice:
     return slice(None, None, max(1, -(-count // _CALIBRATION_FRAMES)))
 
 
-class _Bones:
-    """The skeleton at zero angles: where its joints are and where its bones point."""
-
-    def __init__(self, clip: BvhClip, joints: JointMap) -> None:
-        position = clip.offsets.copy()
-        for joint, parent in enumerate(clip.parents):
-            if parent >= 0:
-                position[joint] += position[parent]
-        self._clip, self._position, self.joints = clip, position, joints
-
-    def at(self, name: str) -> np.ndarray:
-        return self._position[self.joints.source[name]]
-
-    def to(self, upper: str, lower: str) -> np.ndarray:
-        """Vector from one joint to another; to the End Site where the other is missing."""
-        if lower in self.joints.own:
-            return self.at(lower) - self.at(upper)
-        return self._clip.end_offsets[self.joints.source[upper]]
-
-    def leg_length(self) -> float:
-        """Mean length of thigh and shin, file units."""
-        lengths = [
-            np.linalg.norm(self.to(f"{side}_hip", f"{side}_knee"))
-            + np.linalg.norm(self.to(f"{side}_knee", f"{side}_ankle"))
-            for side, _ in _SIDES
-        ]
-        return float(np.mean(lengths))
-
-    def limb(self, side: str, upper: str, lower: str) -> np.ndarray:
-        """Unit vector along a bone of a limb."""
-        vector = self.to(f"{side}_{upper}", f"{side}_{lower}")
-        length = np.linalg.norm(vector)
-        if not length > 1e-6 * self.leg_length():
-            name = self._clip.joint_names[self.joints.source[f"{side}_{upper}"]]
-            raise InputError(f"its bone at joint {name!r} ({side}_{upper}) has no length")
-        return vector / length
-
-
-class _SourcePoses:
-    """Global rotations and positions of the source joints in some frames."""
-
-    def __init__(self, clip: BvhClip, joints: JointMap) -> None:
-        small, new = pruned(clip, joints.source.values())
-        self._G, self._positions = forward_kinematics(small)
-        self._column = {name: new[joint] for name, joint in joints.source.items()}
-
-    def G(self, name: str) -> Float[np.ndarray, "frames 3 3"]:
-        return self._G[:, self._column[name]]
-
-    def position(self, name: str) -> Float[np.ndarray, "frames 3"]:
-        return self._positions[:, self._column[name]]
-
-    def mean_in(self, name: str, vectors: Float[np.ndarray, "frames 3"]) -> np.ndarray:
-        """Mean of world vectors as seen from a joint."""
-        return np.einsum("fji,fj->i", self.G(name), vectors) / len(vectors)
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
-
-
-def _onto(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "3 3"]:
-    """The smallest rotation that turns unit vector a onto unit vector b."""
-    v, c = np.cross(a, b), float(a @ b)
-    if c < -0.999999:
-        axis = _unit(np.cross(a, _X if abs(a[0]) < 0.9 else _Y))
-        return 2.0 * np.outer(axis, axis) - np.eye(3)
-    K = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    return np.eye(3) + K + K @ K / (1.0 + c)
-
-
 def _axes(first: np.ndarray, second: np.ndarray) -> Float[np.ndarray, "3 3"]:
     """Orthonormal columns: first, what of second is perpendicular to it, and their product."""
-    a = _unit(first)
-    b = _unit(second - a * (a @ second))
+    a = unit(first)
+    b = unit(second - a * (a @ second))
     return np.stack([a, b, np.cross(a, b)], axis=1)
 
 
@@ -216,19 +150,19 @@ def _snapped(direction: np.ndarray) -> np.ndarray:
     return axis if axis @ direction > np.cos(np.radians(25.0)) else direction
 
 
-def _standing_axes(bones: _Bones) -> Float[np.ndarray, "3 3"] | None:
+def _standing_axes(bones: Bones) -> Float[np.ndarray, "3 3"] | None:
     """Left, up and forward of the zero pose as columns, or None if it is not a standing person."""
     leg = bones.leg_length()
     hips = (bones.at("left_hip") + bones.at("right_hip")) / 2
     shoulders = (bones.at("left_shoulder") + bones.at("right_shoulder")) / 2
     top = bones.at("head") if "head" in bones.joints.own else shoulders
-    up = _unit(top - hips)
+    up = unit(top - hips)
     across = (bones.at("left_hip") - bones.at("right_hip")) + (
         bones.at("left_shoulder") - bones.at("right_shoulder")
     )
     left = across - up * (up @ across)
-    legs = [bones.limb(side, upper, lower) for side, _ in _SIDES for upper, lower in _LEG_BONES]
-    arms = [bones.limb(side, *_ARM_BONES[0]) for side, _ in _SIDES]
+    legs = [bones.limb(side, upper, lower) for side, _ in SIDES for upper, lower in _LEG_BONES]
+    arms = [bones.limb(side, *_ARM_BONES[0]) for side, _ in SIDES]
     if (
         np.linalg.norm(top - hips) < 0.2 * leg
         or np.linalg.norm(left) < 0.05 * leg
@@ -236,95 +170,74 @@ def _standing_axes(bones: _Bones) -> Float[np.ndarray, "3 3"] | None:
     ):
         return None
     up = _snapped(up)
-    left = _snapped(_unit(left - up * (up @ left)))
-    left = _unit(left - up * (up @ left))
+    left = _snapped(unit(left - up * (up @ left)))
+    left = unit(left - up * (up @ left))
     mirrored = arms[1] - 2.0 * left * (left @ arms[1])
     if arms[0] @ mirrored < 0.7:
         return None
     return np.stack([left, up, np.cross(left, up)], axis=1)
 
 
-def _toes_point_back(bones: _Bones, body_axes: np.ndarray) -> bool:
-    feet = [_foot(bones, side) for side, _ in _SIDES]
+def _toes_point_back(bones: Bones, body_axes: np.ndarray) -> bool:
+    feet = [_foot(bones, side) for side, _ in SIDES]
     length = sum(float(np.linalg.norm(foot)) for foot in feet)
     return length > 0 and float(sum(feet) @ body_axes[:, 2]) < -0.4 * length
 
 
-def _foot(bones: _Bones, side: str) -> np.ndarray:
+def _foot(bones: Bones, side: str) -> np.ndarray:
     """Vector from the ankle to the toes, zero if nothing tells."""
     if f"{side}_ankle" not in bones.joints.own:
         return np.zeros(3)
     return bones.to(f"{side}_ankle", f"{side}_foot")
 
 
-def _frames_from_rest(bones: _Bones, body_axes: np.ndarray) -> dict[str, np.ndarray]:
+def _frames_from_rest(bones: Bones, body_axes: np.ndarray) -> dict[str, np.ndarray]:
     """`C_j` of every joint from a zero pose that is a standing person."""
     frames = {name: body_axes for name in JOINT_NAMES}
-    for side, x in _SIDES:
+    for side, x in SIDES:
         leg = arm = body_axes
         for upper, lower in _LEG_BONES:
-            leg = _onto(leg @ -_Y, bones.limb(side, upper, lower)) @ leg
+            leg = smallest_turn(leg @ -_Y, bones.limb(side, upper, lower)) @ leg
             frames[f"{side}_{upper}"] = leg
         frames[f"{side}_ankle"] = frames[f"{side}_foot"] = leg
         for upper, lower in _ARM_BONES:
             if upper == "shoulder" or bones.to(f"{side}_elbow", f"{side}_wrist").any():
-                arm = _onto(arm @ (x * _X), bones.limb(side, upper, lower)) @ arm
+                arm = smallest_turn(arm @ (x * _X), bones.limb(side, upper, lower)) @ arm
             frames[f"{side}_{upper}"] = arm
         frames[f"{side}_wrist"] = arm
     return frames
 
 
-def _hinge(
-    bones: _Bones, poses: _SourcePoses, side: str, upper: tuple[str, str], lower: tuple[str, str]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Axis about which a limb's middle joint bends, in the frames of both its bones.
-
-    None if the limb hardly bends, or bends about ever different axes.
-    """
-    if not bones.to(*(f"{side}_{name}" for name in lower)).any():
-        return None
-    thick, thin = bones.limb(side, *upper), bones.limb(side, *lower)
-    R = np.swapaxes(poses.G(f"{side}_{upper[0]}"), -1, -2) @ poses.G(f"{side}_{lower[0]}")
-    normals = np.cross(thick, R @ thin)
-    sines = np.linalg.norm(normals, axis=-1)
-    bent = sines > _MIN_BEND_SINE
-    in_upper = normals[bent].sum(0)
-    if not np.linalg.norm(in_upper) > _MIN_CONCENTRATION * sines[bent].sum():
-        return None
-    in_lower = np.einsum("fji,fj->i", R[bent], normals[bent])
-    return _unit(in_upper), _unit(in_lower)
-
-
 def _arms_with_vertical_hinges(
-    bones: _Bones, poses: _SourcePoses, frames: dict[str, np.ndarray]
+    bones: Bones, poses: SourcePoses, frames: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The arms' frames, turned about the arms so that elbows bend about the vertical."""
     turned = {}
-    for side, x in _SIDES:
-        hinge = _hinge(bones, poses, side, *_ARM_BONES)
-        if hinge is not None:
+    for side, x in SIDES:
+        axis = hinge(bones, poses, side, *_ARM_BONES)
+        if axis is not None:
             # a left elbow bends forwards about -y, a right one about +y
-            _, y, z = -x * (frames[f"{side}_shoulder"].T @ hinge[0])
+            _, y, z = -x * (frames[f"{side}_shoulder"].T @ axis[0])
             twist = axis_rotation("X", np.asarray(np.degrees(np.arctan2(z, y))))
             for part in ("shoulder", "elbow", "wrist"):
                 turned[f"{side}_{part}"] = frames[f"{side}_{part}"] @ twist
     return turned
 
 
-def _frames_along_bones(bones: _Bones, poses: _SourcePoses) -> dict[str, np.ndarray]:
+def _frames_along_bones(bones: Bones, poses: SourcePoses) -> dict[str, np.ndarray]:
     """`C_j` of every joint from bones, hinges and what the clips do on average."""
     frames = _trunk_along_bones(bones, poses)
-    for side, x in _SIDES:
+    for side, x in SIDES:
         for joints, bone, hinge_axis, above in (
             (_LEG_BONES, -_Y, _X, "pelvis"),
             (_ARM_BONES, x * _X, -x * _Y, f"{side}_collar"),
         ):
-            hinge = _hinge(bones, poses, side, *joints)
+            hinge_axes = hinge(bones, poses, side, *joints)
             for i, (upper, lower) in enumerate(joints):
                 name = f"{side}_{upper}"
                 usual = _as_on_average(poses, name, above, frames[above])
                 along = bones.to(name, f"{side}_{lower}")
-                across = usual @ hinge_axis if hinge is None else hinge[i]
+                across = usual @ hinge_axis if hinge_axes is None else hinge_axes[i]
                 frames[name] = _matching((bone, hinge_axis), (along, across), usual)
                 above = name
         knee, ankle, toes = (f"{side}_{part}" for part in ("knee", "ankle", "foot"))
@@ -335,7 +248,7 @@ def _frames_along_bones(bones: _Bones, poses: _SourcePoses) -> dict[str, np.ndar
     return frames
 
 
-def _trunk_along_bones(bones: _Bones, poses: _SourcePoses) -> dict[str, np.ndarray]:
+def _trunk_along_bones(bones: Bones, poses: SourcePoses) -> dict[str, np.ndarray]:
     """`C_j` of pelvis, spine, neck, head and collars.
 
     Hips and shoulders say where left is; in between, joints face on average where these face.
@@ -384,15 +297,15 @@ def _matching(
     """The rotation that turns our bone onto theirs, and our second axis as near to theirs as may
     be; where theirs say nothing, the usual rotation, turned no more than the bone asks for."""
     bone, axis = theirs
-    if np.linalg.norm(np.cross(_unit(bone), _unit(axis))) > 0.05:
+    if np.linalg.norm(np.cross(unit(bone), unit(axis))) > 0.05:
         return _axes(bone, axis) @ _axes(*ours).T
     if usual is None:
         raise InputError("its hips or shoulders lie in one point, so left and right are unknown")
-    return usual if not bone.any() else _onto(usual @ _unit(ours[0]), _unit(bone)) @ usual
+    return usual if not bone.any() else smallest_turn(usual @ unit(ours[0]), unit(bone)) @ usual
 
 
 def _as_on_average(
-    poses: _SourcePoses, name: str, above: str, frame_above: np.ndarray
+    poses: SourcePoses, name: str, above: str, frame_above: np.ndarray
 ) -> Float[np.ndarray, "3 3"]:
     """`C` of a joint that is turned against the one above by nothing on average."""
     mean = np.einsum("fji,fjk->ik", poses.G(name), poses.G(above) @ frame_above)
@@ -415,7 +328,7 @@ def _quarter_turn_above(clip: BvhClip, pelvis: int) -> Float[np.ndarray, "3 3"]:
     return turn if constant else np.eye(3)
 
 
-def _mostly_up(poses: _SourcePoses, frames: dict[str, np.ndarray]) -> np.ndarray:
+def _mostly_up(poses: SourcePoses, frames: dict[str, np.ndarray]) -> np.ndarray:
     """The world axis along which bodies stand most of the time."""
     trunk = ("pelvis", "spine3")
     up = np.sum([(poses.G(name) @ frames[name][:, 1]).mean(0) for name in trunk], axis=0)

@@ -81,7 +81,7 @@ def find_motions(places: Iterable[Path]) -> MotionFiles:
                 raise InputError(f"'{path}' is not a motion file (.bvh, or .npz as of AMASS).")
     if not bvh and not amass:
         names = ", ".join(f"'{place}'" for place in places)
-        raise InputError(f"There are no .bvh files and no AMASS motions (.npz) in {names}.")
+        raise InputError(f"There are no .bvh or AMASS .npz files with motion in {names}.")
     return MotionFiles(tuple(bvh.values()), tuple(amass.values()))
 
 
