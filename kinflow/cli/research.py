@@ -12,7 +12,7 @@ from typing import Any
 
 import tyro
 
-from kinflow.datasets import poses
+from kinflow.datasets import build_poses
 from kinflow.evaluation import prior_table
 from kinflow.priors import training
 from kinflow.synth import files, part_trainer
@@ -23,8 +23,9 @@ class ResearchCommand:
     """One command: the dataclass of its options and what runs on them."""
 
     options: type
-    run: Callable[[Any, str], None]
-    """Called with the options and the command line, which trained weights record."""
+    run: Callable[[Any, str], int | None]
+    """Called with the options and the command line, which trained weights record; returns the exit
+    code, None for 0."""
 
 
 def _train_prior(config: training.TrainPriorConfig, command_line: str) -> None:
@@ -40,7 +41,9 @@ def _train_parts(config: part_trainer.TrainPartsConfig, command_line: str) -> No
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
-        "poses": ResearchCommand(poses.BuildPosesConfig, lambda config, _: poses.main(config))
+        "poses": ResearchCommand(
+            build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
+        )
     },
     "train": {
         "prior": ResearchCommand(training.TrainPriorConfig, _train_prior),
@@ -70,7 +73,6 @@ def parse(arguments: list[str]) -> Callable[[], int]:
         command = next(c for c in commands.values() if isinstance(options, c.options))
 
     def run() -> int:
-        command.run(options, shlex.join(["kinflow", *arguments]))
-        return 0
+        return command.run(options, shlex.join(["kinflow", *arguments])) or 0
 
     return run

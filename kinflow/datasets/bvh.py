@@ -4,17 +4,29 @@ A BVH file is a tree of joints, each with a constant offset from its parent and 
 followed by one line of channel values per frame. Rotation channels are Euler angles in degrees that
 multiply in the order in which they are listed: channels `Zrotation Yrotation Xrotation` mean
 R = Rz Ry Rx. Global rotations compose as G_child = G_parent R_child. Lengths stay in file units.
+
+The joint tree is read by `kinflow.datasets.bvh_tree`. The numbers are parsed in one go; only when
+they do not add up are the lines looked at one by one, for the sentence that says where.
 """
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.datasets.bvh_tree import MAX_VALUE, Lines, number, parse_hierarchy
 from kinflow.errors import InputError
+from kinflow.files.reading import read_text
 
-_CHANNELS = frozenset(f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation"))
+MAX_BVH_BYTES = 256 << 20
+MIN_RATE_HZ, MAX_RATE_HZ = 1.0, 1000.0
+"""Frame rates that a motion file can mean."""
+
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_DECIMAL_POINT = re.compile(r"(?<![\w.])-?\d+\.\d")
 
 
 @dataclass(frozen=True)
@@ -23,8 +35,9 @@ class BvhClip:
 
     Attributes:
         joint_names: J names in file order; parents come before their children.
-        parents: index of each joint's parent, -1 for the root.
+        parents: index of each joint's parent, -1 for a root.
         offsets: (J, 3) offset of each joint from its parent, file units.
+        end_offsets: (J, 3) offset of the End Site below a joint, zero where there is none.
         channels: channel names of each joint, in file order.
         motion: (F, C) channel values, degrees and file units.
         frame_time_s: seconds between frames.
@@ -33,9 +46,13 @@ class BvhClip:
     joint_names: tuple[str, ...]
     parents: tuple[int, ...]
     offsets: Float[np.ndarray, "joints 3"]
+    end_offsets: Float[np.ndarray, "joints 3"]
     channels: tuple[tuple[str, ...], ...]
     motion: Float[np.ndarray, "frames channels"]
     frame_time_s: float
+
+    def __len__(self) -> int:
+        return len(self.motion)
 
     def joint(self, name: str) -> int:
         """Index of the joint called `name`; InputError if there is none."""
@@ -49,107 +66,116 @@ class BvhClip:
         joint = self.joint(joint_name)
         if channel_name not in self.channels[joint]:
             raise InputError(f"the BVH joint {joint_name!r} has no channel {channel_name!r}")
-        return sum(map(len, self.channels[:joint])) + self.channels[joint].index(channel_name)
+        return self.first_column(joint) + self.channels[joint].index(channel_name)
+
+    def first_column(self, joint: int) -> int:
+        """Column of `motion` with which the channels of a joint begin."""
+        return sum(map(len, self.channels[:joint]))
+
+    def frames(self, which: slice) -> "BvhClip":
+        """Some of the frames; the frame time follows the step of the slice."""
+        step = abs(which.step or 1)
+        return replace(self, motion=self.motion[which], frame_time_s=self.frame_time_s * step)
 
 
-@dataclass
-class _Hierarchy:
-    """Mutable state while the joint tree is being read."""
-
-    names: list[str] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    offsets: list[list[float] | None] = field(default_factory=list)
-    channels: list[tuple[str, ...]] = field(default_factory=list)
-    stack: list[int | None] = field(default_factory=list)  # None marks an open End Site
-
-    def open_joint(self, name: str) -> None:
-        parent = self.stack[-1] if self.stack else -1
-        if parent is None:
-            raise ValueError("a joint stands inside an End Site")
-        self.stack.append(len(self.names))
-        self.names.append(name)
-        self.parents.append(parent)
-        self.offsets.append(None)
-        self.channels.append(())
-
-    def set_offset(self, values: list[str]) -> None:
-        joint = self.stack[-1]
-        if len(values) != 3:
-            raise ValueError("an OFFSET does not have three numbers")
-        if joint is not None:
-            self.offsets[joint] = [float(v) for v in values]
-
-    def set_channels(self, values: list[str]) -> None:
-        joint, names = self.stack[-1], tuple(values[1:])
-        if joint is None or int(values[0]) != len(names) or not _CHANNELS.issuperset(names):
-            raise ValueError("a CHANNELS line is not understood")
-        self.channels[joint] = names
+def _header_value(lines: Lines, name: str) -> str:
+    line = lines.next_filled()
+    key, colon, value = line.partition(":")
+    if not colon or "".join(key.split()).lower() != name.replace(" ", "").lower():
+        raise ValueError(f"the line '{name}: ...' is missing")
+    return value.strip()
 
 
-def _parse_hierarchy(lines: list[str]) -> tuple[_Hierarchy, int]:
-    """Read the joint tree; returns it and the index of the line after `MOTION`."""
-    tree = _Hierarchy()
-    for number, line in enumerate(lines):
-        match line.split():
-            case ["ROOT" | "JOINT", name, *_]:
-                tree.open_joint(name)
-            case ["End", *_]:
-                tree.stack.append(None)
-            case ["OFFSET", *values]:
-                tree.set_offset(values)
-            case ["CHANNELS", *values]:
-                tree.set_channels(values)
-            case ["}"]:
-                tree.stack.pop()
-            case ["MOTION"]:
-                if tree.stack or not tree.names:
-                    raise ValueError("the joint tree is not closed before MOTION")
-                return tree, number + 1
-    raise ValueError("it has no MOTION section")
+def _parse_header(lines: Lines) -> tuple[int, float]:
+    """Number of frames and seconds between them."""
+    frames = _header_value(lines, "Frames")
+    if not frames.isdecimal() or len(frames) > 12:
+        raise ValueError(f"the number of frames is {frames[:20]!r}")
+    if int(frames) == 0:
+        raise ValueError("it holds no frames")
+    text = _header_value(lines, "Frame Time")
+    frame_time_s = number(text)
+    if not 1 / MAX_RATE_HZ <= frame_time_s <= 1 / MIN_RATE_HZ:
+        raise ValueError(
+            f"the Frame Time is {text[:20]!r}; it has to be the seconds between two frames, "
+            f"between {1 / MAX_RATE_HZ:g} and {1 / MIN_RATE_HZ:g}"
+        )
+    return int(frames), frame_time_s
+
+
+def _parse_motion(lines: Lines, num_frames: int, num_channels: int) -> np.ndarray:
+    if num_channels == 0:
+        raise ValueError("none of its joints has a channel, so nothing moves")
+    text = lines.text[lines.position :]
+    try:
+        values = np.fromstring(text, dtype=np.float64, sep=" ")
+    except (ValueError, DeprecationWarning):
+        values = np.zeros(0)
+    whole = values.size == num_frames * num_channels and np.abs(values).max() < MAX_VALUE
+    if not whole:
+        raise ValueError(
+            f"it is damaged: {num_frames} frames of {num_channels} numbers are announced, but "
+            f"{_first_fault(lines, num_frames, num_channels)}"
+        )
+    return values.reshape(num_frames, num_channels)
+
+
+def _first_fault(lines: Lines, num_frames: int, num_channels: int) -> str:
+    """What is wrong with the motion; the slow way, for the sentence only. Stops at its line."""
+    found = 0
+    for line in lines:
+        words = line.split()
+        if not words:
+            continue
+        found += 1
+        wrong = next((word for word in words if not abs(number(word)) < MAX_VALUE), None)
+        if wrong is not None:
+            return f"one is {wrong[:20]!r}"
+        if len(words) != num_channels:
+            return f"a line holds {len(words)} of them"
+        if found > num_frames:
+            return "there are more"
+    return f"there are {found} frames"
 
 
 def parse_bvh(text: str) -> BvhClip:
     """Parse the text of a BVH file.
 
     Raises:
-        InputError: the text is not a complete BVH file.
+        InputError: the text is not a complete BVH file, or holds no motion; the sentence names the
+            line and, where one matters, the joint.
     """
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n\x00\x1a")
+    if "," in text and not _DECIMAL_POINT.search(text):
+        text = _DECIMAL_COMMA.sub(".", text)
+    lines = Lines(text)
     try:
-        lines = text.splitlines()
-        if not lines or lines[0].strip() != "HIERARCHY":
-            raise ValueError("it does not begin with HIERARCHY")
-        tree, start = _parse_hierarchy(lines)
-        if any(offset is None for offset in tree.offsets):
-            raise ValueError("a joint has no OFFSET")
-        num_frames = int(lines[start].split(":")[1])
-        frame_time_s = float(lines[start + 1].split(":")[1])
-        values = np.array(" ".join(lines[start + 2 :]).split(), dtype=np.float64)
-    except (ValueError, IndexError) as error:
-        raise InputError(f"this is not a readable BVH file: {error}") from error
-    num_channels = sum(map(len, tree.channels))
-    if values.size != num_frames * num_channels or not np.isfinite(values).all():
+        tree = parse_hierarchy(lines)
+        num_frames, frame_time_s = _parse_header(lines)
+        motion = _parse_motion(lines, num_frames, sum(map(len, tree.channels)))
+    except ValueError as error:
         raise InputError(
-            f"this BVH file is damaged: {num_frames} frames of {num_channels} channels are "
-            f"announced, but {np.isfinite(values).sum()} finite values were found"
-        )
+            f"this is not a readable BVH file: {error} (line {lines.number})"
+        ) from error
     return BvhClip(
         joint_names=tuple(tree.names),
         parents=tuple(tree.parents),
         offsets=np.array(tree.offsets, dtype=np.float64),
+        end_offsets=np.array(tree.end_offsets, dtype=np.float64),
         channels=tuple(tree.channels),
-        motion=values.reshape(num_frames, num_channels),
+        motion=motion,
         frame_time_s=frame_time_s,
     )
 
 
 def read_bvh(path: Path | str) -> BvhClip:
     """Read a BVH file; InputError names the file when it is missing or damaged."""
+    # joint names in an old code page are the one thing that is not ASCII, and nobody needs them
+    text = read_text(path, MAX_BVH_BYTES, undecodable="replace")
     try:
-        return parse_bvh(Path(path).read_text(encoding="utf-8", errors="replace"))
+        return parse_bvh(text)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        raise InputError(f"'{path}': {error}") from error
 
 
 def axis_rotation(axis: str, angle_deg: Float[np.ndarray, "*batch"]) -> np.ndarray:
@@ -165,31 +191,49 @@ def axis_rotation(axis: str, angle_deg: Float[np.ndarray, "*batch"]) -> np.ndarr
     return R
 
 
+def joint_rotation(clip: BvhClip, joint: int) -> Float[np.ndarray, "frames 3 3"]:
+    """Rotation of one joint relative to its parent."""
+    rotation = np.tile(np.eye(3), (len(clip), 1, 1))
+    for column, name in enumerate(clip.channels[joint], clip.first_column(joint)):
+        if name.endswith("rotation"):
+            rotation = rotation @ axis_rotation(name[0], clip.motion[:, column])
+    return rotation
+
+
 def local_rotations(clip: BvhClip) -> Float[np.ndarray, "frames joints 3 3"]:
     """Rotation of every joint relative to its parent."""
-    rotations = np.tile(np.eye(3), (len(clip.motion), len(clip.joint_names), 1, 1))
+    rotations = np.empty((len(clip), len(clip.joint_names), 3, 3))
+    for joint in range(len(clip.joint_names)):
+        rotations[:, joint] = joint_rotation(clip, joint)
+    return rotations
+
+
+def local_translations(clip: BvhClip) -> Float[np.ndarray, "frames joints 3"]:
+    """Position of every joint relative to its parent, file units.
+
+    Position channels add to a joint's offset in some exporters' files and repeat it in others', as
+    a whole position; the numbers tell which, since a joint hardly moves against its parent.
+    """
+    translations = np.tile(clip.offsets, (len(clip), 1, 1))
     column = 0
     for joint, names in enumerate(clip.channels):
-        for name in names:
-            if name.endswith("rotation"):
-                R_axis = axis_rotation(name[0], clip.motion[:, column])
-                rotations[:, joint] = rotations[:, joint] @ R_axis
-            column += 1
-    return rotations
+        columns = {name[0]: column + i for i, name in enumerate(names) if name.endswith("position")}
+        if len(columns) == 3:
+            position = clip.motion[:, [columns[axis] for axis in "XYZ"]]
+            typical, offset = np.median(position, axis=0), clip.offsets[joint]
+            if np.linalg.norm(typical - offset) < np.linalg.norm(typical):
+                translations[:, joint] = 0.0
+        for axis, c in columns.items():
+            translations[:, joint, "XYZ".index(axis)] += clip.motion[:, c]
+        column += len(names)
+    return translations
 
 
 def forward_kinematics(
     clip: BvhClip,
 ) -> tuple[Float[np.ndarray, "frames joints 3 3"], Float[np.ndarray, "frames joints 3"]]:
     """Global rotations and joint positions (file units) of every frame."""
-    R_local = local_rotations(clip)
-    t_local = np.tile(clip.offsets, (len(clip.motion), 1, 1))
-    column = 0
-    for joint, names in enumerate(clip.channels):
-        for name in names:
-            if name.endswith("position"):
-                t_local[:, joint, "XYZ".index(name[0])] += clip.motion[:, column]
-            column += 1
+    R_local, t_local = local_rotations(clip), local_translations(clip)
     R_global, positions = R_local.copy(), t_local.copy()
     for joint, parent in enumerate(clip.parents):
         if parent >= 0:
@@ -197,3 +241,40 @@ def forward_kinematics(
             turned = np.einsum("fij,fj->fi", R_global[:, parent], t_local[:, joint])
             positions[:, joint] = positions[:, parent] + turned
     return R_global, positions
+
+
+def pruned(clip: BvhClip, joints: Iterable[int]) -> tuple[BvhClip, dict[int, int]]:
+    """The clip with some joints and what moves them only, and their new indices by old ones.
+
+    Faces and fingers are most of the joints of a game character, and joints without channels only
+    add to offsets; without them, what has to be computed is in proportion to the file.
+    """
+    wanted = set(joints)
+    needed: set[int] = set()
+    for joint in wanted:
+        while joint >= 0 and joint not in needed:
+            needed.add(joint)
+            joint = clip.parents[joint]
+    kept = [joint for joint in sorted(needed) if joint in wanted or clip.channels[joint]]
+    new = {old: i for i, old in enumerate(kept)}
+    offsets = clip.offsets.copy()
+    above = list(clip.parents)
+    for joint in sorted(needed):
+        parent = above[joint]
+        if parent >= 0 and parent not in new:
+            offsets[joint] += offsets[parent]
+            above[joint] = above[parent]
+    first = np.cumsum([0, *map(len, clip.channels)])
+    columns = [c for joint in kept for c in range(first[joint], first[joint + 1])]
+    return (
+        replace(
+            clip,
+            joint_names=tuple(clip.joint_names[j] for j in kept),
+            parents=tuple(new.get(above[j], -1) for j in kept),
+            offsets=offsets[kept],
+            end_offsets=clip.end_offsets[kept],
+            channels=tuple(clip.channels[j] for j in kept),
+            motion=clip.motion[:, columns],
+        ),
+        new,
+    )

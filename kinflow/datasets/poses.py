@@ -1,64 +1,32 @@
-"""Pose sets: every usable frame of a folder of motion clips as 19 rotation vectors, in one file.
+"""Pose sets: poses as 19 rotation vectors with their origin, in one file.
 
-Stages: read clips (`<folder>/<subject>/<trial>.bvh` on the CMU skeleton, or AMASS `.npz`), retarget
-them to the 22-joint skeleton, bring them to 30 frames a second, drop frames that no body can hold
-or that jump, thin the training subjects' near-duplicates (`kinflow.datasets.thinning`), and store
-what is left in one safetensors file that loads memory-mapped. Splits go by subject, never by frame
-or clip: neighbouring frames, and one person's habits, would otherwise leak from training into
-testing.
+A set is stored as one safetensors file that loads memory-mapped; `kinflow.datasets.build_poses`
+makes one out of motion files. Splits go by subject, never by frame or clip: neighbouring frames,
+and one person's habits, would otherwise leak from training into testing.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.datasets.amass import read_amass
-from kinflow.datasets.bvh import read_bvh
-from kinflow.datasets.retarget import (
-    ElbowHinges,
-    RetargetedMotion,
-    measure_elbow_hinges,
-    retarget_cmu,
-)
-from kinflow.datasets.thinning import distinct_poses
-from kinflow.errors import AssetError, InputError
+from kinflow.errors import AssetError
+from kinflow.files.atomic import explained, write_bytes
 
 Split = Literal["train", "validation", "test"]
 
 VALIDATION_SUBJECTS = frozenset({"02", "16", "94"})
 TEST_SUBJECTS = frozenset({"05", "127", "135"})
 
-FRAME_RATE_HZ = 30.0
-MAX_STEP_DEG = 60.0
-"""A joint that turns further than this within 1/30 s is a tracking glitch."""
-
-MAX_ANGLE_DEG: dict[str, float] = {
-    "hip": 150.0,
-    "knee": 130.0,
-    "ankle": 95.0,
-    "neck": 60.0,
-    "head": 100.0,
-    "shoulder": 155.0,
-    "elbow": 170.0,
-    "wrist": 110.0,
-}
-"""Rotation angles from the T-pose beyond which a frame is a tracking error, not a pose."""
-
-_MAX_HINGE_DISAGREEMENT_DEG = 6.0
 _FORMAT = "kinflow-poses-1"
 
 
@@ -131,9 +99,8 @@ class PoseSet:
         return code_of_clip[self.clip.long()]
 
     def save(self, path: Path | str) -> None:
-        """Write the set to one safetensors file, atomically."""
+        """Write the set to one safetensors file, atomically; InputError if it cannot be written."""
         path = Path(path)
-        partial = path.with_name(path.name + ".tmp")
         tensors = {
             name: getattr(self, name).contiguous()
             for name in ("rotvec", "root_rotvec", "clip", "frame")
@@ -144,9 +111,9 @@ class PoseSet:
             "clip_subjects": json.dumps(self.clip_subjects),
             "sha256": self.sha256,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(to_bytes(tensors, metadata))
-        partial.replace(path)
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, to_bytes(tensors, metadata))
 
     @staticmethod
     def load(path: Path | str) -> "PoseSet":
@@ -164,147 +131,3 @@ class PoseSet:
             clip_names=tuple(json.loads(metadata["clip_names"])),
             clip_subjects=tuple(json.loads(metadata["clip_subjects"])),
         )
-
-
-def plausible_frames(rotations: Float[np.ndarray, "frames 22 3 3"]) -> np.ndarray:
-    """Which frames (F,) stay within `MAX_ANGLE_DEG` and do not jump from the frame before."""
-    R = torch.from_numpy(rotations)
-    angle_deg = torch.rad2deg(roma.rotmat_to_rotvec(R).norm(dim=-1))
-    limit_deg = torch.full((R.shape[1],), 180.1, dtype=angle_deg.dtype)
-    for name, joint in JOINT_INDEX.items():
-        limit_deg[joint] = MAX_ANGLE_DEG.get(name.split("_")[-1], 180.1)
-    good = (angle_deg <= limit_deg).all(1)
-    step = torch.rad2deg(roma.rotmat_to_rotvec(R[:-1].mT @ R[1:]).norm(dim=-1))
-    jumps = (step[:, FREE_JOINTS] > MAX_STEP_DEG).any(1)
-    good[1:] &= ~jumps
-    # a clip that jumps at once begins with a frame of calibration, not of motion
-    good[0] &= not bool(jumps[:1].any())
-    return good.numpy()
-
-
-def _stride(frame_time_s: float) -> int:
-    """Stride that brings a clip to 30 Hz; clips below that rate are used as they are."""
-    return max(1, round(1.0 / (frame_time_s * FRAME_RATE_HZ)))
-
-
-def _axis_angle_deg(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.degrees(np.arccos(np.clip(a @ b, -1.0, 1.0))))
-
-
-def _agree(a: ElbowHinges, b: ElbowHinges) -> bool:
-    disagreement_deg = max(_axis_angle_deg(a.left, b.left), _axis_angle_deg(a.right, b.right))
-    return a.concentration > 0.9 and disagreement_deg < _MAX_HINGE_DISAGREEMENT_DEG
-
-
-def reference_hinges(hinges: Iterable[ElbowHinges]) -> ElbowHinges:
-    """The elbow axes of the skeleton that a corpus shares: the median over its clips."""
-    usable = [h for h in hinges if h.concentration > 0.99]
-    if not usable:
-        raise InputError("no clip bends both elbows like hinges; is this the CMU skeleton?")
-    left, right = (
-        np.median([getattr(h, side) for h in usable], axis=0) for side in ("left", "right")
-    )
-    return ElbowHinges(left / np.linalg.norm(left), right / np.linalg.norm(right), 1.0)
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What was kept of a folder of clips and what was not, with the reasons."""
-
-    clips: int
-    skipped_clips: tuple[str, ...]
-    frames_read: int
-    frames_kept: int
-
-
-def _retargeted_bvh(
-    paths: list[Path],
-) -> Iterator[tuple[Path, RetargetedMotion | None]]:
-    """Motions of BVH clips; None for a clip whose elbows bend about other axes than the rest."""
-    clips = [read_bvh(path) for path in paths]
-    hinges = [measure_elbow_hinges(clip) for clip in clips]
-    shared = reference_hinges(hinges) if clips else None
-    for path, clip, own in zip(paths, clips, hinges, strict=True):
-        agrees = shared is not None and _agree(own, shared)
-        yield path, retarget_cmu(clip, shared or own) if agrees else None
-
-
-def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
-    """Turn folders of motion clips into one pose set.
-
-    Clips are BVH files of the CMU skeleton or AMASS archives, nested at will; the name of the
-    folder that holds a clip is its subject. BVH clips whose elbows do not bend about the axes that
-    the corpus shares are skipped: their arm rotations would mean something else.
-    """
-    roots = [Path(folder) for folder in folders]
-    bvh_paths = [path for root in roots for path in sorted(root.rglob("*.bvh"))]
-    amass_paths = [path for root in roots for path in sorted(root.rglob("*_poses.npz"))]
-    if not bvh_paths and not amass_paths:
-        raise InputError("there are no .bvh or AMASS *_poses.npz files in the folders given")
-    motions = chain(_retargeted_bvh(bvh_paths), ((path, read_amass(path)) for path in amass_paths))
-    rotvecs, clip_index, frame_index, names, subjects, skipped = [], [], [], [], [], []
-    frames_read = 0
-    for path, motion in motions:
-        if motion is None:
-            skipped.append(path.stem)
-            continue
-        rotations = motion.rotations[:: _stride(motion.frame_time_s)]
-        frames_read += len(rotations)
-        (kept,) = np.nonzero(plausible_frames(rotations))
-        rotvecs.append(roma.rotmat_to_rotvec(torch.from_numpy(rotations[kept])).float())
-        clip_index.append(np.full(len(kept), len(names), np.int32))
-        frame_index.append(kept.astype(np.int32))
-        names.append(path.stem)
-        subjects.append(path.parent.name)
-    rotvec = torch.cat(rotvecs)
-    poses = PoseSet(
-        rotvec=rotvec[:, FREE_JOINTS],
-        root_rotvec=rotvec[:, 0],
-        clip=torch.from_numpy(np.concatenate(clip_index)),
-        frame=torch.from_numpy(np.concatenate(frame_index)),
-        clip_names=tuple(names),
-        clip_subjects=tuple(subjects),
-    )
-    return poses, BuildReport(len(names), tuple(skipped), frames_read, len(poses))
-
-
-def thinned(poses: PoseSet, min_distance_rad: float) -> PoseSet:
-    """The set without near-duplicates among the training poses; held-out poses all stay."""
-    codes = poses.subject_codes()
-    keep = torch.ones(len(poses), dtype=torch.bool)
-    for code, subject in enumerate(sorted(set(poses.clip_subjects))):
-        if split_of(subject) == "train":
-            (rows,) = torch.nonzero(codes == code, as_tuple=True)
-            keep[rows] = distinct_poses(poses.rotvec[rows].flatten(1), min_distance_rad)
-    return poses.where(keep)
-
-
-@dataclass(frozen=True)
-class BuildPosesConfig:
-    """Settings of `kinflow data poses`.
-
-    Attributes:
-        folders: folders with motion clips, one sub-folder per subject.
-        out: the pose set to write.
-        thin_deg: of training poses of one subject that lie closer together than this (root mean
-            square angle over the joints), one is kept; 0 keeps all.
-    """
-
-    folders: tuple[Path, ...]
-    out: Path
-    thin_deg: float = 4.0
-
-
-def main(config: BuildPosesConfig) -> None:
-    """Build a pose set and say what was kept."""
-    poses, report = build_pose_set(config.folders)
-    if config.thin_deg > 0:
-        poses = thinned(poses, math.radians(config.thin_deg))
-    poses.save(config.out)
-    sizes = ", ".join(f"{len(poses.split(name))} {name}" for name in get_args(Split))
-    print(
-        f"{report.frames_kept} of {report.frames_read} frames of {report.clips} clips kept"
-        f"{f', {len(poses)} after thinning' if config.thin_deg > 0 else ''} "
-        f"({sizes}); skipped clips: {', '.join(report.skipped_clips) or 'none'}; "
-        f"wrote {config.out} with content hash {poses.sha256[:12]}"
-    )

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinflow.body.skeleton import JOINT_NAMES, PARENTS
-from kinflow.datasets.bvh import BvhClip, axis_rotation, forward_kinematics, local_rotations
+from kinflow.datasets.bvh import BvhClip, axis_rotation, forward_kinematics, joint_rotation
 from kinflow.errors import InputError
 
 METRES_PER_CMU_UNIT = 0.0254 / 0.45
@@ -63,6 +63,7 @@ SOURCE_JOINTS: dict[str, str] = {
 }
 """Which source joint each of the 22 target joints follows."""
 
+_CMU_LIMBS = ("Leg", "Foot", "ForeArm", "Hand")
 _ARM_PARTS = ("shoulder", "elbow", "wrist")
 _MIN_BEND = 0.1  # sine-scaled axis length below which a rotation says nothing about its axis
 
@@ -95,12 +96,36 @@ class ElbowHinges:
     concentration: float
 
 
+def is_cmu(clip: BvhClip) -> bool:
+    """Whether a clip has CMU's joints in CMU's rest pose and unit.
+
+    A conversion with the same names but other axes, another rest pose or another unit is for
+    `kinflow.datasets.calibration`.
+    """
+    needed = {*SOURCE_JOINTS.values(), *CALIBRATION_POSE_DEG}
+    if not needed <= set(clip.joint_names):
+        return False
+    for name, (axis, _) in CALIBRATION_POSE_DEG.items():
+        if f"{axis}rotation" not in clip.channels[clip.joint(name)]:
+            return False
+    for x, Side in ((1.0, "Left"), (-1.0, "Right")):
+        spread = np.radians(20.0)
+        leg, arm = np.array([x * np.sin(spread), -np.cos(spread), 0.0]), np.array([x, 0.0, 0.0])
+        bones = {part: clip.offsets[clip.joint(f"{Side}{part}")] for part in _CMU_LIMBS}
+        length = {part: float(np.linalg.norm(bone)) for part, bone in bones.items()}
+        rest = {"Leg": leg, "Foot": leg, "ForeArm": arm, "Hand": arm}
+        if any(bones[part] @ rest[part] < 0.99 * length[part] for part in _CMU_LIMBS):
+            return False
+        if not 0.6 < (length["Leg"] + length["Foot"]) * METRES_PER_CMU_UNIT < 1.1:
+            return False
+    return True
+
+
 def measure_elbow_hinges(clip: BvhClip) -> ElbowHinges:
     """Mean rotation axis of each elbow over the frames in which it is bent."""
-    rotations = local_rotations(clip)
     axes, lengths = [], []
     for _, Side in _SIDES:
-        R = rotations[:, clip.joint(f"{Side}ForeArm")]
+        R = joint_rotation(clip, clip.joint(f"{Side}ForeArm"))
         axis = np.stack(
             [R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]], axis=1
         )

@@ -62,6 +62,17 @@ def read_npz(
         return {name: _read_entry(archive, info, path) for name, info in infos.items()}
 
 
+def array_names(path: Path | str) -> set[str]:
+    """The names of an archive's arrays, none of which is opened.
+
+    Raises:
+        InputError: the file cannot be read or is no archive.
+    """
+    check_file(path)
+    with guarded(path, "a numpy archive"), zipfile.ZipFile(path) as archive:
+        return {_array_name(info) for info in archive.infolist()}
+
+
 def _array_name(info: zipfile.ZipInfo) -> str:
     return info.filename.removesuffix(".npy")
 

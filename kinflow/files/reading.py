@@ -77,17 +77,20 @@ def read_bytes(path: Path | str, at_most: int = MAX_FILE_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path | str, at_most: int = MAX_FILE_BYTES) -> str:
+def read_text(
+    path: Path | str, at_most: int = MAX_FILE_BYTES, *, undecodable: str = "strict"
+) -> str:
     """A text file in UTF-8, or in UTF-16 or UTF-32 as their byte order marks say.
 
-    UTF-16 without a mark is known by the zero bytes that plain letters have in it.
+    UTF-16 without a mark is known by the zero bytes that plain letters have in it. What cannot be
+    decoded is an error, or with `undecodable="replace"` a question mark.
 
     Raises:
         InputError: as `read_bytes`, or the bytes are no text.
     """
     data = read_bytes(path, at_most)
     try:
-        return data.decode(_encoding_of(data))
+        return data.decode(_encoding_of(data), undecodable)
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not a text file ({error.reason}).") from error
 

@@ -5,7 +5,8 @@ import torch
 
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.datasets.amass import read_amass
-from kinflow.datasets.poses import BuildPosesConfig, PoseSet, build_pose_set, main
+from kinflow.datasets.build_poses import BuildPosesConfig, build_pose_set, main
+from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 
 
@@ -60,7 +61,20 @@ def test_frames_that_repeat_a_pose_are_thinned(tmp_path, capsys):
         ({"poses": np.zeros((8, 30))}, "do not fit"),
         ({"trans": np.zeros((7, 3))}, "do not fit"),
         ({"poses": np.full((8, 156), np.nan)}, "not finite"),
+        ({"poses": np.zeros((8, 156)) + np.inf}, "not finite"),
+        ({"poses": np.full((8, 156), 1e9)}, "no angles"),
+        ({"poses": np.array([["0.1"] * 156] * 8)}, "not numbers"),
+        ({"poses": np.zeros((0, 156)), "trans": np.zeros((0, 3))}, "holds no frames"),
+        ({"poses": np.zeros(156)}, "do not fit"),
+        ({"poses": np.array([object()])}, "objects"),
+        ({"trans": np.full((8, 3), np.nan)}, "not finite"),
         ({"mocap_framerate": np.array("fast")}, "frame rate"),
+        ({"mocap_framerate": np.zeros(0)}, "not one number"),
+        ({"mocap_framerate": np.array([30.0, 60.0])}, "not one number"),
+        *(
+            ({"mocap_framerate": np.array(rate)}, "its frame rate is")
+            for rate in (0.0, -30.0, np.nan, np.inf, 1e-300, 1e5)
+        ),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path, changes, message):
@@ -69,10 +83,57 @@ def test_a_wrong_file_is_refused(tmp_path, changes, message):
         read_amass(path)
 
 
+@pytest.mark.parametrize("rate", [60, np.array([60.0]), np.array([[60]]), np.array([60.0, 60.0])])
+def test_the_rate_may_be_an_array(tmp_path, rate):
+    path = write_motion(tmp_path / "walk_poses.npz", mocap_framerate=np.array(rate))
+    assert read_amass(path).frame_time_s == pytest.approx(1 / 60)
+    assert read_amass(path, 30.0).frame_time_s == pytest.approx(1 / 30)
+    assert len(read_amass(path, 30.0).rotations) == 4
+
+
+@pytest.mark.parametrize("gender", [np.array("male", dtype=object), np.array(b"male"), None])
+def test_what_else_an_archive_holds_does_not_matter(tmp_path, gender):
+    path = write_motion(tmp_path / "walk_poses.npz", gender=np.array(gender))
+    assert len(read_amass(path).rotations) == 8
+
+
+def write_stage_ii(path):
+    """A file as AMASS is downloaded today: SMPL-X, 165 numbers a frame."""
+    plain = np.load(write_motion(path.with_name("plain.npz")))["poses"]
+    poses = np.concatenate([plain[:, :66], np.zeros((8, 99))], axis=1)
+    path.with_name("plain.npz").unlink()
+    return write_motion(
+        path,
+        "mocap_frame_rate",
+        poses=poses,
+        surface_model_type=np.array("smplx"),
+        mocap_time_length=np.array(0.13),
+        root_orient=poses[:, :3],
+        pose_body=poses[:, 3:66],
+        markers_latent=np.zeros((5, 3)),
+        labels_latent=np.array(["ARIEL"], dtype=object),
+    )
+
+
+def test_stage_ii_and_generic_names_are_found_and_shapes_are_passed_over(tmp_path):
+    subject = tmp_path / "s1"
+    subject.mkdir()
+    write_stage_ii(subject / "walk_stageii.npz")
+    write_motion(subject / "dance.npz")
+    np.savez(subject / "shape.npz", betas=np.zeros(16))
+    np.savez(subject / "female_shape.npz", betas=np.zeros(16))
+    np.savez(subject / "neutral_stagei.npz", betas=np.zeros(16))
+    np.savez(subject / "features.npz", x=np.zeros(3))
+    (subject / "notes.npz").write_text("no archive")
+    poses, report = build_pose_set([tmp_path])
+    assert poses.clip_names == ("dance", "walk_stageii")
+    assert report.skipped_clips == ()
+
+
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "text_poses.npz"
     path.write_text("hello")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="not an AMASS motion"):
         read_amass(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="not an AMASS motion"):
         build_pose_set([tmp_path])

@@ -1,8 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cmu_skeleton import JOINTS, bvh_text
 
-from kinflow.datasets.bvh import forward_kinematics, local_rotations, parse_bvh, read_bvh
+from kinflow.datasets.bvh import (
+    forward_kinematics,
+    local_rotations,
+    parse_bvh,
+    pruned,
+    read_bvh,
+)
 from kinflow.errors import InputError
 
 
@@ -60,12 +68,129 @@ def test_forward_kinematics_keeps_bone_lengths_and_moves_the_root(clip_text):
         (lambda text: text.replace("Frames: 4", "Frames: 5"), "damaged"),
         (lambda text: text[:-40], "damaged"),
         (lambda text: text.replace(" 17.00000000", " nan", 1), "damaged"),
-        (lambda text: text.replace("Xrotation", "Xspin", 1), "CHANNELS"),
+        (lambda text: text.replace("Xrotation", "Xspin", 1), "CHANNELS of joint 'Hips'"),
+        (lambda text: text.replace("Yrotation", "Xrotation", 1), "CHANNELS of joint 'Hips'"),
+        (lambda text: text.replace("OFFSET", "OFFSET nan", 1), "OFFSET of joint 'Hips'"),
+        (lambda text: text.replace("OFFSET", "NONE", 1), "not understood.*line 4"),
+        (lambda text: text.replace("{", "{\n}\n}", 1), "one '}' too many"),
+        (lambda text: text.replace("JOINT", "ROOT", 1), "ROOT inside"),
+        (lambda text: text.replace("HIERARCHY", "HIERARCHY\nJOINT a"), "JOINT outside"),
+        (lambda text: text.replace("Frames: 4", "Frames: 0"), "holds no frames"),
+        (lambda text: text.replace("Frames: 4", "Frames: -4"), "number of frames"),
+        (lambda text: text.replace("Frames: 4", "Frames: 9999999999999"), "number of frames"),
+        (lambda text: text.replace("Frames: 4", "Frames: 999999999"), "there are 4 frames"),
+        (lambda text: text.replace("Frames: 4", "Frames: 3"), "there are more .line"),
+        (lambda text: text.replace("Frames: 4\n", ""), "'Frames: ...' is missing"),
+        (lambda text: text.replace(" 17.00000000", " 1e999", 1), "one is '1e999'"),
+        (lambda text: text.replace(" 17.00000000", " up", 1), "one is 'up'"),
+        (lambda text: text.replace(" 17.00000000", "", 1), "a line holds"),
+        (lambda text: text.replace("{", "{" * 20_000, 1), "line of the joint tree has 20000"),
     ],
 )
 def test_a_broken_file_is_refused_with_a_sentence(clip_text, damage, message):
     with pytest.raises(InputError, match=message):
         parse_bvh(damage(clip_text))
+
+
+@pytest.mark.parametrize("value", ["0", "-0.03", "nan", "inf", "1e-300", "", "soon", "1e9"])
+def test_a_frame_time_that_cannot_be_is_refused_by_its_line(clip_text, value):
+    text = clip_text.replace(f"Frame Time: {1 / 30:.8f}", f"Frame Time: {value}")
+    line = text.splitlines().index(f"Frame Time: {value}") + 1
+    with pytest.raises(InputError, match=f"Frame Time.*line {line}"):
+        parse_bvh(text)
+
+
+def test_a_missing_frame_time_is_refused(clip_text):
+    lines = [line for line in clip_text.splitlines() if not line.startswith("Frame Time")]
+    with pytest.raises(InputError, match="'Frame Time: ...' is missing"):
+        parse_bvh("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.replace(" ", "\t").encode(),
+        lambda text: text.replace("\n", "\n\n").encode() + b"\n \n\x00",
+        lambda text: text.replace(".", ",").encode(),
+        lambda text: text.replace("{\n", "{ ").replace(" CHANNELS", "   CHANNELS").encode(),
+        lambda text: text.replace("\n{", " {").encode(),
+        lambda text: text.replace("Xposition", "XPOSITION").encode(),
+        lambda text: (
+            text.replace("End Site", "End  Site").replace("Frames: 4", "Frames:4").encode()
+        ),
+    ],
+    ids=[
+        "crlf",
+        "cr",
+        "bom",
+        "utf16",
+        "tabs",
+        "blank",
+        "commas",
+        "oneline",
+        "braces",
+        "case",
+        "spaces",
+    ],
+)
+def test_the_same_clip_however_it_is_written(clip_text, written, tmp_path):
+    path = tmp_path / "clip.bvh"
+    path.write_bytes(written(clip_text))
+    clip, plain = read_bvh(path), parse_bvh(clip_text)
+    assert clip.joint_names == plain.joint_names
+    assert clip.channels == plain.channels
+    np.testing.assert_array_equal(clip.motion, plain.motion)
+    np.testing.assert_array_equal(clip.offsets, plain.offsets)
+
+
+def test_names_with_spaces_namespaces_and_old_code_pages(clip_text, tmp_path):
+    path = tmp_path / "clip.bvh"
+    text = clip_text.replace("LeftArm", "Bip01 L UpperArm").replace("Head", "mixamorig:Head")
+    path.write_bytes(text.replace("Neck1", "Hüfte").encode("latin1"))
+    names = read_bvh(path).joint_names
+    assert {"Bip01 L UpperArm", "mixamorig:Head"} <= set(names)
+
+
+def test_a_deep_tree_is_refused_before_it_costs_anything():
+    depth = 10_000
+    joints = "".join(f"JOINT j{i}\n{{\nOFFSET 0 1 0\n" for i in range(depth))
+    text = f"HIERARCHY\nROOT r\n{{\nOFFSET 0 0 0\n{joints}{'}' * depth}\n}}\nMOTION\n"
+    with pytest.raises(InputError, match="more than 2000 joints"):
+        parse_bvh(text)
+
+
+def test_position_channels_add_to_an_offset_or_repeat_it():
+    tree = (
+        "HIERARCHY\nROOT a\n{\nOFFSET 0 9 0\nCHANNELS 3 Xposition Yposition Zposition\n"
+        "JOINT b\n{\nOFFSET 0 5 0\nCHANNELS 6 Xposition Yposition Zposition Xscale Yscale Zscale\n"
+        "End Site\n{\nOFFSET 0 1 0\n}\n}\n}\nMOTION\nFrames: 2\nFrame Time: 0.04\n"
+    )
+    repeats = parse_bvh(tree + "1 9.1 0 0 5 0 1 1 1\n2 9.2 0 0 5 0 1 1 1\n")
+    adds = parse_bvh(tree + "1 0.1 0 0 0 0 1 1 1\n2 0.2 0 0 0 0 1 1 1\n")
+    for clip in (repeats, adds):
+        _, positions = forward_kinematics(clip)
+        np.testing.assert_allclose(positions[:, 0], [[1, 9.1, 0], [2, 9.2, 0]])
+        np.testing.assert_allclose(positions[:, 1], [[1, 14.1, 0], [2, 14.2, 0]])
+        np.testing.assert_allclose(clip.end_offsets[1], [0, 1, 0])
+
+
+def test_pruning_leaves_the_motion_of_what_is_kept(clip_text):
+    clip = parse_bvh(clip_text)
+    still = clip.joint("LeftUpLeg")
+    columns = np.delete(
+        clip.motion, range(clip.first_column(still), clip.first_column(still + 1)), 1
+    )
+    channels = tuple(() if j == still else names for j, names in enumerate(clip.channels))
+    clip = replace(clip, motion=columns, channels=channels)
+    kept = [clip.joint("LeftHand"), clip.joint("LeftFoot")]
+    small, new = pruned(clip, kept)
+    assert len(small.joint_names) < len(clip.joint_names) - 10
+    for whole, part in zip(forward_kinematics(clip), forward_kinematics(small), strict=True):
+        np.testing.assert_allclose(part[:, [new[j] for j in kept]], whole[:, kept], atol=1e-9)
 
 
 def test_a_missing_file_is_named(tmp_path):

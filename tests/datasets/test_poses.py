@@ -2,15 +2,11 @@ import numpy as np
 import pytest
 import torch
 from cmu_skeleton import bvh_text, elbow_angles_deg
+from other_skeletons import UNITY, Skeleton, other_bvh
 
-from kinflow.datasets.poses import (
-    TEST_SUBJECTS,
-    VALIDATION_SUBJECTS,
-    PoseSet,
-    build_pose_set,
-    plausible_frames,
-    split_of,
-)
+from kinflow.datasets.build_poses import BuildPosesConfig, build_pose_set, main
+from kinflow.datasets.plausible import plausible_frames
+from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet, split_of
 from kinflow.errors import AssetError, InputError
 
 
@@ -75,7 +71,9 @@ def test_a_clip_with_another_elbow_axis_is_skipped(corpus):
     text = bvh_text({"LeftForeArm": other, "RightForeArm": -other}, 5)
     (corpus / "01" / "01_99.bvh").write_text(text)
     _, report = build_pose_set([corpus])
-    assert report.skipped_clips == ("01_99",)
+    (skipped,) = report.skipped_clips
+    assert skipped.path.stem == "01_99"
+    assert "other axes" in skipped.reason
 
 
 def test_a_faster_clip_is_brought_to_30_frames_a_second(corpus):
@@ -96,6 +94,86 @@ def test_the_identity_is_a_plausible_frame():
 def test_a_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(InputError, match="no .bvh"):
         build_pose_set([tmp_path])
+    with pytest.raises(InputError, match="nowhere.*does not exist"):
+        build_pose_set([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="No folder"):
+        build_pose_set([])
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(InputError, match="notes.txt' is not a motion file"):
+        build_pose_set([tmp_path / "notes.txt"])
+
+
+def test_folders_given_twice_count_once_and_single_files_are_taken(corpus):
+    once, _ = build_pose_set([corpus])
+    twice, _ = build_pose_set([corpus, corpus / "01", corpus / "01" / "01_01.bvh"])
+    assert twice.sha256 == once.sha256
+    single, _ = build_pose_set([corpus / "05" / "05_01.bvh"])
+    assert single.clip_subjects == ("05",)
+
+
+def test_bad_clips_stop_nothing_and_are_named_with_reasons(corpus, tmp_path, capsys):
+    plain = (corpus / "01" / "01_01.bvh").read_text()
+    bad = {
+        "time.bvh": plain.replace("Frame Time: 0.03333333", "Frame Time: 0"),
+        "cut.BVH": plain[: len(plain) // 2],
+        "tail.bvh": plain.replace("JOINT LeftLeg", "JOINT Tail"),
+        "._01_01.bvh": "what macOS leaves behind",
+    }
+    for name, text in bad.items():
+        (corpus / "01" / name).write_text(text)
+    (corpus / "01" / "empty_poses.npz").write_bytes(b"")
+    other = other_bvh(Skeleton(UNITY), np.tile(np.eye(3), (4, 22, 1, 1)), np.zeros((4, 3)))
+    (corpus / "01" / "other.bvh").write_text(other)
+    out = tmp_path / "made" / "poses.safetensors"
+    assert main(BuildPosesConfig((corpus,), out)) == 2
+    told = capsys.readouterr()
+    assert "skipped clips: cut, tail, time, empty_poses" in told.out
+    for name, reason in {
+        "time.bvh": "Frame Time is '0'",
+        "cut.BVH": "damaged",
+        "tail.bvh": "no joint for left_knee",
+        "empty_poses.npz": "it is empty",
+    }.items():
+        (line,) = [line for line in told.err.splitlines() if name in line]
+        assert reason in line
+    assert PoseSet.load(out).clip_names == ("01_01", "01_02", "other", "02_01", "05_01")
+
+
+def test_when_nothing_can_be_used_the_first_reason_is_told(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.bvh").write_text("hello")
+    with pytest.raises(InputError, match="a.bvh'.*HIERARCHY.*the first of 2 clips"):
+        build_pose_set([tmp_path])
+
+
+def test_what_is_kept_in_memory_changes_nothing(corpus, monkeypatch):
+    once, _ = build_pose_set([corpus])
+    monkeypatch.setattr("kinflow.datasets.motion_files._KEPT_BYTES", 0)
+    again, _ = build_pose_set([corpus])
+    assert again.sha256 == once.sha256
+
+
+def test_a_clip_of_more_than_an_hour_is_refused(corpus, monkeypatch):
+    monkeypatch.setattr("kinflow.datasets.motion_files.MAX_FRAMES", 4)
+    with pytest.raises(InputError, match="longer than 4 frames"):
+        build_pose_set([corpus])
+
+
+def test_bad_places_are_refused_before_anything_is_computed(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("kinflow.datasets.build_poses.build_pose_set", None)
+    (tmp_path / "file").write_text("hello")
+    for out, message in (
+        (corpus, "is a folder"),
+        (tmp_path / "file" / "poses.safetensors", "part of its path is a file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            main(BuildPosesConfig((corpus,), out))
+
+
+@pytest.mark.parametrize("thin_deg", [-1.0, float("nan"), 181.0])
+def test_impossible_distances_are_refused(tmp_path, thin_deg):
+    with pytest.raises(InputError, match="thin-deg"):
+        BuildPosesConfig((tmp_path,), tmp_path / "poses.safetensors", thin_deg)
 
 
 def test_another_file_is_not_a_pose_set(tmp_path):

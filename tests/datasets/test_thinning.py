@@ -1,6 +1,7 @@
 import torch
 
-from kinflow.datasets.poses import PoseSet, thinned
+from kinflow.datasets.build_poses import thinned
+from kinflow.datasets.poses import PoseSet
 from kinflow.datasets.thinning import distinct_poses
 
 
