@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from kinflow.evidence.keypoint_files.layouts import Listing
+from kinflow.evidence.keypoint_files.listing import Listing
 from kinflow.evidence.keypoint_files.values import is_number
 
 Meaning = Literal["nothing", "flags", "present", "unmarked", "scores"]

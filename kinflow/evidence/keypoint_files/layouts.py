@@ -2,83 +2,29 @@
 
 A file is recognised by its structure: what its top is, and the fields of its first entry. Six
 structures cover the tools; what tells two tools of one structure apart is only needed for the
-name that messages say. Every structure becomes a `Listing`: one `Entry` per person, whose numbers
-are not looked at yet, and the images that the file speaks of.
+name that messages say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_files.values import describe, is_number, number, objects, text
-
-Structure = Literal["kinflow", "annotations", "people", "bodies", "entries", "landmarks", "rows"]
-
-TOOLS: dict[str, tuple[Structure, ...]] = {
-    "openpose": ("people",),
-    "dwpose": ("people",),
-    "alphapose": ("entries", "people", "bodies"),
-    "coco": ("annotations", "entries"),
-    "mmpose": ("entries",),
-    "ultralytics": ("entries",),
-    "tfjs": ("entries",),
-    "mediapipe": ("landmarks",),
-    "kinflow": ("kinflow",),
-}
-"""The tools that `--keypoints-format` can name, with the structures that their files have."""
-
-BoxForm = Literal["x, y, width, height", "x0, y0, x1, y1"]
-
-
-@dataclass(frozen=True)
-class ImageRef:
-    """An image as a file refers to it."""
-
-    name: str | None = None
-    """File name, possibly with folders."""
-    id: str | None = None
-    """A number, or whatever else stands for the image."""
-    size: tuple[float, float] | None = None
-    """(width, height) in pixels, where the file states it."""
-
-    @property
-    def says_which(self) -> bool:
-        """Whether it tells one image from another."""
-        return self.name is not None or self.id is not None
-
-    def __str__(self) -> str:
-        return self.name if self.name is not None else f"image {self.id}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One person as a file lists it; values are as they came out of JSON."""
-
-    place: str
-    points: Any
-    scores: Any = None
-    """Confidences, where they stand apart from the points."""
-    names: tuple[str, ...] | None = None
-    """What the head of the file calls the points."""
-    image: ImageRef | None = None
-    box: Any = None
-    box_form: BoxForm = "x, y, width, height"
-    score: Any = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All people of a file."""
-
-    structure: Structure
-    tool: str
-    """What messages call the tool or format."""
-    entries: tuple[Entry, ...]
-    images: tuple[ImageRef, ...] = ()
-    """Images that the file lists, also those with nobody in them."""
+from kinflow.evidence.keypoint_files.coco import read_annotations
+from kinflow.evidence.keypoint_files.listing import (
+    BoxForm,
+    Entry,
+    ImageRef,
+    Listing,
+    fields_of,
+    id_text,
+    image_ref,
+    stated_size,
+    word,
+)
+from kinflow.evidence.keypoint_files.values import describe, is_number, objects, text
 
 
 def read_listing(content: Any) -> Listing:
@@ -102,10 +48,10 @@ def _unknown(what: str) -> InputError:
 
 
 def _of_object(content: dict[str, Any]) -> Listing:
-    if _word(content.get("format")).startswith("kinflow people"):
+    if word(content.get("format")).startswith("kinflow people"):
         return _kinflow(content)
     if "annotations" in content:
-        return _coco_annotations(content)
+        return read_annotations(content)
     if "people" in content or "bodies" in content:
         return _frames([content], "")
     if "instance_info" in content:
@@ -137,18 +83,10 @@ def _of_list(content: list[Any]) -> Listing:
             return _entries(entries)
         if "x" in first and "y" in first:
             return _landmarks([{"landmarks": entries}])
-        raise _unknown(f"the list holds {describe(first)} ({_fields(first)})")
+        raise _unknown(f"the list holds {describe(first)} ({fields_of(first)})")
     if isinstance(first, list):
         return _of_nested(content)
     raise _unknown(f"the list begins with {describe(first)}")
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _fields(value: dict[str, Any]) -> str:
-    return ", ".join(describe(key) for key in list(value)[:4])
 
 
 def _of_nested(content: list[Any]) -> Listing:
@@ -197,7 +135,7 @@ def _frames(frames: list[dict[str, Any]], place: str) -> Listing:
             points, name = _openpose_points(person)
             entries.append(Entry(f"{here}{key}[{k}].{name}", points, image=image))
     first = frames[0]
-    if bodies or "AlphaPose" in _word(first.get("version")):
+    if bodies or "AlphaPose" in word(first.get("version")):
         tool = "AlphaPose"
     elif "canvas_width" in first or place:
         tool = "DWPose or ControlNet"
@@ -214,13 +152,13 @@ def _openpose_points(person: dict[str, Any]) -> tuple[Any, str]:
         return None, "pose_keypoints_2d"
     raise InputError(
         "a person has to have its points in pose_keypoints_2d, but one has only "
-        f"{_fields(person) or 'nothing'}"
+        f"{fields_of(person) or 'nothing'}"
     )
 
 
 def _image_of_frame(frame: dict[str, Any], place: str, number_of: str | None) -> ImageRef | None:
-    size = _size(frame, ("canvas_width", "canvas_height"), place)
-    ref = _ref(frame, place)
+    size = stated_size(frame, ("canvas_width", "canvas_height"), place)
+    ref = image_ref(frame, place)
     name = None if ref is None else ref.name
     key = number_of if ref is None else ref.id
     return None if (name, key, size) == (None, None, None) else ImageRef(name, key, size)
@@ -235,7 +173,7 @@ def _by_image_name(content: dict[str, Any]) -> Listing:
             isinstance(v, dict) and "keypoints" in v for v in value
         )
         if not known and not listed:
-            raise _unknown(f"the file is an object of {_fields(content) or 'nothing'}")
+            raise _unknown(f"the file is an object of {fields_of(content) or 'nothing'}")
         part, image = read_listing(value), ImageRef(name=name)
         entries = tuple(
             replace(e, place=f"{describe(name)}.{e.place}", image=_sized(image, e.image))
@@ -277,7 +215,7 @@ def _entries(
                 value.get("keypoints"),
                 scores=scores,
                 names=names,
-                image=_ref(value, f"{here}.") or image,
+                image=image_ref(value, f"{here}.") or image,
                 box=box,
                 box_form=form,
                 score=next((value[k] for k in _PERSON_SCORES if value.get(k) is not None), None),
@@ -346,89 +284,11 @@ def _mmpose_frames(frames: list[dict[str, Any]], names: tuple[str, ...] | None =
     entries: list[Entry] = []
     for i, frame in enumerate(frames):
         here = f"the list[{i}]"
-        key = f"frame {_id(frame.get('frame_id', i), f'{here}.frame_id')}"
-        image = _ref(frame, f"{here}.") or (ImageRef(id=key) if len(frames) > 1 else None)
+        key = f"frame {id_text(frame.get('frame_id', i), f'{here}.frame_id')}"
+        image = image_ref(frame, f"{here}.") or (ImageRef(id=key) if len(frames) > 1 else None)
         instances = objects(frame.get("instances"), f"{here}.instances")
         entries += _entries(instances, f"{here}.instances", image, names).entries
     return Listing("entries", "MMPose", tuple(entries))
-
-
-# --- COCO annotations ---
-
-
-def _coco_annotations(content: dict[str, Any]) -> Listing:
-    images = _coco_images(content)
-    categories = _coco_categories(content)
-    entries = []
-    wholebody = False
-    for i, value in enumerate(objects(content["annotations"], "annotations")):
-        here = f"annotations[{i}]"
-        names = None
-        if categories:
-            category = value.get("category_id")
-            category = None if category is None else _id(category, f"{here}.category_id")
-            if category in categories:
-                names = categories[category]
-            elif category is not None:
-                continue
-        image = _ref(value, f"{here}.")
-        if image is not None and image.id in images:
-            image = images[image.id]
-        points = value.get("keypoints")
-        if all(isinstance(value.get(key), list) for key in ("keypoints", *_WHOLEBODY_KEYS)):
-            points = [v for key in ("keypoints", *_WHOLEBODY_KEYS) for v in value[key]]
-            names, wholebody = None, True
-        entries.append(
-            Entry(
-                f"{here}.keypoints",
-                points,
-                names=names,
-                image=image,
-                box=value.get("bbox"),
-                score=value.get("score"),
-            )
-        )
-    tool = "COCO-WholeBody annotations" if wholebody else "COCO annotations"
-    return Listing("annotations", tool, tuple(entries), tuple(images.values()))
-
-
-_PEOPLE = ("person", "people", "human", "pedestrian")
-_WHOLEBODY_KEYS = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
-
-
-def _coco_images(content: dict[str, Any]) -> dict[str | None, ImageRef]:
-    images: dict[str | None, ImageRef] = {}
-    given = content.get("images")
-    for i, value in enumerate(objects([] if given is None else given, "images")):
-        here = f"images[{i}]"
-        key = None if value.get("id") is None else _id(value["id"], f"{here}.id")
-        name = value.get("file_name")
-        name = None if name is None else text(name, f"{here}.file_name")
-        # an image without a number belongs to no annotation
-        unique = key if key is not None else f"{here}"
-        images[unique] = ImageRef(name, key, _size(value, ("width", "height"), f"{here}."))
-    return images
-
-
-def _coco_categories(content: dict[str, Any]) -> dict[str, tuple[str, ...] | None]:
-    """Names of the points by number of the category: of people, where a category is called so."""
-    given = content.get("categories")
-    categories: dict[str, tuple[str, ...] | None] = {}
-    people: set[str] = set()
-    for i, value in enumerate(objects([] if given is None else given, "categories")):
-        here = f"categories[{i}]"
-        if value.get("id") is None:
-            continue
-        key = _id(value["id"], f"{here}.id")
-        names = value.get("keypoints")
-        if names is not None and not isinstance(names, list):
-            raise InputError(f"{here}.keypoints has to be a list of names")
-        categories[key] = (
-            tuple(text(n, f"{here}.keypoints[{k}]") for k, n in enumerate(names)) if names else None
-        )
-        if _word(value.get("name")).strip().lower() in _PEOPLE:
-            people.add(key)
-    return {key: names for key, names in categories.items() if not people or key in people}
 
 
 # --- kinflow's own results, and landmarks of MediaPipe ---
@@ -440,7 +300,7 @@ def _kinflow(content: dict[str, Any]) -> Listing:
     if size is not None:
         if not isinstance(size, list) or len(size) != 2:
             raise InputError(f"image_size has to be two numbers, but it is {describe(size)}")
-        size = _size({"w": size[0], "h": size[1]}, ("w", "h"), "image_size.")
+        size = stated_size({"w": size[0], "h": size[1]}, ("w", "h"), "image_size.")
     image = ImageRef(text(source, "source") if source else None, None, size)
     people = objects(content.get("people"), "people")
     entries = tuple(
@@ -458,9 +318,9 @@ def _landmarks(frames: list[dict[str, Any]]) -> Listing:
     for i, frame in enumerate(frames):
         key = next((k for k in _LANDMARK_KEYS if k in frame), None)
         if key is None:
-            raise InputError(f"the list[{i}] has no landmarks, but {_fields(frame) or 'nothing'}")
+            raise InputError(f"the list[{i}] has no landmarks, but {fields_of(frame) or 'nothing'}")
         here = key if len(frames) == 1 else f"the list[{i}].{key}"
-        image = _ref(frame, "") or (ImageRef(id=f"frame {i}") if len(frames) > 1 else None)
+        image = image_ref(frame, "") or (ImageRef(id=f"frame {i}") if len(frames) > 1 else None)
         for k, points in enumerate(_poses(frame[key])):
             entries.append(Entry(f"{here}, pose {k}", points, image=image))
     return Listing("landmarks", "MediaPipe", tuple(entries))
@@ -487,40 +347,3 @@ def _poses(value: Any) -> Iterator[Any]:
             yield pose.get("landmark", pose.get("landmarks")) if isinstance(pose, dict) else pose
         return
     yield value
-
-
-# --- images ---
-
-
-_NAME_OF_IMAGE: tuple[str, ...] = ("file_name", "image_name", "image_path", "img_path", "filename")
-
-
-def _ref(value: dict[str, Any], place: str) -> ImageRef | None:
-    """The image that an entry says it belongs to."""
-    name = next((k for k in _NAME_OF_IMAGE if value.get(k) is not None), None)
-    given = value.get("image_id")
-    ref_id = None if given is None else _id(given, f"{place}image_id")
-    ref_name = None if name is None else text(value[name], f"{place}{name}")
-    return None if ref_id is None and ref_name is None else ImageRef(ref_name, ref_id)
-
-
-def _id(value: Any, place: str) -> str:
-    """A number or text that stands for an image or a category.
-
-    Raises:
-        InputError: it is something else.
-    """
-    if isinstance(value, str):
-        return value
-    if not is_number(value):
-        raise InputError(f"{place} has to be a number or a text, but it is {describe(value)}")
-    whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
-    return str(int(value)) if whole else str(value)
-
-
-def _size(value: dict[str, Any], keys: tuple[str, str], place: str) -> tuple[float, float] | None:
-    """(width, height) that a file states; None where it does not, or gives zero."""
-    sides = [number(value.get(key), f"{place}{key}") for key in keys]
-    if not all(0 < side < 1e6 for side in sides):
-        return None
-    return sides[0], sides[1]

@@ -21,7 +21,8 @@ from jaxtyping import Float
 from kinflow.errors import InputError
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.keypoint_files.confidence import meaning_in, with_confidence
-from kinflow.evidence.keypoint_files.layouts import TOOLS, Entry, Listing, read_listing
+from kinflow.evidence.keypoint_files.layouts import read_listing
+from kinflow.evidence.keypoint_files.listing import TOOLS, Entry, Listing
 from kinflow.evidence.keypoint_files.orders import (
     ORDER_OF_NAME,
     Order,

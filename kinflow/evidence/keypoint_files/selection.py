@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_files.layouts import Entry, ImageRef, Listing
+from kinflow.evidence.keypoint_files.listing import Entry, ImageRef, Listing
 
 _SHOWN = 5
 
