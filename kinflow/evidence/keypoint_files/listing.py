@@ -47,7 +47,9 @@ class ImageRef:
         return self.name is not None or self.id is not None
 
     def __str__(self) -> str:
-        return self.name if self.name is not None else f"image {self.id}"
+        if self.name is not None:
+            return self.name
+        return f"image {self.id}" if str(self.id).isdecimal() else str(self.id)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _check_proportions(
 
 
 def _alike(a: Float[np.ndarray, " 2"], b: Float[np.ndarray, " 2"]) -> bool:
-    return abs(np.log(a[0] / a[1] / (b[0] / b[1]))) < _SAME_PROPORTIONS
+    return bool(abs(np.log(a[0] / a[1] / (b[0] / b[1]))) < _SAME_PROPORTIONS)
 
 
 def check_inside(
@@ -183,5 +183,5 @@ def too_small(points: Float[np.ndarray, "n 3"]) -> bool:
     return len(seen) > 1 and float(np.ptp(seen, axis=0).max()) < _MIN_PERSON_PX
 
 
-def _size(size: Sequence[float] | Float[np.ndarray, " 2"]) -> str:
+def _size(size: Sequence[float | int] | Float[np.ndarray, " 2"]) -> str:
     return f"{size[0]:.0f} x {size[1]:.0f}"

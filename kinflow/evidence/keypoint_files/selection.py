@@ -73,7 +73,7 @@ def _nearest(found: list[ImageRef], photo: str) -> ImageRef:
     """Of images with the same name, the one whose folders are the photo's."""
     if len(found) == 1:
         return found[0]
-    depth = [_common_tail(str(ref), photo) for ref in found]
+    depth = [_common_tail(_called(ref), photo) for ref in found]
     if depth.count(max(depth)) > 1:
         raise InputError(f"several images in it may be {_base(photo)}: {_listed(found)}")
     return found[depth.index(max(depth))]
@@ -99,7 +99,11 @@ def _base(name: str) -> str:
 
 
 def _named(ref: ImageRef) -> str:
-    return _parts(ref.name if ref.name is not None else str(ref.id))[-1]
+    return _parts(_called(ref))[-1]
+
+
+def _called(ref: ImageRef) -> str:
+    return ref.name if ref.name is not None else str(ref.id)
 
 
 def _same_name(ref: ImageRef, photo: str) -> bool:

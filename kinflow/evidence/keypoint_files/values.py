@@ -145,10 +145,13 @@ def _is_nested(value: Any) -> bool:
 
 def _of_flat(values: list[Any], place: str, count: int) -> Float[np.ndarray, "n 3"]:
     row = numbers(values, place)
-    for counts in ((count,) if count else (), KNOWN_COUNTS):
-        for columns in (3, 2, 4):
-            if len(row) % columns == 0 and len(row) // columns in counts:
-                return _as_xyc(row.reshape(-1, columns))
+    if len(row) % 3 == 0 and len(row) // 3 in KNOWN_COUNTS:
+        return row.reshape(-1, 3)
+    # other columns are only believed where the number of points is known: 50 numbers are
+    # rather a damaged list of 51 than 25 pairs
+    for columns in (3, 2, 4):
+        if count and len(row) == columns * count:
+            return _as_xyc(row.reshape(-1, columns))
     known = ", ".join(str(3 * known) for known in KNOWN_COUNTS)
     expected = f"{3 * count} numbers are expected" if count else f"known are {known} numbers"
     raise InputError(
