@@ -170,9 +170,9 @@ _BONES: tuple[tuple[str, str], ...] = (
     *_pairs("head neck_base, thorax spine, spine pelvis, thorax pelvis"),
 )
 _MIN_BONES = 8
-# Bones of the right order are shorter than this fraction of those of a wrong one. Among 400 poses of
-# the prior, seen from random sides with up to 30 % of the points missing, this took nobody in a usual
-# order for another, and nobody of 14 points for one of another order.
+# Bones of the right order are shorter than this fraction of those of a wrong one. Among 400 poses
+# of the prior, seen from random sides with up to 30 % of the points missing, this took nobody in a
+# usual order for another, and nobody of 14 points for one of another order.
 _CLEARLY_SHORTER = 0.7
 _SHORTER_OF_EQUALS = 0.75
 
