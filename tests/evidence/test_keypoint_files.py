@@ -146,6 +146,25 @@ LAYOUTS: dict[str, tuple[Any, list[str] | tuple[str, ...], str]] = {
         w.WHOLEBODY,
         "133 points (COCO-WholeBody)",
     ),
+    "wholebody results in fields": (
+        [{"image_id": 1, "category_id": 1, "score": 0.7, **WHOLEBODY_FIELDS}],
+        w.WHOLEBODY,
+        "133 points (COCO-WholeBody)",
+    ),
+    "mmpose 0": (
+        [{"bbox": [240.0, 50.0, 400.0, 420.0, 0.98], "keypoints": w.rows(w.COCO17)}],
+        w.COCO17,
+        "17 points",
+    ),
+    "pose editor": (
+        {
+            "width": 1280,
+            "height": 960,
+            "keypoints": [(np.array(w.rows(w.COCO18)) * (2, 2, 1)).tolist()],
+        },
+        w.COCO18,
+        "1280 x 960",
+    ),
     "coco with feet": ([{"keypoints": w.flat(w.WHOLEBODY[:23])}], w.WHOLEBODY[:23], "23 points"),
     "mpii": ([{"keypoints": w.flat(w.MPII16)}], w.MPII16, "16 points (MPII)"),
     "crowdpose": ([{"keypoints": w.flat(w.CROWDPOSE14)}], w.CROWDPOSE14, "14 points (CrowdPose"),
@@ -159,6 +178,7 @@ LAYOUTS: dict[str, tuple[Any, list[str] | tuple[str, ...], str]] = {
     ),
     # Ultralytics
     "ultralytics": ([w.ultralytics(w.COCO17)], w.COCO17, "Ultralytics, 17 points"),
+    "ultralytics as a text": (json.dumps([w.ultralytics(w.COCO17)]), w.COCO17, "Ultralytics"),
     "ultralytics 0..1": ([w.ultralytics(w.COCO17, w.SIZE)], w.COCO17, "0..1"),
     "ultralytics, also a dog": (
         [{"name": "dog", "class": 16, "box": {}}, w.ultralytics(w.COCO17)],
@@ -213,6 +233,16 @@ LAYOUTS: dict[str, tuple[Any, list[str] | tuple[str, ...], str]] = {
     "landmarks of people": ({"landmarks": [w.landmarks()], "worldLandmarks": []}, HERE, "0..1"),
     "pose_landmarks": ({"pose_landmarks": {"landmark": w.landmarks()}}, HERE, "0..1"),
     "list of people's landmarks": ([w.landmarks()], HERE, "MediaPipe"),
+    "landmarks by name": (
+        dict(zip((name.upper() for name in HERE), w.landmarks(), strict=True)),
+        HERE,
+        "33 points (BlazePose)",
+    ),
+    "landmarks in a row": (
+        {"pose_landmarks": [v for p in w.landmarks() for v in p.values()]},
+        HERE,
+        "MediaPipe, 33 points",
+    ),
     "landmarks as rows": (
         {"pose_landmarks": [[*p.values()] for p in w.landmarks()]},
         HERE,
@@ -238,7 +268,7 @@ LAYOUTS: dict[str, tuple[Any, list[str] | tuple[str, ...], str]] = {
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts(tmp_path, name):
     content, names, note = LAYOUTS[name]
-    found = read(tmp_path, content)
+    found = read(tmp_path, json.dumps(content))
     check(found, names)
     assert any(note in said for said in found.notes), found.notes
     assert all(said.startswith("k.json: ") for said in found.notes)
@@ -260,7 +290,12 @@ COCO_FILES: dict[str, tuple[Any, list[str], float]] = {
     ),
     "names of another make": (
         w.coco_file(w.BODY_25, [n.replace("_", " ").title() for n in w.BODY_25]),
-        [n for n in w.BODY_25],
+        w.BODY_25,
+        1.0,
+    ),
+    "names in capitals": (
+        w.coco_file(w.HALPE26, [f"PoseLandmark.{n.upper()}" for n in w.HALPE26]),
+        w.HALPE26,
         1.0,
     ),
     "halpe": (w.coco_file(w.HALPE26, NAMES), w.HALPE26, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kinflow.errors import InputError
@@ -24,21 +25,19 @@ def read_annotations(content: dict[str, Any]) -> Listing:
     wholebody = False
     for i, value in enumerate(objects(content["annotations"], "annotations")):
         here = f"annotations[{i}]"
-        names = None
-        if categories:
-            category = value.get("category_id")
-            category = None if category is None else id_text(category, f"{here}.category_id")
-            if category in categories:
-                names = categories[category]
-            elif category is not None:
-                continue
+        category = value.get("category_id")
+        category = None if category is None else id_text(category, f"{here}.category_id")
+        if category in categories.others:
+            continue
+        names = categories.names.get(category)
         image = image_ref(value, f"{here}.")
         if image is not None and image.id in images:
             image = images[image.id]
-        points = value.get("keypoints")
-        if all(isinstance(value.get(key), list) for key in ("keypoints", *_WHOLEBODY_KEYS)):
-            points = [v for key in ("keypoints", *_WHOLEBODY_KEYS) for v in value[key]]
+        points = wholebody_points(value)
+        if points is not None:
             names, wholebody = None, True
+        else:
+            points = value.get("keypoints")
         entries.append(
             Entry(
                 f"{here}.keypoints",
@@ -53,8 +52,15 @@ def read_annotations(content: dict[str, Any]) -> Listing:
     return Listing("annotations", tool, tuple(entries), tuple(images.values()))
 
 
+def wholebody_points(value: dict[str, Any]) -> list[Any] | None:
+    """COCO-WholeBody's 133 points, which its files spread over fields; None where it is not one."""
+    fields = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
+    if not all(isinstance(value.get(field), list) for field in fields):
+        return None
+    return [number for field in fields for number in value[field]]
+
+
 _PEOPLE = ("person", "people", "human", "pedestrian")
-_WHOLEBODY_KEYS = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
 
 
 def _images(content: dict[str, Any]) -> dict[str | None, ImageRef]:
@@ -71,22 +77,32 @@ def _images(content: dict[str, Any]) -> dict[str | None, ImageRef]:
     return images
 
 
-def _categories(content: dict[str, Any]) -> dict[str, tuple[str, ...] | None]:
-    """Names of the points by number of the category: of people, where a category is called so."""
+@dataclass(frozen=True)
+class _Categories:
+    """What a file says about kinds of objects, by their number."""
+
+    names: dict[str | None, tuple[str, ...]]
+    """What it calls the points of each."""
+    others: frozenset[str]
+    """Those that are not people, where it has some that are."""
+
+
+def _categories(content: dict[str, Any]) -> _Categories:
     given = content.get("categories")
-    categories: dict[str, tuple[str, ...] | None] = {}
+    names: dict[str | None, tuple[str, ...]] = {}
     people: set[str] = set()
+    all_ids: set[str] = set()
     for i, value in enumerate(objects([] if given is None else given, "categories")):
         here = f"categories[{i}]"
         if value.get("id") is None:
             continue
         key = id_text(value["id"], f"{here}.id")
-        names = value.get("keypoints")
-        if names is not None and not isinstance(names, list):
+        all_ids.add(key)
+        points = value.get("keypoints")
+        if points is not None and not isinstance(points, list):
             raise InputError(f"{here}.keypoints has to be a list of names")
-        categories[key] = (
-            tuple(text(n, f"{here}.keypoints[{k}]") for k, n in enumerate(names)) if names else None
-        )
+        if points:
+            names[key] = tuple(text(n, f"{here}.keypoints[{k}]") for k, n in enumerate(points))
         if word(value.get("name")).strip().lower() in _PEOPLE:
             people.add(key)
-    return {key: names for key, names in categories.items() if not people or key in people}
+    return _Categories(names, frozenset(all_ids - people if people else ()))

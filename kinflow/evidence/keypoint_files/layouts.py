@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_files.coco import read_annotations
+from kinflow.evidence.keypoint_files.coco import read_annotations, wholebody_points
 from kinflow.evidence.keypoint_files.listing import (
     BoxForm,
     Entry,
@@ -24,6 +24,7 @@ from kinflow.evidence.keypoint_files.listing import (
     stated_size,
     word,
 )
+from kinflow.evidence.keypoint_files.orders import body_point
 from kinflow.evidence.keypoint_files.values import describe, is_number, objects, text
 
 
@@ -59,11 +60,13 @@ def _of_object(content: dict[str, Any]) -> Listing:
     if isinstance(content.get("predictions"), list):
         return _renamed(_of_list(content["predictions"]), "predictions")
     if "keypoints" in content or isinstance(content.get("pose"), dict):
-        return _entries([content])
+        return _one_object(content)
     if any(key in content for key in _LANDMARK_KEYS):
         return _landmarks([content])
     if "animals" in content:
         raise InputError("the file lists animals, not people")
+    if any(body_point(key) is not None for key in content):
+        return replace(_entries([{"keypoints": content}], "the file"), tool="named points")
     return _by_image_name(content)
 
 
@@ -108,6 +111,30 @@ def _of_nested(content: list[Any]) -> Listing:
         "a list of points",
         tuple(Entry(place.format(i), points) for i, points in enumerate(people)),
     )
+
+
+def _one_object(content: dict[str, Any]) -> Listing:
+    """One person, or the people of one image with their points as rows (editors of poses)."""
+    points = content.get("keypoints")
+    people = [content]
+    if isinstance(points, list) and _depth(points) == 3:
+        people = [{**content, "keypoints": person} for person in points]
+    size = stated_size(content, ("width", "height"), "")
+    image = image_ref(content, "") or ImageRef()
+    listing = _entries(people, "the file", replace(image, size=size))
+    entries = tuple(
+        replace(entry, image=None if entry.image is None else replace(entry.image, size=size))
+        for entry in listing.entries
+    )
+    return replace(listing, entries=entries)
+
+
+def _depth(value: Any) -> int:
+    """How many lists deep the first number is, up to three."""
+    depth = 0
+    while depth < 3 and isinstance(value, list) and value:
+        value, depth = value[0], depth + 1
+    return depth
 
 
 def _renamed(listing: Listing, place: str) -> Listing:
@@ -212,7 +239,7 @@ def _entries(
         entries.append(
             Entry(
                 f"{here}.keypoints",
-                value.get("keypoints"),
+                wholebody_points(value) or value.get("keypoints"),
                 scores=scores,
                 names=names,
                 image=image_ref(value, f"{here}.") or image,

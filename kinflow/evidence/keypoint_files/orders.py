@@ -296,6 +296,7 @@ _MIDDLE_PARTS = {
     "root": "pelvis",
     "rootpelvis": "pelvis",
 }
+_FILLING = ("pose", "landmark", "keypoint", "joint", "kp")
 _GENERIC_NAME = re.compile(r"(kpt?|key ?points?|points?|joints?|landmarks?)?[ _-]?\d+")
 _MIN_NAMED = 4
 
@@ -309,9 +310,9 @@ def body_point(name: str) -> str | None:
         >>> body_point("tail") is None
         True
     """
-    text = re.sub(r"\b([LR])(?=[A-Z])", r"\1 ", name[:80].replace("_", " "))
+    text = re.sub(r"\b([LR])(?=[A-Z][a-z])", r"\1 ", name[:80].replace("_", " "))
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    words = re.findall(r"[a-z0-9]+", text.lower())
+    words = [word for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in _FILLING]
     sides = [_SIDES[word] for word in words if word in _SIDES]
     part = "".join(word for word in words if word not in _SIDES)
     if not sides:

@@ -177,7 +177,9 @@ def _content(path: Path) -> Any:
             f"'{path}' holds more than {MAX_CONTAINERS // 1_000_000} million lists; keep those of "
             "your photos."
         )
-    return parse_json(text, path)
+    content = parse_json(text, path)
+    # Ultralytics' `to_json` gives a text, which `json.dump` wraps once more
+    return parse_json(content, path) if isinstance(content, str) else content
 
 
 _NAMES_IN_FOLDER = (
@@ -230,7 +232,7 @@ def _read_photo(
         image_size,
         None if image is None else image.size,
         called,
-        always_fractions=listing.structure == "landmarks",
+        listing.structure,
     )
     people = [_Person(p.entry, scaling.points(p.points)) for p in people]
     large = [person for person in people if not too_small(person.points)]
@@ -259,6 +261,8 @@ def _people(
     tables: list[tuple[Entry, PointTable]] = []
     for entry in entries:
         count = len(forced) if forced is not None else len(entry.names or ())
+        if listing.structure == "landmarks":
+            count = count or _KEYPOINTS
         table = read_points(entry.points, entry.place, entry.scores, count)
         if table is not None:
             tables.append((entry, table))
@@ -357,11 +361,13 @@ def _box(person: _Person, scaling: Scaling) -> Float[np.ndarray, " 4"] | None:
     if entry.box is None or entry.box == []:
         return None
     box = numbers(entry.box, f"the box of {entry.place}")
-    if len(box) != 4:
+    corners = entry.box_form == "x0, y0, x1, y1" or len(box) == 5
+    if len(box) not in (4, 5):
         raise InputError(f"the box of {entry.place} has to be 4 numbers, but it has {len(box)}")
+    box = box[:4]  # MMDetection puts a score behind the corners
     if not (np.abs(box) <= MAX_COORDINATE).all():
         return None
-    if entry.box_form == "x, y, width, height":
+    if not corners:
         box[2:] += box[:2]
     box = scaling.box(box)
     low, high = box[:2], box[2:]

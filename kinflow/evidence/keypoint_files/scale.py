@@ -15,11 +15,16 @@ import numpy as np
 from jaxtyping import Float
 
 from kinflow.errors import InputError
+from kinflow.evidence.keypoint_files.listing import Structure
 
 MAX_COORDINATE = 1e6
 # Larger numbers are pixels: no tool places points that far outside of an image.
 _MAX_FRACTION = 2.5
 _BELOW_ZERO = -0.02
+# What share of the coordinates is negative, at least, where fractions run from -1 to 1: OpenPose's
+# from 0 to 1 are never negative, but other tools place a point or two outside of the image.
+_NEGATIVE_SHARE = {"people": 0.0, "bodies": 0.0, "landmarks": 1.0}
+_USUAL_NEGATIVE_SHARE = 0.1
 # How much the proportions of the file's image may differ from the photo's (logarithm): ControlNet
 # rounds sides of 512 to multiples of 64.
 _SAME_PROPORTIONS = 0.065
@@ -70,7 +75,7 @@ def scaling_of(
     image_size: tuple[int, int],
     stated_size: tuple[float, float] | None,
     photo: str,
-    always_fractions: bool,
+    structure: Structure,
 ) -> Scaling:
     """How the coordinates of a file become pixels of the photo.
 
@@ -79,7 +84,7 @@ def scaling_of(
         image_size: (width, height) of the upright photo.
         stated_size: that of the image that the file is about, where it says so.
         photo: the photo's name, for sentences.
-        always_fractions: whether fractions run from 0 to 1 whatever their sign.
+        structure: that of the file.
 
     Raises:
         InputError: the coordinates belong to an image of other proportions.
@@ -88,9 +93,11 @@ def scaling_of(
     size = np.array(image_size, dtype=np.float64)
     if stated_size is not None:
         _check_proportions(np.array(stated_size), size, photo)
-    extreme = np.median(np.abs(xy).max(axis=1)) if always_fractions else np.abs(xy).max()
-    if extreme <= _MAX_FRACTION:
-        if not always_fractions and xy.min() < _BELOW_ZERO:
+    reach = np.abs(xy).max(axis=1)
+    # MediaPipe places limbs that it does not see far outside
+    if (np.median(reach) if structure == "landmarks" else reach.max()) <= _MAX_FRACTION:
+        share = _NEGATIVE_SHARE.get(structure, _USUAL_NEGATIVE_SHARE)
+        if (xy < _BELOW_ZERO).mean() > share:
             note = "keypoints were in -1..1 and were scaled to the image"
             return Scaling(size / 2, size / 2, note, fractions=True)
         note = "keypoints were in 0..1 and were scaled to the image"
