@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ import keypoint_writers as w
 import pytest
 from test_keypoint_files import COCO_FILES, LAYOUTS
 
+from kinflow.cli.options import Reconstruct
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_files import KeypointSource, read_people
+from kinflow.evidence.keypoint_files import KEYPOINT_FORMATS, KeypointSource, read_people
 from kinflow.evidence.keypoint_files.orders import body_point, order_of_names
 
 GOOD = w.flat(w.COCO17)
@@ -105,6 +108,14 @@ def test_bad_files(tmp_path, content, message):
 def test_formats_that_do_not_fit(tmp_path, format, message):
     with pytest.raises(InputError, match=message):
         read(tmp_path, [{"keypoints": GOOD}], format=format)
+
+
+def test_every_format_is_in_the_help_and_on_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "keypoints.md").read_text(encoding="utf8")
+    source = inspect.getsource(Reconstruct)
+    for name in KEYPOINT_FORMATS[1:]:
+        assert f"`{name}`" in page
+        assert re.search(rf"\b{name}\b", source)
 
 
 def test_a_named_order_of_another_number(tmp_path):

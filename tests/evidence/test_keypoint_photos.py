@@ -183,6 +183,9 @@ def test_people_of_no_size(tmp_path):
     found = read(tmp_path, [dot, result()])
     assert shifts(found) == [0]
     assert "1 of 2 people, with all keypoints at one place" in found.notes[-1]
+    speck = result(keypoints=w.flat(w.COCO17, times=0.02, plus=300.0))
+    with pytest.raises(InputError, match="at one place, within 8 pixels"):
+        read(tmp_path, [speck])
     with pytest.raises(InputError, match="at one place"):
         read(tmp_path, [{"x": 0.5, "y": 0.2, "z": 0.0, "visibility": 0.9}] * 33)
 

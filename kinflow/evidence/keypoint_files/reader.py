@@ -237,7 +237,9 @@ def _read_photo(
     people = [_Person(p.entry, scaling.points(p.points)) for p in people]
     large = [person for person in people if not too_small(person.points)]
     if not large:
-        raise InputError(f"all keypoints of {people[0].entry.place} lie at one place")
+        raise InputError(
+            f"all keypoints of {people[0].entry.place} lie at one place, within 8 pixels or less"
+        )
     small_note = (
         f"{len(people) - len(large)} of {len(people)} people, with all keypoints at one place, "
         "were left out"

@@ -8,6 +8,7 @@ scaled; in one that does not, people who are mostly outside of the photo give it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from jaxtyping import Float
 
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files.listing import Structure
+from kinflow.evidence.keypoint_names import BLAZEPOSE33
 
 MAX_COORDINATE = 1e6
 # Larger numbers are pixels: no tool places points that far outside of an image.
@@ -33,6 +35,10 @@ _SURE = 0.3
 # A point may be this far outside, relative to the photo, without a word.
 _MARGIN = 0.05
 _MIN_PERSON_PX = 2.0
+# With so many of shoulders, arms and legs, the person must not be smaller than this.
+_MIN_LIMBS_PX = 8.0
+_MANY_LIMBS = 6
+_IS_LIMB = np.array([not re.search("nose|eye|ear|mouth", name) for name in BLAZEPOSE33])
 
 
 @dataclass(frozen=True)
@@ -184,10 +190,18 @@ def _elsewhere(
     )
 
 
-def too_small(points: Float[np.ndarray, "n 3"]) -> bool:
-    """Whether a person's points (in pixels) all lie at one place."""
-    seen = points[points[:, 2] > 0, :2]
-    return len(seen) > 1 and float(np.ptp(seen, axis=0).max()) < _MIN_PERSON_PX
+def too_small(points: Float[np.ndarray, "33 3"]) -> bool:
+    """Whether a person's points (in pixels) all lie at one place, or tell no limb from another."""
+    seen = points[:, 2] > 0
+    limbs = seen & _IS_LIMB
+    return _extent(points[seen]) < _MIN_PERSON_PX or (
+        int(limbs.sum()) >= _MANY_LIMBS and _extent(points[limbs]) < _MIN_LIMBS_PX
+    )
+
+
+def _extent(points: Float[np.ndarray, "n 3"]) -> float:
+    """The longer side of the box of points; infinite for a single point, which has no size."""
+    return float(np.ptp(points[:, :2], axis=0).max()) if len(points) > 1 else float("inf")
 
 
 def _size(size: Sequence[float | int] | Float[np.ndarray, " 2"]) -> str:
