@@ -13,7 +13,7 @@ from pathlib import Path
 import kinflow.priors
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.camera.pinhole import Camera
-from kinflow.evidence.people_json import read_people
+from kinflow.evidence.keypoint_files import read_people
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 
 IMAGE_SIZE = (640, 480)
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.json"
         path.write_text(json.dumps([{"keypoints": numbers, "score": 0.9}]))
-        evidence = read_people(path, IMAGE_SIZE)
+        evidence = read_people(path, IMAGE_SIZE).evidence
     fitter = PhotoFitter(kinflow.priors.load(), PhotoFitConfig())
     (person,) = fitter.fit(evidence, Camera.centred(IMAGE_SIZE, focal_px=900.0))
     print(f"{person.code}; limbs are off by {person.limb_error_px():.1f} px on average")

@@ -48,7 +48,9 @@ def test_make_targets_exist():
         assert f"\n{target}:" in makefile
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/conventions.md", "docs/prior.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/conventions.md", "docs/keypoints.md", "docs/prior.md"]
+)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf8")
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):

@@ -46,8 +46,14 @@ class Reconstruct:
     photos: Annotated[tuple[str, ...], Positional, arg(metavar="PHOTO ...")]
     """Photos, folders of photos or quoted patterns such as '*.jpg'."""
     output: Output
-    keypoints: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Keypoints of your own: COCO person keypoints or OpenPose BODY_25 JSON."""
+    keypoints: Annotated[Path | None, arg(metavar="FILE|DIR")] = None
+    """Keypoints of your own: JSON of OpenPose, AlphaPose, COCO, MMPose, MediaPipe and others, or a
+    folder with PHOTO_keypoints.json or PHOTO.json for each photo (docs/keypoints.md)."""
+    keypoints_format: Annotated[str, arg(metavar="NAME")] = "auto"
+    """What --keypoints are, where they are not recognised: openpose, dwpose, alphapose, coco,
+    mmpose, ultralytics, tfjs, mediapipe or kinflow; or the order of the points: coco17, h36m17,
+    posetrack17, coco18, mpi15, body25, body25b, body135, coco23, halpe26, halpe136, wholebody133,
+    blazepose33, mpii16, crowdpose14, aic14 or lsp14."""
     max_people: Annotated[int | None, arg(metavar="N")] = None
     """At most this many people a photo, the largest first."""
     fov: Annotated[float | None, arg(metavar="DEGREES")] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,13 +18,21 @@ from kinflow.cli.options import Output, Reconstruct
 from kinflow.cli.summary import Outcome, exit_code, report
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import Photo, read_photo
+from kinflow.evidence.keypoint_files import KeypointSource
 from kinflow.evidence.label_maps import LabelFolder
 from kinflow.evidence.label_people import attach_parts
-from kinflow.evidence.people_json import read_people
 from kinflow.evidence.types import ImageEvidence
 from kinflow.export.writer import ExportOptions, write_all
 from kinflow.files.atomic import check_destination
 from kinflow.fitting.photo import PhotoFitConfig
+
+
+@dataclass(frozen=True)
+class OwnKeypoints:
+    """Keypoints of the user's own, and whether they are for one photo."""
+
+    source: KeypointSource
+    only_photo: bool
 
 
 def run(options: Reconstruct) -> int:
@@ -42,6 +50,7 @@ def run(options: Reconstruct) -> int:
     labels = label_folder(options)
     if labels is not None:
         labels.expect_any(photos)
+    keypoints = keypoint_source(options, len(photos))
     reconstructor = Reconstructor(reconstructor_config(options))
     outcomes: list[Outcome] = []
     try:
@@ -49,7 +58,7 @@ def run(options: Reconstruct) -> int:
             task = progress.add_task("", total=len(photos))
             for photo, folder in zip(photos, folders, strict=True):
                 progress.update(task, description=escape(photo.name))
-                outcomes.append(_outcome(reconstructor, photo, folder, options, labels))
+                outcomes.append(_outcome(reconstructor, photo, folder, options, labels, keypoints))
                 progress.advance(task)
     finally:
         # also after Ctrl-C: what is done is done
@@ -89,6 +98,20 @@ def label_folder(options: Reconstruct) -> LabelFolder | None:
     return LabelFolder(options.masks)
 
 
+def keypoint_source(options: Reconstruct, photos: int) -> OwnKeypoints | None:
+    """The user's own keypoints, if there are any.
+
+    Raises:
+        InputError: there is no such file or folder, or it is not understood.
+    """
+    if options.keypoints is None:
+        if options.keypoints_format != "auto":
+            raise InputError("--keypoints-format says how to read --keypoints; give that too.")
+        return None
+    source = KeypointSource(options.keypoints, options.keypoints_format)
+    return OwnKeypoints(source, only_photo=photos == 1)
+
+
 def export_options(output: Output) -> ExportOptions:
     """The exporter's configuration for these command-line options."""
     return ExportOptions(
@@ -106,13 +129,15 @@ def _outcome(
     folder: Path,
     options: Reconstruct,
     labels: LabelFolder | None,
+    keypoints: OwnKeypoints | None,
 ) -> Outcome:
     """Work on one photo; what is wrong with it becomes part of the outcome."""
     begin = time.perf_counter()
+    notes: tuple[str, ...] = ()
     try:
         check_destination(folder, options.output.overwrite)
         photo = read_photo(path)
-        evidence = _evidence(reconstructor, photo, path, options, labels)
+        evidence, notes = _evidence(reconstructor, photo, path, options, labels, keypoints)
         result = replace(reconstructor(photo, evidence=evidence), source=str(path))
         seen = [person.parts for person in evidence.people if person.parts is not None]
         write_all(result, photo.rgb, folder, export_options(options.output), seen)
@@ -123,7 +148,7 @@ def _outcome(
     except Exception as error:  # a defect met by one photo is no reason to leave out the others
         problem = f"{path} failed with {type(error).__name__}: {error}"
         return Outcome(path, folder, time.perf_counter() - begin, problem=problem, unexpected=True)
-    return Outcome(path, folder, time.perf_counter() - begin, result)
+    return Outcome(path, folder, time.perf_counter() - begin, result, notes=notes)
 
 
 def _evidence(
@@ -132,11 +157,14 @@ def _evidence(
     path: Path,
     options: Reconstruct,
     labels: LabelFolder | None,
-) -> ImageEvidence:
-    """What is seen in a photo, or what the user says is."""
+    keypoints: OwnKeypoints | None,
+) -> tuple[ImageEvidence, tuple[str, ...]]:
+    """What is seen in a photo, or what the user says is, and notes on the latter."""
     own = None if labels is None else labels.read(path, photo.size)
-    if options.keypoints is not None:
-        evidence = read_people(options.keypoints, photo.size, path.name)
+    notes: tuple[str, ...] = ()
+    if keypoints is not None:
+        found = keypoints.source.read(photo.size, str(path), keypoints.only_photo)
+        evidence, notes = found.evidence, found.notes
     else:
         evidence = reconstructor.detector.detect(photo.rgb, max_people=options.max_people)
     if not evidence.people:
@@ -145,7 +173,7 @@ def _evidence(
             "or give keypoints of your own (--keypoints)."
         )
     evidence = replace(evidence, people=evidence.people[: options.max_people])
-    return evidence if own is None else attach_parts(evidence, own)
+    return (evidence if own is None else attach_parts(evidence, own)), notes
 
 
 def _progress() -> Progress:

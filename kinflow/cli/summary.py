@@ -26,6 +26,8 @@ class Outcome:
     problem: str = ""
     unexpected: bool = False
     """Whether the problem lies in kinflow rather than in the photo."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how their input was read."""
 
 
 def exit_code(outcomes: list[Outcome]) -> int:
@@ -49,6 +51,8 @@ def report(outcomes: list[Outcome], out: Path) -> None:
                 console.print(f"[dim]{code}: {sentence}[/dim]")
         folder = good[0][0].folder if len(good) == 1 else out
         console.print(f"Results: {escape(str(folder))}", soft_wrap=True)
+    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
+        errors.print(escape(note), soft_wrap=True)
     for outcome in outcomes:
         if outcome.problem:
             errors.print(f"[red]{escape(outcome.problem)}[/red]", soft_wrap=True)

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import resource
 import shutil
 from pathlib import Path
@@ -95,6 +96,9 @@ def photo(tmp_path, astronaut_rgb) -> Path:
 def with_keypoints(tmp_path, photo, astronaut_result) -> list[str]:
     """A command that needs no detector, hence fast."""
     keypoints = people_json(tmp_path / "people.json", astronaut_result)
+    (person,) = json.loads(keypoints.read_text())
+    named = [{**person, "image_id": name} for name in ("photo.png", "another.png")]
+    keypoints.write_text(json.dumps(named))
     out = str(tmp_path / "out")
     return [
         *("reconstruct", str(photo), "--keypoints", str(keypoints)),
@@ -104,6 +108,7 @@ def with_keypoints(tmp_path, photo, astronaut_result) -> list[str]:
 
 def test_keypoints_of_ones_own(with_keypoints, tmp_path, astronaut_result, capsys):
     assert main(with_keypoints) == 0
+    assert "people.json: read as COCO results, 17 points (COCO)" in capsys.readouterr().err
     result = kinflow.load(tmp_path / "out" / "photo")
     (person,) = result.people
     assert person.limb_error_px() < 0.04 * 512
@@ -115,16 +120,52 @@ def test_keypoints_of_ones_own(with_keypoints, tmp_path, astronaut_result, capsy
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keypoints": [1.0] * 20}, "51 numbers"),
-        ({"keypoints": [float("nan")] * 51}, "not finite"),
+        ({"keypoints": [1.0] * 20}, "has 20 numbers, but known are .* 51"),
+        ({"keypoints": [float("nan")] * 51}, "no person with keypoints"),
     ],
 )
 def test_bad_keypoints(tmp_path, photo, astronaut_result, changes, message, capsys):
     keypoints = people_json(tmp_path / "people.json", astronaut_result, **changes)
     out = tmp_path / "out"
     assert main(["reconstruct", str(photo), "--keypoints", str(keypoints), "--out", str(out)]) == 2
-    assert message in capsys.readouterr().err
+    assert re.search(message, capsys.readouterr().err)
     assert not out.exists()
+
+
+def test_keypoints_of_ones_own_for_two_photos(
+    with_keypoints, tmp_path, photo, astronaut_result, capsys
+):
+    command, one, _, keypoints, *rest = with_keypoints
+    people_json(Path(keypoints), astronaut_result)
+    two = shutil.copy(photo, tmp_path / "two.png")
+    assert main([command, one, str(two), "--keypoints", keypoints, *rest]) == 2
+    assert capsys.readouterr().err.count("does not say which photo it belongs to") == 2
+    folder = tmp_path / "keypoints"
+    folder.mkdir()
+    shutil.copy(keypoints, folder / "photo_keypoints.json")
+    assert main([command, one, str(two), "--keypoints", str(folder), *rest]) == 2
+    said = capsys.readouterr()
+    assert "has neither 'two_keypoints.json' nor 'two.json'" in said.err
+    assert "photo.png" in said.out and "two.png" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--keypoints-format", "mediapipe"), "not laid out as files of mediapipe"),
+        (("--keypoints-format", "halpe26"), "17 points, but halpe26 has 26"),
+        (("--keypoints-format", "coco_17"), "known are auto, openpose"),
+    ],
+)
+def test_formats_of_keypoints(with_keypoints, options, message, capsys):
+    assert main([*with_keypoints, *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_format_without_keypoints(photo, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["reconstruct", str(photo), "--out", out, "--keypoints-format", "coco"]) == 2
+    assert "give that too" in capsys.readouterr().err
 
 
 @pytest.fixture
