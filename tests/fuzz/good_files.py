@@ -9,37 +9,48 @@ import random
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import keypoint_writers as writers
 import numpy as np
 import torch
 from cmu_skeleton import bvh_text, elbow_angles_deg
 from PIL import Image
-from smpl_files import python2_pickle, synthetic_fields
+from python2_pickles import python2_pickle
+from smpl_files import synthetic_fields
 
 import kinflow
 import kinflow.priors
-from kinflow.body import BodyModel
-from kinflow.body.skeleton import NUM_JOINTS
-from kinflow.camera import Camera
 from kinflow.datasets.poses import PoseSet
+from kinflow.evidence.keypoint_files import read_people
 from kinflow.export.people_files import write_json, write_npz
 from kinflow.priors.storage import save_prior
 
-SIZE = (240, 320)
+SIZE = writers.SIZE
 """Width and height of the photo that keypoints and maps belong to."""
 
 
-@cache
-def keypoints_px() -> np.ndarray:
-    """The 33 keypoints (x, y, confidence) of an average adult who stands in the photo."""
-    body = BodyModel.load()
-    pose = torch.eye(3).repeat(NUM_JOINTS, 1, 1)
-    pose[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    posed = body.with_shape(body.shape_space.neutral()).with_pose(
-        pose, torch.tensor([0.0, -0.1, 2.9])
-    )
-    pixels = Camera.from_fov(SIZE, 55.0).project(posed.keypoints_m()[:33])
-    return torch.cat([pixels, torch.full((33, 1), 0.9)], -1).double().numpy()
+def keypoint_files() -> dict[str, Any]:
+    """The content of keypoint files of some tools, all of the same person in the photo."""
+    canvas = {"canvas_width": SIZE[0], "canvas_height": SIZE[1]}
+    return {
+        "coco": writers.coco_file(writers.COCO17, writers.COCO17),
+        "coco_results": [{"keypoints": writers.flat(writers.COCO17), "score": 0.8}],
+        "openpose": writers.openpose(writers.flat(writers.BODY_25)),
+        "openpose_18": writers.openpose(writers.flat(writers.COCO18), "pose_keypoints"),
+        "dwpose": [writers.openpose(writers.flat(writers.COCO18), **canvas)],
+        "alphapose": [writers.alphapose(writers.HALPE26)],
+        "mmpose": [writers.mmpose(writers.COCO17)],
+        "ultralytics": [writers.ultralytics(writers.COCO17)],
+        "tfjs": [{"score": 0.8, "keypoints": writers.objects(writers.COCO17)}],
+        "mediapipe": {"landmarks": [writers.landmarks()]},
+    }
+
+
+def _extent_px() -> tuple[int, int, int, int]:
+    """Left, right, top and bottom of the person."""
+    x, y = zip(*writers.PERSON.values(), strict=True)
+    return int(min(x)), int(max(x)), int(min(y)), int(max(y))
 
 
 def photo(kind: str, exif: Image.Exif | None = None) -> bytes:
@@ -56,9 +67,9 @@ def photo(kind: str, exif: Image.Exif | None = None) -> bytes:
 
 def mask(rng: random.Random) -> bytes:
     """A silhouette in one of the ways in which programs save them."""
-    x, y = keypoints_px()[:, 0], keypoints_px()[:, 1]
+    left, right, top, bottom = _extent_px()
     shape = np.zeros(SIZE[::-1], np.uint8)
-    shape[int(y.min()) : int(y.max()), int(x.min()) : int(x.max())] = 255
+    shape[top:bottom, left:right] = 255
     grey = Image.fromarray(shape)
     black = Image.new("L", SIZE)
     saved = {
@@ -77,11 +88,11 @@ def mask(rng: random.Random) -> bytes:
 
 def part_map(rng: random.Random) -> bytes:
     """kinflow's own part ids in horizontal bands over the person."""
-    x, y = keypoints_px()[:, 0], keypoints_px()[:, 1]
+    left, right, highest, lowest = _extent_px()
     ids = np.zeros(SIZE[::-1], np.uint8)
-    rows = np.linspace(y.min(), y.max(), 15).astype(int)
+    rows = np.linspace(highest, lowest, 15).astype(int)
     for part, (top, bottom) in enumerate(zip(rows, rows[1:], strict=False), start=1):
-        ids[top:bottom, int(x.min()) : int(x.max())] = part
+        ids[top:bottom, left:right] = part
     image = Image.fromarray(ids)
     if rng.random() < 0.5:
         image.putpalette(list(range(45)))
@@ -102,21 +113,17 @@ def people(kind: str) -> bytes:
     """`people.npz` or `people.json` of a person fitted to the keypoints."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "keypoints.json"
-        file.write_bytes(coco_results())
-        from kinflow.evidence.people_json import read_people
-
-        evidence = read_people(file, SIZE)
-    result = kinflow.Reconstructor()(np.zeros((*SIZE[::-1], 3), np.uint8), evidence=evidence)
+        file.write_bytes(keypoints())
+        evidence = read_people(file, SIZE).evidence
+    blank = np.zeros((*SIZE[::-1], 3), np.uint8)
+    result = kinflow.Reconstructor()(blank, evidence=evidence)
     write = {"npz": write_npz, "json": write_json}[kind]
     return _written(lambda path: write(result, path), f"people.{kind}")
 
 
-def coco_results() -> bytes:
-    """A list of COCO results without the photo's name."""
-    from kinflow.evidence.keypoint_names import BLAZEPOSE33_OF_COCO17
-
-    rows = keypoints_px()[list(BLAZEPOSE33_OF_COCO17)]
-    return json.dumps([{"keypoints": rows.ravel().tolist(), "score": 0.8}]).encode()
+def keypoints(tool: str = "coco_results") -> bytes:
+    """A keypoint file of a tool."""
+    return json.dumps(keypoint_files()[tool]).encode()
 
 
 @cache

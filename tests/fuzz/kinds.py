@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(_TESTS / name) for name in ("files", "body", "datasets")]
+sys.path[:0] = [str(_TESTS / name) for name in ("", "files", "body", "datasets", "evidence")]
 
 import good_files
 import mutations
@@ -71,7 +71,7 @@ def _reconstruct(*options: str) -> Callable[[Path, Path], int]:
         photo, keypoints = folder / "photo.png", folder / "keypoints.json"
         for place, data in (
             (photo, good_files.photo("png")),
-            (keypoints, good_files.coco_results()),
+            (keypoints, good_files.keypoints()),
         ):
             if not place.exists():
                 place.write_bytes(data)
@@ -268,13 +268,14 @@ def _reader_kinds() -> dict[str, Kind]:
         _reconstruct("FILE", "--keypoints", "KEYPOINTS", "--no-parts"),
         _results_fault,
     )
-    kinds["coco"] = Kind(
-        "in/people.json",
-        lambda rng: good_files.coco_results(),
-        mutations.mutated_json,
-        _reconstruct("PHOTO", "--keypoints", "FILE", "--no-parts"),
-        _results_fault,
-    )
+    for tool in good_files.keypoint_files():
+        kinds[f"keypoints_{tool}"] = Kind(
+            "in/people.json",
+            lambda rng, tool=tool: good_files.keypoints(tool),
+            mutations.mutated_json,
+            _reconstruct("PHOTO", "--keypoints", "FILE", "--no-parts"),
+            _results_fault,
+        )
     kinds["mask"] = Kind(
         "in/photo.png",
         good_files.mask,
