@@ -177,6 +177,7 @@ def good_argument(opcode: pickletools.OpcodeInfo) -> bytes:
 def forged_arrays() -> dict[str, bytes]:
     codes = ["V8", "V0", "O8", "O", "S0", "S99999999", "U0", "M8", "f16", "f3", ">f8", "f8,O8"]
     codes += ["(1000000,)f8", "{}", "object", "", "i" * 10_000, "\u00b5", "f8\n"]
+    big = numbers(np.zeros(100_000), "i1")
     pieces = {f"dtype_{i}": array(kind=dtype(code)) for i, code in enumerate(codes)}
     sub = group(dtype(), group(whole(100_000)))
     fields = mapping(f0=group(dtype("O8", b"N"), whole(0)))
@@ -272,6 +273,16 @@ def forged_arrays() -> dict[str, bytes]:
             whole(0),
             group(whole(0)),
         ),
+        "array_called": big + big + group() + b"R",
+        "array_for_base": call("copyreg._reconstructor", name("chumpy.ch.Ch"), big, b"N"),
+        "array_for_order": call(
+            "numpy._core.numeric._frombuffer", octets(bytes(8)), dtype(), group(whole(1)), big
+        ),
+        "array_for_version": array(
+            kind=dtype("f8", group(big, text("<"), b"NNN", whole(-1), whole(-1), whole(0)))
+        ),
+        "array_for_class": big + b")\x81",
+        "array_for_key": b"}" + big + b"Ns",
         "dtype_of_dtype": call("numpy.dtype", dtype()),
         "dtype_of_itself": call("numpy.dtype", text("f8")) + b"q\x002h\x00b",
     }
@@ -317,6 +328,7 @@ def forged_matrices() -> dict[str, bytes]:
         "select_far": selection(inside, numbers([5])),
         "select_itself": mapping(a=whole(1)) + b"q\x00" + selection(b"h\x00", numbers([0])),
         "select_shape": selection(inside, numbers([0]), preferred_shape=shape_huge),
+        "select_shape_array": selection(inside, numbers([0]), preferred_shape=numbers(far)),
         "select_by_select": selection(inside, selection(inside, numbers([0]))),
         "chumpy_other": new("chumpy.ch.MatVecMult", mapping(x=inside)),
         "chumpy_setattr": new("chumpy.ch.Ch", mapping(__class__=whole(1), __dict__=b"}")),
