@@ -668,6 +668,7 @@ def main(folder: Path, reader: Callable[[Path], str]) -> None:
         if reader is read_smpl and label.startswith(SLOW):
             continue
         path = folder / "hostile.pkl"
+        path.unlink(missing_ok=True)  # to write over a file waits for the disk
         path.write_bytes(content)
         print(label, file=sys.stderr, flush=True)  # the last one printed is the one that crashed
         start_s = time.process_time()
