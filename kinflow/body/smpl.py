@@ -131,7 +131,7 @@ def _read_field(name: str, value: object, path: Path) -> np.ndarray:
         raise InputError(
             f"'{path}': {name} is {array.shape}, more than any body of the SMPL family."
         )
-    if array.size and array.dtype.kind == "f":
+    if array.size and (array.dtype.kind == "f" or name not in _WHOLE):
         low, high = float(array.min()), float(array.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError(f"'{path}': {name} holds numbers that are not finite.")
