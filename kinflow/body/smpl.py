@@ -131,12 +131,14 @@ def _read_field(name: str, value: object, path: Path) -> np.ndarray:
         raise InputError(
             f"'{path}': {name} is {array.shape}, more than any body of the SMPL family."
         )
-    if array.size and array.dtype.kind == "f":
+    if array.size and (array.dtype.kind == "f" or name not in _WHOLE):
         low, high = float(array.min()), float(array.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError(f"'{path}': {name} holds numbers that are not finite.")
         if max(-low, high) > (_MAX_WHOLE if name in _WHOLE else _MAX_SIZE):
             raise InputError(f"'{path}': {name} holds numbers as large as {max(-low, high):.3g}.")
+        if name in _WHOLE and (array != np.floor(array)).any():
+            raise InputError(f"'{path}': {name} holds fractions, not whole numbers.")
     if name in _WHOLE:
         return array.astype(np.int64)
     if name not in _LARGE:

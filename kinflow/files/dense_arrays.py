@@ -102,11 +102,11 @@ def _selected(state: dict[str, Any], selections_left: int) -> np.ndarray:
     """Entries of another array by their place in it as if it were flat."""
     chosen = _indices(state["idxs"])
     flat = _inner(state["a"], selections_left).ravel()
-    shape = tuple(state.get("preferred_shape", chosen.shape))
+    shape = _shape(state.get("preferred_shape", chosen.shape))
     if chosen.size > MAX_DENSE_ENTRIES:
         raise ValueError(f"{chosen.size} entries")
     _check_range(chosen, -len(flat), len(flat))
-    return flat[chosen].reshape(_shape(shape))
+    return flat[chosen].reshape(shape)
 
 
 def _sparse_array(layout: str, state: dict[str, Any]) -> np.ndarray:

@@ -261,6 +261,8 @@ class PickleMachine:
     def _construct(self, name: Any, arguments: Any) -> None:
         if type(arguments) is not tuple:
             raise Damaged("arguments that are none")
+        if not isinstance(name, Name):  # an array would compare itself entry by entry below
+            raise InputError(f"it calls a {_kind(name)}.")
         self.pay(_NEST_BYTES)
         if name == _ORDERED_DICT:
             self._make_ordered_dict(*arguments)

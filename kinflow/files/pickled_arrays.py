@@ -100,15 +100,13 @@ def allowed_name(module: str, name: str) -> Name:
     raise InputError(f"it names {found}, which is not among the few things allowed.")
 
 
-def construct(name: Any, arguments: tuple[Any, ...], pay: Pay) -> Any:
+def construct(name: Name, arguments: tuple[Any, ...], pay: Pay) -> Any:
     """What calling `name` with `arguments` would have made, as data.
 
     Raises:
         InputError: it is not in the table, or the arguments are not such as Python and numpy write.
     """
     pay(_OBJECT_BYTES)
-    if not isinstance(name, Name):
-        raise InputError(f"it calls a {type(name).__name__}.")
     if name.is_foreign:
         return ForeignObject(f"{name.module}.{name.name}")
     if name not in _CONSTRUCTORS:
@@ -158,10 +156,12 @@ def _shown(value: ForeignObject) -> str:
 
 def _set_byte_order(target: PickledType, state: Any) -> None:
     """Check a dtype's state: (version, order, 3 times None, size, alignment, flags[, metadata])."""
-    if type(state) is not tuple or not 8 <= len(state) <= 9 or state[0] not in (3, 4):
+    if type(state) is not tuple or len(state) not in (8, 9) or type(state[0]) is not int:
+        raise InputError("it has a dtype without a readable state.")
+    if state[0] not in (3, 4):
         raise InputError("it has a dtype of an unknown kind.")
     _, order, *structure, size, alignment, flags = state[:8]
-    if any(part is not None for part in structure) or (len(state) == 9 and state[8]):
+    if any(part is not None for part in (*structure, *state[8:])):
         raise InputError("it has a dtype with fields or parts, which is not among those allowed.")
     if type(order) is not str or order not in _BYTE_ORDERS:
         raise InputError("it has a dtype of an unknown byte order.")
@@ -201,6 +201,8 @@ def _array(content: Any, kind: Any, shape: Any, order: Any, pay: Pay) -> np.ndar
     """An array over `content`, whose size has to be that of `shape`."""
     if type(content) not in (bytes, bytearray) or not isinstance(kind, PickledType):
         raise InputError("it has an array whose content is not bytes.")
+    if type(order) is not str:
+        raise InputError("it has an array of unknown order.")
     dtype, shape = kind.dtype(), _checked_shape(shape)
     if dtype.itemsize == 0 and shape:
         raise InputError("it has an array of texts without letters, of any size.")
@@ -298,7 +300,7 @@ def _bytearray(pay: Pay, content: Any = b"", encoding: Any = "latin1") -> bytear
 
 def _rebuilt(_: Pay, kind: Any, base: Any = None, state: Any = None) -> ForeignObject:
     """`copyreg._reconstructor`, which could call any class."""
-    if base not in _OBJECT_NAMES:
+    if not isinstance(base, Name) or base not in _OBJECT_NAMES:
         raise InputError("it rebuilds an object of a class that is not allowed.")
     return new_object(kind)
 

@@ -168,11 +168,62 @@ def other_tree(table):
         ({"kintree_table": other_tree}, "joint tree"),
         ({"v_template": lambda a: np.array("text")}, "v_template is unusable"),
         ({"weights": lambda a: np.eye(24)[np.zeros(200, int)]}, "none of its vertices"),
+        ({"v_template": lambda a: np.zeros((100_001, 3))}, "more than any body"),
+        ({"weights": lambda a: np.zeros((10, 201), np.int8)}, "more than any body"),
+        ({"weights": lambda a: a * 1e300}, "weights holds numbers as large as"),
+        ({"f": lambda a: a + 1e300}, "f holds numbers as large as 1e.300"),
+        ({"f": lambda a: a.astype(np.uint64) + 2**63}, "vertices that the template does not have"),
+        ({"f": lambda a: a * np.nan}, "f holds numbers that are not finite"),
+        ({"f": lambda a: a + 0.5}, "f holds fractions"),
+        ({"v_template": lambda a: a[:0]}, "should be"),
+        ({"v_template": lambda a: a[0, 0]}, "should be"),
+        ({"kintree_table": lambda a: a[:0]}, "should be"),
     ],
 )
 def test_wrong_contents_are_refused(tmp_path, changes, message, layout):
     path = write(tmp_path / "model.file", broken(**changes), layout)
     with pytest.raises(InputError, match=message):
+        load_smpl(path)
+
+
+@pytest.mark.parametrize("layout", ["npz", "pkl"])
+def test_types_of_numbers_do_not_matter(tmp_path, layout):
+    fields = synthetic_fields("smplh")
+    other = {
+        "kintree_table": fields["kintree_table"].astype(np.int64),
+        "f": fields["f"].astype(">i4"),
+        "v_template": np.asfortranarray(fields["v_template"]),
+        "weights": fields["weights"].astype(">f8"),
+        "posedirs": fields["posedirs"].astype(">f4"),
+    }
+    expected = load_smpl(write(tmp_path / "a", fields, layout))
+    found = load_smpl(write(tmp_path / "b", fields | other, layout))
+    for name in ("rest_mean_m", "faces", "skin_weights", "pose_basis_m"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+
+
+def test_objects_beside_the_arrays_do_not_matter(tmp_path):
+    """SMPL-X files hold dicts as arrays of objects, which nothing here needs."""
+    beside = {"joint2num": np.array({"Pelvis": 0}, object), "gender": np.array("neutral", object)}
+    fields = synthetic_fields("smplx")
+    for layout in ("npz", "pkl"):
+        body = load_smpl(write(tmp_path / layout, fields | beside, layout))
+        assert body.num_vertices == len(fields["v_template"])
+
+
+def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "model.npz", synthetic_fields("smpl"), "npz")
+    monkeypatch.setattr("kinflow.body.smpl._MAX_UNPACKED_BYTES", 1_000_000)
+    with pytest.raises(InputError, match="unpacks to more than 1 MB"):
+        load_smpl(path)
+
+
+def test_a_small_matrix_does_not_become_a_large_one(tmp_path):
+    regressor = csc_matrix(np.zeros((24, 300)))
+    regressor._shape, regressor.indptr = (24, 10**6), np.zeros(10**6 + 1, np.int8)
+    fields = synthetic_fields("smpl") | {"J_regressor": regressor}
+    path = write(tmp_path / "model.pkl", fields, "pkl")
+    with pytest.raises(InputError, match="J_regressor is unusable.*matrix of"):
         load_smpl(path)
 
 

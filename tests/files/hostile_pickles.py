@@ -1,130 +1,34 @@
-"""Pickles that mean harm: every opcode misused, forged arrays, calls, bombs, mutations.
+"""Pickles that mean harm: every opcode misused, forged arrays, calls, bombs, mutations."""
 
-Run as a program it reads all of them, without torch unless asked to, and reports what became of
-each: `python hostile_pickles.py FOLDER plain|smpl`. Whatever one of them manages to call leaves a
-file called `called` in the folder.
-"""
-
-import json
 import pickle
 import pickletools
 import random
-import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-
-from kinflow.errors import InputError
-from kinflow.files.pickled_arrays import Name, PickledType
-from kinflow.files.plain_pickle import ForeignObject, as_array, load_plain
-
-SMPL_FIELDS = (
-    "v_template",
-    "shapedirs",
-    "posedirs",
-    "J_regressor",
-    "weights",
-    "kintree_table",
-    "f",
+from pickle_pieces import (
+    OBJECTS,
+    SMPL_FIELDS,
+    UNFILLED,
+    array,
+    as_field,
+    call,
+    dtype,
+    group,
+    listed,
+    mapping,
+    name,
+    new,
+    numbers,
+    octets,
+    selection,
+    sparse,
+    text,
+    whole,
 )
+
 MUTATIONS = 160
 PROGRAMS = 200
-SLOW = ("many_", "keys_collide", "deep_marks")
-"""Those that use up a budget of the reader of pickles, whoever calls it."""
-
-
-# pieces of protocol 0, which any other piece can be put between
-
-
-def text(value: str) -> bytes:
-    return b"V" + value.encode("raw-unicode-escape") + b"\n"
-
-
-def whole(value: int) -> bytes:
-    return b"I%d\n" % value
-
-
-def group(*parts: bytes) -> bytes:
-    return b"(" + b"".join(parts) + b"t"
-
-
-def listed(*parts: bytes) -> bytes:
-    return b"(" + b"".join(parts) + b"l"
-
-
-def mapping(**parts: bytes) -> bytes:
-    return b"(" + b"".join(text(key) + value for key, value in parts.items()) + b"d"
-
-
-def name(full: str) -> bytes:
-    module, _, last = full.rpartition(".")
-    return f"c{module}\n{last}\n".encode()
-
-
-def call(full: str, *arguments: bytes) -> bytes:
-    return name(full) + group(*arguments) + b"R"
-
-
-def new(full: str, state: bytes) -> bytes:
-    return name(full) + b")\x81" + state + b"b"
-
-
-def octets(value: bytes) -> bytes:
-    return b"B" + len(value).to_bytes(4, "little") + value
-
-
-def dtype(code: str = "f8", state: bytes | None = None) -> bytes:
-    plain = group(whole(3), text("<"), b"NNN", whole(-1), whole(-1), whole(0))
-    return call("numpy.dtype", text(code), whole(0), whole(1)) + (state or plain) + b"b"
-
-
-UNFILLED = call(
-    "numpy.core.multiarray._reconstruct", name("numpy.ndarray"), group(whole(0)), octets(b"b")
-)
-OBJECTS = group(whole(3), text("|"), b"NNN", whole(-1), whole(-1), whole(63))
-
-
-def array(
-    shape: bytes | None = None,
-    kind: bytes | None = None,
-    content: bytes | None = None,
-    by_columns: bytes = b"\x89",
-    before: bytes = whole(1),
-) -> bytes:
-    """An array of numpy as it is written, of one double unless told otherwise."""
-    shape = group(whole(1)) if shape is None else shape
-    content = octets(bytes(8)) if content is None else content
-    return UNFILLED + group(before, shape, kind or dtype(), by_columns, content) + b"b"
-
-
-def numbers(values: list[int] | np.ndarray, code: str = "i8") -> bytes:
-    filled = np.asarray(values, "<" + code)
-    return array(
-        group(*(whole(n) for n in filled.shape)), dtype(code), octets(filled.tobytes()), b"\x89"
-    )
-
-
-def sparse(kind: str = "csc", **parts: bytes) -> bytes:
-    usual = {
-        "_shape": group(whole(2), whole(2)),
-        "data": numbers([1, 2], "f8"),
-        "indices": numbers([0, 1]),
-        "indptr": numbers([0, 1, 2]),
-    }
-    return new(f"scipy.sparse.{kind}.{kind}_matrix", mapping(**(usual | parts)))
-
-
-def selection(values: bytes, places: bytes, **more: bytes) -> bytes:
-    return new("chumpy.reordering.Select", mapping(a=values, idxs=places, **more))
-
-
-def as_field(field: str, value: bytes) -> bytes:
-    """A body of the SMPL family in which one field is that."""
-    others = {other: whole(1) for other in SMPL_FIELDS if other != field}
-    return mapping(**{field: value}, **others)
 
 
 # kinds of harm; each gives pieces by name, to which only the end mark is missing
@@ -177,6 +81,7 @@ def good_argument(opcode: pickletools.OpcodeInfo) -> bytes:
 def forged_arrays() -> dict[str, bytes]:
     codes = ["V8", "V0", "O8", "O", "S0", "S99999999", "U0", "M8", "f16", "f3", ">f8", "f8,O8"]
     codes += ["(1000000,)f8", "{}", "object", "", "i" * 10_000, "\u00b5", "f8\n"]
+    big = numbers(np.zeros(100_000), "i1")
     pieces = {f"dtype_{i}": array(kind=dtype(code)) for i, code in enumerate(codes)}
     sub = group(dtype(), group(whole(100_000)))
     fields = mapping(f0=group(dtype("O8", b"N"), whole(0)))
@@ -272,6 +177,16 @@ def forged_arrays() -> dict[str, bytes]:
             whole(0),
             group(whole(0)),
         ),
+        "array_called": big + big + group() + b"R",
+        "array_for_base": call("copyreg._reconstructor", name("chumpy.ch.Ch"), big, b"N"),
+        "array_for_order": call(
+            "numpy._core.numeric._frombuffer", octets(bytes(8)), dtype(), group(whole(1)), big
+        ),
+        "array_for_version": array(
+            kind=dtype("f8", group(big, text("<"), b"NNN", whole(-1), whole(-1), whole(0)))
+        ),
+        "array_for_class": big + b")\x81",
+        "array_for_key": b"}" + big + b"Ns",
         "dtype_of_dtype": call("numpy.dtype", dtype()),
         "dtype_of_itself": call("numpy.dtype", text("f8")) + b"q\x002h\x00b",
     }
@@ -317,6 +232,7 @@ def forged_matrices() -> dict[str, bytes]:
         "select_far": selection(inside, numbers([5])),
         "select_itself": mapping(a=whole(1)) + b"q\x00" + selection(b"h\x00", numbers([0])),
         "select_shape": selection(inside, numbers([0]), preferred_shape=shape_huge),
+        "select_shape_array": selection(inside, numbers([0]), preferred_shape=numbers(far)),
         "select_by_select": selection(inside, selection(inside, numbers([0]))),
         "chumpy_other": new("chumpy.ch.MatVecMult", mapping(x=inside)),
         "chumpy_setattr": new("chumpy.ch.Ch", mapping(__class__=whole(1), __dict__=b"}")),
@@ -585,85 +501,3 @@ def hostile_pickles(canary: Path) -> dict[str, bytes]:
         for field in ("v_template", "kintree_table"):
             files[f"{label}_as_{field}"] = as_field(field, piece) + b"."
     return files | {label: piece + b"." for label, piece in pieces.items()}
-
-
-# reading them
-
-
-def is_plain(value: object) -> bool:
-    """Whether a value, however it may refer to itself, is data and nothing else."""
-
-    leaves = {str, bytes, bytearray, int, float, bool, type(None), Name, PickledType}
-    seen: set[int] = set()
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if id(item) in seen or type(item) in leaves:
-            continue
-        seen.add(id(item))
-        if type(item) in (list, tuple, set, frozenset):
-            todo += item
-        elif type(item) is dict:
-            todo += [*item.keys(), *item.values()]
-        elif type(item) is ForeignObject:
-            todo.append(item.state)
-        elif not (isinstance(item, np.ndarray | np.generic) and item.dtype.kind in "biufcSU"):
-            return False
-    return True
-
-
-def read_plain(path: Path) -> str:
-    """Read one, and every array in it as its user would."""
-    value = load_plain(path)
-    for item in [value, *(value.values() if isinstance(value, dict) else ())]:
-        with suppress(InputError):
-            if as_array(item).dtype.kind not in "biuf":
-                return "no array of numbers"
-    return "plain" if is_plain(value) else "not plain"
-
-
-def read_smpl(path: Path) -> str:
-    """Read one as a body."""
-    from kinflow.body.smpl import load_smpl  # not above: it needs torch
-
-    load_smpl(path)
-    return "a body"
-
-
-def outcome(read: Callable[[Path], str], path: Path) -> str:
-    """What `read` says, "refused: ..." for an error that names the file, or what else happened."""
-    try:
-        return read(path)
-    except InputError as error:
-        return f"{'refused' if str(path) in str(error) else 'names no file'}: {error}"
-    except BaseException as error:  # what must not happen is an outcome, not the end
-        return f"{type(error).__name__}: {error}"[:200]
-
-
-def peak_mb() -> float:
-    """The most memory that this program has taken.
-
-    Not `ru_maxrss`, which begins with that of the program that started this one.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def main(folder: Path, reader: Callable[[Path], str]) -> None:
-    """Read all of them and print what became of each as JSON."""
-    outcomes, slowest_s, start_mb = {}, 0.0, peak_mb()
-    for label, content in hostile_pickles(folder / "called").items():
-        if reader is read_smpl and label.startswith(SLOW):
-            continue
-        path = folder / "hostile.pkl"
-        path.write_bytes(content)
-        print(label, file=sys.stderr, flush=True)  # the last one printed is the one that crashed
-        start_s = time.process_time()
-        outcomes[label] = outcome(reader, path)
-        slowest_s = max(slowest_s, time.process_time() - start_s)
-    memory = {"start_mb": start_mb, "peak_mb": peak_mb()}
-    print(json.dumps({"outcomes": outcomes, "slowest_s": slowest_s} | memory))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), {"plain": read_plain, "smpl": read_smpl}[sys.argv[2]])

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import hostile_pickles
 import numpy as np
+import pickle_pieces
 import pytest
+import read_hostile_pickles
 from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_classes, python2_pickle
 
 import kinflow
@@ -243,9 +245,9 @@ def python2_array(form: str) -> bytes:
         "U": b"U\xf8" + content[:248],
     }
     size = 248 if form == "U" else 256
-    return hostile_pickles.array(
-        hostile_pickles.group(b"L%dL\n" % size),
-        hostile_pickles.dtype("u1").replace(b"Vu1", b"S'u1'").replace(b"V<", b"S'|'"),
+    return pickle_pieces.array(
+        pickle_pieces.group(b"L%dL\n" % size),
+        pickle_pieces.dtype("u1").replace(b"Vu1", b"S'u1'").replace(b"V<", b"S'|'"),
         strings[form],
     )
 
@@ -278,12 +280,12 @@ def test_what_holds_itself_is_harmless():
 
 def test_the_good_pieces_of_hostile_pickles_are_good():
     """Else they would be refused for another reason than the one that is meant."""
-    pieces = [hostile_pickles.array(), hostile_pickles.numbers([3, 4]), hostile_pickles.sparse()]
-    pieces.append(hostile_pickles.selection(pieces[1], hostile_pickles.numbers([1])))
+    pieces = [pickle_pieces.array(), pickle_pieces.numbers([3, 4]), pickle_pieces.sparse()]
+    pieces.append(pickle_pieces.selection(pieces[1], pickle_pieces.numbers([1])))
     read = [as_array(parse_plain(piece + b".", "file")) for piece in pieces]
     assert [array.tolist() for array in read] == [[0.0], [3, 4], [[1, 0], [0, 2]], [4]]
     for file in hostile_pickles.valid_files():
-        assert hostile_pickles.is_plain(parse_plain(file, "file"))
+        assert read_hostile_pickles.is_plain(parse_plain(file, "file"))
 
 
 @pytest.mark.parametrize("reader", ["plain", "smpl"])
@@ -291,7 +293,7 @@ def test_hostile_pickles(tmp_path, reader):
     """In a process of their own, which a crash would end, and with a limit to what it may take."""
     environment = os.environ | {"PYTHONPATH": str(Path(kinflow.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-W", "error", hostile_pickles.__file__, tmp_path, reader],
+        [sys.executable, "-W", "error", read_hostile_pickles.__file__, tmp_path, reader],
         env=environment | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
