@@ -140,4 +140,8 @@ class PosePrior(ABC):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "PosePrior":
-        """Rebuild a prior from what `state` returned."""
+        """Rebuild a prior from what `state` returned.
+
+        Raises:
+            InputError: the tensors or settings are not those of a prior of this family.
+        """

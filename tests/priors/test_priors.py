@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import kinflow.priors
-from kinflow.errors import AssetError
+from kinflow.errors import InputError
 from kinflow.priors import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES
 from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
@@ -294,18 +294,18 @@ def test_a_weight_file_that_does_not_match_is_refused(small_prior, tmp_path, cha
     path = tmp_path / "prior.safetensors"
     kinflow.priors.save(small_prior, path)
     edit_header(path, **changes)
-    with pytest.raises(AssetError, match=message):
+    with pytest.raises(InputError, match=message):
         kinflow.priors.load(path)
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path):
-    with pytest.raises(AssetError, match="there is no prior"):
+    with pytest.raises(InputError, match="there is no prior"):
         kinflow.priors.load(tmp_path / "missing.safetensors")
-    with pytest.raises(AssetError, match="there is no prior 'gausian'"):
+    with pytest.raises(InputError, match="there is no prior 'gausian'"):
         kinflow.priors.load("gausian")
     (tmp_path / "text").write_text("not weights")
-    with pytest.raises(AssetError, match="not a readable weight file"):
+    with pytest.raises(InputError, match="not a readable weight file"):
         kinflow.priors.load(tmp_path / "text")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(AssetError, match="of this version"):
+    with pytest.raises(InputError, match="of this version"):
         kinflow.priors.load(tmp_path / "other.safetensors")
