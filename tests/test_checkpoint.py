@@ -38,5 +38,5 @@ def test_another_run_and_a_damaged_file_are_refused(tmp_path):
     with pytest.raises(InputError, match="other settings or other data; choose another --out"):
         load_checkpoint(path, {"net": network}, optimizer, "another run")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match="is damaged .*; delete it to begin again"):
+    with pytest.raises(InputError, match="not a readable checkpoint.*; delete it to begin again"):
         load_checkpoint(path, {"net": network}, optimizer, "run")

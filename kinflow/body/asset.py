@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Int
-from safetensors import safe_open
 from torch import Tensor
 
 from kinflow.assets import asset_path
@@ -17,7 +16,8 @@ from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.model import BodyModel
 from kinflow.body.shape import PhenotypeSpace
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS
-from kinflow.errors import AssetError
+from kinflow.errors import AssetError, InputError
+from kinflow.files.tensor_files import read_tensors
 
 FORMAT = "body/1"
 
@@ -43,10 +43,9 @@ def read_body(path: Path) -> BundledBody:
         AssetError: the file is not a body of this format, joint order and keypoint order.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own, undocumented kinds
+        # its bytes are those of the manifest
+        metadata, tensors = read_tensors(path, what="a body model", trusted=True)
+    except InputError as error:
         raise AssetError(f"'{path}' is not a readable body model ({error}).") from error
     _check(metadata, path)
     counts = tuple(json.loads(metadata["anchors"]))

@@ -38,6 +38,7 @@ def run(options: Reconstruct) -> int:
     check_output(options.output.out)
     labels = label_folder(options)
     reconstructor = Reconstructor(reconstructor_config(options))
+    _ = reconstructor.fitter  # a bad --prior is no fault of any photo
     outcomes: list[Outcome] = []
     try:
         with _progress() as progress:

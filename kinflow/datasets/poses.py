@@ -21,8 +21,6 @@ import numpy as np
 import roma
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
@@ -35,7 +33,9 @@ from kinflow.datasets.retarget import (
     retarget_cmu,
 )
 from kinflow.datasets.thinning import distinct_poses
-from kinflow.errors import AssetError, InputError
+from kinflow.errors import InputError
+from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 
 Split = Literal["train", "validation", "test"]
 
@@ -60,6 +60,14 @@ MAX_ANGLE_DEG: dict[str, float] = {
 
 _MAX_HINGE_DISAGREEMENT_DEG = 6.0
 _FORMAT = "kinflow-poses-1"
+_TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "rotvec": ((19, 3), torch.float32),
+    "root_rotvec": ((3,), torch.float32),
+    "clip": ((), torch.int32),
+    "frame": ((), torch.int32),
+}
+_MAX_BYTES = 1 << 30
+_MAX_ROTATION_RAD = math.pi + 1e-3
 
 
 def split_of(subject: str) -> Split:
@@ -132,38 +140,71 @@ class PoseSet:
 
     def save(self, path: Path | str) -> None:
         """Write the set to one safetensors file, atomically."""
-        path = Path(path)
-        partial = path.with_name(path.name + ".tmp")
-        tensors = {
-            name: getattr(self, name).contiguous()
-            for name in ("rotvec", "root_rotvec", "clip", "frame")
-        }
+        tensors = {name: getattr(self, name) for name in _TENSORS}
         metadata = {
             "format": _FORMAT,
             "clip_names": json.dumps(self.clip_names),
             "clip_subjects": json.dumps(self.clip_subjects),
             "sha256": self.sha256,
         }
+        path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(to_bytes(tensors, metadata))
-        partial.replace(path)
+        write_tensors(path, tensors, metadata)
 
     @staticmethod
     def load(path: Path | str) -> "PoseSet":
-        """Load a pose set, memory-mapped; AssetError if the file is not one."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise AssetError(f"{path} is not a pose set; `kinflow data poses` makes one")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise AssetError(f"cannot read the pose set {path}: {error}") from error
-        return PoseSet(
-            **tensors,
-            clip_names=tuple(json.loads(metadata["clip_names"])),
-            clip_subjects=tuple(json.loads(metadata["clip_subjects"])),
-        )
+        """Load a pose set, memory-mapped.
+
+        Raises:
+            InputError: the file is missing, damaged, or not a pose set whose poses can be right.
+        """
+        texts, tensors = read_tensors(path, what="a pose set", at_most=_MAX_BYTES)
+        if texts.get("format") != _FORMAT:
+            raise InputError(f"'{path}' is not a pose set; `kinflow data poses` makes one.")
+        with guarded(path, "a pose set"):
+            names, subjects = (
+                header_json(texts, key, path, list) for key in ("clip_names", "clip_subjects")
+            )
+            try:
+                poses = _checked(tensors, names, subjects)
+            except InputError as error:
+                raise InputError(f"The pose set '{path}' is damaged: {error}.") from error
+            if "sha256" in texts and texts["sha256"] != poses.sha256:
+                raise InputError(
+                    f"The pose set '{path}' is damaged: its content is not what its hash says; "
+                    "copy it again or make it anew."
+                )
+        return poses
+
+
+def _checked(tensors: dict[str, Tensor], names: list[object], subjects: list[object]) -> PoseSet:
+    """A pose set of what a file holds; `InputError` says what cannot be right."""
+    if set(tensors) != set(_TENSORS):
+        raise InputError(f"it holds {', '.join(sorted(tensors))} in place of {', '.join(_TENSORS)}")
+    count = len(tensors["rotvec"]) if tensors["rotvec"].ndim else 0
+    if count == 0:
+        raise InputError("it holds no poses")
+    for name, (shape, dtype) in _TENSORS.items():
+        tensor = tensors[name]
+        if tensor.shape != (count, *shape) or tensor.dtype != dtype:
+            raise InputError(
+                f"'{name}' has shape {tuple(tensor.shape)} and type {tensor.dtype} where "
+                f"{(count, *shape)} and {dtype} are needed"
+            )
+    if not all(isinstance(name, str) for name in (*names, *subjects)):
+        raise InputError("its clips and subjects are not named by text")
+    if len(names) != len(subjects):
+        raise InputError(f"it names {len(names)} clips but the subjects of {len(subjects)}")
+    for name in ("rotvec", "root_rotvec"):
+        if tensors[name].square().sum(-1).max() > _MAX_ROTATION_RAD**2:
+            raise InputError(f"'{name}' holds rotations by more than half a turn")
+    if tensors["clip"].min() < 0 or tensors["clip"].max() >= len(names):
+        raise InputError(f"'clip' holds numbers that are not those of the {len(names)} clips")
+    if tensors["frame"].min() < 0:
+        raise InputError("'frame' holds negative numbers")
+    return PoseSet(
+        **tensors, clip_names=tuple(map(str, names)), clip_subjects=tuple(map(str, subjects))
+    )
 
 
 def plausible_frames(rotations: Float[np.ndarray, "frames 22 3 3"]) -> np.ndarray:

@@ -11,7 +11,7 @@ from kinflow.datasets.poses import (
     plausible_frames,
     split_of,
 )
-from kinflow.errors import AssetError, InputError
+from kinflow.errors import InputError
 
 
 def write_clip(folder, subject, trial, bends_deg, **angles_deg):
@@ -101,5 +101,5 @@ def test_a_folder_without_clips_is_refused(tmp_path):
 def test_another_file_is_not_a_pose_set(tmp_path):
     path = tmp_path / "poses.safetensors"
     path.write_bytes(b"hello")
-    with pytest.raises(AssetError, match="cannot read"):
+    with pytest.raises(InputError, match="is not a pose set"):
         PoseSet.load(path)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from kinflow.assets import asset_path
 from kinflow.body.parts import PART_INDEX
-from kinflow.errors import AssetError
+from kinflow.errors import InputError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.part_network import (
     COLOR_CHANNELS,
@@ -327,18 +327,18 @@ def test_networks_round_trip(widths, tmp_path):
 
 
 def test_bad_weights(tmp_path):
-    with pytest.raises(AssetError, match="not a readable weight file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_part_network(tmp_path / "none.safetensors")
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(AssetError, match="does not hold a part parser"):
+    with pytest.raises(InputError, match="does not hold a part parser"):
         load_part_network(tmp_path / "other.safetensors")
     size = {"widths": [8, 8, 16, 16], "fine_width": 8}
     header = {"format": "kinflow-parts-2", "config": size, "info": {}}
     path = tmp_path / "damaged.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"kinflow": json.dumps(header)})
-    with pytest.raises(AssetError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         load_part_network(path)
-    with pytest.raises(AssetError, match="not a readable"):
+    with pytest.raises(InputError, match="does not exist"):
         PartParser(PartParserConfig(tmp_path / "none"))(*figure())
 
 

@@ -75,7 +75,7 @@ def test_bad_input(folder, tmp_path, capsys):
     assert "has to be positive" in capsys.readouterr().err
     (tmp_path / "file").write_text("x")
     assert main(["synth", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
-    with pytest.raises(InputError, match="not a readable truth file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_truth(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(InputError, match="not the truth of a scene"):
