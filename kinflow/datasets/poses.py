@@ -67,7 +67,7 @@ _TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "frame": ((), torch.int32),
 }
 _MAX_BYTES = 1 << 30
-_MAX_ROTATION_RAD = math.pi + 1e-3
+_MAX_ROTATION_RAD = 2 * math.pi
 
 
 def split_of(subject: str) -> Split:
@@ -197,7 +197,7 @@ def _checked(tensors: dict[str, Tensor], names: list[object], subjects: list[obj
         raise InputError(f"it names {len(names)} clips but the subjects of {len(subjects)}")
     for name in ("rotvec", "root_rotvec"):
         if tensors[name].square().sum(-1).max() > _MAX_ROTATION_RAD**2:
-            raise InputError(f"'{name}' holds rotations by more than half a turn")
+            raise InputError(f"'{name}' holds rotations by more than a whole turn")
     if tensors["clip"].min() < 0 or tensors["clip"].max() >= len(names):
         raise InputError(f"'clip' holds numbers that are not those of the {len(names)} clips")
     if tensors["frame"].min() < 0:

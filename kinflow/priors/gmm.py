@@ -21,6 +21,7 @@ from kinflow.priors.base import PriorInfo
 from kinflow.priors.pose_space import POSE_DIM, Whitening, log_normal, matrix_to_rotvec
 
 _NORMALISED_WITHIN = 1e-3
+_FAR = 1e3  # in standard deviations of the data
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class GmmPrior(AffinePrior):
         log_weights = tensor_of(tensors, "log_weights", (len(means),))
         if not len(means):
             raise InputError("the mixture has no components")
+        if max(float(means.abs().max()), float(cholesky.abs().max())) > _FAR:
+            raise InputError("'means' or 'cholesky' holds values that cannot be right")
         if bool(cholesky.triu(1).any()) or not bool((cholesky.diagonal(0, 1, 2) > 0).all()):
             raise InputError("'cholesky' does not hold factors of covariances")
         if not abs(float(log_weights.double().logsumexp(0))) < _NORMALISED_WITHIN:

@@ -24,6 +24,7 @@ from kinflow.rotations import rotvec_to_matrix_and_jacobian as rotvec_to_matrix_
 NUM_FREE = len(FREE_JOINTS)
 POSE_DIM = 3 * NUM_FREE
 _ORTHONORMAL_WITHIN = 1e-3
+_LEAST_STD, _FAR = 1e-7, 10.0  # of radians, or of columns of matrices
 
 MIRROR_FREE: tuple[int, ...] = tuple(FREE_JOINTS.index(MIRROR_JOINTS[j]) for j in FREE_JOINTS)
 """Position among the free joints of the joint on the other side of the body."""
@@ -136,8 +137,10 @@ class Whitening:
         std = tensor_of(tensors, "whitening.std", (dim,))
         if not 1 <= num_kept <= dim:
             raise InputError(f"{num_kept} of {dim} directions cannot be kept")
-        if not bool((std > 0).all()):
-            raise InputError("the tensor 'whitening.std' holds values that are not positive")
+        if not bool(((std > _LEAST_STD) & (std < _FAR)).all()) or bool((mean.abs() > _FAR).any()):
+            raise InputError(
+                "'whitening.std' or 'whitening.mean' holds values that cannot be right"
+            )
         gram = basis.mT @ basis
         if not bool((gram - torch.eye(dim).to(gram)).abs().max() < _ORTHONORMAL_WITHIN):
             raise InputError("the columns of 'whitening.basis' are not orthonormal")

@@ -31,7 +31,8 @@ DEFAULT = "realnvp"
 
 _WHAT = "a readable weight file of a pose prior"
 _INFO_LIMITS = {"noise_rad": (0.0, 3.2)}
-_TRIED_POSES = 4
+_TRIED_POSES = 32
+_LARGEST_WEIGHT = 1e6
 
 
 def _families() -> dict[str, type[PosePrior]]:
@@ -132,8 +133,8 @@ def _single_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, value in tensors.items()
     }
     for name, value in copies.items():
-        if tensors[name].dtype == torch.float64 and not bool(value.isfinite().all()):
-            raise InputError(f"the tensor '{name}' holds numbers beyond single precision")
+        if value.numel() and value.is_floating_point() and value.abs().max() > _LARGEST_WEIGHT:
+            raise InputError(f"the tensor '{name}' holds numbers too large to be right")
     return copies
 
 
