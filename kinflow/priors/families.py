@@ -22,7 +22,7 @@ FLOW_FAMILIES: tuple[FlowFamily, ...] = ("nice", "realnvp", "glow", "spline", "m
 
 
 _LIMITS = {
-    "dim": (1, 6 * NUM_FREE),
+    "dim": (2, 6 * NUM_FREE),
     "blocks": (1, 256),
     "hidden": (1, 8192),
     "depth": (0, 64),

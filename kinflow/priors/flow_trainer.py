@@ -195,6 +195,11 @@ class FlowTrainer:
                 log.write(self.step, nats_now)
                 text = f"{self.step}: train {train_nats:.2f}, validation {validation_nats:.2f} nats"
                 bar.update(task, completed=self.step, description=text)
+        if not weights.exists():
+            raise InputError(
+                f"Training in '{folder}' never gave a density that is a number; lower "
+                "--flow.learning-rate or look at the pose set."
+            )
         return weights
 
     def _out_of_patience(self) -> bool:

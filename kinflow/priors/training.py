@@ -85,7 +85,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
         raise InputError(f"a {config.family} has no choice of space; leave --space out")
     _check_splits(training, validation, config)
     whitening = fit_whitening(training, config.stream, config.min_std_deg, config.space)
-    if not whitening.num_kept:
+    if whitening.num_kept < 2 or not bool((whitening.std > 0).all()):
         raise InputError(
             f"The training poses of '{config.data}' hardly differ, so there is nothing to learn; "
             "take more motion, or a smaller --min-std-deg."

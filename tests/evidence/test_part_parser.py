@@ -28,6 +28,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
 from kinflow.evidence.types import UNKNOWN, PersonMask
+from kinflow.files.tensor_files import read_tensors, write_tensors
 
 FIGURE_PX = {
     "nose": (150, 45), "left_ear": (160, 45), "right_ear": (140, 45),
@@ -337,6 +338,30 @@ def test_bad_weights(tmp_path):
     path = tmp_path / "damaged.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"kinflow": json.dumps(header)})
     with pytest.raises(InputError, match="damaged"):
+        load_part_network(path)
+    network = PartNetwork(PartNetworkConfig((4, 4, 8, 8), 4))
+    save_part_network(network, PartNetworkInfo(), path)
+    texts, good = read_tensors(path, what="a test")
+    variance = "stem.1.running_var"
+    bad = {
+        "'widths' cannot be": {"config": {"widths": [4, 4, 8, 10**9], "fine_width": 4}},
+        "a larger network": {"config": {"widths": [4, 4, 8, 4000], "fine_width": 4}},
+        "has shape": {"config": {"widths": [4, 4, 8, 9], "fine_width": 4}},
+        "'steps' cannot be": {"info": {"steps": "many"}},
+        "named values is needed": {"config": None},
+    }
+    for sentence, changes in bad.items():
+        text = json.dumps(json.loads(texts["kinflow"]) | changes)
+        write_tensors(path, good, {"kinflow": text})
+        with pytest.raises(InputError, match=sentence):
+            load_part_network(path)
+    write_tensors(path, good | {variance: -good[variance]}, texts)
+    with pytest.raises(InputError, match="negative variances"):
+        load_part_network(path)
+    write_tensors(path, good | {variance: 0 * good[variance]}, texts)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(InputError, match="not what its checksum says"):
         load_part_network(path)
     with pytest.raises(InputError, match="does not exist"):
         PartParser(PartParserConfig(tmp_path / "none"))(*figure())
