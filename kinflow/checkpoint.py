@@ -20,7 +20,7 @@ from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
 
 _WHAT = "a readable checkpoint"
-_MAX_BYTES = 4 << 30
+_MAX_BYTES = 1 << 30
 
 
 def save_checkpoint(

@@ -67,6 +67,7 @@ _TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "frame": ((), torch.int32),
 }
 _MAX_BYTES = 1 << 30
+_CHUNK = 1 << 16
 _MAX_ROTATION_RAD = 2 * math.pi
 
 
@@ -105,7 +106,7 @@ class PoseSet:
         """Hash of the content, independent of how it is stored."""
         digest = hashlib.sha256(json.dumps([self.clip_names, self.clip_subjects]).encode())
         for tensor in (self.rotvec, self.root_rotvec, self.clip, self.frame):
-            digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
     def of_clips(self, clips: Iterable[int]) -> "PoseSet":
@@ -196,7 +197,8 @@ def _checked(tensors: dict[str, Tensor], names: list[object], subjects: list[obj
     if len(names) != len(subjects):
         raise InputError(f"it names {len(names)} clips but the subjects of {len(subjects)}")
     for name in ("rotvec", "root_rotvec"):
-        if tensors[name].square().sum(-1).max() > _MAX_ROTATION_RAD**2:
+        pieces = tensors[name].split(_CHUNK)
+        if max(float(piece.norm(dim=-1).max()) for piece in pieces) > _MAX_ROTATION_RAD:
             raise InputError(f"'{name}' holds rotations by more than a whole turn")
     if tensors["clip"].min() < 0 or tensors["clip"].max() >= len(names):
         raise InputError(f"'clip' holds numbers that are not those of the {len(names)} clips")

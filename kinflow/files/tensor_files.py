@@ -21,7 +21,8 @@ from kinflow.files.atomic import write_bytes
 from kinflow.files.json_files import parse_json
 from kinflow.files.reading import check_file, guarded
 
-MAX_TENSOR_BYTES = 1 << 30
+MAX_TENSOR_BYTES = 256 << 20
+"""Unless a reader says otherwise: ten times the largest network that anybody would train here."""
 MAX_HEADER_BYTES = 16 << 20
 CHECKSUM = "checksum"
 """Entry of the header that holds the hexadecimal SHA-256 of everything else."""
