@@ -18,6 +18,6 @@ class InputError(KinflowError, ValueError):
 
 
 class AssetError(KinflowError):
-    """A bundled or user-supplied model file is missing, damaged or of the wrong kind."""
+    """A file that is part of kinflow is missing or damaged; reinstalling mends it."""
 
     exit_code = 2

@@ -5,6 +5,7 @@ import torch
 
 from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.errors import InputError
+from kinflow.files.tensor_files import read_tensors, write_tensors
 
 
 def network_and_optimizer(seed: int) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
@@ -31,6 +32,31 @@ def test_a_run_goes_on_where_it_was(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_states_that_do_not_fit_are_refused(tmp_path):
+    network, optimizer = network_and_optimizer(0)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"net": network}, optimizer, {"step": 1}, "run")
+    texts, good = read_tensors(path, what="a checkpoint")
+    slot = "optimizer.0.exp_avg"
+    bad = {
+        "'weight' is missing": {k: v for k, v in good.items() if k != "net.weight"},
+        "'weight' has shape": {**good, "net.weight": good["net.weight"].mT},
+        "not complete": {k: v for k, v in good.items() if k != slot},
+        "another shape": {**good, slot: good[slot].mT},
+        "belongs to no weight": {**good, "optimizer.7.exp_avg": good[slot].clone()},
+        "not finite": {**good, slot: good[slot] * torch.nan},
+    }
+    for sentence, tensors in bad.items():
+        write_tensors(path, tensors, texts)
+        with pytest.raises(InputError, match=f"{sentence}.*; delete it to begin again") as caught:
+            load_checkpoint(path, {"net": network}, optimizer, "run")
+        assert str(path) in str(caught.value)
+    for progress in ("", "[]", "{"):
+        write_tensors(path, good, {**texts, "progress": progress})
+        with pytest.raises(InputError, match="delete it to begin again"):
+            load_checkpoint(path, {"net": network}, optimizer, "run")
+
+
 def test_another_run_and_a_damaged_file_are_refused(tmp_path):
     network, optimizer = network_and_optimizer(0)
     path = tmp_path / "checkpoint.safetensors"
@@ -38,5 +64,5 @@ def test_another_run_and_a_damaged_file_are_refused(tmp_path):
     with pytest.raises(InputError, match="other settings or other data; choose another --out"):
         load_checkpoint(path, {"net": network}, optimizer, "another run")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match="is damaged .*; delete it to begin again"):
+    with pytest.raises(InputError, match="not a readable checkpoint.*; delete it to begin again"):
         load_checkpoint(path, {"net": network}, optimizer, "run")

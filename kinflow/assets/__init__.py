@@ -28,7 +28,12 @@ def asset_path(name: str) -> Path:
 
 def checked_path(root: Path, name: str) -> Path:
     """The file `root/name` after comparing it with `root/MANIFEST.json`."""
-    expected = json.loads((root / MANIFEST.name).read_text(encoding="utf8")).get(name)
+    try:
+        expected = json.loads((root / MANIFEST.name).read_text(encoding="utf8")).get(name)
+    except (OSError, ValueError, AttributeError) as error:
+        raise AssetError(
+            f"The list of bundled files '{root / MANIFEST.name}' is damaged; reinstall kinflow."
+        ) from error
     path = root / name
     if expected is None or not path.is_file():
         raise AssetError(f"The bundled file '{name}' is missing; reinstall kinflow.")

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import torch
 from jaxtyping import Int
-from safetensors import safe_open
 from torch import Tensor
 
 from kinflow.assets import asset_path
@@ -21,6 +20,7 @@ from kinflow.body.shape import PhenotypeSpace
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from kinflow.errors import AssetError, InputError
 from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import read_tensors
 
 FORMAT = "body/1"
 _T = TypeVar("_T")
@@ -61,9 +61,8 @@ def _explained(path: Path, read: Callable[[], _T]) -> _T:
 
 
 def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return file.metadata() or {}, tensors
+    # its bytes are those of the manifest
+    return read_tensors(path, what="a readable body model", trusted=True)
 
 
 def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBody:

@@ -52,6 +52,7 @@ def run(options: Reconstruct) -> int:
         labels.expect_any(photos)
     keypoints = keypoint_source(options, len(photos))
     reconstructor = Reconstructor(reconstructor_config(options))
+    _ = reconstructor.fitter  # a bad --prior is no fault of any photo
     outcomes: list[Outcome] = []
     try:
         with _progress() as progress:

@@ -7,6 +7,7 @@ and one person's habits, would otherwise leak from training into testing.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from kinflow.errors import AssetError
-from kinflow.files.atomic import explained, write_bytes
+from kinflow.errors import InputError
+from kinflow.files.atomic import explained
+from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 
 Split = Literal["train", "validation", "test"]
 
@@ -28,6 +29,15 @@ VALIDATION_SUBJECTS = frozenset({"02", "16", "94"})
 TEST_SUBJECTS = frozenset({"05", "127", "135"})
 
 _FORMAT = "kinflow-poses-1"
+_TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "rotvec": ((19, 3), torch.float32),
+    "root_rotvec": ((3,), torch.float32),
+    "clip": ((), torch.int32),
+    "frame": ((), torch.int32),
+}
+_MAX_BYTES = 1 << 30
+_CHUNK = 1 << 16
+_MAX_ROTATION_RAD = 2 * math.pi
 
 
 def split_of(subject: str) -> Split:
@@ -65,7 +75,7 @@ class PoseSet:
         """Hash of the content, independent of how it is stored."""
         digest = hashlib.sha256(json.dumps([self.clip_names, self.clip_subjects]).encode())
         for tensor in (self.rotvec, self.root_rotvec, self.clip, self.frame):
-            digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
     def of_clips(self, clips: Iterable[int]) -> "PoseSet":
@@ -101,10 +111,7 @@ class PoseSet:
     def save(self, path: Path | str) -> None:
         """Write the set to one safetensors file, atomically; InputError if it cannot be written."""
         path = Path(path)
-        tensors = {
-            name: getattr(self, name).contiguous()
-            for name in ("rotvec", "root_rotvec", "clip", "frame")
-        }
+        tensors = {name: getattr(self, name) for name in _TENSORS}
         metadata = {
             "format": _FORMAT,
             "clip_names": json.dumps(self.clip_names),
@@ -113,21 +120,60 @@ class PoseSet:
         }
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, to_bytes(tensors, metadata))
+        write_tensors(path, tensors, metadata)
 
     @staticmethod
     def load(path: Path | str) -> "PoseSet":
-        """Load a pose set, memory-mapped; AssetError if the file is not one."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise AssetError(f"{path} is not a pose set; `kinflow data poses` makes one")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise AssetError(f"cannot read the pose set {path}: {error}") from error
-        return PoseSet(
-            **tensors,
-            clip_names=tuple(json.loads(metadata["clip_names"])),
-            clip_subjects=tuple(json.loads(metadata["clip_subjects"])),
-        )
+        """Load a pose set, memory-mapped.
+
+        Raises:
+            InputError: the file is missing, damaged, or not a pose set whose poses can be right.
+        """
+        texts, tensors = read_tensors(path, what="a pose set", at_most=_MAX_BYTES)
+        if texts.get("format") != _FORMAT:
+            raise InputError(f"'{path}' is not a pose set; `kinflow data poses` makes one.")
+        with guarded(path, "a pose set"):
+            names, subjects = (
+                header_json(texts, key, path, list) for key in ("clip_names", "clip_subjects")
+            )
+            try:
+                poses = _checked(tensors, names, subjects)
+            except InputError as error:
+                raise InputError(f"The pose set '{path}' is damaged: {error}.") from error
+            if "sha256" in texts and texts["sha256"] != poses.sha256:
+                raise InputError(
+                    f"The pose set '{path}' is damaged: its content is not what its hash says; "
+                    "copy it again or make it anew."
+                )
+        return poses
+
+
+def _checked(tensors: dict[str, Tensor], names: list[object], subjects: list[object]) -> PoseSet:
+    """A pose set of what a file holds; `InputError` says what cannot be right."""
+    if set(tensors) != set(_TENSORS):
+        raise InputError(f"it holds {', '.join(sorted(tensors))} in place of {', '.join(_TENSORS)}")
+    count = len(tensors["rotvec"]) if tensors["rotvec"].ndim else 0
+    if count == 0:
+        raise InputError("it holds no poses")
+    for name, (shape, dtype) in _TENSORS.items():
+        tensor = tensors[name]
+        if tensor.shape != (count, *shape) or tensor.dtype != dtype:
+            raise InputError(
+                f"'{name}' has shape {tuple(tensor.shape)} and type {tensor.dtype} where "
+                f"{(count, *shape)} and {dtype} are needed"
+            )
+    if not all(isinstance(name, str) for name in (*names, *subjects)):
+        raise InputError("its clips and subjects are not named by text")
+    if len(names) != len(subjects):
+        raise InputError(f"it names {len(names)} clips but the subjects of {len(subjects)}")
+    for name in ("rotvec", "root_rotvec"):
+        pieces = tensors[name].split(_CHUNK)
+        if max(float(piece.norm(dim=-1).max()) for piece in pieces) > _MAX_ROTATION_RAD:
+            raise InputError(f"'{name}' holds rotations by more than a whole turn")
+    if tensors["clip"].min() < 0 or tensors["clip"].max() >= len(names):
+        raise InputError(f"'clip' holds numbers that are not those of the {len(names)} clips")
+    if tensors["frame"].min() < 0:
+        raise InputError("'frame' holds negative numbers")
+    return PoseSet(
+        **tensors, clip_names=tuple(map(str, names)), clip_subjects=tuple(map(str, subjects))
+    )

@@ -96,7 +96,7 @@ def _clip_balanced(clip: Tensor, count: int, seed: int) -> Tensor:
         rows = torch.nonzero(clip == name)[:, 0]
         queues.append(rows[torch.randperm(len(rows), generator=generator)].tolist())
     chosen: list[int] = []
-    while len(chosen) < count:
+    while len(chosen) < min(count, len(clip)):
         for position in torch.randperm(len(queues), generator=generator).tolist():
             if queues[position] and len(chosen) < count:
                 chosen.append(queues[position].pop())

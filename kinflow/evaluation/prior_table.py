@@ -19,7 +19,8 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from kinflow.datasets.poses import PoseSet
+from kinflow.datasets.poses import PoseSet, Split
+from kinflow.errors import InputError
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.bar_chart import bar_chart_png
 from kinflow.evaluation.fitting_set import Condition, FittingSet, clip_interval
@@ -33,6 +34,9 @@ from kinflow.evaluation.prior_figures import (
 from kinflow.files.atomic import write_bytes
 from kinflow.priors.base import PosePrior
 from kinflow.priors.storage import SHIPPED, load_prior
+
+_LEAST_POSES: dict[Split, int] = {"train": 1, "validation": 1, "test": 6}
+"""Of each split; precision and coverage look at five neighbours of each test pose."""
 
 CONDITIONS = tuple(
     Condition(noise_px=noise, hide_legs=hidden) for hidden in (False, True) for noise in (4.0, 0.0)
@@ -114,6 +118,12 @@ def fitting_figures(
 def table_of(config: EvaluatePriorConfig) -> dict[str, dict[str, float]]:
     """Figures by name for each prior."""
     poses = PoseSet.load(config.data)
+    for split, least in _LEAST_POSES.items():
+        if (count := len(poses.split(split))) < least:
+            raise InputError(
+                f"'{config.data}' holds {count} poses of {split} subjects; at least {least} are "
+                "needed to compare priors. Make it from more subjects."
+            )
     names = config.weights or tuple(SHIPPED)
     priors = {name: load_prior(name) for name in names}
     rows = {

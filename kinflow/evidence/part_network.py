@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from kinflow.errors import AssetError
+from kinflow.errors import InputError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.types import NUM_PARTS
-from kinflow.files.atomic import write_bytes
+from kinflow.files.json_values import from_json
+from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
 
 GRID = 96
 """Cells along each side of the network's view of a person."""
@@ -36,6 +36,8 @@ PICTURE = 192
 NUM_LABELS = NUM_PARTS + 1
 _HALF = GRID // 2
 _FORMAT = "kinflow-parts-2"
+_WHAT = "a readable weight file of a part parser"
+_LIMITS = {"widths": (1, 4096), "fine_width": (1, 1024)}
 # Distance in cells at which a stick's channel has fallen to a half.
 _STICK_CELLS = 4.0
 # Depths are squashed with this scale, about the distance of a hand from the trunk.
@@ -244,30 +246,58 @@ def save_part_network(network: PartNetwork, info: PartNetworkInfo, path: Path | 
     """Write a network to a weight file, atomically."""
     path = Path(path)
     header = {"format": _FORMAT, "config": asdict(network.config), "info": asdict(info)}
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, to_bytes(tensors, {"kinflow": json.dumps(header)}))
+    write_tensors(path, network.state_dict(), {"kinflow": json.dumps(header)})
 
 
-def load_part_network(path: Path | str) -> tuple[PartNetwork, PartNetworkInfo]:
+def load_part_network(
+    path: Path | str, trusted: bool = False
+) -> tuple[PartNetwork, PartNetworkInfo]:
     """Read a network, ready to run, and where it comes from.
 
+    Args:
+        path: its weight file.
+        trusted: the file has been compared with a checksum already.
+
     Raises:
-        AssetError: the file is missing, damaged or of another kind.
+        InputError: the file is missing, damaged or of another kind.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("kinflow", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise AssetError(f"{path} is not a readable weight file: {error}") from error
+    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
+    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
     if header.get("format") != _FORMAT:
-        raise AssetError(f"{path} does not hold a part parser of this version of kinflow")
-    try:
-        size = header["config"]
-        network = PartNetwork(PartNetworkConfig(tuple(size["widths"]), size["fine_width"]))
-        network.load_state_dict(tensors)
-        info = PartNetworkInfo(**header["info"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise AssetError(f"{path} is damaged: its weights do not fit its header") from error
-    return network.eval(), info
+        raise InputError(f"'{path}' does not hold a part parser of this version of kinflow.")
+    with guarded(path, _WHAT):
+        try:
+            network = _rebuilt(header.get("config"), tensors)
+            info = from_json(PartNetworkInfo, header.get("info"))
+            if not trusted:
+                _try_out(network)
+        except InputError as error:
+            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return network, info
+
+
+def _rebuilt(config: object, tensors: dict[str, Tensor]) -> PartNetwork:
+    size = from_json(PartNetworkConfig, config, _LIMITS)
+    least = sum(9 * width**2 for width in (*size.widths, size.fine_width))
+    if least > sum(tensor.numel() for tensor in tensors.values()):
+        raise InputError("its settings are those of a larger network than its weights make up")
+    with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
+        network = PartNetwork(size)
+    load_weights(network, tensors)
+    for name, value in network.named_buffers():
+        if name.endswith("running_var") and not bool((value >= 0).all()):
+            raise InputError(f"the tensor '{name}' holds negative variances")
+    return network.float().eval()
+
+
+@torch.no_grad()
+def _try_out(network: PartNetwork) -> None:
+    """Run it once on nothing much: numbers in range each may overflow together."""
+    blank = torch.full((1, 1, GRID, GRID), 0.5, dtype=torch.float32)
+    given = PartInput(
+        blank[..., :_HALF, :_HALF].repeat(1, NUM_CHANNELS, 1, 1),
+        blank.repeat(1, COLOR_CHANNELS, 1, 1),
+    )
+    if not bool(network(given).isfinite().all()):
+        raise InputError("its scores are not finite")

@@ -119,7 +119,9 @@ class PartParser:
     @cached_property
     def _loaded(self) -> tuple[PartNetwork, PartNetworkInfo]:
         path = self.config.weights
-        return load_part_network(asset_path(SHIPPED) if path is None else path)
+        if path is None:
+            return load_part_network(asset_path(SHIPPED), trusted=True)
+        return load_part_network(path)
 
     @property
     def info(self) -> PartNetworkInfo:
@@ -147,7 +149,7 @@ class PartParser:
             Labels on 96 x 96 square cells around the person; all unknown if the mask is empty.
 
         Raises:
-            AssetError: the weights are missing or damaged.
+            InputError: the weights are missing or damaged (AssetError: those of kinflow).
         """
         found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:

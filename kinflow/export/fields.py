@@ -81,6 +81,37 @@ FIELDS: dict[str, Field] = {
 }
 """Every array of the format. Axes named alike have the same length."""
 
+KINDS = {"f": "numbers", "i": "whole numbers", "U": "text"}
+"""What an array of each kind holds."""
+
+_MOST = {"people": 10_000, "hypotheses": 50_000, "terms": 100, "latent": 1024}
+_MOST_LETTERS = 10_000
+_FAR = 1e9
+_UNIT = (-1e-4, 1 + 1e-4)
+_RANGES: dict[str, tuple[float, float]] = {
+    "focal_px": (1e-3, _FAR),
+    "principal_px": (-_FAR, _FAR),
+    "image_size": (1, 1_000_000),
+    "person": (0, 2**31 - 1),
+    "frame": (0, 2**31 - 1),
+    "time_s": (0, _FAR),
+    "score": _UNIT,
+    "joints_cam_m": (-_FAR, _FAR),
+    "joint_std_m": (0, _FAR),
+    "t_cam_root_m": (-_FAR, _FAR),
+    "t_cam_root_std_m": (0, _FAR),
+    "z": (-1e6, 1e6),
+    "shape": _UNIT,
+    **dict.fromkeys(("height_m", "chest_girth_m", "waist_girth_m", "hip_girth_m"), (0, 10)),
+    "weight_kg": (0, 1000),
+    "part_iou": _UNIT,
+    "silhouette_iou": _UNIT,
+    "hypothesis_t_cam_root_m": (-_FAR, _FAR),
+    "hypothesis_z": (-1e6, 1e6),
+    "hypothesis_shape": _UNIT,
+}
+"""Lowest and highest value that can be right; those of a file are compared, not ours."""
+
 _MEASURES = ("height_m", "weight_kg", "chest_girth_m", "waist_girth_m", "hip_girth_m")
 _PERSON_TENSORS = (
     "joints_cam_m",
@@ -154,8 +185,9 @@ def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
     Raises:
         InputError: an array is missing or does not have the shape or values that it must have.
     """
-    fields = {**_unknown(int(np.size(fields.get("person", ())))), **fields}
+    fields = {**_unknown(min(np.size(fields.get("person", ())), _MOST["people"])), **fields}
     check_fields(fields)
+    _check_ranges(fields)
     width, height = (int(v) for v in fields["image_size"])
     cx, cy = (float(v) for v in fields["principal_px"])
     camera = Camera(float(fields["focal_px"]), (cx, cy), (width, height))
@@ -186,14 +218,40 @@ def check_fields(fields: Mapping[str, np.ndarray]) -> None:
         raise InputError("the focal length and the image size must be positive")
     for name in ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose"):
         R = fields[name].astype(np.float64)
-        if (np.abs(R @ R.swapaxes(-1, -2) - np.eye(3)) > 1e-3).any():
+        within = np.abs(R).max(initial=0) < 2  # so that no product overflows
+        if not within or (np.abs(R @ R.swapaxes(-1, -2) - np.eye(3)) > 1e-3).any():
             raise InputError(f"the field '{name}' holds matrices that are not rotations")
+        if (np.linalg.det(R) < 0).any():
+            raise InputError(f"the field '{name}' holds mirror images, not rotations")
+
+
+def check_count(axis: str, count: int) -> None:
+    """Raise `InputError` for more rows along an axis than a file may have."""
+    if count > _MOST.get(axis, count):
+        raise InputError(f"it holds {count} {axis}, more than the {_MOST[axis]} that are allowed")
+
+
+def _check_ranges(fields: Mapping[str, np.ndarray]) -> None:
+    """Compare the numbers and texts of a file with what can be right."""
+    for name, (low, high) in _RANGES.items():
+        if ((fields[name] < low) | (fields[name] > high)).any():
+            raise InputError(f"the field '{name}' holds values that cannot be right")
+    if ((fields["keypoints_px"][..., 2] < 0) | (fields["keypoints_px"][..., 2] > _UNIT[1])).any():
+        raise InputError("the field 'keypoints_px' holds confidences that are not from 0 to 1")
+    largest = np.finfo(np.float32).max
+    for name, field in FIELDS.items():
+        if field.kind == "f" and (np.abs(fields[name]) > largest).any():
+            raise InputError(f"the field '{name}' holds numbers beyond single precision")
+    names = fields["energy_names"].tolist()
+    if len(set(names)) < len(names):
+        raise InputError("the field 'energy_names' names a term twice")
 
 
 def _check_array(name: str, array: np.ndarray, field: Field, sizes: dict[str, int]) -> None:
     if array.dtype.kind not in {"f": "fiu", "i": "iu", "U": "U"}[field.kind]:
-        kind = {"f": "numbers", "i": "whole numbers", "U": "text"}[field.kind]
-        raise InputError(f"the field '{name}' should hold {kind}")
+        raise InputError(f"the field '{name}' should hold {KINDS[field.kind]}")
+    if array.dtype.kind == "U" and array.dtype.itemsize > 4 * _MOST_LETTERS:
+        raise InputError(f"the field '{name}' holds a text of too many letters")
     wanted = tuple(axis if isinstance(axis, int) else sizes.get(axis, "any") for axis in field.axes)
     fits = len(wanted) == array.ndim and all(
         w in ("any", n) for w, n in zip(wanted, array.shape, strict=True)
@@ -201,7 +259,10 @@ def _check_array(name: str, array: np.ndarray, field: Field, sizes: dict[str, in
     if not fits:
         axes = ", ".join(str(a) for a in field.axes)
         raise InputError(f"the field '{name}' has shape {array.shape} where ({axes}) is needed")
-    sizes.update({a: n for a, n in zip(field.axes, array.shape, strict=True) if isinstance(a, str)})
+    for axis, length in zip(field.axes, array.shape, strict=True):
+        if isinstance(axis, str):
+            check_count(axis, length)
+            sizes[axis] = length
     if field.kind == "f" and not (np.isfinite(array) | (field.optional & np.isnan(array))).all():
         raise InputError(f"the field '{name}' holds a value that is not a finite number")
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.export.fields import FIELDS, FORMAT, Fields, from_fields, to_fields
+from kinflow.export.fields import FIELDS, Fields, from_fields, to_fields
+from kinflow.export.people_document import belongs_to, fields_of, key_of
 from kinflow.files.atomic import write_bytes
+from kinflow.files.json_files import read_json
+from kinflow.files.npz_files import read_npz
+from kinflow.files.reading import check_file, guarded
 from kinflow.reconstruction import Reconstruction
 
 NPZ_NAME = "people.npz"
 JSON_NAME = "people.json"
 
-_DTYPES = {"f": np.float64, "i": np.int64, "U": np.str_}
+MAX_NPZ_BYTES = 256 << 20
+"""Of an archive, packed as unpacked; ten thousand people take a third of it."""
+MAX_JSON_BYTES = 32 << 20
+"""About a thousand people; what is not as it should be may take thirty times that in memory."""
+
+_WHAT = "a people file of kinflow"
 
 
 def load(path: Path | str) -> Reconstruction:
@@ -36,22 +45,21 @@ def load(path: Path | str) -> Reconstruction:
             ...
         kinflow.errors.InputError: There is no file 'no-such-folder/people.npz'; ...
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"A people file is given by its path, not by {path!r}.")
     path = Path(path)
-    if path.is_dir():
-        path = next(
-            (path / n for n in (NPZ_NAME, JSON_NAME) if (path / n).is_file()), path / NPZ_NAME
-        )
-    if not path.is_file():
+    # these, unlike the methods of Path, are False where a name is too long or a folder closed
+    if os.path.isdir(path):
+        held = (path / name for name in (NPZ_NAME, JSON_NAME))
+        path = next((file for file in held if os.path.isfile(file)), path / NPZ_NAME)
+    if not os.path.exists(path):
         raise InputError(f"There is no file '{path}'; give a people.npz or people.json of kinflow.")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror or error}).") from error
-    try:
-        fields = _parse_npz(data) if data[:2] == b"PK" else _parse_json(data)
-        return from_fields(fields)
-    except InputError as error:
-        raise InputError(f"'{path}' is not a people file of kinflow: {error}.") from error
+    with guarded(path, _WHAT):
+        arrays, document = _read(path)
+        try:
+            return from_fields(fields_of(document) if arrays is None else arrays)
+        except InputError as error:
+            raise InputError(f"'{path}' is not {_WHAT}: {error}.") from error
 
 
 def write_npz(reconstruction: Reconstruction, path: Path) -> None:
@@ -74,7 +82,7 @@ def npz_bytes(fields: Fields) -> bytes:
 def json_bytes(fields: Fields) -> bytes:
     """Content of `people.json`."""
     names = fields["energy_names"].tolist()
-    document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if _belongs_to(n) == "file"}
+    document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if belongs_to(n) == "file"}
     document["people"] = [_row(fields, "people", row) for row in range(len(fields["person"]))]
     for row, entry in enumerate(document["people"]):
         entry["energy"] = dict(zip(names, entry["energy"], strict=True))
@@ -85,21 +93,11 @@ def json_bytes(fields: Fields) -> bytes:
     return (json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
-def _belongs_to(name: str) -> str:
-    """Whether a field describes people, hypotheses or, as those without rows do, the file."""
-    axes = FIELDS[name].axes
-    return str(axes[0]) if axes and axes[0] in ("people", "hypotheses") else "file"
-
-
-def _key(name: str) -> str:
-    return name.removeprefix("hypothesis_")
-
-
 def _row(fields: Fields, owner: str, row: int) -> dict[str, Any]:
     return {
-        _key(name): _plain(np.asarray(fields[name][row]))
+        key_of(name): _plain(np.asarray(fields[name][row]))
         for name in FIELDS
-        if _belongs_to(name) == owner and name != "hypothesis_of"
+        if belongs_to(name) == owner and name != "hypothesis_of"
     }
 
 
@@ -114,56 +112,16 @@ def _plain(array: np.ndarray) -> Any:
     return values.tolist()
 
 
-def _parse_npz(data: bytes) -> Fields:
+def _read(path: Path) -> tuple[Fields | None, Any]:
+    """The arrays of an archive, or None and the content of a JSON file."""
+    check_file(path, MAX_NPZ_BYTES)
+    with open(path, "rb") as stream:
+        is_archive = stream.read(2) == b"PK"
+    if is_archive:
+        return read_npz(path, tuple(FIELDS), what=_WHAT, at_most=MAX_NPZ_BYTES), None
+    check_file(path, MAX_JSON_BYTES)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise InputError("the archive is damaged or holds pickled objects") from error
-
-
-def _parse_json(data: bytes) -> Fields:
-    try:
-        document = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError("it is neither an npz archive nor JSON") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InputError("it does not say that it is one")
-    try:
-        return _from_document(document)
-    except KeyError as error:
-        raise InputError(f"the field {error} is missing") from error
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError("its values are not arranged as they should be") from error
-
-
-def _from_document(document: dict[str, Any]) -> Fields:
-    people = document["people"]
-    names = list(document["energy_names"])
-    alternatives = [(row, h) for row, entry in enumerate(people) for h in entry["hypotheses"]]
-    held = [n for n, field in FIELDS.items() if not field.optional or _holds(document, n)]
-    columns: dict[str, Any] = {n: document[n] for n in held if _belongs_to(n) == "file"}
-    for name in held:
-        if _belongs_to(name) == "people":
-            columns[name] = [entry[name] for entry in people]
-        elif name != "hypothesis_of" and _belongs_to(name) == "hypotheses":
-            columns[name] = [h[_key(name)] for _, h in alternatives]
-    columns["hypothesis_of"] = [row for row, _ in alternatives]
-    columns["energy"] = [[terms[name] for name in names] for terms in columns["energy"]]
-    latent = len(people[0]["z"]) if people else 0
-    sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
-    return {name: _column(columns[name], name, sizes) for name in held}
-
-
-def _holds(document: dict[str, Any], name: str) -> bool:
-    """Whether a file has a field that older ones lack."""
-    return any(name in entry for entry in (document, *document["people"]))
-
-
-def _column(values: Any, name: str, sizes: dict[str, int]) -> np.ndarray:
-    field = FIELDS[name]
-    array = np.array(values, _DTYPES[field.kind]) if field.kind != "i" else np.array(values)
-    if array.size == 0:
-        shape = [a if isinstance(a, int) else sizes.get(a, 0) for a in field.axes]
-        array = np.zeros(shape, _DTYPES[field.kind])
-    return array
+        return None, read_json(path)
+    except InputError as error:
+        reason = "it is neither an npz archive nor JSON"
+        raise InputError(f"'{path}' is not {_WHAT}: {reason} ({error.__cause__}).") from error

@@ -17,7 +17,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform, MonotonicAffineTransform
 
-from kinflow.priors.flow_network import FlowNetwork, LinearMixing
+from kinflow.priors.flow_network import FlowNetwork, LinearMixing, num_perceptron_weights
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ class AutoregressiveConfig:
     def family(self) -> str:
         """What the literature calls a flow of this shape."""
         return {"encode": "maf", "decode": "iaf"}[self.fast]
+
+    @property
+    def num_weights(self) -> int:
+        """How many numbers a flow of this shape is made of."""
+        widths = (self.dim, *[self.hidden] * self.depth, 2 * self.dim)
+        return self.blocks * (self.dim**2 + self.dim + num_perceptron_weights(widths))
 
 
 class AutoregressiveFlow(FlowNetwork):

@@ -89,7 +89,9 @@ class PosePrior(ABC):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         """Draw `n` poses."""
-        return self.decode(torch.randn(n, self.latent_dim, generator=generator))
+        return self.decode(
+            torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float32)
+        )
 
     # What follows is built on the interface above, so its modules import this one.
 
@@ -140,4 +142,8 @@ class PosePrior(ABC):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "PosePrior":
-        """Rebuild a prior from what `state` returned."""
+        """Rebuild a prior from what `state` returned.
+
+        Raises:
+            InputError: the tensors or settings are not those of a prior of this family.
+        """

@@ -28,7 +28,7 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
-from kinflow.priors.flow_network import FlowNetwork, LinearMixing
+from kinflow.priors.flow_network import FlowNetwork, LinearMixing, num_perceptron_weights
 
 Coupling = Literal["additive", "affine", "spline"]
 
@@ -86,6 +86,14 @@ class CouplingConfig:
                 return 3 * self.bins - 1
             case _ as unreachable:
                 assert_never(unreachable)
+
+    @property
+    def num_weights(self) -> int:
+        """How many numbers a flow of this shape is made of."""
+        outputs = self.num_transformed * self.outputs_per_coordinate
+        widths = (self.num_conditioning, *[self.hidden] * self.depth, outputs)
+        mixing = self.dim**2 + (2 if self.act_norm else 1) * self.dim
+        return self.blocks * (mixing + num_perceptron_weights(widths))
 
 
 def conditioner(config: CouplingConfig) -> nn.Sequential:

@@ -31,8 +31,7 @@ def teacher_poses(
     Of several flows, the tenth of each one's draws that the others find least likely is left out.
 
     Raises:
-        AssetError: there is no such weight file.
-        InputError: a teacher is not a flow over rotation vectors.
+        InputError: there is no such weight file, or it is not a flow over rotation vectors.
     """
     generator = torch.Generator().manual_seed(seed)
     priors = [_teacher(name) for name in teachers]

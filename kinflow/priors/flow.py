@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES, Coordinates, SpaceName
 from kinflow.priors.coupling import CouplingFlow
 from kinflow.priors.decoder import BakedAffineDecoder
-from kinflow.priors.families import flow_from_settings, flow_settings
+from kinflow.priors.families import flow_from_state, flow_settings
 from kinflow.priors.flow_network import FlowNetwork
 from kinflow.priors.pose_space import NUM_FREE, Whitening, log_normal, matrix_to_rotvec
 from kinflow.priors.transform_decoder import TransformDecoder
@@ -79,12 +80,14 @@ class FlowPrior(PosePrior):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "FlowPrior":
-        flow = flow_from_settings(settings)
+        space = settings.get("space", "rotvec")
+        if not isinstance(space, str) or space not in SPACES:
+            raise InputError(f"'space' is not one of {', '.join(SPACES)}")
         prefix = "flow."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-        flow.load_state_dict(weights)
-        whitening = Whitening.from_state(tensors, flow.config.dim)
-        return cls(flow, whitening, info, settings.get("space", "rotvec"))  # type: ignore[arg-type]
+        flow = flow_from_state(settings, weights)
+        whitening = Whitening.from_state(tensors, flow.config.dim, SPACES[space].dim)
+        return cls(flow, whitening, info, space)
 
 
 def point_log_prob(

@@ -1,6 +1,8 @@
 """What all flow networks share: the interface, and the linear mixing between their blocks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -30,6 +32,16 @@ class FlowConfig(Protocol):
     def family(self) -> str:
         """What the literature calls a flow of this shape."""
         ...
+
+    @property
+    def num_weights(self) -> int:
+        """How many numbers a flow of this shape is made of."""
+        ...
+
+
+def num_perceptron_weights(widths: Sequence[int]) -> int:
+    """How many numbers the linear layers between `widths` hold, biases included."""
+    return sum((a + 1) * b for a, b in pairwise(widths))
 
 
 class FlowNetwork(nn.Module, ABC):

@@ -18,9 +18,10 @@ from jaxtyping import Float
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from kinflow.checkpoint import load_checkpoint, save_checkpoint
+from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
+from kinflow.files.json_values import whole_number
 from kinflow.priors.base import PriorInfo
 from kinflow.priors.coordinates import SPACES, SpaceName
 from kinflow.priors.families import FlowFamily, flow_config, make_flow
@@ -161,11 +162,13 @@ class FlowTrainer:
     def load_checkpoint(self, path: Path) -> None:
         """Continue from a checkpoint; InputError if it belongs to another run."""
         progress, tensors = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
-        torch.set_rng_state(tensors["rng.cpu"])
-        if "rng.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng.cuda"])
-        self.step, self.best_nats = progress["step"], progress["best_nats"]
-        self.best_step = progress["best_step"]
+        with replaceable(path):
+            self.step = whole_number(progress, "step", 0)
+            self.best_step = whole_number(progress, "best_step", 0)
+            self.best_nats = float(progress["best_nats"])  # minus infinity before the first
+            torch.set_rng_state(tensors["rng.cpu"])
+            if "rng.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["rng.cuda"])
 
     @property
     def _networks(self) -> dict[str, torch.nn.Module]:
@@ -192,6 +195,11 @@ class FlowTrainer:
                 log.write(self.step, nats_now)
                 text = f"{self.step}: train {train_nats:.2f}, validation {validation_nats:.2f} nats"
                 bar.update(task, completed=self.step, description=text)
+        if not weights.exists():
+            raise InputError(
+                f"Training in '{folder}' never gave a density that is a number; lower "
+                "--flow.learning-rate or look at the pose set."
+            )
         return weights
 
     def _out_of_patience(self) -> bool:

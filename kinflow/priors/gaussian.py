@@ -7,9 +7,10 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.files.json_values import whole_number
 from kinflow.priors.affine import AffinePrior
 from kinflow.priors.base import PriorInfo
-from kinflow.priors.pose_space import Whitening, log_normal, matrix_to_rotvec
+from kinflow.priors.pose_space import POSE_DIM, Whitening, log_normal, matrix_to_rotvec
 
 
 @dataclass(frozen=True)
@@ -31,4 +32,5 @@ class GaussianPrior(AffinePrior):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "GaussianPrior":
-        return cls(Whitening.from_state(tensors, int(str(settings["num_kept"]))), info)
+        num_kept = whole_number(settings, "num_kept", 1, POSE_DIM)
+        return cls(Whitening.from_state(tensors, num_kept), info)

@@ -13,9 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.errors import InputError
+from kinflow.files.json_values import whole_number
+from kinflow.files.tensor_files import tensor_of
 from kinflow.priors.affine import AffinePrior
 from kinflow.priors.base import PriorInfo
-from kinflow.priors.pose_space import Whitening, log_normal, matrix_to_rotvec
+from kinflow.priors.pose_space import POSE_DIM, Whitening, log_normal, matrix_to_rotvec
+
+_NORMALISED_WITHIN = 1e-3
+_FAR = 1e3  # in standard deviations of the data
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class GmmPrior(AffinePrior):
         component = torch.multinomial(
             self.log_weights.exp(), n, replacement=True, generator=generator
         )
-        noise = torch.randn(n, self.latent_dim, 1, generator=generator)
+        noise = torch.randn(n, self.latent_dim, 1, generator=generator, dtype=torch.float32)
         return self.decode(self.means[component] + (self.cholesky[component] @ noise)[..., 0])
 
     def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
@@ -92,9 +98,20 @@ class GmmPrior(AffinePrior):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "GmmPrior":
-        whitening = Whitening.from_state(tensors, int(str(settings["num_kept"])))
-        means, cholesky = tensors["means"], tensors["cholesky"]
-        return cls(whitening, means, cholesky, tensors["log_weights"], info)
+        kept = whole_number(settings, "num_kept", 1, POSE_DIM)
+        whitening = Whitening.from_state(tensors, kept)
+        means = tensor_of(tensors, "means", (None, kept))
+        cholesky = tensor_of(tensors, "cholesky", (len(means), kept, kept))
+        log_weights = tensor_of(tensors, "log_weights", (len(means),))
+        if not len(means):
+            raise InputError("the mixture has no components")
+        if max(float(means.abs().max()), float(cholesky.abs().max())) > _FAR:
+            raise InputError("'means' or 'cholesky' holds values that cannot be right")
+        if bool(cholesky.triu(1).any()) or not bool((cholesky.diagonal(0, 1, 2) > 0).all()):
+            raise InputError("'cholesky' does not hold factors of covariances")
+        if not abs(float(log_weights.double().logsumexp(0))) < _NORMALISED_WITHIN:
+            raise InputError("the weights of 'log_weights' do not sum to one")
+        return cls(whitening, means, cholesky, log_weights, info)
 
 
 def fit_gmm(

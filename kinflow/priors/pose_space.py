@@ -6,6 +6,7 @@ priors work on the principal components that move; `Whitening` holds that change
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, MIRROR_JOINTS
+from kinflow.errors import InputError
+from kinflow.files.tensor_files import tensor_of
 from kinflow.rotations import exponential_parts
 from kinflow.rotations import matrix_to_rotvec as matrix_to_rotvec
 from kinflow.rotations import rotvec_to_matrix as rotvec_to_matrix
@@ -20,6 +23,8 @@ from kinflow.rotations import rotvec_to_matrix_and_jacobian as rotvec_to_matrix_
 
 NUM_FREE = len(FREE_JOINTS)
 POSE_DIM = 3 * NUM_FREE
+_ORTHONORMAL_WITHIN = 1e-3
+_LEAST_STD, _FAR = 1e-7, 10.0  # of radians, or of columns of matrices
 
 MIRROR_FREE: tuple[int, ...] = tuple(FREE_JOINTS.index(MIRROR_JOINTS[j]) for j in FREE_JOINTS)
 """Position among the free joints of the joint on the other side of the body."""
@@ -123,6 +128,20 @@ class Whitening:
         return {f"whitening.{name}": getattr(self, name) for name in ("mean", "basis", "std")}
 
     @staticmethod
-    def from_state(tensors: dict[str, Tensor], num_kept: int) -> "Whitening":
-        mean, basis, std = (tensors[f"whitening.{name}"] for name in ("mean", "basis", "std"))
+    def from_state(
+        tensors: Mapping[str, Tensor], num_kept: int, dim: int = POSE_DIM
+    ) -> "Whitening":
+        """Rebuild the map; `InputError` if the tensors are not those of one over `dim` numbers."""
+        mean = tensor_of(tensors, "whitening.mean", (dim,))
+        basis = tensor_of(tensors, "whitening.basis", (dim, dim))
+        std = tensor_of(tensors, "whitening.std", (dim,))
+        if not 1 <= num_kept <= dim:
+            raise InputError(f"{num_kept} of {dim} directions cannot be kept")
+        if not bool(((std > _LEAST_STD) & (std < _FAR)).all()) or bool((mean.abs() > _FAR).any()):
+            raise InputError(
+                "'whitening.std' or 'whitening.mean' holds values that cannot be right"
+            )
+        gram = basis.mT @ basis
+        if not bool((gram - torch.eye(dim).to(gram)).abs().max() < _ORTHONORMAL_WITHIN):
+            raise InputError("the columns of 'whitening.basis' are not orthonormal")
         return Whitening(mean, basis, std, num_kept)

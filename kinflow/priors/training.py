@@ -11,7 +11,7 @@ from typing import Literal
 
 from typing_extensions import assert_never
 
-from kinflow.datasets.poses import PoseSet
+from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.baselines import (
@@ -72,13 +72,24 @@ class TrainPriorConfig:
 
 
 def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
-    """Train a prior and leave it in `config.out / "prior.safetensors"`."""
+    """Train a prior and leave it in `config.out / "prior.safetensors"`.
+
+    Raises:
+        InputError: the pose set is unusable or lacks the poses that this family needs, or the
+            settings contradict each other.
+    """
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training, validation = splits(poses, config.held_out)
     if config.space != "rotvec" and config.family in ("gaussian", "gmm", "vae"):
         raise InputError(f"a {config.family} has no choice of space; leave --space out")
+    _check_splits(training, validation, config)
     whitening = fit_whitening(training, config.stream, config.min_std_deg, config.space)
+    if whitening.num_kept < 2 or not bool((whitening.std > 0).all()):
+        raise InputError(
+            f"The training poses of '{config.data}' hardly differ, so there is nothing to learn; "
+            "take more motion, or a smaller --min-std-deg."
+        )
     match config.family:
         case "gaussian":
             prior = train_gaussian(training, config.stream, config.min_std_deg, info)
@@ -107,6 +118,22 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     prior = calibrated(prior, validation)
     save_prior(prior, config.out / "prior.safetensors")
     return prior
+
+
+def _check_splits(training: PoseSet, validation: PoseSet, config: TrainPriorConfig) -> None:
+    """A Gaussian and a mixture can do without validation; all others are stopped by it."""
+    lacking = []
+    if not len(training):
+        lacking = ["training"]
+    if not len(validation) and config.family not in ("gaussian", "gmm"):
+        lacking.append("validation")
+    if lacking:
+        raise InputError(
+            f"'{config.data}' holds no poses of {' and no poses of '.join(lacking)} subjects; make "
+            f"it from more subjects ({', '.join(sorted(VALIDATION_SUBJECTS))} are for validation, "
+            f"{', '.join(sorted(TEST_SUBJECTS))} for testing, all others for training)"
+            " or choose those to validate on (--held-out)."
+        )
 
 
 def splits(poses: PoseSet, held_out: tuple[str, ...]) -> tuple[PoseSet, PoseSet]:

@@ -13,12 +13,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinflow.errors import InputError
+from kinflow.files.json_values import whole_number
+from kinflow.files.tensor_files import load_weights
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.gram_schmidt import angular_velocity_of_6d, matrix_from_6d
 from kinflow.priors.pose_space import NUM_FREE, log_haar_volume, matrix_to_rotvec
 
 _SLOPE = 0.1
 _BOUND_SAMPLES = 64
+_MOST_LATENT = 1024
+_MOST_HIDDEN = 8192
 
 
 class VaeNetworks(nn.Module):
@@ -117,6 +122,13 @@ class VaePrior(PosePrior):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "VaePrior":
-        networks = VaeNetworks(int(str(settings["latent_dim"])), int(str(settings["hidden"])))
-        networks.load_state_dict(tensors)
+        latent_dim = whole_number(settings, "latent_dim", 1, _MOST_LATENT)
+        hidden = whole_number(settings, "hidden", 1, _MOST_HIDDEN)
+        if 2 * hidden * (hidden + latent_dim) > sum(tensor.numel() for tensor in tensors.values()):
+            raise InputError("the settings are those of a larger network than the weights make up")
+        with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
+            networks = VaeNetworks(latent_dim, hidden)
+        load_weights(networks, tensors)
+        if not bool((networks.noise_rad > 0).all()):
+            raise InputError("the tensor 'noise_rad' holds values that are not positive")
         return cls(networks, info)

@@ -13,12 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from kinflow.errors import InputError
+from kinflow.evidence.types import NUM_PARTS
 from kinflow.files.atomic import write_bytes
+from kinflow.files.npz_files import read_npz
+from kinflow.files.reading import guarded
 from kinflow.synth.rendering import RenderedBody
 from kinflow.synth.scene import SceneSource
 
 BODIES_PER_FILE = 100
-_SCALARS = ("keypoints_cells", "keypoint_depth_m", "keypoint_seen", "height_cells")
+_MAX_BYTES = 256 << 20
+_COLUMNS: dict[str, tuple[tuple[int, ...], str]] = {
+    "keypoints_cells": ((33, 2), "f"),
+    "keypoint_depth_m": ((33,), "f"),
+    "keypoint_seen": ((33,), "b"),
+    "height_cells": ((), "f"),
+}
+"""Shape of each body's row, and the kind of its numbers."""
 
 
 class BodyPool:
@@ -51,7 +61,7 @@ class BodyPool:
 def _packed(bodies: list[RenderedBody]) -> bytes:
     arrays = {f"labels_{i}": body.labels for i, body in enumerate(bodies)}
     arrays |= {f"normals_{i}": body.normals for i, body in enumerate(bodies)}
-    arrays |= {name: np.stack([getattr(body, name) for body in bodies]) for name in _SCALARS}
+    arrays |= {name: np.stack([getattr(body, name) for body in bodies]) for name in _COLUMNS}
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
@@ -59,17 +69,35 @@ def _packed(bodies: list[RenderedBody]) -> bytes:
 
 def _read(path: Path, grid_cells: int) -> list[RenderedBody]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = [file[name] for name in _SCALARS]
-            labels, normals = (
-                [file[f"{name}_{i}"] for i in range(len(columns[0]))]
-                for name in ("labels", "normals")
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and start again.") from error
-    if len(labels) != BODIES_PER_FILE or max(labels[0].shape) != grid_cells:
+        with guarded(path, "a pool of bodies"):
+            arrays = read_npz(path, what="a pool of bodies", at_most=_MAX_BYTES)
+            bodies = [_body(arrays, row) for row in range(BODIES_PER_FILE)]
+    except InputError as error:
+        reason = str(error).rstrip(".")
+        raise InputError(f"'{path}' is damaged ({reason}); delete it and start again.") from error
+    if any(max(body.labels.shape) != grid_cells for body in bodies):
         raise InputError(
-            f"{path} was made with other settings; delete its folder or choose another."
+            f"'{path}' was made with other settings; delete its folder or choose another."
         )
-    rows = zip(labels, normals, *columns, strict=True)
-    return [RenderedBody(m, n, k, d, s, float(h)) for m, n, k, d, s, h in rows]
+    return bodies
+
+
+def _body(arrays: dict[str, np.ndarray], row: int) -> RenderedBody:
+    """One body of a file; `InputError` for what cannot be right."""
+    columns = {}
+    for name, (shape, kind) in _COLUMNS.items():
+        column = arrays.get(name)
+        if column is None or column.shape != (BODIES_PER_FILE, *shape) or column.dtype.kind != kind:
+            raise InputError(f"'{name}' is missing or of another shape or type")
+        columns[name] = column[row]
+        if kind == "f" and not np.isfinite(column[row]).all():
+            raise InputError(f"'{name}' holds NaN or infinity")
+    labels, normals = (arrays.get(f"{name}_{row}") for name in ("labels", "normals"))
+    if labels is None or labels.dtype != np.uint8 or labels.ndim != 2 or not labels.size:
+        raise InputError(f"'labels_{row}' is missing or of another shape or type")
+    if normals is None or normals.dtype != np.int8 or normals.shape != (*labels.shape, 3):
+        raise InputError(f"'normals_{row}' is missing or of another shape or type")
+    if labels.max() > NUM_PARTS or columns["height_cells"] <= 0:
+        raise InputError("it holds labels that are no part's, or a body without height")
+    height = float(columns.pop("height_cells"))
+    return RenderedBody(labels, normals, **columns, height_cells=height)

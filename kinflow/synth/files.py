@@ -33,10 +33,13 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.json_files import read_json
 from kinflow.synth.picture import Painter, to_image
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
+from kinflow.synth.truth import FORMAT
+from kinflow.synth.truth import read_truth as read_truth
 
-FORMAT = "kinflow scene 1"
+_MAX_SETTINGS_BYTES = 1 << 20
 _PICTURE_STREAM = 1
 """Pictures draw from a random stream of their own, so that leaving them out changes nothing."""
 
@@ -123,27 +126,11 @@ class SceneWriter:
         path = self.config.out / "synth.json"
         if not path.exists():
             write_bytes(path, (json.dumps(settings, indent=1) + "\n").encode())
-        elif json.loads(path.read_text(encoding="utf8")) != settings:
+        elif read_json(path, _MAX_SETTINGS_BYTES) != settings:
             raise InputError(
                 f"'{self.config.out}' holds scenes made with other settings (see synth.json); "
                 "choose another folder."
             )
-
-
-def read_truth(path: Path | str) -> dict[str, np.ndarray]:
-    """The arrays of a `truth` file.
-
-    Raises:
-        InputError: the file is missing, damaged or of another kind.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{path}' is not a readable truth file ({error}).") from error
-    if str(arrays.get("format")) != FORMAT:
-        raise InputError(f"'{path}' is not the truth of a scene of this version of kinflow.")
-    return arrays
 
 
 def part_ids(scene: Scene) -> np.ndarray:

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
-from kinflow.checkpoint import load_checkpoint, save_checkpoint
+from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
@@ -34,6 +34,7 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
+from kinflow.files.json_values import number, whole_number
 from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
@@ -199,7 +200,9 @@ class PartTrainer:
     def load_checkpoint(self, path: Path) -> None:
         """Continue from a checkpoint; InputError if it belongs to another run."""
         progress, _ = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
-        self.step, self.best_miou = progress["step"], progress["best_miou"]
+        with replaceable(path):
+            self.step = whole_number(progress, "step", 0)
+            self.best_miou = number(progress, "best_miou", -1, 1)
 
     @property
     def _networks(self) -> dict[str, torch.nn.Module]:

@@ -46,6 +46,13 @@ def test_a_missing_file_is_noticed(copied_root):
         asset_path("body/unheard_of.safetensors")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "7"])
+def test_a_damaged_manifest_is_noticed(copied_root, content):
+    (copied_root / "MANIFEST.json").write_text(content)
+    with pytest.raises(AssetError, match="MANIFEST.json' is damaged; reinstall"):
+        checked_path(copied_root, NAME)
+
+
 def test_foreign_safetensors_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"weights": torch.zeros(3)}, path)

@@ -56,6 +56,18 @@ def mixed_run(run_kinflow, mixed_photos):
     return run_kinflow("reconstruct", *names, mixed_photos, *options), out
 
 
+def test_a_bad_prior_is_said_once_and_before_any_photo(mixed_photos, tmp_path, capsys):
+    (tmp_path / "text").write_text("no weights")
+    for prior, sentence in (("realnpv", "there is no prior 'realnpv'"), ("text", "not a readable")):
+        path = prior if prior == "realnpv" else str(tmp_path / prior)
+        out = tmp_path / "out"
+        photos = [str(mixed_photos / name) for name in ("astronaut.png", "tiny.png")]
+        assert main(["reconstruct", *photos, "--out", str(out), "--prior", path]) == 2
+        message = capsys.readouterr().err
+        assert sentence in message and message.count("\n") == 1
+        assert not out.exists()
+
+
 def test_bad_photos_do_not_stop_the_good_one(mixed_run):
     done, out = mixed_run
     assert [folder.name for folder in out.iterdir()] == ["astronaut"]

@@ -1,13 +1,16 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 from cmu_skeleton import bvh_text, elbow_angles_deg
 from other_skeletons import UNITY, Skeleton, other_bvh
+from safetensors.torch import save_file
 
 from kinflow.datasets.build_poses import BuildPosesConfig, build_pose_set, main
 from kinflow.datasets.plausible import plausible_frames
 from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet, split_of
-from kinflow.errors import AssetError, InputError
+from kinflow.errors import InputError
 
 
 def write_clip(folder, subject, trial, bends_deg, **angles_deg):
@@ -176,8 +179,77 @@ def test_impossible_distances_are_refused(tmp_path, thin_deg):
         BuildPosesConfig((tmp_path,), tmp_path / "poses.safetensors", thin_deg)
 
 
+def saved(path, poses, with_hash=False, **changes):
+    """A pose set with some of its tensors or texts exchanged; None leaves one out."""
+    texts = {"format": "kinflow-poses-1", "clip_names": poses.clip_names}
+    texts |= {"clip_subjects": poses.clip_subjects}
+    tensors = {name: getattr(poses, name) for name in ("rotvec", "root_rotvec", "clip", "frame")}
+    if with_hash:
+        texts["sha256"] = poses.sha256
+    for name, value in changes.items():
+        (tensors if name in tensors else texts)[name] = value
+    written = {k: v if isinstance(v, str) else json.dumps(v) for k, v in texts.items()}
+    save_file({k: v.contiguous() for k, v in tensors.items() if v is not None}, path, written)
+
+
+FEW = PoseSet(
+    torch.full((6, 19, 3), 0.1),
+    torch.zeros(6, 3),
+    torch.tensor([0, 0, 0, 1, 1, 1], dtype=torch.int32),
+    torch.arange(6, dtype=torch.int32),
+    ("a", "b"),
+    ("01", "02"),
+)
+NAN = torch.full((6, 19, 3), torch.nan)
+BAD_SETS = {
+    "'rotvec' has shape": [
+        {"rotvec": FEW.rotvec.flatten(0, 1)},
+        {"rotvec": FEW.rotvec.double()},
+        {"rotvec": FEW.rotvec.int()},
+        {"rotvec": torch.zeros(6, 18, 3)},
+    ],
+    "'root_rotvec' has shape": [{"root_rotvec": FEW.root_rotvec[:5]}],
+    "'clip' has shape": [{"clip": FEW.clip.long()}, {"clip": FEW.clip[:, None]}],
+    "not finite": [{"rotvec": NAN}],
+    "no poses": [{"rotvec": FEW.rotvec[:0]}, {"rotvec": torch.tensor(1.0)}],
+    "it holds": [{"frame": None}],
+    "a whole turn": [{"rotvec": 100 * FEW.rotvec}],
+    "not those of the": [{"clip": FEW.clip - 1}, {"clip": FEW.clip + 1}],
+    "negative": [{"frame": FEW.frame - 1}],
+    "named by text": [{"clip_names": [1, 2]}, {"clip_subjects": [None, "01"]}],
+    "the subjects of": [{"clip_subjects": ["01"]}],
+    "in its header": [{"clip_names": "{}"}, {"clip_subjects": None}],
+    "not valid JSON": [{"clip_names": "[1"}],
+    "nested too deeply": [{"clip_names": "[" * 100_000}],
+    "is not a pose set": [{"format": "other"}],
+    "what its hash says": [{"with_hash": True, "rotvec": FEW.rotvec + 0.01}],
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_SETS)
+def test_pose_sets_that_cannot_be_right(sentence, tmp_path):
+    path = tmp_path / "poses.safetensors"
+    saved(path, FEW, with_hash=True)
+    assert PoseSet.load(path).sha256 == FEW.sha256
+    for changes in BAD_SETS[sentence]:
+        saved(path, FEW, **changes)
+        with pytest.raises(InputError, match=sentence) as caught:
+            PoseSet.load(path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_changed_pose_is_noticed(tmp_path):
+    path = tmp_path / "poses.safetensors"
+    FEW.save(path)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not what its checksum says"):
+        PoseSet.load(path)
+
+
 def test_another_file_is_not_a_pose_set(tmp_path):
     path = tmp_path / "poses.safetensors"
     path.write_bytes(b"hello")
-    with pytest.raises(AssetError, match="cannot read"):
+    with pytest.raises(InputError, match="is not a pose set"):
         PoseSet.load(path)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from kinflow.assets import asset_path
 from kinflow.body.parts import PART_INDEX
-from kinflow.errors import AssetError
+from kinflow.errors import InputError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.part_network import (
     COLOR_CHANNELS,
@@ -28,6 +28,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
 from kinflow.evidence.types import UNKNOWN, PersonMask
+from kinflow.files.tensor_files import read_tensors, write_tensors
 
 FIGURE_PX = {
     "nose": (150, 45), "left_ear": (160, 45), "right_ear": (140, 45),
@@ -327,18 +328,42 @@ def test_networks_round_trip(widths, tmp_path):
 
 
 def test_bad_weights(tmp_path):
-    with pytest.raises(AssetError, match="not a readable weight file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_part_network(tmp_path / "none.safetensors")
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(AssetError, match="does not hold a part parser"):
+    with pytest.raises(InputError, match="does not hold a part parser"):
         load_part_network(tmp_path / "other.safetensors")
     size = {"widths": [8, 8, 16, 16], "fine_width": 8}
     header = {"format": "kinflow-parts-2", "config": size, "info": {}}
     path = tmp_path / "damaged.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"kinflow": json.dumps(header)})
-    with pytest.raises(AssetError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         load_part_network(path)
-    with pytest.raises(AssetError, match="not a readable"):
+    network = PartNetwork(PartNetworkConfig((4, 4, 8, 8), 4))
+    save_part_network(network, PartNetworkInfo(), path)
+    texts, good = read_tensors(path, what="a test")
+    variance = "stem.1.running_var"
+    bad = {
+        "'widths' cannot be": {"config": {"widths": [4, 4, 8, 10**9], "fine_width": 4}},
+        "a larger network": {"config": {"widths": [4, 4, 8, 4000], "fine_width": 4}},
+        "has shape": {"config": {"widths": [4, 4, 8, 9], "fine_width": 4}},
+        "'steps' cannot be": {"info": {"steps": "many"}},
+        "named values is needed": {"config": None},
+    }
+    for sentence, changes in bad.items():
+        text = json.dumps(json.loads(texts["kinflow"]) | changes)
+        write_tensors(path, good, {"kinflow": text})
+        with pytest.raises(InputError, match=sentence):
+            load_part_network(path)
+    write_tensors(path, good | {variance: -good[variance]}, texts)
+    with pytest.raises(InputError, match="negative variances"):
+        load_part_network(path)
+    write_tensors(path, good | {variance: 0 * good[variance]}, texts)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(InputError, match="not what its checksum says"):
+        load_part_network(path)
+    with pytest.raises(InputError, match="does not exist"):
         PartParser(PartParserConfig(tmp_path / "none"))(*figure())
 
 

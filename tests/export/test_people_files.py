@@ -11,6 +11,7 @@ import torch
 
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
+from kinflow.export import people_files
 from kinflow.export.fields import FIELDS, to_fields
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
 from kinflow.reconstruction import Reconstruction
@@ -151,6 +152,33 @@ BAD_ARRAYS = {
     "unknown code": lambda a: changed(a, code=np.array(["ok", "fine"])),
     "not rotations": lambda a: changed(a, pose=2 * a["pose"]),
     "must be positive": lambda a: changed(a, focal_px=np.array(-3.0)),
+    "'format' has shape": lambda a: changed(a, format=np.array(["a", "b"])),
+    "'person' has shape": lambda a: changed(a, person=np.array(0)),
+    "'score' should hold numbers": lambda a: changed(a, score=np.array([True, False])),
+    "'joint_std_m' holds values that cannot": lambda a: changed(a, joint_std_m=-a["joint_std_m"]),
+    "'shape' holds values that cannot": lambda a: changed(a, shape=a["shape"] + 1),
+    "'image_size' holds values that cannot": lambda a: changed(a, image_size=a["image_size"] << 20),
+    "'focal_px' holds values that cannot": lambda a: changed(a, focal_px=np.array(1e20)),
+    "'frame' holds values that cannot": lambda a: changed(a, frame=a["frame"] - 1),
+    "'person' holds values that cannot": lambda a: changed(a, person=a["person"] + 2**40),
+    "'t_cam_root_m' holds values that": lambda a: changed(a, t_cam_root_m=a["t_cam_root_m"] * 1e30),
+    "'part_iou' holds values that": lambda a: changed(a, part_iou=a["part_iou"] + 1),
+    "'hypothesis_shape' holds values": lambda a: changed(
+        a, hypothesis_shape=a["hypothesis_shape"] - 1
+    ),
+    "confidences that are not": lambda a: changed(a, keypoints_px=a["keypoints_px"] * [1, 1, 2]),
+    "'joints_px' holds numbers beyond": lambda a: changed(
+        a, joints_px=a["joints_px"].astype(float) * 1e100
+    ),
+    "names a term twice": lambda a: changed(a, energy_names=np.array(["a", "a"])),
+    "'R_cam_root' holds mirror images": lambda a: changed(
+        a, R_cam_root=a["R_cam_root"] * np.float32(-1)
+    ),
+    "text of too many letters": lambda a: changed(a, source=np.array("x" * 20_000)),
+    "more than the 1024 that are allowed": lambda a: changed(
+        a, z=np.zeros((2, 2000)), hypothesis_z=np.zeros((1, 2000))
+    ),
+    "10001 people": lambda a: changed(a, person=np.zeros(10_001, np.int64)),
     "names a person that is not there": lambda a: changed(a, hypothesis_of=np.array([7])),
 }
 
@@ -166,7 +194,7 @@ def test_bad_npz(sentence, reconstruction, tmp_path):
 
 def test_pickles_are_not_opened(tmp_path):
     np.savez(tmp_path / "people.npz", format=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(InputError, match="pickled"):
+    with pytest.raises(InputError, match="holds Python objects"):
         load(tmp_path / "people.npz")
 
 
@@ -188,10 +216,27 @@ def bad_documents(document: dict) -> dict[str, object]:
         "not arranged": with_person(pose=[[1, 2], [3]]),
         "'z' holds a value that is not": with_person(z=[float("nan")] * len(people[0]["z"])),
         "'person' should hold whole": with_person(person=0.5),
+        "'frame' should hold whole": with_person(frame=True),
+        "'score' should hold numbers": with_person(score="0.5"),
+        "'height_m' should hold numbers": with_person(height_m=None),
+        "'code' should hold text": with_person(code=["ok"]),
+        "'frame' holds values that cannot be right": with_person(frame=10**17),
+        "'people' should hold a list of objects": {**document, "people": [1]},
+        "'hypotheses' should hold a list": with_person(hypotheses={"a": 1}),
+        "'energy_names' is not arranged": {**document, "energy_names": "keypoints"},
+        "'energy_names' should hold text": {**document, "energy_names": [["a"]]},
+        "'joint_names' is not arranged": {**document, "joint_names": {"a": 1}},
+        "'part_names' is not the one": {**document, "part_names": document["part_names"][::-1]},
+        "'principal_px' has shape": {**document, "principal_px": []},
+        "'keypoints_px' has shape": {
+            **document,
+            "people": [{**p, "keypoints_px": []} for p in people],
+        },
+        "values are not arranged": with_person(energy=[1.0, 2.0]),
     }
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(21))
 def test_bad_json(index, reconstruction, tmp_path):
     path = tmp_path / "people.json"
     write_json(reconstruction, path)
@@ -201,13 +246,29 @@ def test_bad_json(index, reconstruction, tmp_path):
         load(path)
 
 
+def test_what_else_an_archive_holds_does_not_matter(reconstruction, tmp_path):
+    path = tmp_path / "people.npz"
+    np.savez(path, notes=np.array([{"a": 1}], dtype=object), **to_fields(reconstruction))
+    assert_same(load(path), reconstruction)
+
+
+def test_people_files_that_are_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(people_files, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(people_files, "MAX_NPZ_BYTES", 5000)
+    (tmp_path / "people.json").write_text("[" + 2000 * " " + "]")
+    with pytest.raises(InputError, match="more than the 0 MB"):
+        load(tmp_path)
+    np.savez_compressed(tmp_path / "people.npz", pose=np.zeros(10_000))
+    with pytest.raises(InputError, match="unpacks to more than"):
+        load(tmp_path)
+
+
 def test_foreign_truncated_and_missing_files(reconstruction, tmp_path):
     write_npz(reconstruction, tmp_path / "people.npz")
     whole = (tmp_path / "people.npz").read_bytes()
     stream = io.BytesIO()
     np.save(stream, np.zeros(3))
     for data in (
-        b"",
         b"PK",
         whole[: len(whole) // 2],
         b"\x89PNG\r\n",
@@ -218,7 +279,11 @@ def test_foreign_truncated_and_missing_files(reconstruction, tmp_path):
         path.write_bytes(data)
         with pytest.raises(InputError, match="is not a people file of kinflow"):
             load(path)
-    with pytest.raises(InputError, match="There is no file"):
-        load(tmp_path / "nothing.npz")
+    (tmp_path / "zero bytes").touch()
+    with pytest.raises(InputError, match="is empty"):
+        load(tmp_path / "zero bytes")
+    for name in ("nothing.npz", "x" * 5000, "null\0byte"):
+        with pytest.raises(InputError, match="There is no file"):
+            load(tmp_path / name)
     with pytest.raises(InputError, match="There is no file"):
         load(tmp_path / "empty folder")

@@ -5,6 +5,9 @@ import json
 import os
 import struct
 import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ from safetensors.torch import save_file
 
 from kinflow.errors import InputError
 from kinflow.files.json_files import read_json
+from kinflow.files.json_values import from_json
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import guarded, read_bytes, read_text
-from kinflow.files.tensor_files import read_tensors
+from kinflow.files.tensor_files import load_weights, read_tensors, write_tensors
 
 
 def test_what_is_no_file_is_said(tmp_path):
@@ -154,6 +158,101 @@ def test_tensors_come_back_and_damage_is_refused(tmp_path):
     save_file({"x": torch.tensor([1.0, float("nan")])}, path)
     with pytest.raises(InputError, match="'x' holds values that are not finite"):
         read_tensors(path, what="a test")
+
+
+def test_a_flipped_bit_in_a_weight_is_noticed(tmp_path):
+    path = tmp_path / "t.safetensors"
+    tensors = {
+        "x": torch.arange(3.0),
+        "scalar": torch.tensor(1.5),
+        "none": torch.zeros(0, 2),
+        "mask": torch.tensor([True, False]),
+        "half": torch.ones(2, dtype=torch.bfloat16),
+        "columns": torch.arange(6).view(2, 3).mT,
+    }
+    write_tensors(path, tensors, {"kinflow": "{}", "name": "é"})
+    texts, back = read_tensors(path, what="a test")
+    assert texts == {"kinflow": "{}", "name": "é"}
+    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
+    whole = path.read_bytes()
+    at = whole.index(np.float32(2.0).tobytes(), whole.index(b"}}"))
+    path.write_bytes(whole[:at] + np.float32(2.5).tobytes() + whole[at + 4 :])
+    with pytest.raises(InputError, match="not what its checksum says"):
+        read_tensors(path, what="a test")
+    assert read_tensors(path, what="a test", trusted=True)[1]["x"][2] == 2.5
+    path.write_bytes(whole.replace(b'"kinflow":"{}"', b'"kinflow":"[]"'))
+    with pytest.raises(InputError, match="not what its checksum says"):
+        read_tensors(path, what="a test")
+
+
+def test_weights_have_to_be_those_of_the_network():
+    network = torch.nn.BatchNorm1d(2)
+    network.register_buffer("mask", torch.tensor([True, False]))
+    good = {name: value.clone() for name, value in network.state_dict().items()}
+    load_weights(network, good)
+    bad = {
+        "'weight' is missing": {k: v for k, v in good.items() if k != "weight"},
+        "'more' has no place": {**good, "more": torch.zeros(1)},
+        "'bias' has shape": {**good, "bias": torch.zeros(1, 2)},
+        "'bias' .* holds int64": {**good, "bias": torch.zeros(2, dtype=torch.int64)},
+        "'num_batches_tracked' is missing": {**good, "num_batches_tracked": torch.tensor(1.0)},
+        "'mask' is not that of": {**good, "mask": torch.tensor([True, True])},
+    }
+    for sentence, tensors in bad.items():
+        with pytest.raises(InputError, match=sentence):
+            load_weights(network, tensors)
+    load_weights(network, {k: v.double() if v.is_floating_point() else v for k, v in good.items()})
+    assert network.weight.dtype == torch.float64
+
+
+@dataclass(frozen=True)
+class Settings:
+    size: int
+    share: float = 0.5
+    deep: bool = False
+    kind: Literal["a", "b"] = "a"
+    name: str = ""
+    widths: tuple[int, int] = (1, 2)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    levels: tuple[float, ...] = ()
+
+
+def test_settings_come_back_as_they_were():
+    settings = Settings(3, 0.25, True, "b", "x", (4, 5), {"iou": 0.5}, (0.0, 1.5))
+    assert from_json(Settings, json.loads(json.dumps(asdict(settings)))) == settings
+    assert from_json(Settings, {"size": 3}) == Settings(3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        {},
+        {"size": 3, "other": 1},
+        {"size": "3"},
+        {"size": True},
+        {"size": 3.0},
+        {"size": 0},
+        {"size": 10**18},
+        {"size": 3, "share": float("nan")},
+        {"size": 3, "share": True},
+        {"size": 3, "share": None},
+        {"size": 3, "deep": 1},
+        {"size": 3, "kind": "c"},
+        {"size": 3, "kind": ["a"]},
+        {"size": 3, "name": 5},
+        {"size": 3, "widths": [1]},
+        {"size": 3, "widths": 1},
+        {"size": 3, "widths": "12"},
+        {"size": 3, "figures": []},
+        {"size": 3, "figures": {"a": "b"}},
+        {"size": 3, "levels": [1, [2]]},
+    ],
+)
+def test_settings_that_cannot_be_right(values):
+    with pytest.raises(InputError):
+        from_json(Settings, values, {"size": (1, 100)})
 
 
 def test_whatever_a_parser_raises_becomes_one_sentence():

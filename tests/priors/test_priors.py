@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import kinflow.priors
-from kinflow.errors import AssetError
+from kinflow.errors import InputError
 from kinflow.priors import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES
 from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
@@ -294,18 +294,148 @@ def test_a_weight_file_that_does_not_match_is_refused(small_prior, tmp_path, cha
     path = tmp_path / "prior.safetensors"
     kinflow.priors.save(small_prior, path)
     edit_header(path, **changes)
-    with pytest.raises(AssetError, match=message):
+    with pytest.raises(InputError, match=message):
         kinflow.priors.load(path)
 
 
+def edit_tensors(path, name, change):
+    """The file as an older version would have written it, without a checksum."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        texts = {"kinflow": file.metadata()["kinflow"]}
+        tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    changed = change(tensors.pop(name))
+    save_file(tensors if changed is None else {**tensors, name: changed.contiguous()}, path, texts)
+
+
+BAD_TENSORS = {
+    "nothing": ("whitening.mean", lambda t: None, "'whitening.mean' is missing"),
+    "transposed shape": ("means", lambda t: t.mT, "'means' has shape"),
+    "another shape": ("whitening.std", lambda t: t[:, None], "'whitening.std' has shape"),
+    "whole numbers": ("means", lambda t: t.int(), "'means' .* holds int32"),
+    "NaN": ("cholesky", lambda t: t * math.nan, "'cholesky' holds values that are not finite"),
+    "beyond float32": ("means", lambda t: t.double() * 1e300, "too large|not finite"),
+    "far means": ("means", lambda t: t + 1e5, "'means' or 'cholesky' holds values"),
+    "no spread": ("whitening.std", lambda t: 0 * t, "'whitening.std' .* cannot be right"),
+    "negative spread": ("whitening.std", lambda t: -t, "'whitening.std' .* cannot be right"),
+    "skewed basis": ("whitening.basis", lambda t: t + 0.1, "are not orthonormal"),
+    "doubled basis": ("whitening.basis", lambda t: 2 * t, "are not orthonormal"),
+    "no factor": ("cholesky", lambda t: -t, "does not hold factors"),
+    "upper factor": ("cholesky", lambda t: t + 0.1, "does not hold factors"),
+    "weights of 2": ("log_weights", lambda t: t + math.log(2), "do not sum to one"),
+    "no components": ("log_weights", lambda t: t[:0], "'log_weights' has shape"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_TENSORS)
+def test_tensors_that_cannot_be_right(fault, tmp_path):
+    name, change, sentence = BAD_TENSORS[fault]
+    path = tmp_path / "prior.safetensors"
+    kinflow.priors.save(make_prior("gmm"), path)
+    edit_tensors(path, name, change)
+    with pytest.raises(InputError, match=sentence):
+        kinflow.priors.load(path)
+
+
+BAD_SETTINGS = {
+    "realnvp": [
+        *({"blocks": b} for b in (0, -1, 10**9, 2.5, "3", None, [3], True)),
+        {"hidden": 8000},
+        {"depth": 64},
+        {"dim": KEPT + 1},
+        {"dropout": 7},
+        {"max_log_scale": 0},
+        {"coupling": "quadratic"},
+        {"coupling": ["affine"]},
+        {"unheard_of": 1},
+    ],
+    "maf": [{"blocks": 256}, {"hidden": 8192}, {"fast": "neither"}],
+    "gaussian": [{"num_kept": n} for n in (0, -3, 58, 10**6, "x", None, 2.5)],
+    "vae": [{"latent_dim": 1024}, {"hidden": 8192}, {"hidden": 0}],
+}
+
+
+@pytest.mark.parametrize("family", BAD_SETTINGS)
+def test_settings_are_compared_with_the_tensors_before_a_network_is_built(family, tmp_path):
+    path = tmp_path / "prior.safetensors"
+    prior = make_prior(family)
+    for changes in BAD_SETTINGS[family]:
+        kinflow.priors.save(prior, path)
+        _, settings = prior.state()
+        (inner,) = set(settings) & {"flow", "autoregressive"} or {None}
+        settings = (
+            {**settings, inner: {**settings[inner], **changes}}
+            if inner
+            else {**settings, **changes}
+        )
+        edit_header(path, settings=settings)
+        with pytest.raises(InputError, match="is damaged or not of kinflow"):
+            kinflow.priors.load(path)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        None,
+        {"noise_rad": -1},
+        {"noise_rad": "0.02"},
+        {"seed": 1.5},
+        {"metrics": [1]},
+        {"calibration_nats": [3.0]},
+        {"calibration_nats": [3.0, 2.0]},
+        {"calibration_nats": [1.0, float("nan")]},
+    ],
+)
+def test_origins_that_cannot_be_right(info, tmp_path):
+    path = tmp_path / "prior.safetensors"
+    kinflow.priors.save(make_prior("gaussian"), path)
+    edit_header(path, info=info)
+    with pytest.raises(InputError, match="is damaged or not of kinflow"):
+        kinflow.priors.load(path)
+
+
+def test_a_changed_weight_is_noticed_by_the_checksum(small_prior, tmp_path):
+    path = tmp_path / "prior.safetensors"
+    kinflow.priors.save(small_prior, path)
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not what its checksum says"):
+        kinflow.priors.load(path)
+
+
+@pytest.mark.parametrize("family", ["gmm", "realnvp", "maf", "vae"])
+@pytest.mark.parametrize("stored", [torch.float64, torch.float16])
+def test_other_precisions_and_other_defaults_of_torch_are_read(family, stored, tmp_path):
+    path = tmp_path / "prior.safetensors"
+    prior = make_prior(family)
+    kinflow.priors.save(prior, path)
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        texts = {"kinflow": file.metadata()["kinflow"]}
+        tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    real = {k: v.to(stored) if v.is_floating_point() else v for k, v in tensors.items()}
+    save_file(real, path, texts)
+    torch.set_default_dtype(torch.float64)
+    try:
+        loaded = kinflow.priors.load(path)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    z = torch.randn(3, KEPT)
+    assert loaded.decode(z).dtype == torch.float32
+    torch.testing.assert_close(loaded.decode(z), prior.decode(z), atol=0.05, rtol=0)
+
+
 def test_files_that_are_no_weights_are_refused(tmp_path):
-    with pytest.raises(AssetError, match="there is no prior"):
+    with pytest.raises(InputError, match="there is no prior"):
         kinflow.priors.load(tmp_path / "missing.safetensors")
-    with pytest.raises(AssetError, match="there is no prior 'gausian'"):
+    with pytest.raises(InputError, match="there is no prior 'gausian'"):
         kinflow.priors.load("gausian")
     (tmp_path / "text").write_text("not weights")
-    with pytest.raises(AssetError, match="not a readable weight file"):
+    with pytest.raises(InputError, match="not a readable weight file"):
         kinflow.priors.load(tmp_path / "text")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(AssetError, match="of this version"):
+    with pytest.raises(InputError, match="of this version"):
         kinflow.priors.load(tmp_path / "other.safetensors")

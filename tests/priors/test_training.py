@@ -8,6 +8,8 @@ import kinflow.priors
 import kinflow.priors.flow_trainer as flow_trainer
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
+from kinflow.evaluation import fitting_set
+from kinflow.evaluation.prior_table import EvaluatePriorConfig, table_of
 from kinflow.priors.baselines import VaeTraining
 from kinflow.priors.distillation import teacher_poses
 from kinflow.priors.flow_trainer import FlowTraining
@@ -136,6 +138,33 @@ def test_training_without_validation_subjects_is_refused(tmp_path):
     make_poses({"01": 50}).save(tmp_path / "poses.safetensors")
     with pytest.raises(InputError, match="validation"):
         train(TrainPriorConfig(tmp_path / "poses.safetensors", tmp_path, flow=SMALL_FLOW))
+
+
+def test_pose_sets_without_training_poses_or_motion_are_refused(tmp_path):
+    path = tmp_path / "poses.safetensors"
+    make_poses({"02": 50, "16": 50}).save(path)
+    for family in ("gaussian", "gmm", "vae", "realnvp"):
+        with pytest.raises(InputError, match="holds no poses of training subjects"):
+            train(TrainPriorConfig(path, tmp_path / "run", family=family))
+    make_poses({"01": 50, "05": 50}).save(path)
+    with pytest.raises(InputError, match="holds no poses of validation subjects"):
+        train(TrainPriorConfig(path, tmp_path / "run", family="vae", vae=SMALL_VAE))
+    poses = make_poses({"01": 9, "02": 9})
+    dataclasses.replace(poses, rotvec=0 * poses.rotvec).save(path)
+    for family in ("gaussian", "realnvp"):
+        with pytest.raises(InputError, match="hardly differ"):
+            train(TrainPriorConfig(path, tmp_path / "run", family=family))
+    assert not (tmp_path / "run").exists()
+
+
+def test_splits_too_small_to_compare_priors_on(data, tmp_path):
+    path = tmp_path / "poses.safetensors"
+    make_poses({"01": 20, "02": 20, "05": 5}).save(path)
+    with pytest.raises(InputError, match="5 poses of test subjects; at least 6"):
+        table_of(EvaluatePriorConfig(path))
+    # fewer poses than scenes were asked for: all of them once
+    scenes = fitting_set.build(PoseSet.load(path), count=9)
+    assert len(scenes.clip) == 5
 
 
 def test_every_parameter_is_trained(data, tmp_path):

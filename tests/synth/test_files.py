@@ -76,12 +76,30 @@ def test_what_is_there_is_left_alone(folder, capsys):
 def test_bad_input(folder, tmp_path, capsys):
     assert main(["synth", "--out", str(folder), "--count", "2"]) == 2
     assert "other settings" in capsys.readouterr().err
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "synth.json").write_text("{")
+    assert main(["synth", "--out", str(tmp_path / "damaged"), "--count", "1", *SMALL]) == 2
+    assert "synth.json' is not valid JSON" in capsys.readouterr().err
     assert main(["synth", "--out", str(tmp_path / "x"), "--count", "0"]) == 2
     assert "has to be positive" in capsys.readouterr().err
     (tmp_path / "file").write_text("x")
     assert main(["synth", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
-    with pytest.raises(InputError, match="not a readable truth file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_truth(tmp_path / "none.npz")
+    good = read_truth(folder / "truth" / "000000.npz")
+    bad = {
+        "'pose' is missing": {k: v for k, v in good.items() if k != "pose"},
+        "'pose' has shape": good | {"pose": good["pose"][:3]},
+        "'known' has shape": good | {"known": good["known"][1:]},
+        "'parts' has shape": good | {"parts": good["parts"][None]},
+        "'shape' holds values that are not finite": good | {"shape": good["shape"] * np.nan},
+        "no part's": good | {"parts": good["parts"] + np.uint8(50)},
+        "have to be positive": good | {"focal_px": np.array(-1.0)},
+    }
+    for sentence, arrays in bad.items():
+        np.savez(tmp_path / "bad.npz", **arrays)
+        with pytest.raises(InputError, match=sentence):
+            read_truth(tmp_path / "bad.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(InputError, match="not the truth of a scene"):
         read_truth(tmp_path / "other.npz")

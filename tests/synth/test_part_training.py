@@ -176,7 +176,23 @@ def test_pools_are_kept_and_checked(tmp_path, monkeypatch, source, bodies):
     np.testing.assert_array_equal(again.bodies[7].labels, bodies[0].labels)
     np.testing.assert_array_equal(again.bodies[7].normals, bodies[0].normals)
     np.testing.assert_array_equal(again.bodies[7].keypoint_seen, bodies[0].keypoint_seen)
-    (tmp_path / "bodies_000000.npz").write_bytes(b"no archive")
+    path = tmp_path / "bodies_000000.npz"
+    with np.load(path) as archive:
+        good = dict(archive)
+    bad = {
+        "'labels_3' is missing": {k: v for k, v in good.items() if k != "labels_3"},
+        "'labels_3' is": good | {"labels_3": good["labels_3"].astype(float)},
+        "'normals_3' is": good | {"normals_3": good["normals_3"][1:]},
+        "'keypoints_cells' is missing or": good | {"keypoints_cells": good["keypoint_depth_m"]},
+        "'keypoint_depth_m' holds NaN": good | {"keypoint_depth_m": np.nan * np.ones((100, 33))},
+        "no part's": good | {"labels_3": good["labels_3"] + np.uint8(50)},
+        "without height": good | {"height_cells": -good["height_cells"]},
+    }
+    for sentence, arrays in bad.items():
+        np.savez(path, **arrays)
+        with pytest.raises(InputError, match=f"is damaged .*{sentence}.*; delete it"):
+            BodyPool(tmp_path, source)
+    path.write_bytes(b"no archive")
     with pytest.raises(InputError, match="damaged"):
         BodyPool(tmp_path, source)
 

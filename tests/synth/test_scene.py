@@ -9,7 +9,7 @@ import torch
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.parts import PART_INDEX
 from kinflow.camera.rasterizer import coverage
-from kinflow.errors import AssetError, InputError
+from kinflow.errors import InputError
 from kinflow.evidence.types import PersonMask
 from kinflow.synth import SceneConfig, SceneSource
 from kinflow.synth.people import PeopleConfig
@@ -116,7 +116,7 @@ def test_uncut_people_are_uncut():
 
 def test_bad_pose_sets(tmp_path):
     people = PeopleConfig(poses=tmp_path / "none.safetensors")
-    with pytest.raises(AssetError, match="cannot read the pose set"):
+    with pytest.raises(InputError, match="does not exist"):
         SceneSource(SceneConfig(people=people)).scene(0)
 
 
