@@ -102,7 +102,7 @@ def calibrate(clip: BvhClip) -> Calibration:
         joints=joints,
         C=np.stack([frames[name] for name in JOINT_NAMES]),
         W=W,
-        metres_per_unit=metres_perunit(bones.leg_length()),
+        metres_per_unit=metres_per_unit(bones.leg_length()),
         standing_rest=body_axes is not None,
     )
 
@@ -123,7 +123,7 @@ def retarget(clip: BvhClip, calibration: Calibration) -> RetargetedMotion:
     return RetargetedMotion(rotations, root, clip.frame_time_s)
 
 
-def metres_perunit(leg_length: float) -> float:
+def metres_per_unit(leg_length: float) -> float:
     """Length of a file's unit by the length of a leg in it: a usual unit if one fits a person."""
     for metres in _UNITS_M:
         if _LEG_M[0] <= leg_length * metres <= _LEG_M[1]:
