@@ -27,7 +27,13 @@ import numpy as np
 from jaxtyping import Float
 
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.datasets.bvh import BvhClip, axis_rotation, forward_kinematics, pruned
+from kinflow.datasets.bvh import (
+    BvhClip,
+    axis_rotation,
+    forward_kinematics,
+    pruned,
+    without_repeated_offsets,
+)
 from kinflow.datasets.retarget import RetargetedMotion, local_from_global
 from kinflow.datasets.skeleton_presets import STAND_INS, JointMap, map_joints
 from kinflow.datasets.source_skeleton import (
@@ -111,6 +117,7 @@ def retarget(clip: BvhClip, calibration: Calibration) -> RetargetedMotion:
     """Retarget one clip of the skeleton that was calibrated."""
     source = [calibration.joints.source[name] for name in JOINT_NAMES]
     small, new = pruned(clip, source)
+    small = without_repeated_offsets(small)
     columns = [new[joint] for joint in source]
     rotations = np.empty((len(clip), len(JOINT_NAMES), 3, 3))
     root = np.empty((len(clip), 3))

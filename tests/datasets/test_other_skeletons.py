@@ -335,3 +335,13 @@ def test_a_biped_keeps_its_collars_below_the_neck():
     joints = map_joints(replace(clip, parents=tuple(parents)))
     assert clip.joint_names[joints.source["neck"]] == "Bip01 Neck"
     assert clip.joint_names[joints.source["spine3"]] == "Bip01 Spine1"
+
+
+def test_long_clips_are_computed_in_parts_that_fit_together(monkeypatch):
+    clip = parse_bvh(other_bvh(RESTS["z up"], motion(), ROOT_M))
+    calibration = calibrate(clip)
+    whole = retarget(clip, calibration)
+    monkeypatch.setattr("kinflow.datasets.calibration._CHUNK_NUMBERS", 100)
+    parts = retarget(clip, calibration)
+    np.testing.assert_array_equal(parts.rotations, whole.rotations)
+    np.testing.assert_array_equal(parts.root_positions_m, whole.root_positions_m)
