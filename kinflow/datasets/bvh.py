@@ -208,24 +208,37 @@ def local_rotations(clip: BvhClip) -> Float[np.ndarray, "frames joints 3 3"]:
     return rotations
 
 
-def local_translations(clip: BvhClip) -> Float[np.ndarray, "frames joints 3"]:
-    """Position of every joint relative to its parent, file units.
+def without_repeated_offsets(clip: BvhClip) -> BvhClip:
+    """The clip with zero offsets where position channels repeat the offset.
 
     Position channels add to a joint's offset in some exporters' files and repeat it in others', as
     a whole position; the numbers tell which, since a joint hardly moves against its parent.
     """
-    translations = np.tile(clip.offsets, (len(clip), 1, 1))
-    column = 0
-    for joint, names in enumerate(clip.channels):
-        columns = {name[0]: column + i for i, name in enumerate(names) if name.endswith("position")}
+    offsets = clip.offsets.copy()
+    for joint, columns in enumerate(_position_columns(clip)):
         if len(columns) == 3:
-            position = clip.motion[:, [columns[axis] for axis in "XYZ"]]
-            typical, offset = np.median(position, axis=0), clip.offsets[joint]
-            if np.linalg.norm(typical - offset) < np.linalg.norm(typical):
-                translations[:, joint] = 0.0
-        for axis, c in columns.items():
-            translations[:, joint, "XYZ".index(axis)] += clip.motion[:, c]
+            typical = np.median(clip.motion[:, [columns[axis] for axis in "XYZ"]], axis=0)
+            if np.linalg.norm(typical - offsets[joint]) < np.linalg.norm(typical):
+                offsets[joint] = 0.0
+    return replace(clip, offsets=offsets)
+
+
+def _position_columns(clip: BvhClip) -> list[dict[str, int]]:
+    """Per joint, the column of `motion` of each axis that has a position channel."""
+    found, column = [], 0
+    for names in clip.channels:
+        found.append({n[0]: column + i for i, n in enumerate(names) if n.endswith("position")})
         column += len(names)
+    return found
+
+
+def local_translations(clip: BvhClip) -> Float[np.ndarray, "frames joints 3"]:
+    """Position of every joint relative to its parent, file units."""
+    clip = without_repeated_offsets(clip)
+    translations = np.tile(clip.offsets, (len(clip), 1, 1))
+    for joint, columns in enumerate(_position_columns(clip)):
+        for axis, column in columns.items():
+            translations[:, joint, "XYZ".index(axis)] += clip.motion[:, column]
     return translations
 
 

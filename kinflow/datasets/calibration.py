@@ -27,7 +27,13 @@ import numpy as np
 from jaxtyping import Float
 
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.datasets.bvh import BvhClip, axis_rotation, forward_kinematics, pruned
+from kinflow.datasets.bvh import (
+    BvhClip,
+    axis_rotation,
+    forward_kinematics,
+    pruned,
+    without_repeated_offsets,
+)
 from kinflow.datasets.retarget import RetargetedMotion, local_from_global
 from kinflow.datasets.skeleton_presets import STAND_INS, JointMap, map_joints
 from kinflow.datasets.source_skeleton import (
@@ -102,7 +108,7 @@ def calibrate(clip: BvhClip) -> Calibration:
         joints=joints,
         C=np.stack([frames[name] for name in JOINT_NAMES]),
         W=W,
-        metres_per_unit=metres_perunit(bones.leg_length()),
+        metres_per_unit=metres_per_unit(bones.leg_length()),
         standing_rest=body_axes is not None,
     )
 
@@ -111,6 +117,7 @@ def retarget(clip: BvhClip, calibration: Calibration) -> RetargetedMotion:
     """Retarget one clip of the skeleton that was calibrated."""
     source = [calibration.joints.source[name] for name in JOINT_NAMES]
     small, new = pruned(clip, source)
+    small = without_repeated_offsets(small)
     columns = [new[joint] for joint in source]
     rotations = np.empty((len(clip), len(JOINT_NAMES), 3, 3))
     root = np.empty((len(clip), 3))
@@ -123,7 +130,7 @@ def retarget(clip: BvhClip, calibration: Calibration) -> RetargetedMotion:
     return RetargetedMotion(rotations, root, clip.frame_time_s)
 
 
-def metres_perunit(leg_length: float) -> float:
+def metres_per_unit(leg_length: float) -> float:
     """Length of a file's unit by the length of a leg in it: a usual unit if one fits a person."""
     for metres in _UNITS_M:
         if _LEG_M[0] <= leg_length * metres <= _LEG_M[1]:

@@ -1,5 +1,7 @@
 """Skeletons of other tools: names, rest poses, axes and units that the retarget has to find out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from other_skeletons import (
@@ -321,3 +323,25 @@ def test_a_unit_of_nobody_gives_a_usual_leg():
 )
 def test_names_are_taken_apart(name, expected):
     assert side_and_part(name) == expected
+
+
+def test_a_biped_keeps_its_collars_below_the_neck():
+    text = other_bvh(Skeleton(NAMES["biped"]), motion(), ROOT_M)
+    clip = parse_bvh(text)
+    parents = list(clip.parents)
+    neck = clip.joint("Bip01 Neck")
+    for letter in "LR":
+        parents[clip.joint(f"Bip01 {letter} Clavicle")] = neck
+    joints = map_joints(replace(clip, parents=tuple(parents)))
+    assert clip.joint_names[joints.source["neck"]] == "Bip01 Neck"
+    assert clip.joint_names[joints.source["spine3"]] == "Bip01 Spine1"
+
+
+def test_long_clips_are_computed_in_parts_that_fit_together(monkeypatch):
+    clip = parse_bvh(other_bvh(RESTS["z up"], motion(), ROOT_M))
+    calibration = calibrate(clip)
+    whole = retarget(clip, calibration)
+    monkeypatch.setattr("kinflow.datasets.calibration._CHUNK_NUMBERS", 100)
+    parts = retarget(clip, calibration)
+    np.testing.assert_array_equal(parts.rotations, whole.rotations)
+    np.testing.assert_array_equal(parts.root_positions_m, whole.root_positions_m)
