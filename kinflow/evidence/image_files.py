@@ -22,7 +22,7 @@ from kinflow.files.reading import check_file
 
 MAX_PIXELS = 150_000_000
 # Pillow opens MPO (several JPEGs in one file) as JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000")
 MAX_PIXELS_OF_FORMAT = {
     "WEBP": 80_000_000,
     "JPEG2000": 50_000_000,
@@ -75,12 +75,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
             or whatever is done inside finds it damaged.
     """
     check_file(path)
-    _check_kind(path)
+    formats = _formats(path)
     with warnings.catch_warnings():
         # Our own limit on the number of pixels replaces Pillow's warning; its remarks about odd
         # metadata are of no use to anybody here.
         warnings.simplefilter("ignore")
-        with _readable(path), Image.open(path, formats=_formats()) as image:
+        with _readable(path), Image.open(path, formats=formats) as image:
             check_pixels(image.size, str(path), image.format)
             yield image
 
@@ -167,18 +167,22 @@ def has_avif() -> bool:
         return bool(features.check("avif"))
 
 
-def _check_kind(path: Path) -> None:
-    """Refuse by name what only looks like an image, and say what to install for what is one."""
+def _formats(path: Path) -> tuple[str, ...]:
+    """What to try, so that plugins for rare kinds are loaded for these only.
+
+    Raises:
+        InputError: it only looks like an image, or something has to be installed first.
+    """
     if path.suffix.lower() in RAW_SUFFIXES:
         raise InputError(f"{path} is a raw photo; export it as JPEG or TIFF.")
     kind = box_kind(path)
     if kind is None:
-        return
+        return FORMATS
     if kind == "video":
         raise InputError(f"{path} is a video, not a photo; save pictures of it as JPEG.")
     command = missing_reader(path)
     if command is None:
-        return
+        return (kind.upper(),)
     if kind == "heif":
         raise InputError(
             f"{path} is a HEIC image, which needs a plugin: {command}, or convert it to JPEG."
@@ -203,9 +207,3 @@ def _register_heif() -> bool:
         # a plugin that takes itself for installed but registers nothing is as good as none
         return "HEIF" in Image.OPEN
     return False
-
-
-def _formats() -> tuple[str, ...]:
-    """Formats that Pillow knows here; it stumbles over names that it does not know."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
