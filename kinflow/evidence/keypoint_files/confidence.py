@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinflow.evidence.keypoint_files.listing import Listing
-from kinflow.evidence.keypoint_files.values import is_number
+from kinflow.evidence.keypoint_files.values import MAX_POINTS, is_number
 
 Meaning = Literal["nothing", "flags", "present", "unmarked", "scores"]
 
@@ -33,7 +33,7 @@ def meaning_in(listing: Listing, tables: list[Float[np.ndarray, "n 3"]]) -> Mean
     values = {float(v) for table in tables for v in np.unique(table[:, 2]) if np.isfinite(v)}
     for entry in listing.entries[:_ENTRIES_LOOKED_AT]:
         points = entry.points
-        if isinstance(points, list) and len(points) % 3 == 0:
+        if isinstance(points, list) and len(points) % 3 == 0 and len(points) <= 3 * MAX_POINTS:
             values.update(float(v) for v in points[2::3] if is_number(v) and np.isfinite(v))
     return meaning_of(values, listing.structure == "annotations")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from kinflow.errors import InputError
@@ -26,6 +27,8 @@ from kinflow.evidence.keypoint_files.listing import (
 )
 from kinflow.evidence.keypoint_files.orders import body_point
 from kinflow.evidence.keypoint_files.values import describe, is_number, objects, text
+
+_LOOKED_AT = 100
 
 
 def read_listing(content: Any) -> Listing:
@@ -65,7 +68,7 @@ def _of_object(content: dict[str, Any]) -> Listing:
         return _landmarks([content])
     if "animals" in content:
         raise InputError("the file lists animals, not people")
-    if any(body_point(key) is not None for key in content):
+    if any(body_point(key) is not None for key in islice(content, _LOOKED_AT)):
         return replace(_entries([{"keypoints": content}], "the file"), tool="named points")
     return _by_image_name(content)
 
@@ -82,7 +85,7 @@ def _of_list(content: list[Any]) -> Listing:
             return _mmpose_frames(entries)
         if any(key in first for key in _LANDMARK_KEYS):
             return _landmarks(entries)
-        if any("keypoints" in e or "pose" in e for e in entries):
+        if any("keypoints" in e or "pose" in e for e in entries[:_LOOKED_AT]):
             return _entries(entries)
         if "x" in first and "y" in first:
             return _landmarks([{"landmarks": entries}])

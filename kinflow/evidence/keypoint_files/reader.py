@@ -48,7 +48,7 @@ KEYPOINT_FORMATS: tuple[str, ...] = ("auto", *TOOLS, *ORDER_OF_NAME)
 """Names that `--keypoints-format` understands: tools, and orders of the points."""
 
 MAX_BYTES = 64 << 20
-MAX_CONTAINERS = 4_000_000
+MAX_CONTAINERS = 2_000_000
 _KEYPOINTS = 33
 _BOX_MARGIN = 0.1
 # The side of BlazePose's region relative to the root of the box's area, for the error model.

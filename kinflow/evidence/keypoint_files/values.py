@@ -117,6 +117,8 @@ def read_points(value: Any, place: str, scores: Any = None, count: int = 0) -> P
     """
     if value is None or value == [] or value == {}:
         return None
+    if isinstance(value, list | dict) and len(value) > 5 * MAX_POINTS:
+        raise InputError(f"{place} is {describe(value)}, far more than a body has points")
     if isinstance(value, dict):
         table = _of_columns(value, place) if "x" in value else _of_names(value, place)
     elif not isinstance(value, list):
