@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow import __version__
 
@@ -142,3 +142,13 @@ class Version:
         """Print the version; returns the exit code."""
         print(f"kinflow {__version__}")
         return 0
+
+
+Command = (
+    Annotated[Reconstruct, subcommand("reconstruct")]
+    | Annotated[Demo, subcommand("demo")]
+    | Annotated[Sample, subcommand("sample")]
+    | Annotated[Interpolate, subcommand("interpolate")]
+    | Annotated[Version, subcommand("version")]
+)
+"""The everyday commands."""

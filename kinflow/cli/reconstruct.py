@@ -1,29 +1,47 @@
-"""`kinflow reconstruct`: every photo on its own, so that a bad one never stops the rest."""
+"""`kinflow reconstruct`: every photo on its own, so that a bad one never stops the rest.
+
+What is there already from an earlier run is left alone. Several processes may share an output
+folder: each result folder is claimed before the work on its photo, and whoever finds one claimed
+comes back to it at the end.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from kinflow.api import Reconstructor, ReconstructorConfig
 from kinflow.body.part_maps import part_map
 from kinflow.cli.inputs import check_output, find_photos, result_folders
 from kinflow.cli.options import Output, Reconstruct
-from kinflow.cli.summary import Outcome, exit_code, report
+from kinflow.cli.progress import PhotoProgress
+from kinflow.cli.signals import raise_if_stopped
+from kinflow.cli.summary import Outcome, Report, exit_code
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import Photo, read_photo
 from kinflow.evidence.label_maps import LabelFolder
 from kinflow.evidence.label_people import attach_parts
 from kinflow.evidence.people_json import read_people
 from kinflow.evidence.types import ImageEvidence
+from kinflow.export.results import (
+    Origin,
+    check_destination,
+    is_made,
+    made_after,
+    photo_sha256,
+)
 from kinflow.export.writer import ExportOptions, write_all
-from kinflow.files.atomic import check_destination
+from kinflow.files.folders import Claim, remove_litter
+from kinflow.files.names import printable
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.reconstruction import Reconstruction
+
+PATIENCE_S = 60.0
+"""How long to wait for another process that works on the same photo."""
 
 
 def run(options: Reconstruct) -> int:
@@ -33,22 +51,26 @@ def run(options: Reconstruct) -> int:
         InputError: no photo can be worked on with these options.
         AssetError: a file of kinflow itself is missing or damaged.
     """
-    photos = find_photos(options.photos)
-    folders = result_folders(photos, options.output.out)
-    check_output(options.output.out)
+    began_ns = time.time_ns()
+    photos, out = find_photos(options.photos), options.output.out
+    jobs = list(zip(photos, result_folders(photos, out), strict=True))
+    check_output(out)
     labels = label_folder(options)
     reconstructor = Reconstructor(reconstructor_config(options))
+    remove_litter(out)
+    work = _Work(options, reconstructor, labels, began_ns)
+    report = Report(photos, out)
     outcomes: list[Outcome] = []
     try:
-        with _progress() as progress:
-            task = progress.add_task("", total=len(photos))
-            for photo, folder in zip(photos, folders, strict=True):
-                progress.update(task, description=escape(photo.name))
-                outcomes.append(_outcome(reconstructor, photo, folder, options, labels))
-                progress.advance(task)
+        with _removed_if_empty(out), PhotoProgress(len(photos)) as progress:
+            for outcome in _outcomes(jobs, work, progress.begin):
+                # a summary of hundreds of photos needs none of their bodies
+                outcomes.append(replace(outcome, result=None))
+                with progress.done():
+                    report.add(outcome)
     finally:
         # also after Ctrl-C: what is done is done
-        report(outcomes, options.output.out)
+        report.close()
     return exit_code(outcomes)
 
 
@@ -95,30 +117,128 @@ def export_options(output: Output) -> ExportOptions:
     )
 
 
-def _outcome(
-    reconstructor: Reconstructor,
-    path: Path,
-    folder: Path,
-    options: Reconstruct,
-    labels: LabelFolder | None,
-) -> Outcome:
-    """Work on one photo; what is wrong with it becomes part of the outcome."""
+@dataclass(frozen=True)
+class _Work:
+    """What the work on every photo of a run shares."""
+
+    options: Reconstruct
+    reconstructor: Reconstructor
+    labels: LabelFolder | None
+    began_ns: int
+
+    @property
+    def export(self) -> ExportOptions:
+        return export_options(self.options.output)
+
+
+def settings(options: Reconstruct) -> dict[str, Any]:
+    """Options that change results and differ from their defaults, as plain JSON.
+
+    Formats are left out because the files themselves show them.
+    """
+    irrelevant = ("photos", "output", "device", "out", "format", "overwrite")
+    changed = {}
+    for owner in (options, options.output):
+        for option in fields(owner):
+            value = getattr(owner, option.name)
+            if option.name not in irrelevant and value != option.default:
+                path = isinstance(value, Path)
+                changed[option.name] = printable(value.absolute()) if path else value
+    return changed
+
+
+def _outcomes(
+    jobs: Iterable[tuple[Path, Path]], work: _Work, begin: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Work on all photos; those that another process works on come last."""
+    later = []
+    for photo, folder in jobs:
+        begin(photo.name)
+        outcome = _outcome(work, photo, folder)
+        if outcome is None:
+            later.append((photo, folder))
+        else:
+            yield outcome
+    for photo, folder in later:
+        begin(photo.name)
+        problem = (
+            f"{photo} is left out because another kinflow still works on '{folder}'; run this "
+            "again when that is done."
+        )
+        outcome = _outcome(work, photo, folder, PATIENCE_S)
+        yield outcome or Outcome(photo, folder, PATIENCE_S, problem=problem)
+
+
+def _outcome(work: _Work, path: Path, folder: Path, patience_s: float = 0.0) -> Outcome | None:
+    """Work on one photo; what is wrong with it becomes part of the outcome.
+
+    None when another process has been working on it for longer than `patience_s`.
+    """
+    raise_if_stopped()
     begin = time.perf_counter()
     try:
-        check_destination(folder, options.output.overwrite)
-        photo = read_photo(path)
-        evidence = _evidence(reconstructor, photo, path, options, labels)
-        result = replace(reconstructor(photo, evidence=evidence), source=str(path))
-        seen = [person.parts for person in evidence.people if person.parts is not None]
-        write_all(result, photo.rgb, folder, export_options(options.output), seen)
+        origin = Origin(printable(path), photo_sha256(path), settings(work.options))
+        if _is_done(work, folder, origin):
+            return _already_there(work, path, folder, begin)
+        check_destination(folder, work.export.files, work.export.overwrite)
+        claim = Claim.take(folder, patience_s)
+        if claim is None:
+            return None
+        with claim:
+            # another process may have finished it between the two lines
+            if _is_done(work, folder, origin):
+                return _already_there(work, path, folder, begin)
+            result = _reconstructed(work, path, folder, origin, claim)
     except InputError as error:
         return Outcome(path, folder, time.perf_counter() - begin, problem=str(error))
     except AssetError:
         raise
     except Exception as error:  # a defect met by one photo is no reason to leave out the others
+        raise_if_stopped()  # unless it is what foreign code made of Ctrl-C
         problem = f"{path} failed with {type(error).__name__}: {error}"
         return Outcome(path, folder, time.perf_counter() - begin, problem=problem, unexpected=True)
     return Outcome(path, folder, time.perf_counter() - begin, result)
+
+
+def _reconstructed(
+    work: _Work, path: Path, folder: Path, origin: Origin, claim: Claim
+) -> Reconstruction:
+    """Reconstruct one photo and write its folder."""
+    photo = read_photo(path)
+    evidence = _evidence(work.reconstructor, photo, path, work.options, work.labels)
+    result = replace(work.reconstructor(photo, evidence=evidence), source=origin.photo)
+    seen = [person.parts for person in evidence.people if person.parts is not None]
+    write_all(result, photo.rgb, folder, work.export, seen, origin=origin, claim=claim)
+    return result
+
+
+def _is_done(work: _Work, folder: Path, origin: Origin) -> bool:
+    """Whether the results are there; those to be overwritten only count if this run's own time
+    has seen them made, by another process with the same task."""
+    if not work.export.overwrite:
+        return is_made(folder, work.export.files, origin)
+    with contextlib.suppress(InputError):
+        made = made_after(folder, work.began_ns)
+        return made and is_made(folder, work.export.files, origin)
+    return False
+
+
+def _already_there(work: _Work, path: Path, folder: Path, begin: float) -> Outcome:
+    notes = ("another kinflow made it meanwhile",) if made_after(folder, work.began_ns) else ()
+    seconds = time.perf_counter() - begin
+    return Outcome(path, folder, seconds, notes=notes, already=True)
+
+
+@contextlib.contextmanager
+def _removed_if_empty(out: Path) -> Iterator[None]:
+    """Folders that had to be made for results are removed if there are none in the end."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
 
 
 def _evidence(
@@ -141,16 +261,3 @@ def _evidence(
         )
     evidence = replace(evidence, people=evidence.people[: options.max_people])
     return evidence if own is None else attach_parts(evidence, own)
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

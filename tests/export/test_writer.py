@@ -15,7 +15,8 @@ from kinflow.export import writer
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
-from kinflow.files.atomic import check_destination, new_folder, write_bytes
+from kinflow.files.atomic import write_bytes
+from kinflow.files.folders import check_destination, new_folder
 
 
 def names(folder: Path) -> set[str]:
