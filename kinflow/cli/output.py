@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 from kinflow.errors import InputError
 
@@ -101,7 +101,7 @@ def flushed(code: int) -> int:
     return code
 
 
-def _print(stream: TextIO, text: str, style: str) -> None:
+def _print(stream: Any, text: str, style: str) -> None:
     if style and stream.isatty() and "NO_COLOR" not in os.environ:
         text = f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
     stream.write(f"{text}\n")

@@ -208,7 +208,7 @@ def _reconstructed(
     evidence = _evidence(work.reconstructor, photo, path, work.options, work.labels)
     result = replace(work.reconstructor(photo, evidence=evidence), source=origin.photo)
     seen = [person.parts for person in evidence.people if person.parts is not None]
-    write_all(result, photo.rgb, folder, work.export, seen, origin=origin, claim=claim)
+    write_all(result, photo.rgb, folder, work.export, seen, origin, claim)
     return result
 
 

@@ -89,7 +89,7 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
             "was before it changed; use --overwrite, or choose another output folder."
         )
     options = marker.details.get("options")
-    if None not in (options, origin.options) and options != origin.options:
+    if options is not None and origin.options is not None and options != origin.options:
         raise InputError(
             f"The folder '{folder}' holds results that were made with other options "
             f"({_listed(options)}); use --overwrite, or choose another output folder."

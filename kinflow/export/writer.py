@@ -69,7 +69,6 @@ def write_all(
     folder: Path,
     options: ExportOptions = ExportOptions(),
     seen: Sequence[PartLabels] = (),
-    *,
     origin: Origin | None = None,
     claim: Claim | None = None,
 ) -> dict[Format, Path]:

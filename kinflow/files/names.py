@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Collection
 from pathlib import Path
@@ -53,8 +52,11 @@ def folder_names(stems: Collection[str]) -> list[str]:
 
 
 def printable(path: Path | str) -> str:
-    """A path as text that any program can read: bytes that are no text become U+FFFD."""
-    return os.fsencode(path).decode("utf8", "replace")
+    """A path as text that can be written to any file; bytes that are no text become U+FFFD."""
+    return "".join(
+        char if unicodedata.category(char) != "Cs" else "\N{REPLACEMENT CHARACTER}"
+        for char in str(path)
+    )
 
 
 def one_line(text: str) -> str:
