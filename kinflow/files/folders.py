@@ -25,6 +25,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,12 +186,18 @@ def _filled(claim: Claim, marker: Marker, overwrite: bool) -> Iterator[Path]:
             yield new
             # again: much may have happened since the work began
             check_destination(folder, marker.files, overwrite)
-            for file in new.iterdir():
-                sync(file)
-            sync_folder(new)
+            _sync_all(new)
             _publish(new, folder)
         finally:
             _recover(folder.parent, _key(folder.name))
+
+
+def _sync_all(folder: Path) -> None:
+    """Flush a folder to disk; file systems write several files at once as fast as one."""
+    files = list(folder.iterdir())
+    with ThreadPoolExecutor(len(files)) as threads:
+        list(threads.map(sync, files))
+    sync_folder(folder)
 
 
 def _publish(new: Path, folder: Path) -> None:
@@ -198,10 +205,10 @@ def _publish(new: Path, folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not exchange(new, folder):
             _replace_in_two_steps(new, folder)
-    else:
-        if os.name == "nt" and folder.exists():
-            folder.rmdir()
-        new.rename(folder)
+        return
+    if os.name == "nt" and folder.exists():
+        folder.rmdir()
+    new.rename(folder)
     sync_folder(folder.parent)
 
 
@@ -251,6 +258,7 @@ def _retire(child: Path, folder: Path) -> None:
         return
     for name in others:
         (child / name).rename(_unused(folder, name))
+    sync_folder(folder.parent)
     # the marker goes last: a kill in between leaves a folder that still says what it is
     for name in sorted(ours, key=MARKER_NAME.__eq__):
         (child / name).unlink()
