@@ -1,6 +1,11 @@
 """`python -m kinflow` is the `kinflow` command."""
 
-from kinflow.cli.main import entry_point
+import os
+
+try:
+    from kinflow.cli.main import entry_point
+except KeyboardInterrupt:
+    os._exit(130)
 
 if __name__ == "__main__":
     entry_point()

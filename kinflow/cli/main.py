@@ -5,8 +5,7 @@ Options of the everyday commands are light to import. The commands of those who 
 options beside heavy code, which is imported only when one of them is named.
 """
 
-from __future__ import annotations
-
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -56,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         return getattr(error, "exit_code", 130)
 
 
-def parse(arguments: list[str]) -> Callable[[], int]:
+def parse(arguments: list[str]) -> "Callable[[], int]":
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
     if arguments and arguments[0] in RESEARCH_GROUPS:
         from kinflow.cli import research
@@ -78,9 +77,12 @@ def parse(arguments: list[str]) -> Callable[[], int]:
 
 def entry_point() -> None:
     """What the `kinflow` script calls: `main` with the manners of a process of its own."""
-    from kinflow.cli import signals
+    try:
+        from kinflow.cli import signals
 
-    signals.install()
+        signals.install()
+    except KeyboardInterrupt:
+        os._exit(130)
     from kinflow.cli import output
 
     output.prepare()

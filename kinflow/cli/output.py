@@ -34,7 +34,7 @@ def prepare() -> None:
         if stream is None:
             nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", errors="replace")
             setattr(sys, name, nowhere)
-        elif name == "stderr":
+        elif name == "stderr" or os.name == "nt":  # a console of Windows is no plain file
             stream.reconfigure(errors="backslashreplace")
         else:
             raw = _StandardOutput(stream.fileno(), "wb", closefd=False)

@@ -57,12 +57,11 @@ def run(options: Reconstruct) -> int:
     check_output(out)
     labels = label_folder(options)
     reconstructor = Reconstructor(reconstructor_config(options))
-    remove_litter(out)
     work = _Work(options, reconstructor, labels, began_ns)
     report = Report(photos, out)
     outcomes: list[Outcome] = []
     try:
-        with _removed_if_empty(out), PhotoProgress(len(photos)) as progress:
+        with _tidied(out), PhotoProgress(len(photos)) as progress:
             for outcome in _outcomes(jobs, work, progress.begin):
                 # a summary of hundreds of photos needs none of their bodies
                 outcomes.append(replace(outcome, result=None))
@@ -230,12 +229,17 @@ def _already_there(work: _Work, path: Path, folder: Path, begin: float) -> Outco
 
 
 @contextlib.contextmanager
-def _removed_if_empty(out: Path) -> Iterator[None]:
-    """Folders that had to be made for results are removed if there are none in the end."""
+def _tidied(out: Path) -> Iterator[None]:
+    """The output folder is tidy before and after, even if Ctrl-C interrupted a tidying.
+
+    Folders that had to be made for results are removed if there are none in the end.
+    """
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    remove_litter(out)
     try:
         yield
     finally:
+        remove_litter(out)
         with contextlib.suppress(OSError):
             for folder in missing:
                 folder.rmdir()
