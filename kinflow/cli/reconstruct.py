@@ -141,9 +141,17 @@ def settings(options: Reconstruct) -> dict[str, Any]:
         for option in fields(owner):
             value = getattr(owner, option.name)
             if option.name not in irrelevant and value != option.default:
-                path = isinstance(value, Path)
-                changed[option.name] = printable(value.absolute()) if path else value
+                changed[option.name] = _plain(value)
     return changed
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON gives it back."""
+    if isinstance(value, Path):
+        return printable(value.absolute())
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _outcomes(

@@ -85,9 +85,7 @@ def complete(out: Path) -> set[str]:
 ALL = {Path(name).stem for name in NAMES}
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_work_and_leaves_nothing_behind(command, tmp_path, number, code):
     process = start(command)
     wait_for_rows(process, 1)
@@ -111,7 +109,7 @@ def test_a_signal_while_libraries_are_imported(command, tmp_path, after_s):
 
 def test_kills_hide_nothing_and_the_next_run_tidies_up(command, tmp_path):
     out, rng = tmp_path / "out", random.Random(0)
-    for options in ([], ["--overwrite"], ["--overwrite"]):
+    for options in ([], ["--overwrite"]):
         before = complete(out)
         process = start([*command, *options])
         wait_for_rows(process, rng.randrange(4))
