@@ -82,6 +82,7 @@ def entry_point() -> None:
 
         signals.install()
     except KeyboardInterrupt:
+        os.write(2, b"kinflow: interrupted\n")
         os._exit(130)
     from kinflow.cli import output
 
