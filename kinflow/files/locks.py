@@ -44,16 +44,20 @@ def try_lock(path: Path) -> Lock | None:
     Raises:
         OSError: the file cannot be made.
     """
+    flags = os.O_CREAT | os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
     while True:
-        flags = os.O_CREAT | os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(path, flags, 0o666)
-        locked = lock_handle(handle)
-        if locked is False:
-            os.close(handle)
-            return None
-        if _is_still(path, handle):
-            return Lock(path, handle, certain=bool(locked))
-        os.close(handle)  # its last holder removed it between opening and locking
+        handle, kept = os.open(path, flags, 0o666), False
+        try:
+            locked = lock_handle(handle)
+            if locked is False:
+                return None
+            # its last holder may have removed it between opening and locking
+            if _is_still(path, handle):
+                kept = True
+                return Lock(path, handle, certain=bool(locked))
+        finally:
+            if not kept:
+                os.close(handle)
 
 
 def lock_handle(handle: int) -> bool | None:
