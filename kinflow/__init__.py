@@ -1,6 +1,7 @@
 """kinflow: photos and videos of people to posed, shaped 3D bodies."""
 
-from typing import TYPE_CHECKING
+# typing takes longer to import than all of this package that --version needs
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 

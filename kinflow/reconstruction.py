@@ -7,6 +7,7 @@ frames). Fitting and networks produce them, export writes and reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -107,7 +108,7 @@ class Person:
 
     def measures(self) -> BodyMeasures:
         """Height, estimated weight and girths of the body."""
-        return measure(BodyModel.load().with_shape(self.shape))
+        return _measures(tuple(self.shape.tolist()))
 
     def reprojection_error_px(self) -> Float[Tensor, "33"]:
         """Distance between projected and detected keypoints (meaningless at confidence 0)."""
@@ -119,6 +120,12 @@ class Person:
         limbs = list(LIMB_KEYPOINTS)
         confident = self.keypoints_px[limbs, 2] > 0.5
         return float(self.reprojection_error_px()[limbs][confident].mean())
+
+
+@lru_cache(maxsize=256)
+def _measures(shape: tuple[float, ...]) -> BodyMeasures:
+    """Measuring a mesh takes 10 ms, and files and summary both want the numbers."""
+    return measure(BodyModel.load().with_shape(torch.tensor(shape, dtype=torch.float32)))
 
 
 @dataclass(frozen=True)

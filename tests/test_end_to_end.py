@@ -15,7 +15,7 @@ from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.cli.demo import demo_photos
 
 PHOTOS = ("astronaut", "camera")
-FILES = {"people.npz", "people.json", "overlay.png", "scene.glb", "viewer.html"}
+FILES = {".kinflow", "people.npz", "people.json", "overlay.png", "scene.glb", "viewer.html"}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kinflow.cli.options import Demo, Reconstruct
+from kinflow.cli.output import say
 from kinflow.errors import InputError
 
 DEMO_PHOTOS = ("astronaut.png", "camera.png")
@@ -38,5 +39,5 @@ def run(options: Demo) -> int:
     if code == 0:
         folder = options.output.out.resolve()
         names = ", ".join(Path(photo).stem for photo in photos)
-        print(f"Open overlay.png and viewer.html in {folder} ({names}); scene.glb is for Blender.")
+        say(f"Open overlay.png and viewer.html in {folder} ({names}); scene.glb is for Blender.")
     return code

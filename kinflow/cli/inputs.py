@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
+from kinflow.files.atomic import check_writable
+from kinflow.files.names import folder_names
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"})
 MAX_NAMED = 3
@@ -109,17 +111,9 @@ def _listed(others: dict[str, list[str]]) -> str:
 
 
 def result_folders(photos: list[Path], out: Path) -> list[Path]:
-    """One folder a photo, named like it; photos of the same name get numbers."""
-    taken: set[str] = set()
-    folders = []
-    for photo in photos:
-        name, number = photo.stem, 1
-        while name in taken:
-            number += 1
-            name = f"{photo.stem}_{number}"
-        taken.add(name)
-        folders.append(out / name)
-    return folders
+    """One folder a photo in `out`, named like it as far as that is safe (`folder_name`); photos of
+    the same name get numbers."""
+    return [out / name for name in folder_names([photo.stem for photo in photos])]
 
 
 def check_output(out: Path) -> None:
@@ -128,12 +122,4 @@ def check_output(out: Path) -> None:
     Raises:
         InputError: `out`, or the folder it would be made in, is a file or write-protected.
     """
-    existing = out.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise InputError(f"'{existing}' is a file, not a folder; choose another --out.")
-    if not os.access(existing, os.W_OK):
-        raise InputError(
-            f"'{existing}' cannot be written to (no permission); choose another --out."
-        )
+    check_writable(out)

@@ -1,27 +1,16 @@
 """`kinflow`: the command line.
 
+Importing this module imports nothing, so that signals are handled before anything takes time.
 Options of the everyday commands are light to import. The commands of those who train keep their
 options beside heavy code, which is imported only when one of them is named.
 """
 
-from __future__ import annotations
-
+import os
 import sys
-from collections.abc import Callable
-from typing import Annotated
 
-import tyro
-
-from kinflow.cli.options import Demo, Interpolate, Reconstruct, Sample, Version
-from kinflow.errors import KinflowError
-
-Command = (
-    Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
-    | Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Sample, tyro.conf.subcommand("sample")]
-    | Annotated[Interpolate, tyro.conf.subcommand("interpolate")]
-    | Annotated[Version, tyro.conf.subcommand("version")]
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESEARCH_GROUPS = ("data", "synth", "train", "evaluate")
 
@@ -29,26 +18,53 @@ DESCRIPTION = """Photos of people to posed, shaped 3D bodies.
 
 For training there are also: kinflow data, synth, train and evaluate (see their --help)."""
 
+_WORK = {
+    "Reconstruct": "kinflow.cli.reconstruct",
+    "Demo": "kinflow.cli.reconstruct",
+    "Sample": "kinflow.cli.gallery",
+    "Interpolate": "kinflow.cli.gallery",
+}
+"""The heavy module of each everyday command."""
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 fine, 2 bad input, 1 anything else."""
+    """Run the command line; returns the exit code.
+
+    0: fine; 2: bad input; 1: anything else; 130 and 143: ended by Ctrl-C or SIGTERM.
+    """
     run = parse(sys.argv[1:] if arguments is None else arguments)
+    from importlib import import_module
+
+    from kinflow.cli import signals
+    from kinflow.cli.output import complain
+    from kinflow.errors import KinflowError
+    from kinflow.files.names import one_line
+
+    if work := _WORK.get(type(getattr(run, "__self__", None)).__name__):
+        import_module(work)  # before signals raise exceptions, which imports do not stand well
     try:
-        return run()
+        with signals.Working():
+            code = run()
+            signals.raise_if_stopped()
+            return code
     except KinflowError as error:
-        print(f"kinflow: {error}", file=sys.stderr)
+        complain(f"kinflow: {one_line(str(error))}")
         return error.exit_code
-    except KeyboardInterrupt:
-        print("kinflow: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        complain("kinflow: interrupted")
+        return getattr(error, "exit_code", 130)
 
 
-def parse(arguments: list[str]) -> Callable[[], int]:
+def parse(arguments: list[str]) -> "Callable[[], int]":
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
     if arguments and arguments[0] in RESEARCH_GROUPS:
         from kinflow.cli import research
 
         return research.parse(arguments)
+    import tyro
+
+    from kinflow.cli.options import Command
+
     command = tyro.cli(
         Command,
         prog="kinflow",
@@ -60,8 +76,24 @@ def parse(arguments: list[str]) -> Callable[[], int]:
 
 
 def entry_point() -> None:
-    """What the `kinflow` script calls."""
-    sys.exit(main())
+    """What the `kinflow` script calls: `main` with the manners of a process of its own."""
+    try:
+        from kinflow.cli import signals
+
+        signals.install()
+    except KeyboardInterrupt:
+        os.write(2, b"kinflow: interrupted\n")
+        os._exit(130)
+    from kinflow.cli import output
+
+    output.prepare()
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BrokenPipeError:
+        code = output.BROKEN_PIPE
+    sys.exit(output.flushed(code))
 
 
 if __name__ == "__main__":

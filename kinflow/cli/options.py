@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow import __version__
 
@@ -32,7 +32,7 @@ class Output:
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in scene.glb."""
     overwrite: FlagCreatePairsOff[bool] = False
-    """Replace results that are there already."""
+    """Make results that are there already anew; files of your own beside them are kept."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Reconstruct:
     """Find every person in photos and fit a posed, shaped 3D body to each.
 
     Each photo gets a folder with people.npz, people.json, overlay.png, scene.glb and viewer.html.
-    Exit code 0: all photos were reconstructed; 2: some could not be used; 1: something else failed.
+    Exit code 0: all photos have results, new or from an earlier run; 2: some could not be used; 1:
+    something else failed.
     """
 
     photos: Annotated[tuple[str, ...], Positional, arg(metavar="PHOTO ...")]
@@ -148,3 +149,13 @@ class Version:
         """Print the version; returns the exit code."""
         print(f"kinflow {__version__}")
         return 0
+
+
+Command = (
+    Annotated[Reconstruct, subcommand("reconstruct")]
+    | Annotated[Demo, subcommand("demo")]
+    | Annotated[Sample, subcommand("sample")]
+    | Annotated[Interpolate, subcommand("interpolate")]
+    | Annotated[Version, subcommand("version")]
+)
+"""The everyday commands."""

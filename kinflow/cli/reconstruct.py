@@ -1,38 +1,45 @@
-"""`kinflow reconstruct`: every photo on its own, so that a bad one never stops the rest."""
+"""`kinflow reconstruct`: every photo on its own, so that a bad one never stops the rest.
+
+What is there already from an earlier run is left alone. Several processes may share an output
+folder: each result folder is claimed before the work on its photo, and whoever finds one claimed
+comes back to it at the end.
+"""
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from kinflow.api import Reconstructor, ReconstructorConfig
-from kinflow.body.part_maps import part_map
 from kinflow.cli.inputs import check_output, find_photos, passed_over, result_folders
 from kinflow.cli.options import Output, Reconstruct
-from kinflow.cli.summary import Outcome, exit_code, report
+from kinflow.cli.output import complain
+from kinflow.cli.own_evidence import OwnEvidence
+from kinflow.cli.progress import PhotoProgress
+from kinflow.cli.signals import raise_if_stopped
+from kinflow.cli.summary import Outcome, Report, exit_code
 from kinflow.errors import AssetError, InputError
-from kinflow.evidence.image import Photo, read_photo
-from kinflow.evidence.keypoint_files import KeypointSource
-from kinflow.evidence.label_maps import LabelFolder
-from kinflow.evidence.label_people import attach_parts
-from kinflow.evidence.types import ImageEvidence
+from kinflow.evidence.image import read_photo
+from kinflow.export.results import (
+    Origin,
+    check_destination,
+    is_made,
+    made_after,
+    photo_sha256,
+)
 from kinflow.export.writer import ExportOptions, write_all
-from kinflow.files.atomic import check_destination
+from kinflow.files.folders import Claim, remove_litter
+from kinflow.files.names import printable
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.reconstruction import Reconstruction
 
-
-@dataclass(frozen=True)
-class OwnKeypoints:
-    """Keypoints of the user's own, and whether they are for one photo."""
-
-    source: KeypointSource
-    only_photo: bool
+PATIENCE_S = 60.0
+"""How long to wait for another process that works on the same photo."""
 
 
 def run(options: Reconstruct) -> int:
@@ -42,28 +49,28 @@ def run(options: Reconstruct) -> int:
         InputError: no photo can be worked on with these options.
         AssetError: a file of kinflow itself is missing or damaged.
     """
-    photos = find_photos(options.photos)
+    began_ns = time.time_ns()
+    photos, out = find_photos(options.photos), options.output.out
     for sentence in passed_over(options.photos):
-        print(sentence, file=sys.stderr)
-    folders = result_folders(photos, options.output.out)
-    check_output(options.output.out)
-    labels = label_folder(options)
-    if labels is not None:
-        labels.expect_any(photos)
-    keypoints = keypoint_source(options, len(photos))
+        complain(sentence)
+    jobs = list(zip(photos, result_folders(photos, out), strict=True))
+    check_output(out)
+    own = OwnEvidence.of(options, photos)
     reconstructor = Reconstructor(reconstructor_config(options))
     _ = reconstructor.fitter  # a bad --prior is no fault of any photo
+    work = _Work(options, reconstructor, own, began_ns)
+    report = Report(photos, out)
     outcomes: list[Outcome] = []
     try:
-        with _progress() as progress:
-            task = progress.add_task("", total=len(photos))
-            for photo, folder in zip(photos, folders, strict=True):
-                progress.update(task, description=escape(photo.name))
-                outcomes.append(_outcome(reconstructor, photo, folder, options, labels, keypoints))
-                progress.advance(task)
+        with _tidied(out), PhotoProgress(len(photos)) as progress:
+            for outcome in _outcomes(jobs, work, progress.begin):
+                # a summary of hundreds of photos needs none of their bodies
+                outcomes.append(replace(outcome, result=None))
+                with progress.done():
+                    report.add(outcome)
     finally:
         # also after Ctrl-C: what is done is done
-        report(outcomes, options.output.out)
+        report.close()
     return exit_code(outcomes)
 
 
@@ -80,39 +87,6 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
     )
 
 
-def label_folder(options: Reconstruct) -> LabelFolder | None:
-    """The user's own part maps or silhouettes, if there are any.
-
-    Raises:
-        InputError: there is no such folder or palette, or the options contradict each other.
-    """
-    palette = part_map(options.parts_palette)
-    if options.parts is None and options.masks is None:
-        return None
-    if options.parts is not None and options.masks is not None:
-        raise InputError("Give either part maps (--parts) or silhouettes (--masks), not both.")
-    if not options.align_parts:
-        raise InputError("--no-parts ignores all labels; leave out --parts and --masks then.")
-    if options.parts is not None:
-        return LabelFolder(options.parts, palette)
-    assert options.masks is not None
-    return LabelFolder(options.masks)
-
-
-def keypoint_source(options: Reconstruct, photos: int) -> OwnKeypoints | None:
-    """The user's own keypoints, if there are any.
-
-    Raises:
-        InputError: there is no such file or folder, or it is not understood.
-    """
-    if options.keypoints is None:
-        if options.keypoints_format != "auto":
-            raise InputError("--keypoints-format says how to read --keypoints; give that too.")
-        return None
-    source = KeypointSource(options.keypoints, options.keypoints_format)
-    return OwnKeypoints(source, only_photo=photos == 1)
-
-
 def export_options(output: Output) -> ExportOptions:
     """The exporter's configuration for these command-line options."""
     return ExportOptions(
@@ -124,67 +98,146 @@ def export_options(output: Output) -> ExportOptions:
     )
 
 
-def _outcome(
-    reconstructor: Reconstructor,
-    path: Path,
-    folder: Path,
-    options: Reconstruct,
-    labels: LabelFolder | None,
-    keypoints: OwnKeypoints | None,
-) -> Outcome:
-    """Work on one photo; what is wrong with it becomes part of the outcome."""
+@dataclass(frozen=True)
+class _Work:
+    """What the work on every photo of a run shares."""
+
+    options: Reconstruct
+    reconstructor: Reconstructor
+    own: OwnEvidence
+    began_ns: int
+
+    @property
+    def export(self) -> ExportOptions:
+        return export_options(self.options.output)
+
+
+def settings(options: Reconstruct) -> dict[str, Any]:
+    """Options that change results and differ from their defaults, as plain JSON.
+
+    Formats are left out because the files themselves show them.
+    """
+    irrelevant = ("photos", "output", "device", "out", "format", "overwrite")
+    changed = {}
+    for owner in (options, options.output):
+        for option in fields(owner):
+            value = getattr(owner, option.name)
+            if option.name not in irrelevant and value != option.default:
+                changed[option.name] = _plain(value)
+    return changed
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON gives it back."""
+    if isinstance(value, Path):
+        return printable(value.absolute())
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return printable(value) if isinstance(value, str) else value
+
+
+def _outcomes(
+    jobs: Iterable[tuple[Path, Path]], work: _Work, begin: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Work on all photos; those that another process works on come last."""
+    later = []
+    for photo, folder in jobs:
+        begin(photo.name)
+        outcome = _outcome(work, photo, folder)
+        if outcome is None:
+            later.append((photo, folder))
+        else:
+            yield outcome
+    for photo, folder in later:
+        begin(photo.name)
+        problem = (
+            f"{photo} is left out because another kinflow still works on '{folder}'; run this "
+            "again when that is done."
+        )
+        outcome = _outcome(work, photo, folder, PATIENCE_S)
+        yield outcome or Outcome(photo, folder, PATIENCE_S, problem=problem)
+
+
+def _outcome(work: _Work, path: Path, folder: Path, patience_s: float = 0.0) -> Outcome | None:
+    """Work on one photo; what is wrong with it becomes part of the outcome.
+
+    None when another process has been working on it for longer than `patience_s`.
+    """
+    raise_if_stopped()
     begin = time.perf_counter()
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     try:
-        check_destination(folder, options.output.overwrite)
-        photo = read_photo(path)
-        evidence, notes = _evidence(reconstructor, photo, path, options, labels, keypoints)
-        result = replace(reconstructor(photo, evidence=evidence), source=str(path))
-        seen = [person.parts for person in evidence.people if person.parts is not None]
-        write_all(result, photo.rgb, folder, export_options(options.output), seen)
+        origin = Origin(printable(path), photo_sha256(path), settings(work.options))
+        if _is_done(work, folder, origin):
+            return _already_there(work, path, folder, begin)
+        check_destination(folder, work.export.files, work.export.overwrite)
+        claim = Claim.take(folder, patience_s)
+        if claim is None:
+            return None
+        with claim:
+            # another process may have finished it between the two lines
+            if _is_done(work, folder, origin):
+                return _already_there(work, path, folder, begin)
+            result = _reconstructed(work, path, folder, origin, claim, notes)
     except InputError as error:
-        return Outcome(path, folder, time.perf_counter() - begin, problem=str(error))
+        seconds = time.perf_counter() - begin
+        return Outcome(path, folder, seconds, problem=str(error), notes=tuple(notes))
     except AssetError:
         raise
     except Exception as error:  # a defect met by one photo is no reason to leave out the others
+        raise_if_stopped()  # unless it is what foreign code made of Ctrl-C
         problem = f"{path} failed with {type(error).__name__}: {error}"
         return Outcome(path, folder, time.perf_counter() - begin, problem=problem, unexpected=True)
-    return Outcome(path, folder, time.perf_counter() - begin, result, notes=notes)
+    return Outcome(path, folder, time.perf_counter() - begin, result, notes=tuple(notes))
 
 
-def _evidence(
-    reconstructor: Reconstructor,
-    photo: Photo,
-    path: Path,
-    options: Reconstruct,
-    labels: LabelFolder | None,
-    keypoints: OwnKeypoints | None,
-) -> tuple[ImageEvidence, tuple[str, ...]]:
-    """What is seen in a photo, or what the user says is, and notes on the latter."""
-    own = None if labels is None else labels.read(path, photo.size)
-    notes: tuple[str, ...] = ()
-    if keypoints is not None:
-        found = keypoints.source.read(photo.size, str(path), keypoints.only_photo)
-        evidence, notes = found.evidence, found.notes
-    else:
-        evidence = reconstructor.detector.detect(photo.rgb, max_people=options.max_people)
-    if not evidence.people:
-        raise InputError(
-            f"No person was found in {path}; use a photo in which people are larger or clearer, "
-            "or give keypoints of your own (--keypoints)."
-        )
-    evidence = replace(evidence, people=evidence.people[: options.max_people])
-    return (evidence if own is None else attach_parts(evidence, own)), notes
+def _reconstructed(
+    work: _Work, path: Path, folder: Path, origin: Origin, claim: Claim, notes: list[str]
+) -> Reconstruction:
+    """Reconstruct one photo and write its folder; `notes` grows by what the user should know."""
+    photo = read_photo(path)
+    notes += [f"{path.name}: {note}" for note in photo.notes]
+    evidence, said = work.own.of_photo(photo, path, work.reconstructor)
+    notes += said
+    result = replace(work.reconstructor(photo, evidence=evidence), source=origin.photo)
+    for person in result.people:
+        if absurd := what_cannot_be_right(person):
+            notes.append(f"{path.name}: person {person.person} {absurd}, which cannot be right.")
+    seen = [person.parts for person in evidence.people if person.parts is not None]
+    write_all(result, photo.rgb, folder, work.export, seen, origin, claim)
+    return result
 
 
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+def _is_done(work: _Work, folder: Path, origin: Origin) -> bool:
+    """Whether the results are there; those to be overwritten only count if this run's own time
+    has seen them made, by another process with the same task."""
+    if not work.export.overwrite:
+        return is_made(folder, work.export.files, origin)
+    with contextlib.suppress(InputError):
+        made = made_after(folder, work.began_ns)
+        return made and is_made(folder, work.export.files, origin)
+    return False
+
+
+def _already_there(work: _Work, path: Path, folder: Path, begin: float) -> Outcome:
+    meanwhile = (f"{path.name}: another kinflow made it meanwhile.",)
+    notes = meanwhile if made_after(folder, work.began_ns) else ()
+    seconds = time.perf_counter() - begin
+    return Outcome(path, folder, seconds, notes=notes, already=True)
+
+
+@contextlib.contextmanager
+def _tidied(out: Path) -> Iterator[None]:
+    """The output folder is tidy before and after, even if Ctrl-C interrupted a tidying.
+
+    Folders that had to be made for results are removed if there are none in the end.
+    """
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    remove_litter(out)
+    try:
+        yield
+    finally:
+        remove_litter(out)
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()

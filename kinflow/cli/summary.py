@@ -1,18 +1,35 @@
-"""What a person reads at the end of a run: a table of people, then what went wrong."""
+"""What a person reads while a run goes on and at its end.
+
+Each photo's people are printed as soon as it is done, in columns whose widths are known before the
+first one, so that a batch of hundreds of photos is never silent. A terminal gets rows that fit into
+it; the next program of a pipe gets one line a person with the whole name of the photo in each.
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.cells import cell_len, chop_cells
 
-from kinflow.reconstruction import RESULT_SENTENCES, Person, Reconstruction
+from kinflow.cli.output import complain, say
+from kinflow.files.names import one_line
+from kinflow.reconstruction import RESULT_SENTENCES, Person, Reconstruction, ResultCode
 
-PIPED_WIDTH = 240
-"""Columns when the output is not a terminal: names are not cut short for the next program."""
+_COLUMNS = (
+    ("person", 6),
+    ("result", max(map(len, RESULT_SENTENCES))),
+    ("distance", 8),
+    ("height", 6),
+    ("fit error", 9),
+    ("seconds", 7),
+)
+_LEFT = ("result",)
+_GAP = "  "
+_NARROWEST = 10
 
 
 @dataclass(frozen=True)
@@ -27,51 +44,99 @@ class Outcome:
     unexpected: bool = False
     """Whether the problem lies in kinflow rather than in the photo."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how their input was read."""
+    """What the user should know about how their input was read, and about results that cannot be
+    right: sentences that begin with the name of a file."""
+    already: bool = False
+    """Whether the results were there already."""
 
 
-def exit_code(outcomes: list[Outcome]) -> int:
+def exit_code(outcomes: Sequence[Outcome]) -> int:
     """0: all fine; 2: some photo could not be used; 1: something failed that should not."""
     if any(outcome.unexpected for outcome in outcomes):
         return 1
     return 2 if any(outcome.problem for outcome in outcomes) else 0
 
 
-def report(outcomes: list[Outcome], out: Path) -> None:
-    """Print a row a person to standard output, a sentence a bad photo to standard error."""
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH, highlight=False)
-    good = [(outcome, outcome.result) for outcome in outcomes if outcome.result is not None]
-    if good:
-        console.print(people_table(good))
-        codes = {person.code for _, result in good for person in result.people}
-        for code, sentence in RESULT_SENTENCES.items():
-            if code in codes and code != "ok":
-                console.print(f"[dim]{code}: {sentence}[/dim]")
-        folder = good[0][0].folder if len(good) == 1 else out
-        console.print(f"Results: {escape(str(folder))}", soft_wrap=True)
-    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
-        errors.print(escape(note), soft_wrap=True)
-    for outcome in outcomes:
+class Report:
+    """Prints what becomes of photos: results to standard output, the rest to standard error.
+
+    Args:
+        photos: all photos of the run.
+        out: the folder of their results.
+        width: columns of the terminal; None for a pipe or a file. By default whichever standard
+            output is.
+    """
+
+    def __init__(self, photos: Sequence[Path], out: Path, width: int | None = -1) -> None:
+        if width == -1:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        longest = max([cell_len(one_line(photo.name)) for photo in photos] + [len("photo")])
+        self._repeat_name = width is None
+        if width is not None:
+            room = width - sum(len(_GAP) + size for _, size in _COLUMNS)
+            longest = max(min(longest, room), _NARROWEST)
+        self._name_size = longest
+        self._out, self._count = out, len(photos)
+        self._codes: set[ResultCode] = set()
+        self._good: list[Path] = []
+        self._noted: set[str] = set()
+        self._already = self._bad = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Print what became of one photo."""
+        name = one_line(outcome.photo.name)
+        if outcome.result is not None or outcome.already:
+            if not self._good:
+                self._print(("photo", *(title for title, _ in _COLUMNS)), "bold")
+            self._good.append(outcome.folder)
+        if outcome.already:
+            self._already += 1
+            self._print((name, "-", "already there", "-", "-", "-", f"{outcome.seconds:.2f}"))
+        elif outcome.result is not None:
+            self._people(name, outcome.result.people, outcome.seconds)
+        for note in outcome.notes:
+            # what is said of a file of keypoints is the same for all of its photos
+            if note not in self._noted:
+                complain(one_line(note))
+            self._noted.add(note)
         if outcome.problem:
-            errors.print(f"[red]{escape(outcome.problem)}[/red]", soft_wrap=True)
+            self._bad += 1
+            complain(one_line(outcome.problem), "red")
 
+    def close(self) -> None:
+        """Print what the result codes mean, how many photos there were and where results are."""
+        for code, sentence in RESULT_SENTENCES.items():
+            if code in self._codes and code != "ok":
+                say(f"{code}: {sentence}", "dim")
+        if self._count > 1 and (self._good or self._bad):
+            say(self._counts())
+        if self._good:
+            folder = self._good[0] if len(self._good) == 1 else self._out
+            say(f"Results: {one_line(str(folder))}")
 
-def people_table(good: list[tuple[Outcome, Reconstruction]]) -> Table:
-    """One row a person; what belongs to the photo is in its first row only."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    # only this column may wrap: rich narrows it before it touches the others
-    table.add_column("photo", overflow="fold")
-    table.add_column("person", justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    for column in ("distance", "height", "fit error", "seconds"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for outcome, result in good:
-        for row, person in enumerate(result.people):
-            name, seconds = (outcome.photo.name, f"{outcome.seconds:.2f}") if not row else ("", "")
-            table.add_row(escape(name), *_person_cells(person), seconds)
-    return table
+    def _people(self, name: str, people: Sequence[Person], seconds: float) -> None:
+        for row, person in enumerate(people):
+            self._codes.add(person.code)
+            first = row == 0
+            shown = name if first or self._repeat_name else ""
+            self._print((shown, *_person_cells(person), f"{seconds:.2f}" if first else ""))
+
+    def _counts(self) -> str:
+        there = f", {self._already} of them already there" if self._already else ""
+        bad = f"; {self._bad} could not be used" if self._bad else ""
+        return f"{len(self._good)} of {self._count} photos done{there}{bad}."
+
+    def _print(self, cells: Sequence[str], style: str = "") -> None:
+        name, *rest = cells
+        lines = [name] if self._repeat_name else chop_cells(name, self._name_size) or [""]
+        aligned = [
+            text.ljust(size) if title in _LEFT else text.rjust(size)
+            for text, (title, size) in zip(rest, _COLUMNS, strict=True)
+        ]
+        padding = " " * (self._name_size - cell_len(lines[0]))
+        say(_GAP.join([lines[0] + padding, *aligned]).rstrip(), style)
+        for line in lines[1:]:
+            say(line)
 
 
 def _person_cells(person: Person) -> tuple[str, ...]:

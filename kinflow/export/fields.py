@@ -20,6 +20,7 @@ from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.camera.pinhole import Camera
 from kinflow.errors import InputError
+from kinflow.files.names import printable
 from kinflow.reconstruction import Hypothesis, Person, Reconstruction, ResultCode
 
 FORMAT = "kinflow people 1"
@@ -150,7 +151,7 @@ def to_fields(reconstruction: Reconstruction) -> Fields:
     measures = [p.measures() for p in people]
     values: dict[str, object] = {
         **_CONSTANTS,
-        "source": reconstruction.source,
+        "source": printable(reconstruction.source),
         "focal_px": camera.focal_px,
         "principal_px": camera.principal_px,
         "image_size": camera.image_size,

@@ -21,6 +21,7 @@ from kinflow.camera.pinhole import NEAR_M, Camera
 from kinflow.export.bodies import Bodies, vertex_normals
 from kinflow.export.colors import person_color, to_linear
 from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
+from kinflow.files.names import printable
 from kinflow.reconstruction import Person, Reconstruction
 
 JointNaming = Literal["smpl", "mixamo"]
@@ -77,7 +78,7 @@ def scene_glb(
     scene.add_camera(reconstruction.camera)
     if bodies:
         scene.add_bodies(bodies)
-    return scene.glb(reconstruction.source)
+    return scene.glb(printable(reconstruction.source))
 
 
 class _Scene:

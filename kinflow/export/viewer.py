@@ -20,6 +20,7 @@ from jaxtyping import Float32, UInt8
 from kinflow.assets import asset_path
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import person_color
+from kinflow.files.names import printable
 from kinflow.reconstruction import RESULT_SENTENCES, Reconstruction
 
 PHOTO_SIDE_PX = 1280
@@ -53,9 +54,8 @@ def viewer_html(
         "faces": _base64(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],
     }
-    title = (
-        f"kinflow – {PurePath(reconstruction.source).name}" if reconstruction.source else "kinflow"
-    )
+    photo = PurePath(printable(reconstruction.source)).name
+    title = f"kinflow – {photo}" if photo else "kinflow"
     parts = {
         "title": html.escape(title),
         "style": _asset("viewer.css"),

@@ -19,9 +19,11 @@ from kinflow.export.gltf import JointNaming, scene_glb
 from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes
+from kinflow.export.results import Origin, check_destination
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import viewer_html
-from kinflow.files.atomic import new_folder
+from kinflow.files.folders import Claim, new_folder
+from kinflow.files.marker import Marker
 from kinflow.reconstruction import Reconstruction
 
 Format = Literal["npz", "json", "overlay", "glb", "viewer"]
@@ -47,13 +49,18 @@ class ExportOptions:
     formats: tuple[Format, ...] = FORMATS
     """Files to write; all of them unless told otherwise."""
     overwrite: bool = False
-    """Replace the files of an earlier run."""
+    """Replace a folder that an earlier run made; files of your own in it are kept."""
     side_view: bool = False
     """Add the view from the side to `overlay.png`."""
     show_parts: bool = False
     """Colour the bodies of `overlay.png` by part, and add the parts that were seen."""
     joint_names: JointNaming = "smpl"
     """How `scene.glb` calls the joints."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that are written."""
+        return tuple(FILE_NAMES[kind] for kind in dict.fromkeys(self.formats))
 
 
 def write_all(
@@ -62,6 +69,8 @@ def write_all(
     folder: Path,
     options: ExportOptions = ExportOptions(),
     seen: Sequence[PartLabels] = (),
+    origin: Origin | None = None,
+    claim: Claim | None = None,
 ) -> dict[Format, Path]:
     """Write the result folder of one photo.
 
@@ -71,16 +80,21 @@ def write_all(
         folder: where the files go; it appears complete or not at all.
         options: which formats, and how.
         seen: part labels of people of the photo, for `ExportOptions.show_parts`.
+        origin: what the results were made from, for the folder's marker.
+        claim: the claim of the folder, if the caller has it.
 
     Returns:
         The path of every file written.
 
     Raises:
-        InputError: the folder exists and may not be overwritten, cannot be written to, or the disk
-            is full; nothing is left behind then.
+        InputError: the folder exists and may not be overwritten or was not made by kinflow, cannot
+            be written to, another process works on it, or the disk is full; nothing is left behind
+            then.
     """
+    check_destination(folder, options.files, options.overwrite)
+    marker = Marker(options.files, (origin or Origin()).details())
     bodies = Bodies.of(reconstruction.people) if reconstruction.people else None
-    with new_folder(folder, options.overwrite) as temporary:
+    with new_folder(folder, marker, options.overwrite, claim) as temporary:
         fields = to_fields(reconstruction) if {"npz", "json"} & set(options.formats) else {}
         for kind in options.formats:
             if kind == "npz":

@@ -1,82 +1,102 @@
-"""Files and folders that appear complete or not at all.
+"""Files that appear complete or not at all.
 
-Everything is written under a temporary name beside its destination and renamed at the end, so a
-full disk, a crash or an interrupt leaves no half-written result behind.
+A file is written under a temporary name beside its destination, flushed to disk and renamed at the
+end, so a full disk, a crash or an interrupt leaves no half-written file behind. The temporary file
+is locked while its writer lives: what a killed process left is what nobody holds, and the next
+write into that folder removes it. Folders are `kinflow.files.folders`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-import shutil
-import tempfile
+import re
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kinflow.errors import InputError
+from kinflow.files.locks import lock_handle
+
+PREFIX = ".kinflow-"
+"""How every temporary name begins; not the destination's own name, which may be as long as names
+can be."""
+
+_LITTER = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}\.tmp")
+_swept: set[Path] = set()
+"""Folders in which this process has looked for litter; some hold 100,000 files."""
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a whole file; an existing one is replaced.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written to.
+        InputError: the disk is full, the folder cannot be written to, or `path` is a folder or a
+            device.
     """
+    path = Path(path)
     with explained(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        temporary = Path(name)
+        _check_replaceable(path)
+        _sweep_once(path.parent)
+        handle, temporary = _temporary_file(path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
+                stream.flush()
+                os.fsync(stream.fileno())
+                if os.name == "nt":  # there an open file cannot be renamed
+                    stream.close()
+                # renamed before it is closed: the lock ends with the handle
+                temporary.replace(path)
+            sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
-@contextmanager
-def new_folder(folder: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder to fill; it becomes `folder` when the block ends without an error.
-
-    Args:
-        folder: the destination; its parents are made as needed.
-        overwrite: replace a folder that exists and is not empty.
+def check_file_destination(path: Path | str) -> None:
+    """Refuse a file that could not be written, before the work that makes it; creates nothing.
 
     Raises:
-        InputError: the destination exists, the disk is full or the place cannot be written to.
+        InputError: `path` is a folder or a device, or the folder that it would be in can neither be
+            made nor written to.
     """
-    check_destination(folder, overwrite)
-    with explained(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part")
-        )
-        try:
-            yield temporary
-            temporary.chmod(0o777 & ~_umask())
-            _move_into_place(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+    path = Path(path)
+    with explained(path):
+        if not path.name or "\0" in str(path):
+            raise InputError(f"'{path}' is not the name of a file; give one to write to.")
+        _check_replaceable(path)
+        check_writable(path.parent)
 
 
-def check_destination(folder: Path, overwrite: bool) -> None:
-    """Refuse a destination that holds something already; call it before a long computation.
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that is not there and cannot be made, or cannot be written to.
 
     Raises:
-        InputError: `folder` is a file, or is not empty and may not be overwritten.
+        InputError: it, or the folder it would be made in, is a file or write-protected.
     """
     with explained(folder):
-        if folder.is_dir():
-            if not overwrite and any(folder.iterdir()):
-                raise InputError(
-                    f"The folder '{folder}' exists already and is not empty; choose another one or "
-                    "ask to overwrite it (--overwrite)."
-                )
-        elif folder.exists():
-            raise InputError(f"'{folder}' is a file, not a folder; choose another output folder.")
+        existing = folder.absolute()
+        while not existing.exists():
+            existing = existing.parent
+        if not existing.is_dir():
+            raise InputError(f"'{existing}' is a file, not a folder; choose another --out.")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise InputError(
+                f"'{existing}' cannot be written to (no permission); choose another --out."
+            )
+
+
+def remove_file_litter(folder: Path) -> None:
+    """Remove temporary files that killed processes left in a folder; those of live ones stay."""
+    # whatever cannot be listed or removed is somebody else's, and no reason to stop
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if _LITTER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unless_locked(Path(entry.path))
 
 
 @contextmanager
@@ -86,6 +106,21 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(_sentence(path, error)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk; a file system that cannot do that is left alone."""
+    with contextlib.suppress(OSError):
+        sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sentence(path: Path, error: OSError) -> str:
@@ -98,23 +133,41 @@ def _sentence(path: Path, error: OSError) -> str:
     return f"'{path}' cannot be written ({error.strerror or error}); choose another output folder."
 
 
-def _move_into_place(temporary: Path, folder: Path) -> None:
-    if not folder.exists():
-        temporary.replace(folder)
-        return
-    previous = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".old"))
-    folder.replace(previous / folder.name)
+def _check_replaceable(path: Path) -> None:
     try:
-        temporary.replace(folder)
-    except BaseException:
-        (previous / folder.name).replace(folder)
-        raise
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        raise InputError(f"'{path}' is a folder; give the name of a file to write.")
+    if not stat.S_ISREG(mode):
+        # renaming a file over /dev/null would replace the device itself
+        raise InputError(f"'{path}' is a device or a pipe, not a file; choose another file.")
+
+
+def _temporary_file(folder: Path) -> tuple[int, Path]:
+    """A new locked file, with the permissions that the user's mask gives."""
+    while True:
+        path = folder / f"{PREFIX}{secrets.token_hex(8)}.tmp"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        handle = os.open(path, flags, 0o666)
+        lock_handle(handle)
+        if os.fstat(handle).st_nlink:
+            return handle, path
+        os.close(handle)  # taken for litter before it was locked
+
+
+def _sweep_once(folder: Path) -> None:
+    folder = folder.absolute()
+    if folder not in _swept:
+        _swept.add(folder)
+        remove_file_litter(folder)
+
+
+def _remove_unless_locked(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        if lock_handle(handle):
+            path.unlink(missing_ok=True)
     finally:
-        shutil.rmtree(previous, ignore_errors=True)
-
-
-def _umask() -> int:
-    """The process's file mode mask, which temporary files ignore."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        os.close(handle)

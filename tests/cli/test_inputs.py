@@ -101,6 +101,33 @@ def test_photos_of_the_same_name_get_numbered_folders():
     assert names(result_folders(photos, Path("out"))) == ["a", "a_2", "a_2_2", ".jpg"]
 
 
+@pytest.mark.parametrize(
+    ("photo", "name"),
+    [
+        *(("..jpg", "photo"), ("...jpg", "photo"), ("....png", "photo"), (" .jpg", "photo")),
+        *(("-rf.jpg", "_rf"), ("~.jpg", "_"), ("~user.jpg", "_user"), ("a. .jpg", "a")),
+        *(("con.jpg", "_con"), ("COM1.backup.jpg", "_COM1.backup"), ("console.jpg", "console")),
+        *(("a:b|c?.jpg", "a_b_c_"), ("a\\b.jpg", "a_b"), ("a\nb\x1b.jpg", "a_b_")),
+        *((".kinflow-0123456789abcdef.part.jpg", "_kinflow-0123456789abcdef.part"),),
+        *((".kinflow.jpg", "_kinflow"), (".hidden.jpg", ".hidden"), ("写真.jpg", "写真")),
+        *(("caf\udce9.jpg", "caf_"), ("IMG 0001 (2) [b].jpg", "IMG 0001 (2) [b]")),
+        *(("a" * 251 + ".jpg", "a" * 240), ("é" * 125 + ".jpg", "é" * 120)),
+    ],
+)
+def test_every_photo_has_a_safe_folder_inside_the_output(photo, name):
+    (folder,) = result_folders([Path(photo)], Path("out"))
+    assert folder == Path("out") / name
+    assert folder.parent == Path("out") and len(os.fsencode(folder.name)) <= 240
+
+
+def test_names_that_a_file_system_takes_for_one_get_numbers():
+    photos = [Path(name) for name in ("A.jpg", "a.jpg", "caf\u00e9.jpg", "cafe\u0301.jpg")]
+    photos += [Path("a" * 250 + end) for end in (".jpg", ".png")]
+    folders = names(result_folders(photos, Path("out")))
+    assert folders[:3] == ["A", "a_2", "caf\u00e9"]
+    assert folders[3:] == ["cafe\u0301_2", "a" * 240, "a" * 240 + "_2"]
+
+
 def test_output_that_cannot_be_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "deep" / "er"):

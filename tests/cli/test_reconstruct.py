@@ -71,7 +71,8 @@ def test_a_bad_prior_is_said_once_and_before_any_photo(mixed_photos, tmp_path, c
 def test_bad_photos_do_not_stop_the_good_one(mixed_run):
     done, out = mixed_run
     assert [folder.name for folder in out.iterdir()] == ["astronaut"]
-    assert {path.name for path in (out / "astronaut").iterdir()} == {"people.npz", "people.json"}
+    files = {path.name for path in (out / "astronaut").iterdir()}
+    assert files == {".kinflow", "people.npz", "people.json"}
     assert done.code == 2
     assert "Traceback" not in done.err
     assert "astronaut.png" in done.out
@@ -296,13 +297,56 @@ def test_the_focal_length_can_be_given(with_keypoints, tmp_path):
     assert kinflow.load(tmp_path / "out" / "photo").camera.focal_px == pytest.approx(700)
 
 
-def test_overwriting_has_to_be_asked_for(with_keypoints, tmp_path, capsys):
+def test_folders_of_others_are_left_alone(with_keypoints, tmp_path, capsys):
     (tmp_path / "out" / "photo").mkdir(parents=True)
     (tmp_path / "out" / "photo" / "mine.txt").write_text("precious")
+    for options in ([], ["--overwrite"]):
+        assert main([*with_keypoints, *options]) == 2
+        assert "was not made by kinflow" in capsys.readouterr().err
+    assert (tmp_path / "out" / "photo" / "mine.txt").read_text() == "precious"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo"]
+
+
+def test_a_rerun_finds_everything_done(with_keypoints, tmp_path, capsys):
+    assert main(with_keypoints) == 0
+    written = (tmp_path / "out" / "photo" / "people.json").stat()
+    assert main(with_keypoints) == 0
+    captured = capsys.readouterr()
+    assert "already there" in captured.out
+    assert captured.err == ""
+    assert (tmp_path / "out" / "photo" / "people.json").stat() == written
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "json", "glb"], "no scene.glb"),
+        (["--format", "json", "--no-parts"], "other options (the default ones)"),
+        (["--format", "json", "--fov", "70"], "other options (the default ones)"),
+    ],
+)
+def test_a_rerun_that_asks_for_something_else_says_so(
+    with_keypoints, tmp_path, options, message, capsys
+):
+    keypoints = with_keypoints.index("--keypoints")
+    del with_keypoints[-2:]
+    path = with_keypoints[keypoints + 1]
+    assert main([*with_keypoints, "--format", "json"]) == 0
+    written = (tmp_path / "out" / "photo" / "people.json").stat()
+    assert main([*with_keypoints, *options]) == 2
+    error = capsys.readouterr().err
+    assert message.replace("the default ones", f"keypoints={path}") in error
+    assert "--overwrite" in error
+    assert (tmp_path / "out" / "photo" / "people.json").stat() == written
+    assert main([*with_keypoints, *options, "--overwrite"]) == 0
+
+
+def test_a_photo_that_changed_is_told(with_keypoints, photo, tmp_path, astronaut_rgb, capsys):
+    assert main(with_keypoints) == 0
+    Image.fromarray(astronaut_rgb[:, ::-1]).save(photo)
     assert main(with_keypoints) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "as it was before it changed" in capsys.readouterr().err
     assert main([*with_keypoints, "--overwrite"]) == 0
-    assert (tmp_path / "out" / "photo" / "people.json").is_file()
 
 
 def test_output_below_a_file(with_keypoints, tmp_path, capsys):
@@ -318,7 +362,7 @@ def test_a_full_disk(with_keypoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Path, "write_bytes", disk_full)
     assert main(with_keypoints) == 2
     assert "The disk is full" in capsys.readouterr().err
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_defect_in_one_photo_is_reported_and_the_rest_goes_on(

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.cells import cell_len
 
-from kinflow.cli.summary import Outcome, exit_code, people_table, report
+from kinflow.cli.summary import Outcome, Report, exit_code
 
 
 @pytest.fixture
@@ -21,33 +21,68 @@ def outcome(astronaut_result) -> Outcome:
 BAD = Outcome(Path("bad.jpg"), Path("out/bad"), 0.1, problem="bad.jpg is [empty] (zero bytes).")
 
 
-def test_the_table_fits_into_80_columns(outcome):
-    console = Console(width=80, record=True, force_terminal=False)
-    assert outcome.result is not None
-    console.print(people_table([(outcome, outcome.result)]))
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= 80
-    header, first, *rest_of_name, second = lines
+def printed(outcomes: list[Outcome], width: int | None) -> None:
+    report = Report([outcome.photo for outcome in outcomes], Path("out"), width)
+    for outcome in outcomes:
+        report.add(outcome)
+    report.close()
+
+
+def test_the_table_fits_into_80_columns(outcome, capsys):
+    printed([outcome], width=80)
+    lines = capsys.readouterr().out.splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("few_keypoints: "))
+    assert max(map(len, lines[:end])) <= 80
+    header, first, *rest_of_name, second = lines[:end]
     assert " ".join(header.split()) == "photo person result distance height fit error seconds"
     assert "  0  few_keypoints  " in first
     assert first.endswith(" px     1.23")
     assert second.split()[:2] == ["1", "ok"]
-    name = " ".join([first.split("  ")[0], *(line.strip() for line in rest_of_name)])
-    assert name == outcome.photo.name
+    room = header.index("person") - 2
+    assert first[:room] + "".join(rest_of_name) == outcome.photo.name
 
 
-def test_a_pipe_gets_whole_names_and_problems_go_to_stderr(outcome, capsys):
-    report([outcome, BAD], Path("out"))
+def test_columns_stay_where_they_are(outcome, capsys):
+    short = replace(outcome, photo=Path("a.jpg"), seconds=12.5)
+    wide = replace(outcome, photo=Path("写真の写真.jpg"))
+    printed([short, wide, replace(short, result=None, already=True)], width=100)
+    header, *rows = capsys.readouterr().out.splitlines()[:6]
+    end = header.index("seconds") + len("seconds")
+    for row in (rows[0], rows[2], rows[4]):
+        assert cell_len(row) == end
+    assert "already there" in rows[4]
+
+
+def test_a_pipe_gets_one_whole_line_a_person(outcome, capsys):
+    printed([outcome, BAD], width=None)
     captured = capsys.readouterr()
-    assert outcome.photo.name in captured.out
+    assert captured.out.count(outcome.photo.name) == len(outcome.result.people)
     assert "few_keypoints: Too few keypoints" in captured.out
     assert f"Results: {outcome.folder}" in captured.out
+    assert "1 of 2 photos done; 1 could not be used." in captured.out
     assert captured.err.strip() == BAD.problem
 
 
+def test_lines_come_when_a_photo_is_done(outcome, capsys):
+    report = Report([outcome.photo, BAD.photo], Path("out"))
+    report.add(replace(outcome, notes=("read as COCO, 17 points",)))
+    captured = capsys.readouterr()
+    assert outcome.photo.name in captured.out
+    assert captured.err == f"{outcome.photo.name}: read as COCO, 17 points\n"
+    report.add(BAD)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert BAD.problem in captured.err
+
+
 def test_nothing_good_prints_no_table(capsys):
-    report([BAD], Path("out"))
+    printed([BAD], width=None)
     assert capsys.readouterr().out == ""
+
+
+def test_names_do_nothing_to_a_terminal(outcome, capsys):
+    printed([replace(outcome, photo=Path("a\x1b[2Jb\nc\udcff.jpg"))], width=None)
+    assert "a\\x1b[2Jb\\nc\\udcff.jpg" in capsys.readouterr().out
 
 
 def test_exit_codes(outcome):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+import kinflow
 from kinflow.errors import InputError
 from kinflow.evidence.types import PartLabels
 from kinflow.export import writer
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
+from kinflow.export.results import Origin, is_made
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
-from kinflow.files.atomic import check_destination, new_folder, write_bytes
+from kinflow.files.marker import MARKER_NAME, Marker
 
 
 def names(folder: Path) -> set[str]:
@@ -29,7 +32,7 @@ def disk_full(*_args, **_kwargs):
 def test_all_formats(reconstruction, photo, tmp_path):
     folder = tmp_path / "results" / "photo"
     paths = write_all(reconstruction, photo, folder, ExportOptions(side_view=True))
-    assert names(folder) == set(FILE_NAMES.values())
+    assert names(folder) == {MARKER_NAME, *FILE_NAMES.values()}
     assert set(paths) == set(FORMATS)
     assert all(p.stat().st_size > 100 for p in paths.values())
     assert names(folder.parent) == {"photo"}
@@ -38,7 +41,7 @@ def test_all_formats(reconstruction, photo, tmp_path):
 
 def test_some_formats(reconstruction, photo, tmp_path):
     paths = write_all(reconstruction, photo, tmp_path / "a", ExportOptions(formats=("json", "glb")))
-    assert names(tmp_path / "a") == {"people.json", "scene.glb"}
+    assert names(tmp_path / "a") == {MARKER_NAME, "people.json", "scene.glb"}
     assert paths["glb"].read_bytes()[:4] == b"glTF"
 
 
@@ -69,7 +72,7 @@ def test_overwriting_must_be_asked_for(reconstruction, nobody, photo, tmp_path):
         write_all(nobody, photo, folder, only_npz)
     assert len(load(folder).people) == 2
     write_all(nobody, photo, folder, ExportOptions(formats=("json",), overwrite=True))
-    assert names(folder) == {"people.json"}
+    assert names(folder) == {MARKER_NAME, "people.json"}
     assert names(tmp_path) == {"a"}
 
 
@@ -98,78 +101,121 @@ def test_a_failure_half_way_keeps_the_previous_results(
     assert names(tmp_path) == {"a"}
 
 
-def test_a_failing_rename_puts_the_previous_folder_back(tmp_path, monkeypatch):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "old").write_text("old")
-    replace = Path.replace
+def test_the_marker_says_what_was_made_from_what(reconstruction, photo, tmp_path):
+    origin = Origin("photos/a.jpg", "0123", {"fov": 70.0})
+    options = ExportOptions(formats=("glb", "npz", "glb"))
+    write_all(reconstruction, photo, tmp_path / "a", options, origin=origin)
+    marker = Marker.read(tmp_path / "a")
+    assert marker is not None
+    assert marker.files == ("scene.glb", "people.npz")
+    assert marker.details == origin.details()
+    assert marker.version == kinflow.__version__
+    assert is_made(tmp_path / "a", ("people.npz",), origin)
 
-    def fail_once_new(self, target):
-        if self.suffix == ".part":
-            disk_full()
-        return replace(self, target)
 
-    monkeypatch.setattr(Path, "replace", fail_once_new)
-    with pytest.raises(InputError, match="disk is full"), new_folder(tmp_path / "a", True) as new:
-        (new / "new").write_text("new")
+@pytest.mark.parametrize(
+    ("files", "origin", "message"),
+    [
+        (("people.json",), Origin(), "no people.json"),
+        (("people.npz",), Origin("b.jpg", "4567"), "another photo"),
+        (("people.npz",), Origin("a.jpg", "0123", {}), "other options .fov=70.0"),
+    ],
+)
+def test_results_of_something_else_are_told(
+    reconstruction, photo, tmp_path, files, origin, message
+):
+    made = Origin("a.jpg", "0123", {"fov": 70.0})
+    options = ExportOptions(formats=("npz",))
+    write_all(reconstruction, photo, tmp_path / "a", options, origin=made)
+    with pytest.raises(InputError, match=message):
+        is_made(tmp_path / "a", files, origin)
+
+
+def test_what_the_user_put_into_a_result_folder_stays(reconstruction, nobody, photo, tmp_path):
+    folder = tmp_path / "a"
+    write_all(reconstruction, photo, folder, ExportOptions(formats=("npz", "glb")))
+    (folder / "notes.txt").write_text("mine")
+    (folder / "frames").mkdir()
+    (folder / "frames" / "1.png").write_text("mine too")
+    write_all(nobody, photo, folder, ExportOptions(formats=("json",), overwrite=True))
+    assert names(folder) == {MARKER_NAME, "people.json", "notes.txt", "frames"}
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "frames" / "1.png").read_text() == "mine too"
     assert names(tmp_path) == {"a"}
-    assert names(tmp_path / "a") == {"old"}
 
 
-def test_single_files_are_replaced_whole(tmp_path, monkeypatch):
-    path = tmp_path / "people.npz"
-    write_bytes(path, b"first")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdopen", disk_full)
-        with pytest.raises(InputError, match="The disk is full"):
-            write_bytes(path, b"second")
-    assert path.read_bytes() == b"first"
-    assert names(tmp_path) == {"people.npz"}
-    write_bytes(path, b"third")
-    assert path.read_bytes() == b"third"
-    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+def test_a_file_of_the_user_is_never_replaced(reconstruction, photo, tmp_path):
+    folder = tmp_path / "a"
+    write_all(reconstruction, photo, folder, ExportOptions(formats=("npz",)))
+    (folder / "scene.glb").write_text("mine")
+    with pytest.raises(InputError, match="scene.glb' was not made by kinflow"):
+        write_all(reconstruction, photo, folder, ExportOptions(overwrite=True))
+    assert (folder / "scene.glb").read_text() == "mine"
 
 
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def without_marker(folder: Path) -> Path:
+    (folder / MARKER_NAME).unlink()
+    return folder
 
 
-def test_destinations_that_cannot_be(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="is a file, not a folder"):
-        check_destination(tmp_path / "file", overwrite=True)
-    with (
-        pytest.raises(InputError, match="part of its path is a file"),
-        new_folder(tmp_path / "file" / "below"),
-    ):
-        pass
-    with pytest.raises(InputError, match="cannot be written"):
-        write_bytes(tmp_path / "nowhere" / "people.npz", b"x")
+@pytest.mark.parametrize("formats", [("npz", "overlay"), ("json",), FORMATS])
+def test_folders_of_0_1_0_are_recognised(reconstruction, nobody, photo, tmp_path, formats):
+    write_all(reconstruction, photo, tmp_path / "a", ExportOptions(formats=formats))
+    folder = without_marker(tmp_path / "a")
+    options = ExportOptions(formats=("npz",), overwrite=True)
+    assert is_made(folder, ExportOptions(formats=formats).files, Origin("a", "1", {}))
+    with pytest.raises(InputError, match="--overwrite"):
+        write_all(nobody, photo, folder, ExportOptions(formats=formats))
+    write_all(nobody, photo, folder, options)
+    assert names(folder) == {MARKER_NAME, "people.npz"}
+    assert names(tmp_path) == {"a"}
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(InputError, match="no permission"), new_folder(tmp_path / "a"):
-            pass
-    finally:
-        tmp_path.chmod(0o700)
+def make_foreign(folder: Path, kind: str) -> None:
+    if kind == "more":
+        (folder / "thesis.tex").write_text("years of work")
+    elif kind == "people of another":
+        (folder / "people.npz").write_bytes(b"another program's")
+    elif kind == "json of another":
+        (folder / "people.npz").unlink()
+        (folder / "people.json").write_text('{"format": "something else"}')
+    elif kind == "no people":
+        (folder / "people.npz").unlink()
+    elif kind == "folder":
+        (folder / "viewer.html").mkdir()
+    elif kind == "damaged marker":
+        (folder / MARKER_NAME).write_text('{"format": "kinflow result fol')
+        (folder / "thesis.tex").write_text("years of work")
+    elif kind == "marker that lies":
+        text = '{"format": "kinflow result folder 1", "files": ["../precious.txt"]}'
+        (folder / MARKER_NAME).write_text(text)
+        (folder / "thesis.tex").write_text("years of work")
 
 
-def test_permission_errors_have_a_sentence(tmp_path, monkeypatch):
-    def refuse(*_args, **_kwargs):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("more", "people of another", "json of another", "no people", "folder"),
+        *("damaged marker", "marker that lies"),
+    ],
+)
+def test_foreign_folders_are_refused(reconstruction, photo, tmp_path, kind):
+    (tmp_path / "precious.txt").write_text("precious")
+    options = ExportOptions(formats=("npz", "overlay"), overwrite=True)
+    write_all(reconstruction, photo, tmp_path / "a", options)
+    folder = without_marker(tmp_path / "a")
+    make_foreign(folder, kind)
+    before = names(folder)
+    with pytest.raises(InputError, match="was not made by kinflow"):
+        write_all(reconstruction, photo, folder, options)
+    assert names(folder) == before
+    assert names(tmp_path) == {"a", "precious.txt"}
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(InputError, match="no permission"), new_folder(tmp_path / "a"):
-        pass
 
-
-def test_an_empty_folder_is_a_fine_destination(tmp_path):
-    (tmp_path / "a").mkdir()
-    with new_folder(tmp_path / "a") as new:
-        (new / "x").write_text("x")
-    assert names(tmp_path / "a") == {"x"}
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o777 & ~current_umask()
+def test_names_that_are_no_text_are_written_as_text(reconstruction, photo, tmp_path):
+    source = os.fsdecode(b"caf\xe9.jpg")
+    written = write_all(replace(reconstruction, source=source), photo, tmp_path / "a")
+    for kind in ("npz", "json"):
+        assert load(written[kind]).source == "caf\ufffd.jpg"
+    assert "caf\ufffd.jpg" in written["viewer"].read_text(encoding="utf8")
+    assert rb"caf\ufffd.jpg" in written["glb"].read_bytes()

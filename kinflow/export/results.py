@@ -1,0 +1,164 @@
+"""Result folders of earlier runs: what they were made from, and whether they do for this one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinflow.errors import InputError
+from kinflow.export.fields import FORMAT
+from kinflow.export.people_files import JSON_NAME, NPZ_NAME
+from kinflow.files import folders
+from kinflow.files.atomic import explained
+from kinflow.files.json_files import read_json
+from kinflow.files.marker import MARKER_NAME, Marker
+from kinflow.files.npz_files import read_npz
+from kinflow.files.reading import check_file
+
+_NAMES_OF_0_1_0 = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a result folder was made from."""
+
+    photo: str = ""
+    """Path of the photo, for people to read."""
+    photo_sha256: str = ""
+    """Its content; empty when it is not known."""
+    options: Mapping[str, Any] | None = None
+    """Options that differ from their defaults, by name, as plain text or numbers; None when they
+    are not known."""
+
+    def details(self) -> dict[str, Any]:
+        """What the marker says about it."""
+        known = {"photo": self.photo, "photo_sha256": self.photo_sha256, "options": self.options}
+        return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def photo_sha256(path: Path) -> str:
+    """Digest of a photo's content.
+
+    Raises:
+        InputError: it does not exist or cannot be read.
+    """
+    check_file(path)
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror or error}).") from error
+    return digest.hexdigest()
+
+
+def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
+    """Whether a folder holds these results already.
+
+    Args:
+        folder: the result folder.
+        files: names of the files that are wanted.
+        origin: what they would be made from.
+
+    Raises:
+        InputError: kinflow made the folder, but it lacks a file or comes from something else; the
+            sentence says which.
+    """
+    marker = made_by_kinflow(folder)
+    if marker is None:
+        return False
+    lacking = sorted(
+        name for name in files if name not in marker.files or not (folder / name).is_file()
+    )
+    if lacking:
+        raise InputError(
+            f"The folder '{folder}' holds results of an earlier run, but no {lacking[0]}; make "
+            "them again with --overwrite, or choose another output folder."
+        )
+    known = marker.details.get("photo_sha256")
+    if known and origin.photo_sha256 and known != origin.photo_sha256:
+        raise InputError(
+            f"The folder '{folder}' holds results of another photo, or of '{origin.photo}' as it "
+            "was before it changed; use --overwrite, or choose another output folder."
+        )
+    options = marker.details.get("options")
+    if options is not None and origin.options is not None and options != origin.options:
+        raise InputError(
+            f"The folder '{folder}' holds results that were made with other options "
+            f"({_listed(options)}); use --overwrite, or choose another output folder."
+        )
+    return True
+
+
+def made_after(folder: Path, time_ns: int) -> bool:
+    """Whether kinflow made a folder after this moment."""
+    try:
+        return (folder / MARKER_NAME).stat().st_mtime_ns >= time_ns
+    except OSError:
+        return False
+
+
+def made_by_kinflow(folder: Path) -> Marker | None:
+    """The marker of a result folder, or what it would be for one of kinflow 0.1.0."""
+    if not folder.is_dir():
+        return None
+    return Marker.read(folder) or _of_0_1_0(folder)
+
+
+def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> None:
+    """`kinflow.files.folders.check_destination`, for which folders of 0.1.0 are kinflow's too.
+
+    They had no marker. With `overwrite` they get one, so that they may be replaced.
+
+    Raises:
+        InputError: something is in the way.
+    """
+    if not folder.is_symlink() and folder.is_dir() and Marker.read(folder) is None:
+        old = _of_0_1_0(folder)
+        if old is not None and not overwrite:
+            raise InputError(
+                f"The folder '{folder}' exists already and is not empty; choose another one or "
+                "ask to overwrite it (--overwrite)."
+            )
+        if old is not None:
+            with explained(folder):
+                old.write(folder)
+    folders.check_destination(folder, files, overwrite)
+
+
+def _of_0_1_0(folder: Path) -> Marker | None:
+    """Recognised by its files: no others, and a people file that says that it is kinflow's."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return None
+    names = {entry.name for entry in entries}
+    if not names or not names <= _NAMES_OF_0_1_0:
+        return None
+    if any(entry.is_symlink() or not entry.is_file() for entry in entries):
+        return None
+    return Marker(tuple(sorted(names)), version="0.1.0") if _has_people(folder, names) else None
+
+
+def _has_people(folder: Path, names: set[str]) -> bool:
+    try:
+        if NPZ_NAME in names:
+            stored = read_npz(folder / NPZ_NAME, names=("format",)).get("format", np.array(""))
+            return str(stored) == FORMAT
+        document = read_json(folder / JSON_NAME) if JSON_NAME in names else None
+    except InputError:
+        return False
+    return isinstance(document, dict) and document.get("format") == FORMAT
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    if not isinstance(options, Mapping) or not options:
+        return "the default ones"
+    return ", ".join(f"{name}={value}" for name, value in options.items())

@@ -1,0 +1,211 @@
+"""How the command behaves as a process: signals, kills, pipes, odd names, and others beside it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kinflow
+from kinflow.cli.main import main
+
+FIGURE_PX = (
+    *((120, 50), (125, 45), (115, 45), (131, 48), (109, 48), (145, 85), (95, 85), (160, 130)),
+    *((80, 130), (165, 170), (75, 170), (135, 170), (105, 170), (137, 230), (103, 230)),
+    *((138, 290), (102, 290)),
+)
+"""COCO's 17 keypoints of a person who stands in front of the camera."""
+SIZE = (240, 320)
+NAMES = tuple(f"photo_{number}.png" for number in range(6))
+
+
+def make_photos(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Small photos with keypoints, so that runs are short; returns the command without `--out`."""
+    rng = np.random.default_rng(0)
+    images, people = [], []
+    points = [value for x, y in FIGURE_PX for value in (x, y, 2)]
+    for number, name in enumerate(names):
+        pixels = rng.integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8)
+        with open(folder / name, "wb") as stream:
+            Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+        images.append({"id": number, "file_name": name, "width": SIZE[0], "height": SIZE[1]})
+        people.append({"id": number, "image_id": number, "category_id": 1, "keypoints": points})
+    keypoints = folder / "keypoints.json"
+    keypoints.write_text(json.dumps({"images": images, "annotations": people}))
+    photos = [str(folder / name) for name in names]
+    options = ("--keypoints", str(keypoints), "--no-parts", "--format", "json")
+    return ["reconstruct", *photos, *options]
+
+
+@pytest.fixture
+def command(tmp_path) -> list[str]:
+    return [*make_photos(tmp_path, NAMES), "--out", str(tmp_path / "out")]
+
+
+def start(arguments: list[str], **options) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(Path(kinflow.__file__).parent.parent)}
+    environment |= {"OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    return subprocess.Popen(
+        [sys.executable, "-m", "kinflow", *arguments],
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=options.pop("stderr", subprocess.PIPE),
+        env=environment,
+        # whoever runs the tests in the background may have had signals ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=120)
+    return process.returncode, (out or b"").decode(), (err or b"").decode()
+
+
+def wait_for_rows(process: subprocess.Popen, count: int) -> list[bytes]:
+    assert process.stdout is not None
+    return [process.stdout.readline() for _ in range(count + 1)]
+
+
+def complete(out: Path) -> set[str]:
+    """Names of results; every folder that is there has to be whole."""
+    names = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.exists() else set()
+    for name in names:
+        assert {p.name for p in (out / name).iterdir()} >= {".kinflow", "people.json"}
+        assert kinflow.load(out / name).people
+    return names
+
+
+ALL = {Path(name).stem for name in NAMES}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_work_and_leaves_nothing_behind(command, tmp_path, number, code):
+    process = start(command)
+    wait_for_rows(process, 1)
+    process.send_signal(number)
+    returned, out, err = finish(process)
+    assert returned == code
+    assert err == "kinflow: interrupted\n"
+    assert "of 6 photos done" in out and "Results:" in out
+    assert complete(tmp_path / "out") == {p.name for p in (tmp_path / "out").iterdir()} < ALL
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="libraries cannot be watched")
+@pytest.mark.parametrize("library", ["_multiarray_umath", "libtorch_cpu"])
+def test_a_signal_while_libraries_are_imported(command, library):
+    process = start(command)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while library not in maps.read_text():
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process)
+    assert (code, out, err) == (130, "", "kinflow: interrupted\n")
+
+
+def test_kills_hide_nothing_and_the_next_run_tidies_up(command, tmp_path):
+    out, rng = tmp_path / "out", random.Random(0)
+    for options in ([], ["--overwrite"]):
+        before = complete(out)
+        process = start([*command, *options])
+        wait_for_rows(process, rng.randrange(4))
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        finish(process)
+        assert complete(out) >= before
+    code, _, err = finish(start(command))
+    assert (code, err) == (0, "")
+    assert complete(out) == {p.name for p in out.iterdir()} == ALL
+
+
+def test_two_processes_share_the_work(command, tmp_path):
+    processes = [start(command), start(command)]
+    rows = []
+    for process in processes:
+        code, out, err = finish(process)
+        assert code == 0, err
+        assert set(err.split("\n")) <= {
+            "",
+            *(f"{name}: another kinflow made it meanwhile" for name in NAMES),
+        }
+        rows += [line for line in out.splitlines() if line.startswith("photo_")]
+    made = [row.split()[0] for row in rows if "already there" not in row]
+    assert sorted(made) == sorted(NAMES)
+    assert len(rows) == 2 * len(NAMES)
+    assert complete(tmp_path / "out") == {p.name for p in (tmp_path / "out").iterdir()} == ALL
+
+
+def test_a_reader_that_has_seen_enough(command, tmp_path):
+    process = start(command)
+    wait_for_rows(process, 0)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    code, _, err = finish(process)
+    assert (code, err) == (141, "")
+    assert complete(tmp_path / "out") == {p.name for p in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+def test_output_that_nobody_can_write_to():
+    with open("/dev/full", "wb") as full:
+        code, _, err = finish(start(["version"], stdout=full))
+    assert code == 2
+    assert err == "kinflow: Standard output cannot be written (No space left on device).\n"
+    for arguments in (["version"], ["--help"]):
+        line = f"exec {sys.executable} -m kinflow {' '.join(arguments)} >&- 2>&- <&-"
+        environment = {**os.environ, "PYTHONPATH": str(Path(kinflow.__file__).parent.parent)}
+        assert subprocess.run(["sh", "-c", line], env=environment, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names have to be text")
+def test_names_that_are_no_text_on_a_console_that_knows_ascii_only(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9.png")
+    command = [*make_photos(tmp_path, (name,)), "--out", str(tmp_path / "out")]
+    command += ["--format", "npz", "json", "glb", "viewer", "overlay"]
+    environment = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "1"}
+    code, out, err = finish(start(command, env=environment))
+    assert (code, err) == (0, "")
+    assert "caf\\udce9 \\xe9.png" in out
+    (folder,) = (tmp_path / "out").iterdir()
+    assert folder.name == "caf_ é"
+    assert kinflow.load(folder).source.endswith("caf\ufffd é.png")
+
+
+def test_photos_beside_their_results(tmp_path, monkeypatch, capsys):
+    """Whatever a photo is called, no folder of the user is touched, nor the output folder."""
+    command = make_photos(tmp_path, ("holiday.png", "..png", "-rf.png"))
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "diary.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    photos = ["holiday.png", "./..png", "./-rf.png"]
+    for _ in range(2):
+        assert main([command[0], *photos, *command[4:], "--out", ".", "--overwrite"]) == 2
+        captured = capsys.readouterr()
+        assert captured.err.startswith("The folder 'holiday' is there already")
+        assert "2 of 3 photos done; 1 could not be used." in captured.out
+        assert {path: path.read_bytes() for path in before} == before
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"holiday", "photo", "_rf"}
+
+
+def test_results_through_links_are_not_replaced(tmp_path, capsys):
+    command = make_photos(tmp_path, ("a.png",))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    command += ["--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    (tmp_path / "real" / "a").rename(tmp_path / "elsewhere")
+    (tmp_path / "real" / "a").symlink_to(tmp_path / "elsewhere")
+    written = (tmp_path / "elsewhere" / "people.json").stat()
+    assert main(command) == 0
+    assert main([*command, "--overwrite"]) == 2
+    assert "is a link" in capsys.readouterr().err
+    assert (tmp_path / "elsewhere" / "people.json").stat() == written
