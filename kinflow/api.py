@@ -13,7 +13,6 @@ for path in paths:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from kinflow.evidence.image import Photo, as_photo
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.reconstruction import Person, Reconstruction
+from kinflow.threads import lazy
 
 DEFAULT_FOV_DEG = 55.0
 """Field of view of the longer side where nothing is known: a 35 mm-equivalent lens of about 35 mm,
@@ -69,13 +69,13 @@ class Reconstructor:
         if self.config.max_people is not None and self.config.max_people < 1:
             raise InputError(f"max_people has to be at least 1, not {self.config.max_people}.")
 
-    @cached_property
+    @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
         config = self.config.detector
         return EvidenceDetector(replace(config, parts=config.parts or self.config.parts))
 
-    @cached_property
+    @lazy
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)

@@ -16,7 +16,6 @@ They are written out by hand because this is the inner loop: autodiff would take
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +31,7 @@ from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.rotations import rotvec_to_matrix, skew
+from kinflow.threads import lazy
 
 LATENT_START = 6
 
@@ -150,7 +150,7 @@ class KeypointModel:
     def num_points(self) -> int:
         return len(self._mass)
 
-    @cached_property
+    @lazy
     def points_at_rest_m(self) -> Float[Tensor, "points 3"]:
         """The points of an average adult in the prior's central pose, in the root's frame."""
         device = self._at_rest.device

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
+from kinflow.threads import lazy
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,22 @@ class EvidenceDetector:
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config or DetectorConfig()
 
-    @cached_property
+    @lazy
     def movenet(self) -> MoveNet:
         """The network that finds people."""
         return MoveNet(self.config.runtime)
 
-    @cached_property
+    @lazy
     def blazepose(self) -> BlazePose:
         """The network that looks at one person."""
         return BlazePose(self.config.runtime)
 
-    @cached_property
+    @lazy
     def segmenter(self) -> SelfieSegmenter:
         """The network that outlines people."""
         return SelfieSegmenter(self.config.runtime)
 
-    @cached_property
+    @lazy
     def parser(self) -> PartParser:
         """The network that tells body parts apart."""
         return PartParser()

@@ -13,7 +13,6 @@ do with keypoints and silhouette.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
+from kinflow.threads import lazy
 
 SHIPPED = "evidence/parts.safetensors"
 _MARGIN = 0.1
@@ -116,7 +116,7 @@ class PartParser:
     def __init__(self, config: PartParserConfig | None = None) -> None:
         self.config = config or PartParserConfig()
 
-    @cached_property
+    @lazy
     def _loaded(self) -> tuple[PartNetwork, PartNetworkInfo]:
         path = self.config.weights
         return load_part_network(asset_path(SHIPPED) if path is None else path)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -27,6 +25,7 @@ from kinflow.priors.base import PosePrior
 from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Hypothesis, Person, ResultCode
+from kinflow.threads import one_thread
 
 FITTED_KEYPOINTS: tuple[str, ...] = tuple(
     name for name in BLAZEPOSE33 if not name.endswith(("_inner", "_outer"))
@@ -259,17 +258,6 @@ class PhotoFitter:
             shape=shape.cpu(),
             energy=energy,
         )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: a fit's matrices are small, and waiting for others costs more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def view_rotation(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -19,6 +18,7 @@ from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
+from kinflow.threads import lazy
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PersonFitter:
         origin = hip_origin(names).to(body.rest_mean_m.device)
         self.energy = Energy(self.model, origin, config.energy, vertices)
 
-    @cached_property
+    @lazy
     def gallery(self) -> PoseGallery:
         """Poses that fits start from."""
         return PoseGallery(self.model, self.config.search.gallery)
