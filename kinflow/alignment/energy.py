@@ -73,7 +73,7 @@ class Energy:
         self.model, self.origin, self.config, self.vertices = model, origin, config, vertices
         self.estimate_focal = config.focal_log_std > 0
         self.num_unknowns = model.num_unknowns + self.estimate_focal
-        self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device)[None]
+        self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device, dtype=torch.float32)[None]
 
     def softened(self, factor: float) -> Energy:
         """The same energy with robust cutoffs `factor` times as far out."""

@@ -56,8 +56,8 @@ class PartLossTarget:
             parts,
             weights,
             torch.stack([_distances(one) for one in labels]),
-            torch.tensor([one.origin_px for one in labels]),
-            torch.tensor([one.cell_px for one in labels]),
+            torch.tensor([one.origin_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.cell_px for one in labels], dtype=torch.float32),
         )
 
 
@@ -129,7 +129,7 @@ def _sample(
     shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
-    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(labels.origin_px)
+    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(labels.origin_px, dtype=torch.float32)
     missing = pixels - len(chosen)
     return (
         F.pad(points, (0, 0, 0, missing)),

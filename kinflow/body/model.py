@@ -247,7 +247,7 @@ def _tree(device: torch.device) -> _Tree:
         jumps=tuple(torch.tensor(rows, device=device) for rows in _jumps()),
         parents=torch.tensor([max(p, 0) for p in PARENTS], device=device),
         above=torch.tensor(descendants_mask(), device=device).T.float(),
-        nothing=torch.eye(3, device=device)[None],
+        nothing=torch.eye(3, device=device, dtype=torch.float32)[None],
     )
 
 

@@ -66,7 +66,7 @@ _COLOR_SCALE = 0.5
 
 def _ends(end: int) -> tuple[Tensor, Tensor]:
     """Averaging weights (16, 33) of one end of all sticks, and which keypoints take part."""
-    used = torch.zeros(len(STICKS), len(BLAZEPOSE33))
+    used = torch.zeros(len(STICKS), len(BLAZEPOSE33), dtype=torch.float32)
     for row, stick in enumerate(STICKS):
         used[row, [BLAZEPOSE33.index(name) for name in stick[end]]] = 1
     return used / used.sum(1, keepdim=True), used > 0

@@ -68,10 +68,10 @@ class PartGrid:
         shown = mask.probability > _CERTAIN
         if not shown.any():
             return None
-        origin = torch.tensor(mask.origin_px)
+        origin = keypoints_px.new_tensor(mask.origin_px)
         rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
-        first = torch.stack([columns[0], rows[0]]) * mask.cell_px + origin
-        last = (torch.stack([columns[-1], rows[-1]]) + 1) * mask.cell_px + origin
+        first = torch.stack([columns[0], rows[0]]).to(origin) * mask.cell_px + origin
+        last = (torch.stack([columns[-1], rows[-1]]).to(origin) + 1) * mask.cell_px + origin
         certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
         points = torch.cat([first[None], last[None], certain])
         low, high = points.amin(0), points.amax(0)
@@ -81,7 +81,8 @@ class PartGrid:
 
     def centres_px(self, per_cell: int = 1) -> Float[Tensor, "rows columns 2"]:
         """Image positions of the cells' centres, or of those of `per_cell` squared sub-cells."""
-        steps = (torch.arange(GRID * per_cell) + 0.5) * (self.cell_px / per_cell)
+        cells = torch.arange(GRID * per_cell, dtype=torch.float32)
+        steps = (cells + 0.5) * (self.cell_px / per_cell)
         y, x = torch.meshgrid(steps + self.origin_px[1], steps + self.origin_px[0], indexing="ij")
         return torch.stack([x, y], -1)
 
@@ -119,7 +120,9 @@ class PartParser:
     @lazy
     def _loaded(self) -> tuple[PartNetwork, PartNetworkInfo]:
         path = self.config.weights
-        return load_part_network(asset_path(SHIPPED) if path is None else path)
+        network, info = load_part_network(asset_path(SHIPPED) if path is None else path)
+        # whatever the program's default is, inputs and weights have the same precision
+        return network.float(), info
 
     @property
     def info(self) -> PartNetworkInfo:
@@ -152,7 +155,7 @@ class PartParser:
         found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
-            return PartLabels(unknown, torch.zeros(GRID, GRID), mask.origin_px, mask.cell_px)
+            return PartLabels(unknown, torch.zeros(GRID, GRID, dtype=torch.float32), mask.origin_px, mask.cell_px)
         allowed, confidence = label_sets(found.probability, self.config.set_probability)
         allowed = torch.where(found.inside, allowed, UNKNOWN).int()
         grid = found.grid
@@ -196,7 +199,7 @@ class PartParser:
         # two samples a side and cell: the mask is often finer than the grid
         fine = mask.sample(grid.centres_px(per_cell=2)).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
-        depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
+        depth_m = torch.zeros(33, dtype=torch.float32) if world_m is None else world_m[:, 2].detach().cpu().float()
         cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:

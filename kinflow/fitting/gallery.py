@@ -59,13 +59,13 @@ class PoseGallery:
         self._config = config
         device = model.points_at_rest_m.device
         generator = torch.Generator().manual_seed(config.seed)
-        z = torch.randn(config.poses, model.prior.latent_dim, generator=generator)
+        z = torch.randn(config.poses, model.prior.latent_dim, generator=generator, dtype=torch.float32)
         z = config.temperature * z
         z[0] = 0
         self._bodies = replace(resting(model, config.poses, device), z=z.to(device))
         with torch.no_grad():
             self._points_m = model.evaluate(self._bodies, with_jacobian=False).keypoints_cam_m
-        yaw = torch.arange(config.views, device=device) * (2 * math.pi / config.views)
+        yaw = torch.arange(config.views, device=device, dtype=torch.float32) * (2 * math.pi / config.views)
         zero = torch.zeros_like(yaw)
         turn = rotvec_to_matrix(torch.stack([zero, yaw, zero], -1))
         self._R_cam_root = R_CAM_UPRIGHT.to(device) @ turn

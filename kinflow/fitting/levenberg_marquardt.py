@@ -62,7 +62,7 @@ def minimise(start: Unknowns, linearise: Linearise, config: LMConfig) -> LMResul
     x = start
     count = len(start.z)
     device = start.z.device
-    damping = torch.full((count,), config.initial_damping, device=device)
+    damping = torch.full((count,), config.initial_damping, device=device, dtype=torch.float32)
     active = torch.arange(count, device=device)
     energy, hessian, gradient = _quadratic_model(*linearise(x, active))
     converged = torch.zeros(count, dtype=torch.bool, device=device)
@@ -75,7 +75,7 @@ def minimise(start: Unknowns, linearise: Linearise, config: LMConfig) -> LMResul
         previous = energy[active]
         better = trial_energy < previous
         accepted = active[better]
-        factor = torch.where(better, config.decrease, config.increase)
+        factor = torch.where(better, config.decrease, config.increase).to(damping)
         damping[active] = (damping[active] * factor).clamp(1e-7, 10 * config.max_damping)
         if len(accepted):
             x = x.replaced(accepted, trial[better])

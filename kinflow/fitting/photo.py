@@ -168,7 +168,7 @@ class PhotoFitter:
     def _cluster_weights(self) -> Float[Tensor, " points"]:
         limbs = {BLAZEPOSE33[i] for i in LIMB_KEYPOINTS}
         values = [1.0 if n in limbs else self.config.cluster_weight for n in FITTED_KEYPOINTS]
-        return torch.tensor(values, device=self.device)
+        return torch.tensor(values, device=self.device, dtype=torch.float32)
 
     def _person(
         self,
@@ -272,7 +272,7 @@ def view_rotation(
     centre = (targets.observed_px * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(1)
     ray = (centre - targets.principal_px) / targets.focal_px[:, None]
     z = torch.nn.functional.normalize(torch.cat([ray, torch.ones_like(ray[:, :1])], -1), dim=-1)
-    down = torch.tensor([0.0, 1.0, 0.0], device=z.device).expand_as(z)
+    down = torch.tensor([0.0, 1.0, 0.0], device=z.device, dtype=torch.float32).expand_as(z)
     x = torch.nn.functional.normalize(torch.linalg.cross(down, z), dim=-1)
     return torch.stack([x, torch.linalg.cross(z, x), z], -1)
 

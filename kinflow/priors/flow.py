@@ -79,7 +79,7 @@ class FlowPrior(PosePrior):
     def from_state(
         cls, tensors: dict[str, Tensor], settings: Mapping[str, object], info: PriorInfo
     ) -> "FlowPrior":
-        flow = flow_from_settings(settings)
+        flow = flow_from_settings(settings).float()  # whatever the default precision is
         prefix = "flow."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         flow.load_state_dict(weights)

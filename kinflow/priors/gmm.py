@@ -56,7 +56,7 @@ class GmmPrior(AffinePrior):
         component = torch.multinomial(
             self.log_weights.exp(), n, replacement=True, generator=generator
         )
-        noise = torch.randn(n, self.latent_dim, 1, generator=generator)
+        noise = torch.randn(n, self.latent_dim, 1, generator=generator, dtype=torch.float32)
         return self.decode(self.means[component] + (self.cholesky[component] @ noise)[..., 0])
 
     def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:

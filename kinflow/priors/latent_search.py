@@ -54,7 +54,7 @@ def search(
         return torch.cat([error, residual], -1), torch.cat([d_error, d_residual], -2)
 
     z = centre
-    damping = torch.full((len(z),), 1e-2).to(z)
+    damping = torch.full((len(z),), 1e-2, dtype=torch.float32).to(z)
     residual, jacobian = linearise(z)
     energy = 0.5 * residual.square().sum(-1)
     for _ in range(iterations):
