@@ -135,7 +135,9 @@ class KeypointModel:
         self._joint, self._mass = joint[used], mass[:, used]
         if with_joints:
             self._joint = torch.cat([self._joint, torch.arange(NUM_JOINTS, device=device)])
-            self._mass = torch.block_diag(self._mass, torch.eye(NUM_JOINTS, device=device, dtype=torch.float32))
+            self._mass = torch.block_diag(
+                self._mass, torch.eye(NUM_JOINTS, device=device, dtype=torch.float32)
+            )
         # for the root and each free joint: the share of each point that moves with it
         self._movers = torch.tensor([0, *FREE_JOINTS], device=device)
         moved = below[self._movers][:, self._joint]
@@ -156,7 +158,9 @@ class KeypointModel:
         device = self._at_rest.device
         zero = torch.zeros(1, self.num_unknowns - LATENT_START, device=device, dtype=torch.float32)
         z, s = zero.split([self.prior.latent_dim, self.shape_prior.size], -1)
-        centre = Unknowns(self._at_rest, torch.zeros(1, 3, device=device, dtype=torch.float32), z, s, z[:, 0])
+        centre = Unknowns(
+            self._at_rest, torch.zeros(1, 3, device=device, dtype=torch.float32), z, s, z[:, 0]
+        )
         with torch.no_grad():
             return self.evaluate(centre, with_jacobian=False).keypoints_cam_m[0]
 

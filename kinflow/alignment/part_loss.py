@@ -129,7 +129,9 @@ def _sample(
     shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
-    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(labels.origin_px, dtype=torch.float32)
+    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(
+        labels.origin_px, dtype=torch.float32
+    )
     missing = pixels - len(chosen)
     return (
         F.pad(points, (0, 0, 0, missing)),

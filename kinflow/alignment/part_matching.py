@@ -33,6 +33,7 @@ from kinflow.alignment.outlines import SetOutlines, nearest, neighbours, without
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
 from kinflow.camera.rasterizer import rasterize
+from kinflow.checks import positive, share, whole
 from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
 from kinflow.threads import lazy
 
@@ -56,6 +57,11 @@ class MatchingConfig:
     known: hardly anybody ends where an occluder begins."""
     max_distance: float = 0.15
     """Matches farther apart than this share of the person's size are not made."""
+
+    def __post_init__(self) -> None:
+        whole(self, "samples_per_part", at_least=1, at_most=100_000)
+        positive(self, "std", "max_distance")
+        share(self, "unknown_weight")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import tyro
 
+from kinflow.checks import command_line
 from kinflow.cli.options import Demo, Interpolate, Reconstruct, Sample, Version
 from kinflow.errors import KinflowError
 
@@ -32,9 +33,9 @@ For training there are also: kinflow data, synth, train and evaluate (see their 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 fine, 2 bad input, 1 anything else."""
-    run = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        return run()
+        # options check themselves while they are parsed
+        return parse(sys.argv[1:] if arguments is None else arguments)()
     except KinflowError as error:
         print(f"kinflow: {error}", file=sys.stderr)
         return error.exit_code
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+@command_line()
 def parse(arguments: list[str]) -> Callable[[], int]:
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
     if arguments and arguments[0] in RESEARCH_GROUPS:

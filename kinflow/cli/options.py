@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from kinflow import __version__
+from kinflow.checks import number, whole
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
@@ -72,6 +73,11 @@ class Reconstruct:
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 
+    def __post_init__(self) -> None:
+        whole(self, "max_people", at_least=1, or_none=True, flags=True)
+        number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
+        number(self, "focal_px", above=0, or_none=True, flags=True)
+
     def run(self) -> int:
         """Reconstruct the photos; returns the exit code."""
         from kinflow.cli.reconstruct import run
@@ -105,6 +111,10 @@ class Sample:
     seed: Annotated[int, arg(metavar="N")] = 0
     """Another seed gives other poses."""
 
+    def __post_init__(self) -> None:
+        whole(self, "count", at_least=1, at_most=10_000, flags=True)
+        whole(self, "seed", flags=True)
+
     def run(self) -> int:
         """Draw and write; returns the exit code."""
         from kinflow.cli.gallery import run_sample
@@ -126,6 +136,9 @@ class Interpolate:
     """Poses along each path, both ends included."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
+
+    def __post_init__(self) -> None:
+        whole(self, "steps", at_least=2, at_most=1000, flags=True)
 
     def run(self) -> int:
         """Interpolate and write; returns the exit code."""

@@ -19,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from kinflow.checks import instance, positive, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.bar_chart import bar_chart_png
@@ -61,6 +62,14 @@ class EvaluatePriorConfig:
     num_completions: int = 100
     num_samples: int = 100_000
     num_fits: int = 200
+
+    def __post_init__(self) -> None:
+        instance(self, "data", (str, Path), "the path of a pose set")
+        instance(self, "csv_path", (str, Path, type(None)), "the path of a table or None")
+        positive(self, "noise_rad")
+        whole(self, "num_completions", at_least=1)
+        whole(self, "num_samples", at_least=2)
+        whole(self, "num_fits")
 
 
 @torch.no_grad()

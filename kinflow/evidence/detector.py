@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from kinflow.checks import flag, nested, not_negative, share, whole
 from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement, trust
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
@@ -50,6 +51,13 @@ class DetectorConfig:
     """Whether to label body parts; needs silhouettes and so implies them."""
     min_parts_px: float = 80.0
     """People smaller than this get no part labels: outlines of a few pixels say little."""
+
+    def __post_init__(self) -> None:
+        nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
+        share(self, "min_score", "min_presence", "min_agreement")
+        whole(self, "min_certain_keypoints", at_most=33)
+        flag(self, "silhouette", "parts")
+        not_negative(self, "min_parts_px")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ the import is stopped here.
 """
 
 import onnxruntime
-from onnxruntime import InferenceSession, SessionOptions
 
 # releases before 1.29 have nothing to switch off on Linux and macOS, and some no such function
 _switch_off = getattr(onnxruntime, "disable_telemetry_events", None)
 if _switch_off is not None:
     _switch_off()
 
-__all__ = ["InferenceSession", "SessionOptions"]
+__all__ = ["onnxruntime"]

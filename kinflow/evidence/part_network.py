@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from kinflow.checks import numbers_of, whole
 from kinflow.errors import AssetError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.types import NUM_PARTS
@@ -162,6 +163,10 @@ class PartNetworkConfig:
 
     widths: tuple[int, int, int, int] = (40, 56, 112, 160)
     fine_width: int = 16
+
+    def __post_init__(self) -> None:
+        numbers_of(self, "widths", count=4, at_least=1, at_most=4096, kind=int)
+        whole(self, "fine_width", at_least=1, at_most=4096)
 
 
 class PartNetwork(nn.Module):

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
+from kinflow.checks import instance, share
 from kinflow.evidence.part_labels import labels_of_probabilities, without_hidden_limbs
 from kinflow.evidence.part_network import (
     GRID,
@@ -53,6 +54,10 @@ class PartParserConfig:
 
     weights: Path | None = None
     set_probability: float = 0.7
+
+    def __post_init__(self) -> None:
+        instance(self, "weights", (str, Path, type(None)), "the path of a weight file or None")
+        share(self, "set_probability")
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,8 @@ class PartParser:
         found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
-            return PartLabels(unknown, torch.zeros(GRID, GRID, dtype=torch.float32), mask.origin_px, mask.cell_px)
+            nothing = torch.zeros(GRID, GRID, dtype=torch.float32)
+            return PartLabels(unknown, nothing, mask.origin_px, mask.cell_px)
         allowed, confidence = label_sets(found.probability, self.config.set_probability)
         allowed = torch.where(found.inside, allowed, UNKNOWN).int()
         grid = found.grid
@@ -199,7 +205,9 @@ class PartParser:
         # two samples a side and cell: the mask is often finer than the grid
         fine = mask.sample(grid.centres_px(per_cell=2)).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
-        depth_m = torch.zeros(33, dtype=torch.float32) if world_m is None else world_m[:, 2].detach().cpu().float()
+        depth_m = torch.zeros_like(keypoints_px[:, 2])
+        if world_m is not None:
+            depth_m = world_m[:, 2].detach().cpu().float()
         cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:

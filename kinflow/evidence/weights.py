@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kinflow.assets import asset_path
-from kinflow.evidence.onnx_runtime import InferenceSession, SessionOptions
+from kinflow.checks import whole, words
+from kinflow.evidence.onnx_runtime import onnxruntime
 
 ERRORS_ONLY = 3
 
@@ -23,6 +24,10 @@ class RuntimeConfig:
     """Threads per network; 0 leaves the number to onnxruntime (all physical cores)."""
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     """onnxruntime execution providers in order of preference."""
+
+    def __post_init__(self) -> None:
+        whole(self, "threads", at_most=1024)
+        words(self, "providers", "a tuple of onnxruntime's execution providers by name")
 
 
 class Network:
@@ -50,15 +55,17 @@ class Network:
             name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
         }
 
-    def _open(self) -> InferenceSession:
-        options = SessionOptions()
+    def _open(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._config.threads
         options.log_severity_level = ERRORS_ONLY
         options.enable_cpu_mem_arena = self._keep_memory
         # Threads that wait in a busy loop would take the processor from whatever runs in between.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = asset_path(f"evidence/{self._name}")
-        session = InferenceSession(str(path), options, providers=list(self._config.providers))
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=list(self._config.providers)
+        )
         previous = vars(self).get("_session")
         if previous is not None:
             # Its threads did not come along in a fork; closing it would wait for them for ever.

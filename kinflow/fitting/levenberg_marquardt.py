@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.checks import not_negative, number, positive, whole
 
 Linearise = Callable[
     [Unknowns, Int[Tensor, " problems"]],
@@ -36,6 +37,13 @@ class LMConfig:
     max_damping: float = 1e4
     max_step: float = 6.0
     """Longest step in the local coordinates (standard deviations, mostly)."""
+
+    def __post_init__(self) -> None:
+        whole(self, "max_iterations", at_most=100_000)
+        not_negative(self, "relative_tolerance", "absolute_tolerance")
+        positive(self, "initial_damping", "max_damping", "max_step")
+        number(self, "decrease", above=0, below=1)
+        number(self, "increase", above=1)
 
 
 @dataclass(frozen=True)

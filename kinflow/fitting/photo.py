@@ -15,6 +15,7 @@ from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
+from kinflow.checks import flag, nested, not_negative, numbers_of, positive, share, whole
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
@@ -72,6 +73,16 @@ class PhotoFitConfig:
     max_hypotheses: int = 4
     hypothesis_margin: float = 12.0
     """Alternatives whose energy is higher by more than this (nats) are not reported."""
+
+    def __post_init__(self) -> None:
+        nested(self, fit=FitConfig, parts=PartFitConfig)
+        flag(self, "estimate_focal", "use_hint", "align_parts")
+        positive(self, "focal_log_std", "keypoint_std_scale")
+        numbers_of(self, "hint_std_m", count=3, above=0)
+        share(self, "min_confidence", "cluster_weight")
+        whole(self, "max_aligned", at_least=1, at_most=1000)
+        whole(self, "max_hypotheses", at_most=1000)
+        not_negative(self, "aligned_margin", "hypothesis_margin")
 
 
 class PhotoFitter:

@@ -13,6 +13,7 @@ from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
+from kinflow.checks import nested
 from kinflow.fitting.gallery import PoseGallery
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin
@@ -27,6 +28,9 @@ class FitConfig:
 
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     search: MultistartConfig = field(default_factory=MultistartConfig)
+
+    def __post_init__(self) -> None:
+        nested(self, energy=EnergyConfig, search=MultistartConfig)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from kinflow.rotations import skew
 @cache
 def _average_adult() -> ShapedBody:
     shape = ShapePrior()
-    return BodyModel.load("joints").with_shape(shape.decode(torch.zeros(shape.size, dtype=torch.float32)))
+    average = shape.decode(torch.zeros(shape.size, dtype=torch.float32))
+    return BodyModel.load("joints").with_shape(average)
 
 
 def _posed(R_free: Tensor) -> PosedBody:

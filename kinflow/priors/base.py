@@ -89,7 +89,8 @@ class PosePrior(ABC):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         """Draw `n` poses."""
-        return self.decode(torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float32))
+        size = (n, self.latent_dim)
+        return self.decode(torch.randn(size, generator=generator, dtype=torch.float32))
 
     # What follows is built on the interface above, so its modules import this one.
 

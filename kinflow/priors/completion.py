@@ -130,7 +130,8 @@ def _solutions(
     iterations: int,
     generator: torch.Generator | None,
 ) -> Completions:
-    centre = torch.randn(count, 1 + num_samples, prior.latent_dim, generator=generator, dtype=torch.float32)
+    size = (count, 1 + num_samples, prior.latent_dim)
+    centre = torch.randn(size, generator=generator, dtype=torch.float32)
     centre[:, 0] = 0.0
     z = search(prior, observation, centre.flatten(0, 1), iterations)
     z = z.unflatten(0, (count, 1 + num_samples))

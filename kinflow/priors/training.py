@@ -7,10 +7,11 @@ be, by the same validation subjects; flows are trained in `kinflow.priors.flow_t
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from typing_extensions import assert_never
 
+from kinflow.checks import instance, nested, not_negative, one_of, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior, PriorInfo
@@ -23,7 +24,7 @@ from kinflow.priors.baselines import (
 )
 from kinflow.priors.coordinates import SpaceName
 from kinflow.priors.distillation import teacher_poses
-from kinflow.priors.families import FlowFamily
+from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
@@ -69,6 +70,17 @@ class TrainPriorConfig:
     min_std_deg: float = 0.6
     seed: int = 0
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        instance(self, "data", (str, Path), "the path of a pose set")
+        instance(self, "out", (str, Path), "the path of a folder")
+        one_of(self, "family", (*FLOW_FAMILIES, "gaussian", "gmm", "vae"))
+        one_of(self, "space", get_args(SpaceName))
+        nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining)
+        whole(self, "gmm_components", at_least=1, at_most=4096)
+        not_negative(self, "min_std_deg")
+        whole(self, "seed")
+        instance(self, "device", str, "the name of a device")
 
 
 def train(config: TrainPriorConfig, command: str = "") -> PosePrior:

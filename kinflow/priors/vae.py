@@ -96,7 +96,8 @@ class VaePrior(PosePrior):
         """Importance-sampled lower bound (Burda et al. 2016) with reproducible samples."""
         mean, std = self.networks.posterior(R_free)
         generator = torch.Generator().manual_seed(0)
-        eps = torch.randn(_BOUND_SAMPLES, *mean.shape, generator=generator, dtype=torch.float32).to(mean)
+        shape = (_BOUND_SAMPLES, *mean.shape)
+        eps = torch.randn(shape, generator=generator, dtype=torch.float32).to(mean)
         z = mean + std * eps
         error = matrix_to_rotvec(self.decode(z).mT @ R_free)
         noise = self.networks.noise_rad[:, None]

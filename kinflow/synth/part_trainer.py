@@ -24,6 +24,7 @@ from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
 from kinflow.checkpoint import load_checkpoint, save_checkpoint
+from kinflow.checks import instance, nested, not_negative, number, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
@@ -94,6 +95,19 @@ class TrainPartsConfig:
     ema_decay: float = 0.998
     eval_every: int = 400
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        instance(self, "out", (str, Path), "the path of a folder")
+        instance(self, "poses", (str, Path, type(None)), "the path of a pose set or None")
+        nested(self, network=PartNetworkConfig, crop=CropConfig, observation=ObservationConfig)
+        whole(self, "bodies", "first_bodies", "validation_bodies", at_least=1)
+        whole(self, "batch_size", "steps", "eval_every", at_least=1)
+        whole(self, "bodies_per_step", "seed")
+        positive(self, "learning_rate")
+        not_negative(self, "weight_decay", "overlap_weight")
+        number(self, "decay", above=0, at_most=1)
+        share(self, "empty_share")
+        number(self, "ema_decay", at_least=0, below=1)
 
 
 def pool_scenes(poses: Path | None, held_out: bool, seed: int) -> SceneConfig:
