@@ -19,15 +19,19 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, cast
 
 from kinflow.errors import InputError, OptionError
 
 MAX_WHOLE = 2**63 - 1
 """What torch and numpy can hold."""
+
+Bound = float | int | None
 
 _parsing: ContextVar[bool] = ContextVar("parsing", default=False)
 
@@ -36,7 +40,7 @@ _parsing: ContextVar[bool] = ContextVar("parsing", default=False)
 def command_line() -> Iterator[None]:
     """Inside, options are those of the command line: what is wrong with them is an `OptionError`.
 
-    tyro draws a box around every `ValueError`, and an `InputError` is one; kinflow prints sentences.
+    tyro draws a box around every `ValueError`, such as an `InputError`; kinflow prints sentences.
     """
     token = _parsing.set(True)
     try:
@@ -53,10 +57,10 @@ def refuse(sentence: str) -> NoReturn:
 def number(
     options: Any,
     *names: str,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: Bound = None,
+    above: Bound = None,
+    at_most: Bound = None,
+    below: Bound = None,
     or_none: bool = False,
     flags: bool = False,
 ) -> None:
@@ -96,7 +100,7 @@ def whole(
         if value is None and or_none:
             continue
         integral = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        good = integral and at_least <= int(value) <= at_most
+        good = integral and at_least <= int(cast(int, value)) <= at_most
         _keep(options, name, good, int, wanted, flags)
 
 
@@ -119,9 +123,9 @@ def numbers_of(
     options: Any,
     *names: str,
     count: int | None = None,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
+    at_least: Bound = None,
+    above: Bound = None,
+    at_most: Bound = None,
     ascending: bool = False,
     kind: type = float,
 ) -> None:
@@ -203,6 +207,16 @@ def words(options: Any, name: str, wanted: str) -> None:
         refuse(f"{name} has to be {wanted}, not {_shown(values)}.")
 
 
+def path(options: Any, *names: str, or_none: bool = False) -> None:
+    """Paths, as text or path objects; what is left behind is a `Path`."""
+    for name in names:
+        value = getattr(options, name)
+        if value is None and or_none:
+            continue
+        good = isinstance(value, str | os.PathLike) and str(value) != ""
+        _keep(options, name, good, lambda v: Path(os.fsdecode(v)), "a path", False)
+
+
 def instance(options: Any, name: str, kind: type | tuple[type, ...], wanted: str) -> None:
     """A value of some type, for nested options above all; `wanted` is what to call it."""
     value = getattr(options, name)
@@ -227,10 +241,10 @@ def _is_number(value: Any) -> bool:
 
 def _within(
     value: Any,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: Bound = None,
+    above: Bound = None,
+    at_most: Bound = None,
+    below: Bound = None,
 ) -> bool:
     return (
         (at_least is None or value >= at_least)
@@ -241,10 +255,10 @@ def _within(
 
 
 def _bounds(
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: Bound = None,
+    above: Bound = None,
+    at_most: Bound = None,
+    below: Bound = None,
 ) -> str:
     if at_least is not None and at_most is not None:
         return f" from {at_least:g} to {at_most:g}"

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
-from kinflow.checks import instance, share
+from kinflow.checks import path, share
 from kinflow.evidence.part_labels import labels_of_probabilities, without_hidden_limbs
 from kinflow.evidence.part_network import (
     GRID,
@@ -56,7 +56,7 @@ class PartParserConfig:
     set_probability: float = 0.7
 
     def __post_init__(self) -> None:
-        instance(self, "weights", (str, Path, type(None)), "the path of a weight file or None")
+        path(self, "weights", or_none=True)
         share(self, "set_probability")
 
 

@@ -11,9 +11,10 @@ from typing import Literal, get_args
 
 from typing_extensions import assert_never
 
-from kinflow.checks import instance, nested, not_negative, one_of, whole
+from kinflow.checks import instance, nested, not_negative, one_of, path, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
+from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.baselines import (
     VaeTraining,
@@ -30,6 +31,7 @@ from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
 
+PRIOR_NAME = "prior.safetensors"
 _TEACHER_POSES = 200_000
 
 Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
@@ -72,8 +74,8 @@ class TrainPriorConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        instance(self, "data", (str, Path), "the path of a pose set")
-        instance(self, "out", (str, Path), "the path of a folder")
+        path(self, "data")
+        path(self, "out")
         one_of(self, "family", (*FLOW_FAMILIES, "gaussian", "gmm", "vae"))
         one_of(self, "space", get_args(SpaceName))
         nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining)
@@ -85,6 +87,7 @@ class TrainPriorConfig:
 
 def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     """Train a prior and leave it in `config.out / "prior.safetensors"`."""
+    check_file_destination(config.out / PRIOR_NAME)
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training, validation = splits(poses, config.held_out)
@@ -117,7 +120,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
         case _ as unreachable:
             assert_never(unreachable)
     prior = calibrated(prior, validation)
-    save_prior(prior, config.out / "prior.safetensors")
+    save_prior(prior, config.out / PRIOR_NAME)
     return prior
 
 

@@ -30,10 +30,11 @@ from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.part_maps import UNKNOWN_ID
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.checks import flag, instance, nested, whole
+from kinflow.checks import flag, nested, path, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.destinations import check_folder_destination
 from kinflow.synth.picture import Painter, to_image
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
 
@@ -61,7 +62,7 @@ class SynthConfig:
     scenes: SceneConfig = SceneConfig()
 
     def __post_init__(self) -> None:
-        instance(self, "out", (str, Path), "the path of a folder")
+        path(self, "out")
         whole(self, "count", at_least=1)
         whole(self, "first")
         flag(self, "images")
@@ -88,6 +89,7 @@ class SceneWriter:
     """
 
     def __init__(self, config: SynthConfig) -> None:
+        check_folder_destination(config.out)
         self.config, self.source = config, SceneSource(config.scenes)
         self._painter = Painter.load() if config.images else None
         with explained(config.out):

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
 from kinflow.checkpoint import load_checkpoint, save_checkpoint
-from kinflow.checks import instance, nested, not_negative, number, positive, share, whole
+from kinflow.checks import nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
@@ -35,6 +35,7 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
+from kinflow.files.destinations import check_folder_destination
 from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
@@ -97,16 +98,15 @@ class TrainPartsConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        instance(self, "out", (str, Path), "the path of a folder")
-        instance(self, "poses", (str, Path, type(None)), "the path of a pose set or None")
+        path(self, "out")
+        path(self, "poses", or_none=True)
         nested(self, network=PartNetworkConfig, crop=CropConfig, observation=ObservationConfig)
         whole(self, "bodies", "first_bodies", "validation_bodies", at_least=1)
         whole(self, "batch_size", "steps", "eval_every", at_least=1)
         whole(self, "bodies_per_step", "seed")
         positive(self, "learning_rate")
         not_negative(self, "weight_decay", "overlap_weight")
-        number(self, "decay", above=0, at_most=1)
-        share(self, "empty_share")
+        share(self, "decay", "empty_share")
         number(self, "ema_decay", at_least=0, below=1)
 
 
@@ -129,6 +129,7 @@ class PartTrainer:
     """The mutable state of a run: pool, weights, their average, optimiser and progress."""
 
     def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
+        check_folder_destination(config.out)
         self.config = config
         data = "" if config.poses is None else PoseSet.load(config.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)

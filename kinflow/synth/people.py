@@ -14,7 +14,7 @@ from torch import Tensor
 
 import kinflow.priors
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
-from kinflow.checks import instance, not_negative, one_of, share
+from kinflow.checks import not_negative, one_of, path, share
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
 from kinflow.priors import PosePrior
@@ -47,7 +47,7 @@ class PeopleConfig:
     wide_share: float = 0.15
 
     def __post_init__(self) -> None:
-        instance(self, "poses", (str, Path, type(None)), "the path of a pose set or None")
+        path(self, "poses", or_none=True)
         one_of(self, "split", get_args(Split))
         share(self, "prior_share", "child_share", "wide_share")
         not_negative(self, "shape_spread")

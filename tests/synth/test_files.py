@@ -72,7 +72,7 @@ def test_bad_input(folder, tmp_path, capsys):
     assert main(["synth", "--out", str(folder), "--count", "2"]) == 2
     assert "other settings" in capsys.readouterr().err
     assert main(["synth", "--out", str(tmp_path / "x"), "--count", "0"]) == 2
-    assert "has to be positive" in capsys.readouterr().err
+    assert "count has to be a whole number of at least 1, not 0" in capsys.readouterr().err
     (tmp_path / "file").write_text("x")
     assert main(["synth", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
     with pytest.raises(InputError, match="not a readable truth file"):
