@@ -81,7 +81,7 @@ def number(
         value = getattr(options, name)
         if value is None and or_none:
             continue
-        good = _is_number(value) and _within(value, at_least, above, at_most, below)
+        good = is_number(value) and _within(value, at_least, above, at_most, below)
         _keep(options, name, good, float, wanted, flags)
 
 
@@ -150,7 +150,7 @@ def numbers_of(
         good = isinstance(values, Sequence) and not isinstance(values, str | bytes)
         good = good and len(values) > 0 and count in (None, len(values))
         good = good and all(
-            _is_number(v) and _within(v, at_least, above, at_most) and kind(v) == v for v in values
+            is_number(v) and _within(v, at_least, above, at_most) and kind(v) == v for v in values
         )
         good = good and (not ascending or list(values) == sorted(values))
         _keep(options, name, good, lambda v: tuple(kind(x) for x in v), wanted, False)
@@ -230,7 +230,8 @@ def nested(options: Any, **kinds: type) -> None:
         instance(options, name, kind, f"a {kind.__name__}")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and neither text nor True or False."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
     try:

@@ -23,6 +23,8 @@ from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
 def joint_mask(names: Collection[str]) -> Bool[Tensor, "19"]:
     """Which of the free joints are named; InputError for a name that is not one of theirs."""
     free = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError("Known joints are given as names, such as ['left_knee', 'neck'].")
     wrong = sorted(set(names) - set(free))
     if wrong:
         raise InputError(
