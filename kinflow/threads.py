@@ -64,7 +64,7 @@ def one_thread() -> Iterator[None]:
 
     A fit's matrices are small: other threads would mostly wait for each other, and for the
     interpreter. torch keeps the number for each thread, and one more that threads yet to come begin
-    with; the latter stays as it is.
+    with; the latter is put back at once.
     """
     with _process.computing:
         _process.has_computed = True
