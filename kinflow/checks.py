@@ -199,11 +199,12 @@ def some_of(options: Any, name: str, choices: Collection[str]) -> None:
         )
 
 
-def words(options: Any, name: str, wanted: str) -> None:
-    """A tuple of one or more texts; `wanted` is what to call it."""
+def words(options: Any, name: str, wanted: str, or_none: bool = False) -> None:
+    """A tuple of one or more texts or paths; `wanted` is what to call it, `or_none` allows ()."""
     values = getattr(options, name)
-    listed = isinstance(values, tuple | list) and all(isinstance(v, str) for v in values)
-    if not (listed and values):
+    listed = isinstance(values, tuple | list)
+    listed = listed and all(isinstance(value, str | os.PathLike) for value in values)
+    if not (listed and (values or or_none)):
         refuse(f"{name} has to be {wanted}, not {_shown(values)}.")
 
 

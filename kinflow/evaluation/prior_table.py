@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from kinflow.checks import path, positive, refuse, whole
+from kinflow.checks import path, positive, refuse, whole, words
 from kinflow.datasets.poses import PoseSet
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.bar_chart import bar_chart_png
@@ -69,6 +69,7 @@ class EvaluatePriorConfig:
     def __post_init__(self) -> None:
         path(self, "data")
         path(self, "csv_path", or_none=True)
+        words(self, "weights", "a tuple of names of priors or their files", or_none=True)
         if self.csv_path is not None and self.csv_path.suffix.lower() == _PICTURE:
             refuse(f"csv_path has to end in .csv or the like, not in {_PICTURE}: {self.csv_path}.")
         positive(self, "noise_rad")

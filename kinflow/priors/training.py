@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from typing_extensions import assert_never
 
-from kinflow.checks import instance, nested, not_negative, one_of, path, whole
+from kinflow.checks import instance, nested, not_negative, one_of, path, whole, words
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -76,6 +76,8 @@ class TrainPriorConfig:
     def __post_init__(self) -> None:
         path(self, "data")
         path(self, "out")
+        words(self, "teachers", "a tuple of weight files", or_none=True)
+        words(self, "held_out", "a tuple of subjects by name", or_none=True)
         one_of(self, "family", (*FLOW_FAMILIES, "gaussian", "gmm", "vae"))
         one_of(self, "space", get_args(SpaceName))
         nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining)
