@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from kinflow import __version__
-from kinflow.checks import number, whole
+from kinflow.checks import number, refuse, whole
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
@@ -34,6 +34,10 @@ class Output:
     """Names of the joints in scene.glb."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace results that are there already."""
+
+    def __post_init__(self) -> None:
+        if not self.format:
+            refuse(f"--format needs at least one of {', '.join(ALL_FORMATS)}.")
 
 
 @dataclass(frozen=True)
