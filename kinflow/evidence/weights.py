@@ -11,6 +11,7 @@ import numpy as np
 
 from kinflow.assets import asset_path
 from kinflow.checks import whole, words
+from kinflow.errors import InputError
 from kinflow.evidence.onnx_runtime import onnxruntime
 
 ERRORS_ONLY = 3
@@ -41,6 +42,7 @@ class Network:
 
     Raises:
         AssetError: the file is missing or altered.
+        InputError: there is no execution provider of such a name.
     """
 
     def __init__(self, name: str, config: RuntimeConfig, keep_memory: bool = True) -> None:
@@ -56,6 +58,12 @@ class Network:
         }
 
     def _open(self) -> onnxruntime.InferenceSession:
+        known = onnxruntime.get_all_providers()
+        if unknown := [name for name in self._config.providers if name not in known]:
+            raise InputError(
+                f"onnxruntime knows no execution provider {unknown[0]!r}; its providers are "
+                f"{', '.join(known)}."
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._config.threads
         options.log_severity_level = ERRORS_ONLY

@@ -144,7 +144,8 @@ class PartTrainer:
             fused=True,
         )
         self.step, self.best_miou = 0, -1.0
-        settings = asdict(replace(config, out=Path(), steps=0, poses=None)) | {"data": data}
+        free = {"out": Path(), "steps": 0, "poses": None}  # what may change from call to call
+        settings = asdict(config) | free | {"data": data}
         self._run_key = json.dumps(settings, default=str)
         self.pool = self._pool("pool", held_out=False)
 
