@@ -1,5 +1,7 @@
 """kinflow: photos and videos of people to posed, shaped 3D bodies."""
 
+import os
+
 # typing takes longer to import than all of this package that --version needs
 TYPE_CHECKING = False
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from kinflow.export.people_files import load as load
     from kinflow.reconstruction import Person as Person
     from kinflow.reconstruction import Reconstruction as Reconstruction
+
+# onnxruntime reports usage over the network, and keeps a device id in the home folder, unless it is
+# told not to before its first import; here is the one place that runs before any of ours
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOMES = {
     "Person": "kinflow.reconstruction",

@@ -17,6 +17,12 @@ class InputError(KinflowError, ValueError):
     exit_code = 2
 
 
+class OptionError(KinflowError):
+    """An option of the command line is out of range; programs get an `InputError` instead."""
+
+    exit_code = 2
+
+
 class AssetError(KinflowError):
     """A file that is part of kinflow is missing or damaged; reinstalling mends it."""
 

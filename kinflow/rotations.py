@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_EYE = torch.eye(3)
+_EYE = torch.eye(3, dtype=torch.float32)
 # Row i holds, flattened, the matrix of the cross product with the i-th unit vector.
 _SKEW = torch.tensor(
     [
         [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0],
         [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0],
         [0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-    ]
+    ],
+    dtype=torch.float32,
 )
 
 

@@ -93,8 +93,9 @@ def convert_tflite(
 
 def largest_difference(original: Path, converted: Path) -> dict[str, float]:
     """Largest absolute difference per output on a noise image, relative to its largest value."""
-    import onnxruntime
     from ai_edge_litert.interpreter import Interpreter
+
+    from kinflow.evidence.onnx_runtime import onnxruntime
 
     image = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
     interpreter = Interpreter(str(original))

@@ -14,7 +14,6 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-import onnxruntime
 import tyro
 
 import kinflow
@@ -24,6 +23,7 @@ from kinflow.body.part_maps import part_map
 from kinflow.body.parts import PART_NAMES
 from kinflow.cli.inputs import find_photos
 from kinflow.evidence.image import read_photo
+from kinflow.evidence.onnx_runtime import onnxruntime
 from kinflow.evidence.part_labels import cell_centres_px
 from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonEvidence
 from kinflow.export.overlay import draw_overlay

@@ -17,6 +17,7 @@ from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Motion
 from kinflow.alignment.part_matching import PartMatches
 from kinflow.alignment.terms import Term, latent, outline, reprojection, root_relative
 from kinflow.alignment.vertex_model import VertexModel
+from kinflow.checks import not_negative, positive
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class EnergyConfig:
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
+    def __post_init__(self) -> None:
+        not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
+        positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff")
+
 
 class Energy:
     """Evaluates the terms for bodies of a `KeypointModel`.
@@ -73,7 +78,9 @@ class Energy:
         self.model, self.origin, self.config, self.vertices = model, origin, config, vertices
         self.estimate_focal = config.focal_log_std > 0
         self.num_unknowns = model.num_unknowns + self.estimate_focal
-        self._shape_columns = torch.eye(model.shape_prior.size, device=origin.device)[None]
+        self._shape_columns = torch.eye(
+            model.shape_prior.size, device=origin.device, dtype=torch.float32
+        )[None]
 
     def softened(self, factor: float) -> Energy:
         """The same energy with robust cutoffs `factor` times as far out."""

@@ -16,7 +16,6 @@ They are written out by hand because this is the inner loop: autodiff would take
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +31,7 @@ from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.rotations import rotvec_to_matrix, skew
+from kinflow.threads import lazy
 
 LATENT_START = 6
 
@@ -129,7 +129,7 @@ class KeypointModel:
         row_of = {0: 0, **{joint: row for row, joint in enumerate(FREE_JOINTS, start=1)}}
         rows = [row_of.get(joint, len(row_of)) for joint in range(NUM_JOINTS)]
         self._pose_rows = torch.tensor(rows, device=device)
-        self._at_rest = torch.eye(3, device=device)[None]
+        self._at_rest = torch.eye(3, device=device, dtype=torch.float32)[None]
         below = torch.tensor(descendants_mask(), dtype=torch.float32, device=device)
         self._above = below.T.contiguous()
         # points are sums of virtual points (keypoints) or joints themselves, each rigid to a joint
@@ -138,7 +138,9 @@ class KeypointModel:
         self._joint, self._mass = joint[used], mass[:, used]
         if with_joints:
             self._joint = torch.cat([self._joint, torch.arange(NUM_JOINTS, device=device)])
-            self._mass = torch.block_diag(self._mass, torch.eye(NUM_JOINTS, device=device))
+            self._mass = torch.block_diag(
+                self._mass, torch.eye(NUM_JOINTS, device=device, dtype=torch.float32)
+            )
         # for the root and each free joint: the share of each point that moves with it
         self._movers = torch.tensor([0, *FREE_JOINTS], device=device)
         moved = below[self._movers][:, self._joint]
@@ -153,13 +155,15 @@ class KeypointModel:
     def num_points(self) -> int:
         return len(self._mass)
 
-    @cached_property
+    @lazy
     def points_at_rest_m(self) -> Float[Tensor, "points 3"]:
         """The points of an average adult in the prior's central pose, in the root's frame."""
         device = self._at_rest.device
-        zero = torch.zeros(1, self.num_unknowns - LATENT_START, device=device)
+        zero = torch.zeros(1, self.num_unknowns - LATENT_START, device=device, dtype=torch.float32)
         z, s = zero.split([self.prior.latent_dim, self.shape_prior.size], -1)
-        centre = Unknowns(self._at_rest, torch.zeros(1, 3, device=device), z, s, z[:, 0])
+        centre = Unknowns(
+            self._at_rest, torch.zeros(1, 3, device=device, dtype=torch.float32), z, s, z[:, 0]
+        )
         with torch.no_grad():
             return self.evaluate(centre, with_jacobian=False).keypoints_cam_m[0]
 

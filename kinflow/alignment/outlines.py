@@ -6,11 +6,12 @@ A label is a set of parts, as a number with a bit for each (`evidence.types.Part
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
+
+from kinflow.threads import lazy
 
 SMOOTHING_CELLS = 1.5
 """Directions are those of an outline without the steps of the grid."""
@@ -49,7 +50,7 @@ class SetOutlines:
         self.allowed = allowed
         self._smooth: dict[int, np.ndarray] = {}
 
-    @cached_property
+    @lazy
     def _edge(self) -> tuple[Int[np.ndarray, "cells 2"], Int[np.ndarray, " cells"]]:
         """Cells that differ from a neighbour, the border of the grid among them, and their sets."""
         differs = np.zeros(self.allowed.shape, bool)

@@ -22,7 +22,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.errors import InputError
 from kinflow.evidence.types import BACKGROUND, NUM_PARTS, PartLabels
+from kinflow.tensors import check_axes
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,14 @@ class PartLossTarget:
             labels: one per image.
             pixels: how many cells to sample from each; fewer where fewer show a person.
             generator: of the sampling.
+
+        Raises:
+            InputError: there are no labels, or their grids differ.
         """
+        if not labels or len({tuple(one.allowed.shape) for one in labels}) > 1:
+            raise InputError("The labels of a batch have to be on grids of the same size.")
+        if pixels < 1:
+            raise InputError(f"At least one pixel has to be sampled, not {pixels}.")
         samples = [_sample(one, pixels, generator) for one in labels]
         points, parts, weights = (torch.stack(column) for column in zip(*samples, strict=True))
         return PartLossTarget(
@@ -56,8 +65,8 @@ class PartLossTarget:
             parts,
             weights,
             torch.stack([_distances(one) for one in labels]),
-            torch.tensor([one.origin_px for one in labels]),
-            torch.tensor([one.cell_px for one in labels]),
+            torch.tensor([one.origin_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.cell_px for one in labels], dtype=torch.float32),
         )
 
 
@@ -78,7 +87,18 @@ def part_alignment_loss(
         target: what the images show.
         scale_px: size of each person, so that the loss does not depend on the image's resolution.
         cutoff: distance at which the robust kernel turns, in units of the scale.
+
+    Raises:
+        InputError: the batches or the numbers of vertices differ.
     """
+    batch, vertices = len(target.cell_px), len(vertex_parts)
+    check_axes(vertices_px, "vertices_px", (batch, vertices, 2))
+    if visible.shape != (batch, vertices) or scale_px.shape != (batch,):
+        raise InputError(
+            f"visible has to be ({batch}, {vertices}) and scale_px ({batch},), "
+            f"not {tuple(visible.shape)} and {tuple(scale_px.shape)}."
+        )
+    vertices_px, scale_px = (x.to(target.pixels_px.dtype) for x in (vertices_px, scale_px))
     scale = scale_px[:, None]
     belongs = (target.pixel_parts[:, :, None] >> vertex_parts & 1).bool() & visible[:, None]
     gap = torch.cdist(target.pixels_px, vertices_px).masked_fill(~belongs, torch.inf).amin(-1)
@@ -129,7 +149,9 @@ def _sample(
     shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
-    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(labels.origin_px)
+    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(
+        labels.origin_px, dtype=torch.float32
+    )
     missing = pixels - len(chosen)
     return (
         F.pad(points, (0, 0, 0, missing)),

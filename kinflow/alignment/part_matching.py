@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,7 +33,9 @@ from kinflow.alignment.outlines import SetOutlines, nearest, neighbours, without
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
 from kinflow.camera.rasterizer import rasterize
+from kinflow.checks import positive, share, whole
 from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
+from kinflow.threads import lazy
 
 OCCLUSION_M = 0.03
 """A neighbouring cell nearer to the camera than by this hides what is behind it."""
@@ -56,6 +57,11 @@ class MatchingConfig:
     known: hardly anybody ends where an occluder begins."""
     max_distance: float = 0.15
     """Matches farther apart than this share of the person's size are not made."""
+
+    def __post_init__(self) -> None:
+        whole(self, "samples_per_part", at_least=1, at_most=100_000)
+        positive(self, "std", "max_distance")
+        share(self, "unknown_weight")
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class DrawnParts:
     vertices_cells: Float[np.ndarray, "vertices 2"]
     """Projected vertices in grid coordinates."""
 
-    @cached_property
+    @lazy
     def edge(self) -> tuple[Int[np.ndarray, "cells 2"], Int[np.ndarray, " cells"]]:
         """Cells of the body that differ from a neighbour, and their parts."""
         differs = np.zeros(self.part.shape, bool)
@@ -113,7 +119,7 @@ class DrawnParts:
         cells = np.argwhere(differs & (self.part > 0))
         return cells, self.part[tuple(cells.T)]
 
-    @cached_property
+    @lazy
     def rim(self) -> Bool[np.ndarray, "rows columns"]:
         """Cells at the rim of their part, except where something in front hides the rest of it."""
         drawn = self.part > 0
@@ -154,7 +160,7 @@ class PartTarget:
         seen = np.argwhere(self.allowed & BACKGROUND == 0)
         self.size_cells = float(np.ptp(seen, axis=0).max() + 1) if len(seen) else 1.0
 
-    @cached_property
+    @lazy
     def outlines(self) -> dict[int, Int[np.ndarray, "cells 2"]]:
         """(row, column) of sampled outline cells of every set of parts that was seen."""
         seen = self.allowed & BACKGROUND == 0

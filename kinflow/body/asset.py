@@ -68,12 +68,12 @@ def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBody:
     counts = tuple(json.loads(metadata["anchors"]))
     # the table's ages start at a newborn, below the range that a user can ask for
-    first_anchor = torch.tensor([-1 / 3 if n == 5 else 0.0 for n in counts])
+    first_anchor = torch.tensor([-1 / 3 if n == 5 else 0.0 for n in counts], dtype=torch.float32)
     basis = tensors["rest_basis"].float() * tensors["rest_basis_scale"][:, None]
     joints = tensors["keypoint_joint"].long()
-    mass = torch.zeros(len(KEYPOINT_NAMES), len(joints))
+    mass = torch.zeros(len(KEYPOINT_NAMES), len(joints), dtype=torch.float32)
     mass[tensors["keypoint_index"].long(), torch.arange(len(joints))] = tensors["keypoint_mass"]
-    weights = torch.zeros(len(tensors["skin_weights"]), NUM_JOINTS)
+    weights = torch.zeros(len(tensors["skin_weights"]), NUM_JOINTS, dtype=torch.float32)
     weights.scatter_add_(1, tensors["skin_joints"].long(), tensors["skin_weights"])
     body = BodyModel(
         shape_space=PhenotypeSpace(tensors["phenotype_table"], first_anchor, counts),

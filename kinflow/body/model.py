@@ -41,6 +41,7 @@ from torch import Tensor
 
 from kinflow.body.shape import ShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS, descendants_mask
+from kinflow.tensors import check_axes
 
 Subset = Literal["full", "fit", "joints"]
 
@@ -126,7 +127,13 @@ class BodyModel:
         return replace(self, **moved)
 
     def with_shape(self, shape: Float[Tensor, "*batch shape"]) -> ShapedBody:
-        """Rest points of the bodies with these shape parameters."""
+        """Rest points of the bodies with these shape parameters.
+
+        Raises:
+            InputError: there is another number of parameters.
+        """
+        check_axes(shape, "shape", (len(self.shape_space.names),))
+        shape = shape.to(self.rest_mean_m.dtype)
         return self.with_code(shape, self.shape_space.code(shape))
 
     def with_code(
@@ -173,7 +180,13 @@ class ShapedBody:
             pose: local rotations relative to the T-pose; entry 0 turns the root into the outer
                 frame (for a reconstruction the camera's), the others a joint in its parent.
             t_root_m: position of the pelvis joint in the outer frame.
+
+        Raises:
+            InputError: pose or position have another shape.
         """
+        check_axes(pose, "pose", (NUM_JOINTS, 3, 3))
+        check_axes(t_root_m, "t_root_m", (3,))
+        pose, t_root_m = (x.to(self.rest_joints_m.dtype) for x in (pose, t_root_m))
         R_joints, joints_m = forward_kinematics(pose, t_root_m, self.joint_offsets_m())
         return PosedBody(self, pose, R_joints, joints_m)
 
@@ -247,7 +260,7 @@ def _tree(device: torch.device) -> _Tree:
         jumps=tuple(torch.tensor(rows, device=device) for rows in _jumps()),
         parents=torch.tensor([max(p, 0) for p in PARENTS], device=device),
         above=torch.tensor(descendants_mask(), device=device).T.float(),
-        nothing=torch.eye(3, device=device)[None],
+        nothing=torch.eye(3, device=device, dtype=torch.float32)[None],
     )
 
 

@@ -50,7 +50,9 @@ class PhenotypeSpace:
 
     def neutral(self) -> Float[Tensor, " shape"]:
         """An average adult; 0.5 in `age` would be a teenager."""
-        return torch.tensor([0.5, 0.83, 0.5, 0.5, 0.39, 0.5], device=self.table.device)
+        return torch.tensor(
+            [0.5, 0.83, 0.5, 0.5, 0.39, 0.5], device=self.table.device, dtype=torch.float32
+        )
 
     def code(self, shape: Float[Tensor, "*batch shape"]) -> Float[Tensor, "*batch rank"]:
         """Coefficients of the rest-shape basis; differentiable except on the anchors."""
@@ -109,7 +111,7 @@ class LinearShapeSpace:
         return tuple(f"beta{i}" for i in range(self.size))
 
     def neutral(self) -> Float[Tensor, " shape"]:
-        return torch.zeros(self.size, device=self.device)
+        return torch.zeros(self.size, device=self.device, dtype=torch.float32)
 
     def code(self, shape: Float[Tensor, "*batch shape"]) -> Float[Tensor, "*batch rank"]:
         return shape

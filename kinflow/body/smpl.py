@@ -187,7 +187,7 @@ def _build(fields: _Fields, num_betas: int) -> BodyModel:
         shape_space=LinearShapeSpace(num_betas),
         rest_mean_m=_float(mean),
         rest_basis_m=_float(basis),
-        Q_rest=torch.eye(3).expand(NUM_JOINTS, 3, 3).contiguous(),
+        Q_rest=torch.eye(3, dtype=torch.float32).expand(NUM_JOINTS, 3, 3).contiguous(),
         skin_weights=_float(weights),
         faces=torch.from_numpy(fields.f),
         vertex_parts=torch.from_numpy(parts),

@@ -12,21 +12,35 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.checks import is_number, number, numbers_of
+from kinflow.errors import InputError
+
 NEAR_M = 0.05
 """Points nearer than this are projected as if they were at this depth."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A calibrated view. `principal_px` is (cx, cy), `image_size` is (width, height)."""
+    """A calibrated view. `principal_px` is (cx, cy), `image_size` is (width, height).
+
+    Raises:
+        InputError: the focal length is not a positive number, or the others are not numbers.
+    """
 
     focal_px: float
     principal_px: tuple[float, float]
     image_size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        number(self, "focal_px", above=0)
+        numbers_of(self, "principal_px", count=2)
+        numbers_of(self, "image_size", count=2, at_least=1, kind=int)
+
     @staticmethod
     def from_fov(image_size: tuple[int, int], fov_deg: float) -> Camera:
         """A centred camera whose longer image side spans `fov_deg`."""
+        if not (is_number(fov_deg) and 0 < fov_deg < 180):
+            raise InputError(f"A field of view is between 0 and 180 degrees, not {fov_deg!r}.")
         focal_px = max(image_size) / 2 / math.tan(math.radians(fov_deg) / 2)
         return Camera.centred(image_size, focal_px)
 

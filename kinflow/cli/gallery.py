@@ -23,6 +23,7 @@ from kinflow.export.painter import PaintStyle, paint
 from kinflow.export.people_files import load
 from kinflow.export.writer import png_bytes
 from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.destinations import check_file_destination, check_folder_destination
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Person, Reconstruction
@@ -35,8 +36,7 @@ _BACKGROUND = 245
 
 def run_sample(options: Sample) -> int:
     """Write `samples.png` and `samples.glb`."""
-    if options.count < 1:
-        raise InputError("--count must be at least 1.")
+    check_folder_destination(options.out)
     prior = kinflow.priors.load(options.prior)
     R_free = prior.sample(options.count, torch.Generator().manual_seed(options.seed))
     people = _people(R_free)
@@ -53,8 +53,7 @@ def run_sample(options: Sample) -> int:
 
 def run_interpolate(options: Interpolate) -> int:
     """Write a picture: the path through the latent above the path of single rotations."""
-    if options.steps < 2:
-        raise InputError("--steps must be at least 2.")
+    check_file_destination(options.out)
     prior = kinflow.priors.load(options.prior)
     ends = torch.stack([_first_pose(path) for path in (options.a, options.b)])
     share = torch.linspace(0, 1, options.steps)

@@ -32,17 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: fine; 2: bad input; 1: anything else; 130 and 143: ended by Ctrl-C or SIGTERM.
     """
-    run = parse(sys.argv[1:] if arguments is None else arguments)
     from importlib import import_module
 
+    from kinflow.checks import command_line
     from kinflow.cli import signals
     from kinflow.cli.output import complain
     from kinflow.errors import KinflowError
     from kinflow.files.names import one_line
 
-    if work := _WORK.get(type(getattr(run, "__self__", None)).__name__):
-        import_module(work)  # before signals raise exceptions, which imports do not stand well
     try:
+        with command_line():  # options check themselves while they are parsed
+            run = parse(sys.argv[1:] if arguments is None else arguments)
+        if work := _WORK.get(type(getattr(run, "__self__", None)).__name__):
+            import_module(work)  # before signals raise exceptions, which imports do not stand well
         with signals.Working():
             code = run()
             signals.raise_if_stopped()

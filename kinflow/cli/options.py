@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow import __version__
+from kinflow.checks import number, refuse, whole
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
@@ -33,6 +34,10 @@ class Output:
     """Names of the joints in scene.glb."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Make results that are there already anew; files of your own beside them are kept."""
+
+    def __post_init__(self) -> None:
+        if not self.format:
+            refuse(f"--format needs at least one of {', '.join(ALL_FORMATS)}.")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class Reconstruct:
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 
+    def __post_init__(self) -> None:
+        whole(self, "max_people", at_least=1, or_none=True, flags=True)
+        number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
+        number(self, "focal_px", above=0, or_none=True, flags=True)
+
     def run(self) -> int:
         """Reconstruct the photos; returns the exit code."""
         from kinflow.cli.reconstruct import run
@@ -112,6 +122,10 @@ class Sample:
     seed: Annotated[int, arg(metavar="N")] = 0
     """Another seed gives other poses."""
 
+    def __post_init__(self) -> None:
+        whole(self, "count", at_least=1, at_most=10_000, flags=True)
+        whole(self, "seed", flags=True)
+
     def run(self) -> int:
         """Draw and write; returns the exit code."""
         from kinflow.cli.gallery import run_sample
@@ -133,6 +147,9 @@ class Interpolate:
     """Poses along each path, both ends included."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
+
+    def __post_init__(self) -> None:
+        whole(self, "steps", at_least=2, at_most=1000, flags=True)
 
     def run(self) -> int:
         """Interpolate and write; returns the exit code."""

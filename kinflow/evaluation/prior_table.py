@@ -19,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from kinflow.checks import path, positive, refuse, whole, words
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
 from kinflow.evaluation import fitting_set
@@ -32,11 +33,13 @@ from kinflow.evaluation.prior_figures import (
     timing_figures,
 )
 from kinflow.files.atomic import write_bytes
+from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior
 from kinflow.priors.storage import SHIPPED, load_prior
 
 _LEAST_POSES: dict[Split, int] = {"train": 1, "validation": 1, "test": 6}
 """Of each split; precision and coverage look at five neighbours of each test pose."""
+_PICTURE = ".png"
 
 CONDITIONS = tuple(
     Condition(noise_px=noise, hide_legs=hidden) for hidden in (False, True) for noise in (4.0, 0.0)
@@ -65,6 +68,17 @@ class EvaluatePriorConfig:
     num_completions: int = 100
     num_samples: int = 100_000
     num_fits: int = 200
+
+    def __post_init__(self) -> None:
+        path(self, "data")
+        path(self, "csv_path", or_none=True)
+        words(self, "weights", "a tuple of names of priors or their files", or_none=True)
+        if self.csv_path is not None and self.csv_path.suffix.lower() == _PICTURE:
+            refuse(f"csv_path has to end in .csv or the like, not in {_PICTURE}: {self.csv_path}.")
+        positive(self, "noise_rad")
+        whole(self, "num_completions", at_least=1)
+        whole(self, "num_samples", at_least=2)
+        whole(self, "num_fits")
 
 
 @torch.no_grad()
@@ -117,6 +131,9 @@ def fitting_figures(
 
 def table_of(config: EvaluatePriorConfig) -> dict[str, dict[str, float]]:
     """Figures by name for each prior."""
+    if config.csv_path is not None:
+        check_file_destination(config.csv_path)
+        check_file_destination(config.csv_path.with_suffix(_PICTURE))
     poses = PoseSet.load(config.data)
     for split, least in _LEAST_POSES.items():
         if (count := len(poses.split(split))) < least:
@@ -156,4 +173,4 @@ def main(config: EvaluatePriorConfig) -> None:
         writer.writerows([name, *row.values()] for name, row in rows.items())
         config.csv_path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(config.csv_path, text.getvalue().encode())
-        write_bytes(config.csv_path.with_suffix(".png"), bar_chart_png(rows))
+        write_bytes(config.csv_path.with_suffix(_PICTURE), bar_chart_png(rows))

@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 
 from kinflow.evidence.keypoint_names import COCO17
 from kinflow.evidence.region import Region, transform_points
-from kinflow.evidence.weights import RuntimeConfig, open_session
+from kinflow.evidence.weights import Network, RuntimeConfig
 
 CROP_PX = 256
 LANDMARKS = 33
@@ -57,16 +57,12 @@ class BlazePose:
     """The network with MediaPipe's decoding."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        self._session = open_session("blazepose_heavy.onnx", runtime)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._network = Network("blazepose_heavy.onnx", runtime)
 
     def __call__(self, image_rgb: UInt8[np.ndarray, "height width 3"], region: Region) -> Pose:
         """Landmarks of the person in a region."""
         crop = region.crop(image_rgb, CROP_PX)
-        values = self._session.run(None, {"image": crop[None]})
-        outputs = {
-            name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
-        }
+        outputs = self._network.run(crop[None])
         landmarks = outputs["landmarks"].reshape(-1, 5)
         points = refine_by_heatmap(landmarks[:, :2], sigmoid(outputs["heatmap_logit"]))
         points_px = transform_points(region.to_image(CROP_PX), points)

@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from kinflow.checks import flag, nested, not_negative, share, whole
 from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement, trust
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
@@ -28,6 +28,7 @@ from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
+from kinflow.threads import lazy
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class DetectorConfig:
     """Whether to label body parts; needs silhouettes and so implies them."""
     min_parts_px: float = 80.0
     """People smaller than this get no part labels: outlines of a few pixels say little."""
+
+    def __post_init__(self) -> None:
+        nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
+        share(self, "min_score", "min_presence", "min_agreement")
+        whole(self, "min_certain_keypoints", at_most=33)
+        flag(self, "silhouette", "parts")
+        not_negative(self, "min_parts_px")
 
 
 @dataclass(frozen=True)
@@ -75,22 +83,22 @@ class EvidenceDetector:
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config or DetectorConfig()
 
-    @cached_property
+    @lazy
     def movenet(self) -> MoveNet:
         """The network that finds people."""
         return MoveNet(self.config.runtime)
 
-    @cached_property
+    @lazy
     def blazepose(self) -> BlazePose:
         """The network that looks at one person."""
         return BlazePose(self.config.runtime)
 
-    @cached_property
+    @lazy
     def segmenter(self) -> SelfieSegmenter:
         """The network that outlines people."""
         return SelfieSegmenter(self.config.runtime)
 
-    @cached_property
+    @lazy
     def parser(self) -> PartParser:
         """The network that tells body parts apart."""
         return PartParser()

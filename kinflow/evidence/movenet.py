@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from kinflow.evidence.weights import RuntimeConfig, open_session
+from kinflow.evidence.weights import Network, RuntimeConfig
 
 STRIDE = 4  # image pixels per cell of the network's output
 SIZE_MULTIPLE = 32
@@ -59,8 +59,7 @@ class MoveNet:
     """The network and its decoder."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        self._session = open_session("movenet_multipose.onnx", runtime, keep_memory=False)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._network = Network("movenet_multipose.onnx", runtime, keep_memory=False)
 
     def look(self, image_rgb: UInt8[np.ndarray, "height width 3"], min_score: float) -> Look:
         """People in an image at the network's own scale."""
@@ -73,10 +72,7 @@ class MoveNet:
             -width % SIZE_MULTIPLE,
             cv2.BORDER_CONSTANT,
         )
-        values = self._session.run(None, {"image": padded[None]})
-        heads = {
-            name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
-        }
+        heads = self._network.run(padded[None])
         center = heads["center"][0]
         people = [_decode_person(heads, row, column) for row, column in _centers(center)]
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)

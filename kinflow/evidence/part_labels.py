@@ -124,8 +124,8 @@ def cell_centres_px(labels: PartLabels) -> Float[Tensor, "rows columns 2"]:
     rows, columns = labels.allowed.shape
     device = labels.allowed.device
     y, x = torch.meshgrid(
-        torch.arange(rows, device=device) + 0.5,
-        torch.arange(columns, device=device) + 0.5,
+        torch.arange(rows, device=device, dtype=torch.float32) + 0.5,
+        torch.arange(columns, device=device, dtype=torch.float32) + 0.5,
         indexing="ij",
     )
     return torch.stack([x, y], -1) * labels.cell_px + x.new_tensor(labels.origin_px)

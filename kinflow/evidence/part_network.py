@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from kinflow.checks import numbers_of, whole
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.types import NUM_PARTS
@@ -68,7 +69,7 @@ _COLOR_SCALE = 0.5
 
 def _ends(end: int) -> tuple[Tensor, Tensor]:
     """Averaging weights (16, 33) of one end of all sticks, and which keypoints take part."""
-    used = torch.zeros(len(STICKS), len(BLAZEPOSE33))
+    used = torch.zeros(len(STICKS), len(BLAZEPOSE33), dtype=torch.float32)
     for row, stick in enumerate(STICKS):
         used[row, [BLAZEPOSE33.index(name) for name in stick[end]]] = 1
     return used / used.sum(1, keepdim=True), used > 0
@@ -164,6 +165,10 @@ class PartNetworkConfig:
 
     widths: tuple[int, int, int, int] = (40, 56, 112, 160)
     fine_width: int = 16
+
+    def __post_init__(self) -> None:
+        numbers_of(self, "widths", count=4, at_least=1, at_most=4096, kind=int)
+        whole(self, "fine_width", at_least=1, at_most=4096)
 
 
 class PartNetwork(nn.Module):

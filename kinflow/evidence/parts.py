@@ -13,7 +13,6 @@ do with keypoints and silhouette.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
+from kinflow.checks import path, share
 from kinflow.evidence.part_labels import labels_of_probabilities, without_hidden_limbs
 from kinflow.evidence.part_network import (
     GRID,
@@ -34,6 +34,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
+from kinflow.threads import lazy
 
 SHIPPED = "evidence/parts.safetensors"
 _MARGIN = 0.1
@@ -54,6 +55,10 @@ class PartParserConfig:
     weights: Path | None = None
     set_probability: float = 0.7
 
+    def __post_init__(self) -> None:
+        path(self, "weights", or_none=True)
+        share(self, "set_probability")
+
 
 @dataclass(frozen=True)
 class PartGrid:
@@ -68,10 +73,10 @@ class PartGrid:
         shown = mask.probability > _CERTAIN
         if not shown.any():
             return None
-        origin = torch.tensor(mask.origin_px)
+        origin = keypoints_px.new_tensor(mask.origin_px)
         rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
-        first = torch.stack([columns[0], rows[0]]) * mask.cell_px + origin
-        last = (torch.stack([columns[-1], rows[-1]]) + 1) * mask.cell_px + origin
+        first = torch.stack([columns[0], rows[0]]).to(origin) * mask.cell_px + origin
+        last = (torch.stack([columns[-1], rows[-1]]).to(origin) + 1) * mask.cell_px + origin
         certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
         points = torch.cat([first[None], last[None], certain])
         low, high = points.amin(0), points.amax(0)
@@ -81,7 +86,8 @@ class PartGrid:
 
     def centres_px(self, per_cell: int = 1) -> Float[Tensor, "rows columns 2"]:
         """Image positions of the cells' centres, or of those of `per_cell` squared sub-cells."""
-        steps = (torch.arange(GRID * per_cell) + 0.5) * (self.cell_px / per_cell)
+        cells = torch.arange(GRID * per_cell, dtype=torch.float32)
+        steps = (cells + 0.5) * (self.cell_px / per_cell)
         y, x = torch.meshgrid(steps + self.origin_px[1], steps + self.origin_px[0], indexing="ij")
         return torch.stack([x, y], -1)
 
@@ -116,12 +122,15 @@ class PartParser:
     def __init__(self, config: PartParserConfig | None = None) -> None:
         self.config = config or PartParserConfig()
 
-    @cached_property
+    @lazy
     def _loaded(self) -> tuple[PartNetwork, PartNetworkInfo]:
         path = self.config.weights
         if path is None:
-            return load_part_network(asset_path(SHIPPED), trusted=True)
-        return load_part_network(path)
+            network, info = load_part_network(asset_path(SHIPPED), trusted=True)
+        else:
+            network, info = load_part_network(path)
+        # whatever the program's default is, inputs and weights have the same precision
+        return network.float(), info
 
     @property
     def info(self) -> PartNetworkInfo:
@@ -154,7 +163,8 @@ class PartParser:
         found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
-            return PartLabels(unknown, torch.zeros(GRID, GRID), mask.origin_px, mask.cell_px)
+            nothing = torch.zeros(GRID, GRID, dtype=torch.float32)
+            return PartLabels(unknown, nothing, mask.origin_px, mask.cell_px)
         allowed, confidence = label_sets(found.probability, self.config.set_probability)
         allowed = torch.where(found.inside, allowed, UNKNOWN).int()
         grid = found.grid
@@ -198,7 +208,9 @@ class PartParser:
         # two samples a side and cell: the mask is often finer than the grid
         fine = mask.sample(grid.centres_px(per_cell=2)).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
-        depth_m = torch.zeros(33) if world_m is None else world_m[:, 2].detach().cpu().float()
+        depth_m = torch.zeros_like(keypoints_px[:, 2])
+        if world_m is not None:
+            depth_m = world_m[:, 2].detach().cpu().float()
         cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:

@@ -15,7 +15,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from kinflow.checks import not_negative, number, numbers_of, share, whole
 from kinflow.evidence.movenet import STRIDE, Detection, MoveNet
+
+MAX_SIDE_PX = 8192
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,16 @@ class PyramidConfig:
     """Most second looks at an ordinary photo; the warmest places come first."""
     max_tiles_large: int = 64
     """The same for large photos."""
+
+    def __post_init__(self) -> None:
+        numbers_of(self, "sides_px", at_least=32, at_most=MAX_SIDE_PX, kind=int)
+        sides = ("large_side_px", "large_from_px", "fine_side_px", "tile_px")
+        whole(self, *sides, at_least=32, at_most=MAX_SIDE_PX)
+        number(self, "fine_scale", above=0, at_most=4)
+        share(self, "warm", "warm_large")
+        not_negative(self, "small_px")
+        whole(self, "margin_px", at_most=self.tile_px // 2 - 1)
+        whole(self, "max_tiles", "max_tiles_large", at_most=10_000)
 
 
 def search(

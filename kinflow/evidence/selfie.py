@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kinflow.evidence.region import Region
-from kinflow.evidence.weights import RuntimeConfig, open_session
+from kinflow.evidence.weights import Network, RuntimeConfig
 
 CROP_PX = 256
 BACKGROUND = 0
@@ -22,14 +22,14 @@ class SelfieSegmenter:
     """The network."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        self._session = open_session("selfie_multiclass.onnx", runtime)
+        self._network = Network("selfie_multiclass.onnx", runtime)
 
     def __call__(
         self, image_rgb: UInt8[np.ndarray, "height width 3"], region: Region
     ) -> Float[np.ndarray, "256 256"]:
         """Probability of a person at each pixel of the region's crop."""
         crop = region.crop(image_rgb, CROP_PX)
-        logits = np.asarray(self._session.run(None, {"image": crop[None]})[0])[0]
+        (logits,) = self._network.run(crop[None]).values()
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return 1 - exponentials[..., BACKGROUND] / exponentials.sum(axis=-1)
 

@@ -53,8 +53,8 @@ class PersonMask:
         width, height = image_size
         device = self.probability.device
         y, x = torch.meshgrid(
-            torch.arange(height, device=device) + 0.5,
-            torch.arange(width, device=device) + 0.5,
+            torch.arange(height, device=device, dtype=torch.float32) + 0.5,
+            torch.arange(width, device=device, dtype=torch.float32) + 0.5,
             indexing="ij",
         )
         return self.sample(torch.stack((x, y), dim=-1))

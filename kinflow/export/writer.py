@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from typing_extensions import assert_never
 
+from kinflow.checks import flag, one_of, some_of
 from kinflow.evidence.types import PartLabels
 from kinflow.export.bodies import Bodies
 from kinflow.export.fields import to_fields
@@ -56,6 +57,11 @@ class ExportOptions:
     """Colour the bodies of `overlay.png` by part, and add the parts that were seen."""
     joint_names: JointNaming = "smpl"
     """How `scene.glb` calls the joints."""
+
+    def __post_init__(self) -> None:
+        some_of(self, "formats", FORMATS)
+        flag(self, "overwrite", "side_view", "show_parts")
+        one_of(self, "joint_names", get_args(JointNaming))
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kinflow.alignment.energy import Targets
 from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
+from kinflow.checks import positive, whole
 from kinflow.fitting.starts import R_CAM_UPRIGHT, estimate_depth_m, place, resting
 from kinflow.rotations import rotvec_to_matrix
 
@@ -35,6 +36,12 @@ class GalleryConfig:
     """Misfit, as a share of the person's extent, that weighs as much as one standard deviation
     of a latent."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole(self, "poses", at_least=1, at_most=1_000_000)
+        whole(self, "views", at_least=1, at_most=3600)
+        positive(self, "temperature", "misfit_std")
+        whole(self, "seed")
 
 
 @dataclass(frozen=True)
@@ -59,13 +66,15 @@ class PoseGallery:
         self._config = config
         device = model.points_at_rest_m.device
         generator = torch.Generator().manual_seed(config.seed)
-        z = torch.randn(config.poses, model.prior.latent_dim, generator=generator)
+        size = (config.poses, model.prior.latent_dim)
+        z = torch.randn(size, generator=generator, dtype=torch.float32)
         z = config.temperature * z
         z[0] = 0
         self._bodies = replace(resting(model, config.poses, device), z=z.to(device))
         with torch.no_grad():
             self._points_m = model.evaluate(self._bodies, with_jacobian=False).keypoints_cam_m
-        yaw = torch.arange(config.views, device=device) * (2 * math.pi / config.views)
+        view = torch.arange(config.views, device=device, dtype=torch.float32)
+        yaw = view * (2 * math.pi / config.views)
         zero = torch.zeros_like(yaw)
         turn = rotvec_to_matrix(torch.stack([zero, yaw, zero], -1))
         self._R_cam_root = R_CAM_UPRIGHT.to(device) @ turn

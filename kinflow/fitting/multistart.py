@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kinflow.alignment.energy import Energy, Targets
 from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.checks import nested, not_negative, positive, refuse, whole
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.starts import facing_start
 from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
@@ -38,6 +39,19 @@ class MultistartConfig:
     )
     distinct_m: float = 0.06
     """Bodies whose keypoints differ by less than this on average are the same hypothesis."""
+
+    def __post_init__(self) -> None:
+        nested(self, gallery=GalleryConfig, explore=LMConfig, polish=LMConfig)
+        whole(self, "headings", "keep", at_least=1, at_most=3600)
+        if self.gallery.views % self.headings:
+            refuse(
+                f"headings has to be a divisor of the gallery's {self.gallery.views} views, "
+                f"not {self.headings}."
+            )
+        in_sector = self.gallery.poses * (self.gallery.views // self.headings)
+        whole(self, "per_heading", at_least=1, at_most=in_sector)
+        positive(self, "explore_softening")
+        not_negative(self, "distinct_m")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
+from kinflow.checks import nested, not_negative, numbers_of, whole
 from kinflow.evidence.types import PartLabels
 from kinflow.fitting.multistart import run
 from kinflow.optim import LMConfig
@@ -44,6 +45,12 @@ class PartFitConfig:
     steps: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=2, relative_tolerance=1e-2)
     )
+
+    def __post_init__(self) -> None:
+        nested(self, matching=MatchingConfig, steps=LMConfig)
+        numbers_of(self, "softening", above=0)
+        whole(self, "more_rounds", "trial_rounds", at_most=1000)
+        not_negative(self, "worthwhile_iou", "clothes_weight", "skin_iou")
 
 
 MESH_CUBE_M = 0.01

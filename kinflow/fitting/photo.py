@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -17,6 +15,7 @@ from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.model import BodyModel
 from kinflow.camera.pinhole import Camera
+from kinflow.checks import flag, nested, not_negative, numbers_of, positive, share, whole
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
@@ -28,6 +27,7 @@ from kinflow.priors.base import PosePrior
 from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
 from kinflow.reconstruction import Hypothesis, Person, ResultCode
+from kinflow.threads import one_thread
 
 FITTED_KEYPOINTS: tuple[str, ...] = tuple(
     name for name in BLAZEPOSE33 if not name.endswith(("_inner", "_outer"))
@@ -74,6 +74,16 @@ class PhotoFitConfig:
     max_hypotheses: int = 4
     hypothesis_margin: float = 12.0
     """Alternatives whose energy is higher by more than this (nats) are not reported."""
+
+    def __post_init__(self) -> None:
+        nested(self, fit=FitConfig, parts=PartFitConfig)
+        flag(self, "estimate_focal", "use_hint", "align_parts")
+        positive(self, "focal_log_std", "keypoint_std_scale")
+        numbers_of(self, "hint_std_m", count=3, above=0)
+        share(self, "min_confidence", "cluster_weight")
+        whole(self, "max_aligned", at_least=1, at_most=1000)
+        whole(self, "max_hypotheses", at_most=1000)
+        not_negative(self, "aligned_margin", "hypothesis_margin")
 
 
 class PhotoFitter:
@@ -175,7 +185,7 @@ class PhotoFitter:
     def _cluster_weights(self) -> Float[Tensor, " points"]:
         limbs = {BLAZEPOSE33[i] for i in LIMB_KEYPOINTS}
         values = [1.0 if n in limbs else self.config.cluster_weight for n in FITTED_KEYPOINTS]
-        return torch.tensor(values, device=self.device)
+        return torch.tensor(values, device=self.device, dtype=torch.float32)
 
     def _person(
         self,
@@ -268,17 +278,6 @@ class PhotoFitter:
         )
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: a fit's matrices are small, and waiting for others costs more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def view_rotation(
     targets: Targets, seen: Float[Tensor, "people points"] | Tensor
 ) -> Float[Tensor, "people 3 3"]:
@@ -291,7 +290,7 @@ def view_rotation(
     centre = (targets.observed_px * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp(1)
     ray = (centre - targets.principal_px) / targets.focal_px[:, None]
     z = torch.nn.functional.normalize(torch.cat([ray, torch.ones_like(ray[:, :1])], -1), dim=-1)
-    down = torch.tensor([0.0, 1.0, 0.0], device=z.device).expand_as(z)
+    down = torch.tensor([0.0, 1.0, 0.0], device=z.device, dtype=torch.float32).expand_as(z)
     x = torch.nn.functional.normalize(torch.linalg.cross(down, z), dim=-1)
     return torch.stack([x, torch.linalg.cross(z, x), z], -1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -14,11 +13,13 @@ from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
+from kinflow.checks import nested
 from kinflow.fitting.gallery import PoseGallery
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
+from kinflow.threads import lazy
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class FitConfig:
 
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     search: MultistartConfig = field(default_factory=MultistartConfig)
+
+    def __post_init__(self) -> None:
+        nested(self, energy=EnergyConfig, search=MultistartConfig)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class PersonFitter:
         origin = hip_origin(names).to(body.rest_mean_m.device)
         self.energy = Energy(self.model, origin, config.energy, vertices)
 
-    @cached_property
+    @lazy
     def gallery(self) -> PoseGallery:
         """Poses that fits start from."""
         return PoseGallery(self.model, self.config.search.gallery)

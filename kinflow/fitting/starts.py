@@ -29,7 +29,7 @@ BONES: tuple[tuple[str, str], ...] = (
 
 _SIDES = ("left", "right")
 
-R_CAM_UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+R_CAM_UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float32))
 """An upright body (y up, facing +z) that faces a camera (y down, z forward)."""
 
 
@@ -118,11 +118,11 @@ def facing(
 def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:
     """The prior's mode at the origin, for `count` bodies."""
     return Unknowns(
-        torch.eye(3, device=device).expand(count, 3, 3),
-        torch.zeros(count, 3, device=device),
-        torch.zeros(count, model.prior.latent_dim, device=device),
-        torch.zeros(count, model.shape_prior.size, device=device),
-        torch.zeros(count, device=device),
+        torch.eye(3, device=device, dtype=torch.float32).expand(count, 3, 3),
+        torch.zeros(count, 3, device=device, dtype=torch.float32),
+        torch.zeros(count, model.prior.latent_dim, device=device, dtype=torch.float32),
+        torch.zeros(count, model.shape_prior.size, device=device, dtype=torch.float32),
+        torch.zeros(count, device=device, dtype=torch.float32),
     )
 
 
@@ -166,6 +166,6 @@ def _mean_of(
 
 def hip_origin(names: tuple[str, ...]) -> Float[Tensor, " points"]:
     """Weights of the middle of the hips among points of these names."""
-    origin = torch.zeros(len(names))
+    origin = torch.zeros(len(names), dtype=torch.float32)
     origin[[names.index("left_hip"), names.index("right_hip")]] = 0.5
     return origin

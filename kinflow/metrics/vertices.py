@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.tensors import check_axes
 
 
 def pve(
@@ -21,6 +22,8 @@ def pve(
     true_root_m: Float[Tensor, "*batch 3"],
 ) -> Float[Tensor, "*batch"]:
     """Mean distance of vertices relative to the root, in the unit of the vertices."""
+    check_axes(vertices_m, "vertices_m", (None, 3))
+    check_axes(true_vertices_m, "true_vertices_m", (vertices_m.shape[-2], 3))
     own = vertices_m - root_m[..., None, :]
     true = true_vertices_m - true_root_m[..., None, :]
     return (own - true).norm(dim=-1).mean(-1)

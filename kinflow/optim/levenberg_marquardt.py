@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.checks import not_negative, number, positive, whole
+
 _MIN_DAMPING = 1e-7
 
 
@@ -103,6 +105,13 @@ class LMConfig:
     max_step: float = 6.0
     """Longest step in the local coordinates (standard deviations, mostly)."""
 
+    def __post_init__(self) -> None:
+        whole(self, "max_iterations", at_most=100_000)
+        not_negative(self, "relative_tolerance", "absolute_tolerance")
+        positive(self, "initial_damping", "max_damping", "max_step")
+        number(self, "decrease", above=0, below=1)
+        number(self, "increase", above=1)
+
 
 @dataclass(frozen=True)
 class LMResult(Generic[StateT]):
@@ -151,7 +160,7 @@ def minimise(start: StateT, linearise: Linearise, config: LMConfig) -> LMResult[
         previous, reached = energy[active], trial_model.energy
         better = reached < previous
         accepted = active[better]
-        factor = torch.where(better, config.decrease, config.increase)
+        factor = torch.where(better, config.decrease, config.increase).to(damping)
         damping[active] = (damping[active] * factor).clamp(_MIN_DAMPING, 10 * config.max_damping)
         if len(accepted):
             x = x.replaced(accepted, trial[better])

@@ -15,13 +15,14 @@ from kinflow.rotations import skew
 @cache
 def _average_adult() -> ShapedBody:
     shape = ShapePrior()
-    return BodyModel.load("joints").with_shape(shape.decode(torch.zeros(shape.size)))
+    average = shape.decode(torch.zeros(shape.size, dtype=torch.float32))
+    return BodyModel.load("joints").with_shape(average)
 
 
 def _posed(R_free: Tensor) -> PosedBody:
-    pose = torch.eye(3).expand(*R_free.shape[:-3], NUM_JOINTS, 3, 3).clone()
+    pose = torch.eye(3, dtype=torch.float32).expand(*R_free.shape[:-3], NUM_JOINTS, 3, 3).clone()
     pose[..., FREE_JOINTS, :, :] = R_free.float()
-    return _average_adult().with_pose(pose, torch.zeros(*R_free.shape[:-3], 3))
+    return _average_adult().with_pose(pose, torch.zeros(*R_free.shape[:-3], 3, dtype=torch.float32))
 
 
 def joint_positions_m(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 22 3"]:

@@ -6,6 +6,7 @@ measure on rotation vectors; `kinflow.priors.pose_space.log_haar_volume` convert
 measure of SO(3)^19.
 """
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.checks import is_number
+from kinflow.errors import InputError
+from kinflow.tensors import finite_tensor, given_tensor
+
 if TYPE_CHECKING:
     from kinflow.priors.scoring import PoseScore
+
+
+_POSE_AXES = (-1, 19, 3, 3)
+
+
+def check_count(n: int) -> int:
+    """A number of poses; InputError unless it is whole and not negative."""
+    if not isinstance(n, numbers.Integral) or isinstance(n, bool) or not 0 <= n <= 10_000_000:
+        raise InputError(f"The number of poses has to be a whole number of 0 or more, not {n!r}.")
+    return int(n)
+
+
+def check_sigma(sigma_rad: float) -> float:
+    """A standard deviation; InputError unless it is a positive number."""
+    if not (is_number(sigma_rad) and sigma_rad > 0):
+        raise InputError(f"sigma_rad has to be a number above 0, not {sigma_rad!r}.")
+    return float(sigma_rad)
 
 
 @dataclass(frozen=True)
@@ -89,9 +111,8 @@ class PosePrior(ABC):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         """Draw `n` poses."""
-        return self.decode(
-            torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float32)
-        )
+        size = (check_count(n), self.latent_dim)
+        return self.decode(torch.randn(size, generator=generator, dtype=torch.float32))
 
     # What follows is built on the interface above, so its modules import this one.
 
@@ -99,7 +120,7 @@ class PosePrior(ABC):
         """How plausible poses are: nats, and the percentile among real poses of unseen people."""
         from kinflow.priors.scoring import score
 
-        return score(self, R_free)
+        return score(self, finite_tensor(R_free, "R_free", _POSE_AXES))
 
     def project(
         self, R_free: Float[Tensor, "*batch 19 3 3"], sigma_rad: float = 0.2
@@ -107,8 +128,9 @@ class PosePrior(ABC):
         """The likeliest clean poses behind noisy ones, for noise of `sigma_rad` on every joint."""
         from kinflow.priors.completion import project
 
+        R_free = finite_tensor(R_free, "R_free", _POSE_AXES)
         flat = R_free.reshape(-1, *R_free.shape[-3:])
-        return project(self, flat, sigma_rad).view(R_free.shape)
+        return project(self, flat, check_sigma(sigma_rad)).view(R_free.shape)
 
     def complete(
         self,
@@ -124,13 +146,19 @@ class PosePrior(ABC):
             sigma_rad: how closely the completion keeps to them.
 
         Raises:
-            InputError: a name is not that of a free joint.
+            InputError: a name is not that of a free joint, or a known joint is not finite.
         """
         from kinflow.priors.completion import complete, joint_mask
 
-        known = joint_mask(known_joints).to(R_free.device)
+        known = joint_mask(known_joints)
+        R_free = given_tensor(R_free, "R_free", _POSE_AXES)
+        known = known.to(R_free.device)
+        # what is not known may be anything, NaN too
+        rest = torch.eye(3).to(R_free).expand_as(R_free)
+        R_free = torch.where(known[:, None, None], R_free, rest)
+        finite_tensor(R_free, "R_free", _POSE_AXES)
         flat = R_free.reshape(-1, *R_free.shape[-3:])
-        completed = complete(self, flat, known, sigma_rad).R_free[:, 0]
+        completed = complete(self, flat, known, check_sigma(sigma_rad)).R_free[:, 0]
         return torch.where(known[:, None, None], flat, completed).view(R_free.shape)
 
     @abstractmethod

@@ -7,6 +7,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from kinflow.checks import not_negative, number, positive, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.priors.base import PriorInfo
 from kinflow.priors.coordinates import SPACES, SpaceName
@@ -48,6 +49,12 @@ class VaeTraining:
     batch_size: int = 256
     learning_rate: float = 1e-3
     kl_weight: float = 0.0005
+
+    def __post_init__(self) -> None:
+        whole(self, "latent_dim", "hidden", "steps", "batch_size", at_least=1)
+        number(self, "dropout", at_least=0, below=1)
+        positive(self, "learning_rate")
+        not_negative(self, "kl_weight")
 
 
 def fit_whitening(

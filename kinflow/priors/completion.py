@@ -23,6 +23,8 @@ from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
 def joint_mask(names: Collection[str]) -> Bool[Tensor, "19"]:
     """Which of the free joints are named; InputError for a name that is not one of theirs."""
     free = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError("Known joints are given as names, such as ['left_knee', 'neck'].")
     wrong = sorted(set(names) - set(free))
     if wrong:
         raise InputError(
@@ -134,7 +136,8 @@ def _solutions(
     iterations: int,
     generator: torch.Generator | None,
 ) -> Completions:
-    centre = torch.randn(count, 1 + num_samples, prior.latent_dim, generator=generator)
+    size = (count, 1 + num_samples, prior.latent_dim)
+    centre = torch.randn(size, generator=generator, dtype=torch.float32)
     centre[:, 0] = 0.0
     z = search(prior, observation, centre.flatten(0, 1), iterations)
     z = z.unflatten(0, (count, 1 + num_samples))

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
+from kinflow.checks import not_negative, number, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.json_values import whole_number
@@ -65,6 +66,15 @@ class FlowTraining:
     ema_decay: float = 0.998
     max_gradient_norm: float = 10.0
     teacher_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        sizes = ("blocks", "hidden", "batch_size", "max_steps", "eval_every", "patience")
+        whole(self, *sizes, at_least=1)
+        whole(self, "depth")
+        number(self, "dropout", "ema_decay", at_least=0, below=1)
+        positive(self, "learning_rate", "max_gradient_norm")
+        not_negative(self, "weight_decay")
+        share(self, "teacher_share")
 
 
 class FlowTrainer:

@@ -17,7 +17,7 @@ from kinflow.errors import InputError
 from kinflow.files.json_values import whole_number
 from kinflow.files.tensor_files import tensor_of
 from kinflow.priors.affine import AffinePrior
-from kinflow.priors.base import PriorInfo
+from kinflow.priors.base import PriorInfo, check_count
 from kinflow.priors.pose_space import POSE_DIM, Whitening, log_normal, matrix_to_rotvec
 
 _NORMALISED_WITHIN = 1e-3
@@ -59,9 +59,10 @@ class GmmPrior(AffinePrior):
         return log_kept + log_normal(y[..., self.latent_dim :]) + self.whitening.log_volume()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
+        n = check_count(n)
         component = torch.multinomial(
-            self.log_weights.exp(), n, replacement=True, generator=generator
-        )
+            self.log_weights.exp(), max(n, 1), replacement=True, generator=generator
+        )[:n]
         noise = torch.randn(n, self.latent_dim, 1, generator=generator, dtype=torch.float32)
         return self.decode(self.means[component] + (self.cholesky[component] @ noise)[..., 0])
 

@@ -42,7 +42,8 @@ def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
     rotvec = matrix_to_rotvec(R_free)
     total = torch.zeros(R_free.shape[:-3], dtype=rotvec.dtype, device=rotvec.device)
     for _ in range(_NOISE_DRAWS):
-        noise = torch.randn(POSE_DIM, generator=generator).to(rotvec).view(-1, 3)
+        noise = torch.randn(POSE_DIM, generator=generator, dtype=torch.float32)
+        noise = noise.to(rotvec).view(-1, 3)
         total += prior.log_prob(rotvec_to_matrix(rotvec + prior.info.noise_rad * noise))
     return total / _NOISE_DRAWS
 

@@ -73,5 +73,5 @@ def _logistic(
     mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Offset and scale in logits that give this mean and, to first order, this deviation."""
-    centre, deviation = torch.tensor(mean, device=device), torch.tensor(std, device=device)
+    centre, deviation = torch.tensor((mean, std), device=device, dtype=torch.float32)
     return torch.logit(centre), deviation / (centre * (1 - centre))

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.checks import not_negative, number, share
 from kinflow.datasets.poses import PoseSet
 from kinflow.priors.pose_space import mirror_rotvec
 
@@ -56,6 +57,11 @@ class StreamConfig:
     leg_exchange: float = 0.5
     limb_exchange: float = 0.3
     intact: float = 0.4
+
+    def __post_init__(self) -> None:
+        not_negative(self, "noise_rad")
+        number(self, "balance_power")
+        share(self, "leg_exchange", "limb_exchange", "intact")
 
 
 def frame_weights(poses: PoseSet, balance_power: float) -> Float[Tensor, "poses"]:

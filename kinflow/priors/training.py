@@ -7,12 +7,14 @@ be, by the same validation subjects; flows are trained in `kinflow.priors.flow_t
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from typing_extensions import assert_never
 
+from kinflow.checks import instance, nested, not_negative, one_of, path, whole, words
 from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
 from kinflow.errors import InputError
+from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.baselines import (
     VaeTraining,
@@ -23,12 +25,13 @@ from kinflow.priors.baselines import (
 )
 from kinflow.priors.coordinates import SpaceName
 from kinflow.priors.distillation import teacher_poses
-from kinflow.priors.families import FlowFamily
+from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
 from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
 from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.priors.stream import StreamConfig
 
+PRIOR_NAME = "prior.safetensors"
 _TEACHER_POSES = 200_000
 
 Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
@@ -70,14 +73,28 @@ class TrainPriorConfig:
     seed: int = 0
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        path(self, "data")
+        path(self, "out")
+        words(self, "teachers", "a tuple of weight files", or_none=True)
+        words(self, "held_out", "a tuple of subjects by name", or_none=True)
+        one_of(self, "family", (*FLOW_FAMILIES, "gaussian", "gmm", "vae"))
+        one_of(self, "space", get_args(SpaceName))
+        nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining)
+        whole(self, "gmm_components", at_least=1, at_most=4096)
+        not_negative(self, "min_std_deg")
+        whole(self, "seed")
+        instance(self, "device", str, "the name of a device")
+
 
 def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     """Train a prior and leave it in `config.out / "prior.safetensors"`.
 
     Raises:
-        InputError: the pose set is unusable or lacks the poses that this family needs, or the
-            settings contradict each other.
+        InputError: the pose set is unusable or lacks the poses that this family needs, the settings
+            contradict each other, or the weights cannot be written there.
     """
+    check_file_destination(config.out / PRIOR_NAME)
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training, validation = splits(poses, config.held_out)
@@ -116,7 +133,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
         case _ as unreachable:
             assert_never(unreachable)
     prior = calibrated(prior, validation)
-    save_prior(prior, config.out / "prior.safetensors")
+    save_prior(prior, config.out / PRIOR_NAME)
     return prior
 
 

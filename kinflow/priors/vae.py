@@ -50,7 +50,7 @@ class VaeNetworks(nn.Module):
             nn.LeakyReLU(_SLOPE),
             nn.Linear(hidden, 6 * NUM_FREE),
         )
-        self.register_buffer("noise_rad", torch.full((NUM_FREE,), 0.1))
+        self.register_buffer("noise_rad", torch.full((NUM_FREE,), 0.1, dtype=torch.float32))
 
     def posterior(self, R_free: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of q(z | pose)."""
@@ -101,7 +101,8 @@ class VaePrior(PosePrior):
         """Importance-sampled lower bound (Burda et al. 2016) with reproducible samples."""
         mean, std = self.networks.posterior(R_free)
         generator = torch.Generator().manual_seed(0)
-        eps = torch.randn(_BOUND_SAMPLES, *mean.shape, generator=generator).to(mean)
+        shape = (_BOUND_SAMPLES, *mean.shape)
+        eps = torch.randn(shape, generator=generator, dtype=torch.float32).to(mean)
         z = mean + std * eps
         error = matrix_to_rotvec(self.decode(z).mT @ R_free)
         noise = self.networks.noise_rad[:, None]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from kinflow.checks import not_negative, share
 from kinflow.evidence.error_model import HIDDEN_FACTOR, KEYPOINT_FRACTIONS, PER_AXIS_OF_BOX
 from kinflow.evidence.keypoint_names import BLAZEPOSE33, BLAZEPOSE33_OF_COCO17
 
@@ -72,6 +73,10 @@ class KeypointNoiseConfig:
     swap_limbs_share: float = 0.015
     depth_known_share: float = 0.65
     depth_std_m: float = 0.06
+
+    def __post_init__(self) -> None:
+        not_negative(self, "level", "level_log_std", "astray", "depth_std_m")
+        share(self, *(name for name in vars(self) if name.endswith("_share")), "shared")
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,11 @@ from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.part_maps import UNKNOWN_ID
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
 from kinflow.body.skeleton import JOINT_NAMES
+from kinflow.checks import flag, nested, path, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.destinations import check_folder_destination
 from kinflow.files.json_files import read_json
 from kinflow.synth.picture import Painter, to_image
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
@@ -62,11 +64,16 @@ class SynthConfig:
     images: bool = True
     scenes: SceneConfig = SceneConfig()
 
+    def __post_init__(self) -> None:
+        path(self, "out")
+        whole(self, "count", at_least=1)
+        whole(self, "first")
+        flag(self, "images")
+        nested(self, scenes=SceneConfig)
+
 
 def main(config: SynthConfig) -> None:
     """Write the scenes that are not there yet and say how many there were."""
-    if config.count < 1 or config.first < 0:
-        raise InputError("the number of scenes has to be positive and the first one's at least 0")
     torch.set_num_threads(1)
     writer = SceneWriter(config)
     numbers = range(config.first, config.first + config.count)
@@ -85,6 +92,7 @@ class SceneWriter:
     """
 
     def __init__(self, config: SynthConfig) -> None:
+        check_folder_destination(config.out)
         self.config, self.source = config, SceneSource(config.scenes)
         self._painter = Painter.load() if config.images else None
         with explained(config.out):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from kinflow.checks import nested
 from kinflow.synth import occlusion, silhouettes
 from kinflow.synth.detections import Detections, KeypointNoiseConfig, detect
 from kinflow.synth.occlusion import OcclusionConfig
@@ -26,6 +27,15 @@ class ObservationConfig:
     occlusion: OcclusionConfig = OcclusionConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     keypoints: KeypointNoiseConfig = KeypointNoiseConfig()
+
+    def __post_init__(self) -> None:
+        nested(
+            self,
+            clothing=ClothingConfig,
+            occlusion=OcclusionConfig,
+            segmenter=SegmenterConfig,
+            keypoints=KeypointNoiseConfig,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from kinflow.checks import share
+
 _MAX_HIDDEN = 0.6
 """Occluders that would hide more of the body than this are left out."""
 
@@ -25,6 +27,9 @@ class OcclusionConfig:
     shape_share: float = 0.2
     person_share: float = 0.2
     front_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        share(self, "shape_share", "person_share", "front_share")
 
 
 def shapes(

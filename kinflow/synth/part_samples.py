@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.body.parts import PART_INDEX, PART_NAMES
+from kinflow.checks import not_negative, numbers_of, share
 from kinflow.evidence.part_network import GRID, PICTURE
 from kinflow.synth.detections import MIRROR_KEYPOINTS
 from kinflow.synth.observation import Observation, ObservationConfig, observe
@@ -59,6 +60,12 @@ class CropConfig:
     margin: tuple[float, float] = (0.05, 0.16)
     shift: float = 0.03
     no_picture_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        not_negative(self, "turn_std_deg", "shift")
+        share(self, *(name for name in vars(self) if name.endswith("_share")), "cut_depth")
+        numbers_of(self, "cut_sides", count=4, at_least=0, at_most=1)
+        numbers_of(self, "margin", count=2, at_least=0, ascending=True)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
 from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
+from kinflow.checks import nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
     NUM_LABELS,
@@ -34,7 +35,7 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
-from kinflow.files.json_values import number, whole_number
+from kinflow.files.destinations import check_folder_destination
 from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
@@ -96,6 +97,18 @@ class TrainPartsConfig:
     eval_every: int = 400
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        path(self, "out")
+        path(self, "poses", or_none=True)
+        nested(self, network=PartNetworkConfig, crop=CropConfig, observation=ObservationConfig)
+        whole(self, "bodies", "first_bodies", "validation_bodies", at_least=1)
+        whole(self, "batch_size", "steps", "eval_every", at_least=1)
+        whole(self, "bodies_per_step", "seed")
+        positive(self, "learning_rate")
+        not_negative(self, "weight_decay", "overlap_weight")
+        share(self, "decay", "empty_share")
+        number(self, "ema_decay", at_least=0, below=1)
+
 
 def pool_scenes(poses: Path | None, held_out: bool, seed: int) -> SceneConfig:
     """Scenes of whole bodies to cut later; held-out ones take the validation subjects' poses."""
@@ -116,6 +129,7 @@ class PartTrainer:
     """The mutable state of a run: pool, weights, their average, optimiser and progress."""
 
     def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
+        check_folder_destination(config.out)
         self.config = config
         data = "" if config.poses is None else PoseSet.load(config.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
@@ -130,7 +144,8 @@ class PartTrainer:
             fused=True,
         )
         self.step, self.best_miou = 0, -1.0
-        settings = asdict(replace(config, out=Path(), steps=0, poses=None)) | {"data": data}
+        free = {"out": Path(), "steps": 0, "poses": None}  # what may change from call to call
+        settings = asdict(config) | free | {"data": data}
         self._run_key = json.dumps(settings, default=str)
         self.pool = self._pool("pool", held_out=False)
 
@@ -201,8 +216,8 @@ class PartTrainer:
         """Continue from a checkpoint; InputError if it belongs to another run."""
         progress, _ = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
         with replaceable(path):
-            self.step = whole_number(progress, "step", 0)
-            self.best_miou = number(progress, "best_miou", -1, 1)
+            self.step = json_values.whole_number(progress, "step", 0)
+            self.best_miou = json_values.number(progress, "best_miou", -1, 1)
 
     @property
     def _networks(self) -> dict[str, torch.nn.Module]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 import kinflow.priors
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
+from kinflow.checks import not_negative, one_of, path, share
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
 from kinflow.priors import PosePrior
@@ -43,6 +45,12 @@ class PeopleConfig:
     shape_spread: float = 1.25
     child_share: float = 0.08
     wide_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        path(self, "poses", or_none=True)
+        one_of(self, "split", get_args(Split))
+        share(self, "prior_share", "child_share", "wide_share")
+        not_negative(self, "shape_spread")
 
 
 @dataclass(frozen=True)

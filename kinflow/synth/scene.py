@@ -22,6 +22,7 @@ from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
 from kinflow.camera.pinhole import Camera
+from kinflow.checks import nested, whole
 from kinflow.evidence.types import PersonMask
 from kinflow.synth.observation import ObservationConfig, observe
 from kinflow.synth.people import PeopleConfig, PeopleSource
@@ -52,6 +53,11 @@ class SceneConfig:
     observation: ObservationConfig = ObservationConfig()
     grid_cells: int = 192
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        nested(self, people=PeopleConfig, views=ViewConfig, observation=ObservationConfig)
+        whole(self, "grid_cells", at_least=16, at_most=4096)
+        whole(self, "seed")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from kinflow.body.parts import PART_INDEX
+from kinflow.checks import not_negative, numbers_of, share
 
 
 def _indices(*names: str) -> tuple[int, ...]:
@@ -57,6 +58,10 @@ class ClothingConfig:
     shoes: tuple[float, float] = (0.0, 0.015)
     bag_share: float = 0.08
 
+    def __post_init__(self) -> None:
+        numbers_of(self, "tight", "loose", "hair", "shoes", count=2, at_least=0, ascending=True)
+        share(self, *(name for name in vars(self) if name.endswith("_share")))
+
 
 @dataclass(frozen=True)
 class SegmenterConfig:
@@ -86,6 +91,12 @@ class SegmenterConfig:
     leak_share: float = 0.2
     blur: tuple[float, float] = (0.003, 0.012)
     neighbour: tuple[float, float] = (0.0, 0.45)
+
+    def __post_init__(self) -> None:
+        share(self, *(name for name in vars(self) if name.endswith("_share")))
+        not_negative(self, "closing", "outline_std", "wave_std")
+        radii = ("cut_radius", "doubt_radius", "blur", "neighbour")
+        numbers_of(self, *radii, count=2, at_least=0, at_most=1, ascending=True)
 
 
 def dressed(

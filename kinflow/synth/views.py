@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.camera.pinhole import Camera
+from kinflow.checks import not_negative, numbers_of, pairs_of_sides, share
 from kinflow.rotations import rotvec_to_matrix
 
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
@@ -21,6 +22,7 @@ _MIN_VISIBLE = 0.4
 """Of a cut person at least this much of each side shows (of the image, where they are larger)."""
 _FROM_TOP_SHARE = 0.7
 """Photographers cut legs, not heads."""
+_MIN_SIDE_PX, _MAX_SIDE_PX = 16, 8192
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class ViewConfig:
     truncated_share: float = 0.35
     size_range: tuple[float, float] = (0.4, 0.92)
     truncated_size_range: tuple[float, float] = (0.8, 2.0)
+
+    def __post_init__(self) -> None:
+        pairs_of_sides(self, "image_sizes", at_least=_MIN_SIDE_PX, at_most=_MAX_SIDE_PX)
+        numbers_of(self, "fov_deg", count=2, at_least=1, at_most=170, ascending=True)
+        not_negative(self, "tilt_std_deg", "roll_std_deg")
+        share(self, "steep_share", "tumbled_share", "truncated_share")
+        ranges = ("size_range", "truncated_size_range")
+        numbers_of(self, *ranges, count=2, at_least=0.01, at_most=100, ascending=True)
 
 
 @dataclass(frozen=True)

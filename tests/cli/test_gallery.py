@@ -83,9 +83,12 @@ def test_both_paths_start_and_end_at_the_poses():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["sample", "--out", "x", "--count", "0"], "--count must be at least 1"),
+        (["sample", "--out", "x", "--count", "0"], "--count has to be a whole number from 1"),
         (["interpolate", "no.npz", "no.npz", "--out", "x.png"], "no.npz"),
-        (["interpolate", "a", "b", "--out", "x.png", "--steps", "1"], "--steps must be at least"),
+        (
+            ["interpolate", "a", "b", "--out", "x.png", "--steps", "1"],
+            "--steps has to be a whole number",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(arguments, words, tmp_path, monkeypatch, capsys):

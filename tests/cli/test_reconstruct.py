@@ -279,12 +279,12 @@ def test_bad_labels(with_keypoints, torso_mask, tmp_path, options, message, caps
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--max-people", "0"], "max_people has to be at least 1"),
+        (["--max-people", "0"], "--max-people has to be a whole number of at least 1, not 0"),
         (["--device", "abacus"], "device 'abacus' is not available"),
         (["--prior", "no-such-prior"], "no prior 'no-such-prior'"),
-        (["--fov", "180"], "below 170 degrees"),
-        (["--focal-px", "-5"], "positive number"),
-        (["--focal-px", "nan"], "positive number"),
+        (["--fov", "180"], "--fov has to be a number of at least 0.1 and below 170"),
+        (["--focal-px", "-5"], "--focal-px has to be a number above 0"),
+        (["--focal-px", "nan"], "--focal-px has to be a number above 0"),
     ],
 )
 def test_bad_options(with_keypoints, option, message, capsys):

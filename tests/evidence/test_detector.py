@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.errors import InputError
 from kinflow.evidence.blazepose import Region
+from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.evidence.weights import RuntimeConfig
 
 NOSE, LEFT_EYE, RIGHT_EYE = (BLAZEPOSE33.index(n) for n in ("nose", "left_eye", "right_eye"))
 LEFT_HIP, RIGHT_HIP = BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")
@@ -116,3 +119,9 @@ def tensors_of(value) -> list[torch.Tensor]:
     if dataclasses.is_dataclass(value):
         return [t for item in vars(value).values() for t in tensors_of(item)]
     return []
+
+
+def test_an_unknown_execution_provider():
+    config = DetectorConfig(runtime=RuntimeConfig(providers=("AbacusExecutionProvider",)))
+    with pytest.raises(InputError, match="no execution provider 'Abacus.*CPUExecutionProvider"):
+        EvidenceDetector(config).detect(np.zeros((64, 64, 3), np.uint8))

@@ -81,7 +81,7 @@ def test_bad_input(folder, tmp_path, capsys):
     assert main(["synth", "--out", str(tmp_path / "damaged"), "--count", "1", *SMALL]) == 2
     assert "synth.json' is not valid JSON" in capsys.readouterr().err
     assert main(["synth", "--out", str(tmp_path / "x"), "--count", "0"]) == 2
-    assert "has to be positive" in capsys.readouterr().err
+    assert "count has to be a whole number of at least 1, not 0" in capsys.readouterr().err
     (tmp_path / "file").write_text("x")
     assert main(["synth", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
     with pytest.raises(InputError, match="does not exist"):
