@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kinflow.fitting.levenberg_marquardt import LMConfig
 
 import kinflow
 from kinflow import checks
@@ -29,6 +28,7 @@ from kinflow.fitting.multistart import MultistartConfig
 from kinflow.fitting.parts import PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
+from kinflow.optim import LMConfig
 from kinflow.priors.baselines import VaeTraining
 from kinflow.priors.flow_trainer import FlowTraining
 from kinflow.priors.stream import StreamConfig

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
-from kinflow.files.atomic import check_writable
 from kinflow.files.names import folder_names
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"})
@@ -114,12 +113,3 @@ def result_folders(photos: list[Path], out: Path) -> list[Path]:
     """One folder a photo in `out`, named like it as far as that is safe (`folder_name`); photos of
     the same name get numbers."""
     return [out / name for name in folder_names([photo.stem for photo in photos])]
-
-
-def check_output(out: Path) -> None:
-    """Refuse an output folder that cannot be written to before any work is done.
-
-    Raises:
-        InputError: `out`, or the folder it would be made in, is a file or write-protected.
-    """
-    check_writable(out)

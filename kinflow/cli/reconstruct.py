@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kinflow.api import Reconstructor, ReconstructorConfig
-from kinflow.cli.inputs import check_output, find_photos, passed_over, result_folders
+from kinflow.cli.inputs import find_photos, passed_over, result_folders
 from kinflow.cli.options import Output, Reconstruct
 from kinflow.cli.output import complain
 from kinflow.cli.own_evidence import OwnEvidence
@@ -32,6 +32,7 @@ from kinflow.export.results import (
     photo_sha256,
 )
 from kinflow.export.writer import ExportOptions, write_all
+from kinflow.files.destinations import check_folder_destination
 from kinflow.files.folders import Claim, remove_litter
 from kinflow.files.names import printable
 from kinflow.fitting.photo import PhotoFitConfig
@@ -54,7 +55,7 @@ def run(options: Reconstruct) -> int:
     for sentence in passed_over(options.photos):
         complain(sentence)
     jobs = list(zip(photos, result_folders(photos, out), strict=True))
-    check_output(out)
+    check_folder_destination(out)
     own = OwnEvidence.of(options, photos)
     reconstructor = Reconstructor(reconstructor_config(options))
     _ = reconstructor.fitter  # a bad --prior is no fault of any photo

@@ -17,12 +17,13 @@ import roma
 import torch
 
 from kinflow.body.skeleton import FREE_JOINTS
+from kinflow.checks import number
 from kinflow.datasets.motion_files import SkippedClip, find_motions, read_motions
 from kinflow.datasets.plausible import plausible_frames
 from kinflow.datasets.poses import PoseSet, Split, split_of
 from kinflow.datasets.thinning import distinct_poses
 from kinflow.errors import InputError
-from kinflow.files.atomic import explained
+from kinflow.files.destinations import check_file_destination
 
 FRAME_RATE_HZ = 30.0
 _MAX_TOLD = 20
@@ -112,8 +113,7 @@ class BuildPosesConfig:
     thin_deg: float = 4.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.thin_deg <= 180.0:
-            raise InputError(f"--thin-deg is {self.thin_deg}; it has to be between 0 and 180.")
+        number(self, "thin_deg", at_least=0, at_most=180, flags=True)
 
 
 def main(config: BuildPosesConfig) -> int:
@@ -122,7 +122,7 @@ def main(config: BuildPosesConfig) -> int:
     Returns:
         The exit code: 2 if some clips could not be used (which is said), else 0.
     """
-    _check_out(config.out)
+    check_file_destination(config.out)
     poses, report = build_pose_set(config.folders)
     if config.thin_deg > 0:
         poses = thinned(poses, math.radians(config.thin_deg))
@@ -141,14 +141,3 @@ def main(config: BuildPosesConfig) -> int:
     if skipped[_MAX_TOLD:]:
         print(f"... and {len(skipped) - _MAX_TOLD} more.", file=sys.stderr)
     return 2 if skipped else 0
-
-
-def _check_out(path: Path) -> None:
-    """Refuse a place that cannot be written to before anything is computed."""
-    with explained(path):
-        if path.is_dir():
-            raise InputError(f"'{path}' is a folder; --out names the file to write.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.parent / f".{path.name}.probe"
-        probe.touch()
-        probe.unlink()

@@ -57,39 +57,6 @@ def write_bytes(path: Path | str, data: bytes) -> None:
             raise
 
 
-def check_file_destination(path: Path | str) -> None:
-    """Refuse a file that could not be written, before the work that makes it; creates nothing.
-
-    Raises:
-        InputError: `path` is a folder or a device, or the folder that it would be in can neither be
-            made nor written to.
-    """
-    path = Path(path)
-    with explained(path):
-        if not path.name or "\0" in str(path):
-            raise InputError(f"'{path}' is not the name of a file; give one to write to.")
-        _check_replaceable(path)
-        check_writable(path.parent)
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that is not there and cannot be made, or cannot be written to.
-
-    Raises:
-        InputError: it, or the folder it would be made in, is a file or write-protected.
-    """
-    with explained(folder):
-        existing = folder.absolute()
-        while not existing.exists():
-            existing = existing.parent
-        if not existing.is_dir():
-            raise InputError(f"'{existing}' is a file, not a folder; choose another --out.")
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise InputError(
-                f"'{existing}' cannot be written to (no permission); choose another --out."
-            )
-
-
 def remove_file_litter(folder: Path) -> None:
     """Remove temporary files that killed processes left in a folder; those of live ones stay."""
     # whatever cannot be listed or removed is somebody else's, and no reason to stop

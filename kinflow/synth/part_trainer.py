@@ -35,6 +35,7 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
+from kinflow.files import json_values
 from kinflow.files.destinations import check_folder_destination
 from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kinflow.cli.inputs import check_output, find_photos, passed_over, result_folders
+from kinflow.cli.inputs import find_photos, passed_over, result_folders
 from kinflow.errors import InputError
 from kinflow.evidence import image_files
+from kinflow.files.destinations import check_folder_destination
 
 
 @pytest.fixture
@@ -132,8 +133,8 @@ def test_output_that_cannot_be_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "deep" / "er"):
         with pytest.raises(InputError, match="is a file, not a folder"):
-            check_output(out)
-    check_output(tmp_path / "new" / "folder")
+            check_folder_destination(out)
+    check_folder_destination(tmp_path / "new" / "folder")
     assert not (tmp_path / "new").exists()
 
 
@@ -142,6 +143,6 @@ def test_output_without_permission_is_refused_at_once(tmp_path):
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(InputError, match="no permission"):
-            check_output(tmp_path / "new")
+            check_folder_destination(tmp_path / "new")
     finally:
         tmp_path.chmod(0o700)
