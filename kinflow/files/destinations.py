@@ -19,7 +19,7 @@ def check_folder_destination(folder: Path | str) -> None:
         InputError: it is a file, lies below one, its name cannot be, or nothing may be written.
     """
     folder = _real(folder)
-    _check_writable(folder, f"'{folder}'")
+    _check_writable(folder, folder)
 
 
 def check_file_destination(path: Path | str) -> None:
@@ -33,7 +33,7 @@ def check_file_destination(path: Path | str) -> None:
         raise InputError(f"'{path}' is a folder, not a file; give the name of a file to write.")
     if path.exists() and not path.is_file():
         raise InputError(f"'{path}' is a device or a pipe, not a file; choose another name.")
-    _check_writable(path.parent, f"'{path}'")
+    _check_writable(path.parent, path)
 
 
 def _real(path: Path | str) -> Path:
@@ -49,18 +49,18 @@ def _real(path: Path | str) -> Path:
     return path
 
 
-def _check_writable(folder: Path, wanted: str) -> None:
+def _check_writable(folder: Path, wanted: Path) -> None:
     existing = folder.absolute()
     while not os.path.lexists(existing):
         existing = existing.parent
     if not existing.exists():
-        raise InputError(f"{wanted} cannot be written: '{existing}' is a link to nowhere.")
+        raise InputError(f"'{wanted}' cannot be written: '{existing}' is a link to nowhere.")
     if not existing.is_dir():
-        what = "it is" if existing == folder.absolute() else f"'{existing}' is"
+        what = "it is" if existing == wanted.absolute() else f"'{existing}' is"
         raise InputError(
-            f"{wanted} cannot be written to: {what} a file, not a folder; choose another place."
+            f"'{wanted}' cannot be written to: {what} a file, not a folder; choose another place."
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(
-            f"{wanted} cannot be written (no permission in '{existing}'); choose another place."
+            f"'{wanted}' cannot be written (no permission in '{existing}'); choose another place."
         )

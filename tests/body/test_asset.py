@@ -68,7 +68,7 @@ def test_a_body_with_another_joint_order_is_refused(tmp_path):
         read_body(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 64])
+@pytest.mark.parametrize("content", [b"n", b"not safetensors", b"\xff" * 64])
 def test_files_that_are_no_safetensors_are_refused(tmp_path, content):
     path = tmp_path / "body.safetensors"
     path.write_bytes(content)

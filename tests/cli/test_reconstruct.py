@@ -310,6 +310,7 @@ def test_folders_of_others_are_left_alone(with_keypoints, tmp_path, capsys):
 def test_a_rerun_finds_everything_done(with_keypoints, tmp_path, capsys):
     assert main(with_keypoints) == 0
     written = (tmp_path / "out" / "photo" / "people.json").stat()
+    capsys.readouterr()
     assert main(with_keypoints) == 0
     captured = capsys.readouterr()
     assert "already there" in captured.out
@@ -333,6 +334,7 @@ def test_a_rerun_that_asks_for_something_else_says_so(
     path = with_keypoints[keypoints + 1]
     assert main([*with_keypoints, "--format", "json"]) == 0
     written = (tmp_path / "out" / "photo" / "people.json").stat()
+    capsys.readouterr()
     assert main([*with_keypoints, *options]) == 2
     error = capsys.readouterr().err
     assert message.replace("the default ones", f"keypoints={path}") in error

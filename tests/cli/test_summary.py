@@ -65,10 +65,12 @@ def test_a_pipe_gets_one_whole_line_a_person(outcome, capsys):
 
 def test_lines_come_when_a_photo_is_done(outcome, capsys):
     report = Report([outcome.photo, BAD.photo], Path("out"))
-    report.add(replace(outcome, notes=("read as COCO, 17 points",)))
+    report.add(replace(outcome, notes=("k.json: read as COCO, 17 points",)))
     captured = capsys.readouterr()
     assert outcome.photo.name in captured.out
-    assert captured.err == f"{outcome.photo.name}: read as COCO, 17 points\n"
+    assert captured.err == "k.json: read as COCO, 17 points\n"
+    report.add(replace(outcome, notes=("k.json: read as COCO, 17 points", "photo.jpg: odd")))
+    assert capsys.readouterr().err == "photo.jpg: odd\n"
     report.add(BAD)
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -167,7 +167,7 @@ def test_bad_places_are_refused_before_anything_is_computed(corpus, tmp_path, mo
     (tmp_path / "file").write_text("hello")
     for out, message in (
         (corpus, "is a folder"),
-        (tmp_path / "file" / "poses.safetensors", "part of its path is a file"),
+        (tmp_path / "file" / "poses.safetensors", "file' is a file, not a folder"),
     ):
         with pytest.raises(InputError, match=message):
             main(BuildPosesConfig((corpus,), out))
