@@ -101,7 +101,7 @@ class BakedAffineDecoder:
         split = self._split
         y = z
         # The latent index comes first, so that every product below is one flat matrix product.
-        tangents = torch.eye(dim, dtype=z.dtype).expand(batch, dim, dim)
+        tangents = torch.eye(dim, dtype=z.dtype, device=z.device).expand(batch, dim, dim)
         for block in self._blocks:
             a, b = y[:, :split], y[:, split:]
             out, jacobian = self._conditioner_with_jacobian(block, a)

@@ -82,7 +82,7 @@ class GmmPrior(AffinePrior):
         index = best[..., None, None].expand(*best.shape, 1, self.latent_dim)
         rows = standardised.gather(-2, index)[..., 0, :]
         offset = (2.0 * constant[best]).sqrt()[..., None]
-        eye = torch.eye(self.latent_dim, dtype=z.dtype)
+        eye = torch.eye(self.latent_dim, dtype=z.dtype, device=z.device)
         jacobian = torch.linalg.solve_triangular(self.cholesky, eye, upper=False)[best]
         jacobian = torch.nn.functional.pad(jacobian, (0, 0, 0, 1))
         return torch.cat([rows, offset], -1), jacobian

@@ -143,7 +143,7 @@ def _mutated_image(data: bytes, rng: random.Random) -> bytes:
     elif edit == "size":
         image = image.resize((rng.randrange(1, 400), rng.randrange(1, 400)))
     elif edit == "mode":
-        image = image.convert("RGB").convert(rng.choice(("1", "L", "P", "RGB", "RGBA", "I")))
+        image = image.convert("RGB").convert(rng.choice(("1", "L", "P", "RGB", "RGBA", "LA")))
     elif edit == "noise":
         image = Image.frombytes("L", image.size, rng.randbytes(image.size[0] * image.size[1]))
     else:

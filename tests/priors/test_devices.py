@@ -34,6 +34,15 @@ def test_every_tensor_moves_and_the_original_stays(name):
     assert {t.device.type for t in tensors_of(prior)} == {"cpu"}
 
 
+@pytest.mark.parametrize("name", ["realnvp", "gaussian", "gmm", "vae"])
+def test_what_a_moved_prior_computes_stays_on_its_device(name):
+    """Meta tensors hold nothing and mix with no others: a stray CPU tensor is an error here."""
+    moved = on_device(kinflow.priors.load(name), "meta")
+    z = torch.zeros(3, moved.latent_dim, device="meta")
+    values = (*moved.decode_with_jacobian(z), *moved.residual_with_jacobian(z), moved.decode(z))
+    assert {value.device.type for value in values} == {"meta"}
+
+
 def test_a_moved_prior_works(prior):
     copy = on_device(prior, "cpu")
     z = torch.randn(3, prior.latent_dim, generator=torch.Generator().manual_seed(0))
