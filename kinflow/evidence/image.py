@@ -21,6 +21,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.exif import CameraTags, camera_tags
 from kinflow.evidence.image_files import MAX_PIXELS, check_pixels, opened
 from kinflow.evidence.pixels import bits_above_8, is_deep, over_white, rgb_of
+from kinflow.files.reading import reason_of
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE_PX", "Photo", "as_photo", "check_size", "read_photo", "upright"]
 
@@ -167,10 +168,9 @@ def _checked(image: Any) -> np.ndarray:
     try:
         array = np.asarray(image)
     except Exception as error:  # ragged lists, tensors with gradients or on a GPU: each its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"An image of the type {type(image).__name__} cannot be read as an array ({reason})"
-            "; give a path, a Pillow image or a numpy array."
+            f"An image of the type {type(image).__name__} cannot be read as an array "
+            f"({reason_of(error)}); give a path, a Pillow image or a numpy array."
         ) from error
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         hint = "; move the channels to the end" if array.ndim == 3 and len(array) in (1, 3) else ""

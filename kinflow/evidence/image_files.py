@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError, features
 from typing_extensions import assert_never
 
 from kinflow.errors import InputError
-from kinflow.files.reading import check_file
+from kinflow.files.reading import check_file, reason_of
 
 MAX_PIXELS = 150_000_000
 # Pillow opens MPO (several JPEGs in one file) as JPEG.
@@ -104,8 +104,7 @@ def _readable(path: Path) -> Iterator[None]:
     except MemoryError:
         raise InputError(f"{path} asks for more memory than there is; make it smaller.") from None
     except Exception as error:  # each decoder has its own, from struct, zlib and the plugins
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is damaged or incomplete ({reason}).") from error
+        raise InputError(f"{path} is damaged or incomplete ({reason_of(error)}).") from error
 
 
 def check_pixels(size: tuple[int, int], name: str, format: str | None = None) -> None:
