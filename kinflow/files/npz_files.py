@@ -12,6 +12,7 @@ import math
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -22,6 +23,7 @@ MAX_UNPACKED_BYTES = 1 << 30
 MAX_ENTRIES = 4096
 _ENCRYPTED = 0x1
 _PLAIN_KINDS = "biufcSU"
+_PIECE_BYTES = 1 << 20
 
 
 def read_npz(
@@ -95,15 +97,25 @@ def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | st
                 f"'{path}': '{_array_name(info)}' holds Python objects, not numbers or text; save "
                 "it without pickling."
             )
-        count = math.prod(shape)
-        size = count * dtype.itemsize
-        data = stream.read()
-    if len(data) != size or min(shape, default=0) < 0:
-        raise InputError(
-            f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its "
-            f"{len(data)} bytes are not."
-        )
+        size = math.prod(shape) * dtype.itemsize
+        possible = min(shape, default=0) >= 0 and size <= info.file_size
+        data = bytearray(size if possible else 0)
+        if not possible or not _fills(stream, data):
+            raise InputError(
+                f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its bytes "
+                "are not."
+            )
     if size == 0:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(bytearray(data), dtype)
-    return array.reshape(shape, order="F" if by_columns else "C")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _fills(stream: IO[bytes], data: bytearray) -> bool:
+    """Read a stream into memory piece by piece, never twice: whether it has exactly as much."""
+    filled = 0
+    while piece := stream.read(_PIECE_BYTES):
+        if filled + len(piece) > len(data):
+            return False
+        data[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return filled == len(data)
