@@ -10,9 +10,8 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -100,7 +99,7 @@ def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | st
         size = math.prod(shape) * dtype.itemsize
         possible = min(shape, default=0) >= 0 and size <= info.file_size
         data = bytearray(size if possible else 0)
-        if not possible or not _fills(stream, data):
+        if not possible or not _fills(stream.read, data):
             raise InputError(
                 f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its bytes "
                 "are not."
@@ -110,10 +109,10 @@ def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | st
     return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
-def _fills(stream: IO[bytes], data: bytearray) -> bool:
-    """Read a stream into memory piece by piece, never twice: whether it has exactly as much."""
+def _fills(read: Callable[[int], bytes], data: bytearray) -> bool:
+    """Read into memory piece by piece, so that nothing is there twice: whether it has as much."""
     filled = 0
-    while piece := stream.read(_PIECE_BYTES):
+    while piece := read(_PIECE_BYTES):
         if filled + len(piece) > len(data):
             return False
         data[filled : filled + len(piece)] = piece
