@@ -31,7 +31,8 @@ MIN_SIDE_PX = 16
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
 _MAX_DEEP_PIXELS = 50_000_000
-_ANIMATED = {"GIF": "picture", "WEBP": "picture", "PNG": "picture", "AVIF": "picture"}
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_PAGED = "TIFF"
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,9 @@ def _notes(image: Image.Image, path: Path) -> tuple[str, ...]:
         several = getattr(image, "is_animated", False)
     except Exception:  # the next picture is damaged; the first one is what counts
         return ()
-    if not several or image.format not in (*_ANIMATED, "TIFF"):
+    if not several or image.format not in (*_ANIMATED, _PAGED):
         return ()
-    kind = _ANIMATED.get(image.format, "page")
+    kind = "page" if image.format == _PAGED else "picture"
     return (f"{path} has several {kind}s; the first one is used.",)
 
 
