@@ -76,8 +76,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     check_file(path)
     formats = _formats(path)
-    # Our own limit on the number of pixels replaces Pillow's warning; its remarks about odd metadata
-    # are of no use to anybody here.
+    # Our own limit on the number of pixels replaces Pillow's warning; its remarks about odd
+    # metadata are of no use to anybody here.
     with without_warnings(), _readable(path), Image.open(path, formats=formats) as image:
         check_pixels(image.size, str(path), image.format)
         yield image
