@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.files.reading import check_file, guarded
+from kinflow.files.reading import check_file, guarded, readable
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_ENTRIES = 4096
@@ -61,6 +61,16 @@ def read_npz(
         if sum(info.file_size for info in infos.values()) > at_most:
             raise InputError(f"'{path}' unpacks to more than {at_most / 1e6:.0f} MB.")
         return {name: _read_entry(archive, info, path) for name, info in infos.items()}
+
+
+def is_archive(path: Path | str) -> bool:
+    """Whether a file begins as archives do.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with readable(path), open(path, "rb") as stream:
+        return stream.read(2) == b"PK"
 
 
 def array_names(path: Path | str) -> set[str]:
