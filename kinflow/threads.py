@@ -1,6 +1,7 @@
 """Threads and forks: what is made once, what runs one at a time, what a forked child needs anew.
 
 - `lazy` attributes are made by the first thread that asks; others wait for it.
+- `without_warnings` mutes warnings and puts filters back, however threads overlap.
 - `one_thread` holds what torch computes to one thread, and lets one thread at a time do so.
 - A forked child has only the thread that forked. Locks that others held would never open there, so
   it gets new ones; and OpenMP would wait for ever for workers that did not come along, so torch
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, overload
@@ -26,6 +28,9 @@ class _Process:
     def __init__(self) -> None:
         self.making = threading.RLock()
         self.computing = threading.RLock()
+        self.muting = threading.Lock()
+        self.mutes = 0
+        self.filters = warnings.catch_warnings()
         self.has_computed = False
 
 
@@ -33,7 +38,10 @@ _process = _Process()
 
 
 class lazy(Generic[T]):
-    """An attribute that is computed at first use and kept; safe with threads and after a fork."""
+    """An attribute that is computed at first use and kept; safe with threads and after a fork.
+
+    What makes it must not wait for `one_thread`, whose holder may be waiting for an attribute.
+    """
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
@@ -78,6 +86,29 @@ def one_thread() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Show no warnings inside.
+
+    Filters belong to the whole process. `warnings.catch_warnings` puts back those that it found,
+    which with two threads may be the other's, for ever; here the last one that leaves does.
+    """
+    process = _process
+    with process.muting:
+        process.mutes += 1
+        if process.mutes == 1:
+            process.filters = warnings.catch_warnings()
+            process.filters.__enter__()
+            warnings.simplefilter("ignore")
+    try:
+        yield
+    finally:
+        with process.muting:
+            process.mutes -= 1
+            if process.mutes == 0:
+                process.filters.__exit__(None, None, None)
 
 
 def _for_new_threads(threads: int) -> None:

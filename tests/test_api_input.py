@@ -159,7 +159,7 @@ refused = {
             torch.ones(3),
         )
     ],
-    "score": [lambda v=v: fit(score=v) for v in (None, NAN, "1", 2, -1, True)],
+    "score": [lambda v=v: fit(score=v) for v in (None, NAN, "1", 2, -1, True, 10**400)],
     "mask": [
         lambda: fit(mask=5),
         lambda: mask(torch.rand(4, 4) + 1),

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import kinflow
-from kinflow.threads import lazy, one_thread
+from kinflow.threads import lazy, one_thread, without_warnings
 
 
 @pytest.fixture
@@ -33,6 +34,17 @@ def test_four_threads_at_once_give_what_one_gives(reconstructor, photos):
             assert torch.equal(a.joints_cam_m, b.joints_cam_m)
             assert torch.equal(a.shape, b.shape)
             assert a.energy == b.energy
+
+
+def test_warnings_are_as_before_when_threads_have_overlapped():
+    before = list(warnings.filters)
+    one, other = without_warnings(), without_warnings()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert warnings.filters[0][0] == "ignore"  # the other is still inside
+    other.__exit__(None, None, None)
+    assert warnings.filters == before
 
 
 FORK = """

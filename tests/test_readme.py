@@ -48,14 +48,32 @@ def test_make_targets_exist():
         assert f"\n{target}:" in makefile
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/conventions.md", "docs/keypoints.md", "docs/prior.md"]
-)
+PAGES = ["README.md", "benchmarks/README.md"]
+PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """What headings can be linked to as, by GitHub's rules."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf8"), flags=re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf8")
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
         if not target.startswith("http"):
-            assert ((ROOT / page).parent / target).exists(), target
+            path = (ROOT / page).parent / target if target else ROOT / page
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+def test_every_page_and_benchmark_is_listed():
+    assert all(f"]({page})" in README for page in PAGES if page != "README.md")
+    listed = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf8")
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        assert f"`{script.name}`" in listed
 
 
 def test_notice_lists_every_asset_with_its_checksum():

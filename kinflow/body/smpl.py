@@ -24,7 +24,7 @@ from kinflow.body.shape import LinearShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS
 from kinflow.body.template_keypoints import TemplateKeypoints, find_keypoints
 from kinflow.errors import InputError
-from kinflow.files.npz_files import read_npz
+from kinflow.files.npz_files import is_archive, read_npz
 from kinflow.files.plain_pickle import as_array, load_plain
 from kinflow.files.reading import check_file, guarded
 
@@ -94,7 +94,7 @@ _MAX_WHOLE = 2.0**53
 def _read_fields(path: Path) -> _Fields:
     """The arrays of a file, checked."""
     check_file(path)
-    raw = _read_npz(path) if _is_zip(path) else _read_pkl(path)
+    raw = _read_npz(path) if is_archive(path) else _read_pkl(path)
     missing = [name for name in _FIELD_NAMES if name not in raw]
     if missing:
         raise InputError(f"'{path}' is not a body of the SMPL family: no {', '.join(missing)}.")
@@ -102,11 +102,6 @@ def _read_fields(path: Path) -> _Fields:
     fields = {name: _read_field(name, raw.pop(name), path) for name in _FIELD_NAMES}
     _check(fields, path)
     return _Fields(**fields)
-
-
-def _is_zip(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(2) == b"PK"
 
 
 def _read_npz(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
 from kinflow.files.names import folder_names
+from kinflow.files.reading import readable
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"})
 MAX_NAMED = 3
@@ -65,10 +66,8 @@ def _scan(folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
     Raises:
         InputError: the folder cannot be read.
     """
-    try:
+    with readable(folder):
         paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"'{folder}' cannot be read ({error.strerror or error}).") from error
     photos: list[Path] = []
     others: dict[str, list[str]] = {}
     for path in paths:

@@ -23,6 +23,7 @@ from kinflow.datasets.retarget import (
     retarget_cmu,
 )
 from kinflow.errors import InputError
+from kinflow.files.reading import readable
 
 MAX_FRAMES = 108_000
 """One hour at 30 frames a second; longer clips have to be cut."""
@@ -86,14 +87,12 @@ def find_motions(places: Iterable[Path]) -> MotionFiles:
 
 
 def _files_in(place: Path) -> list[Path]:
-    try:
+    with readable(place):
         if place.is_dir():
             # macOS leaves "._name" beside "name" on disks of other systems
             files = (path for path in place.rglob("*") if not path.name.startswith("._"))
             return sorted(p for p in files if p.suffix.lower() in (".bvh", ".npz") and p.is_file())
         exists = place.exists()
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{place}' cannot be read ({error}).") from error
     if not exists:
         raise InputError(f"'{place}' does not exist; check the path.")
     return [place]

@@ -6,13 +6,12 @@ not known may have had any position, NaN included, and is zero now.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
+from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.evidence.types import UNKNOWN, ImageEvidence, PartLabels, PersonEvidence, PersonMask
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
@@ -119,8 +118,7 @@ def _grid(grid: PersonMask | PartLabels, name: str) -> tuple[tuple[float, float]
 
 
 def _number(value: Any, name: str, low: float | int, high: float | int) -> float:
-    numeric = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (numeric and math.isfinite(value) and low <= value <= high):
+    if not (is_number(value) and low <= value <= high):
         raise InputError(f"{name} has to be a number from {low:g} to {high:g}, not {value!r}.")
     return float(value)
 

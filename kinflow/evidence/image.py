@@ -21,6 +21,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.exif import CameraTags, camera_tags
 from kinflow.evidence.image_files import MAX_PIXELS, check_pixels, opened
 from kinflow.evidence.pixels import bits_above_8, is_deep, over_white, rgb_of
+from kinflow.files.reading import reason_of
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE_PX", "Photo", "as_photo", "check_size", "read_photo", "upright"]
 
@@ -30,7 +31,8 @@ MIN_SIDE_PX = 16
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
 _MAX_DEEP_PIXELS = 50_000_000
-_ANIMATED = {"GIF": "picture", "WEBP": "picture", "PNG": "picture", "AVIF": "picture"}
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_PAGED = "TIFF"
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,9 @@ def _notes(image: Image.Image, path: Path) -> tuple[str, ...]:
         several = getattr(image, "is_animated", False)
     except Exception:  # the next picture is damaged; the first one is what counts
         return ()
-    if not several or image.format not in (*_ANIMATED, "TIFF"):
+    if not several or image.format not in (*_ANIMATED, _PAGED):
         return ()
-    kind = _ANIMATED.get(image.format, "page")
+    kind = "page" if image.format == _PAGED else "picture"
     return (f"{path} has several {kind}s; the first one is used.",)
 
 
@@ -167,10 +169,9 @@ def _checked(image: Any) -> np.ndarray:
     try:
         array = np.asarray(image)
     except Exception as error:  # ragged lists, tensors with gradients or on a GPU: each its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"An image of the type {type(image).__name__} cannot be read as an array ({reason})"
-            "; give a path, a Pillow image or a numpy array."
+            f"An image of the type {type(image).__name__} cannot be read as an array "
+            f"({reason_of(error)}); give a path, a Pillow image or a numpy array."
         ) from error
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         hint = "; move the channels to the end" if array.ndim == 3 and len(array) in (1, 3) else ""

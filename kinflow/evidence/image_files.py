@@ -8,7 +8,6 @@ plugin of Pillow's that is registered when the first such file appears.
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from PIL import Image, UnidentifiedImageError, features
 from typing_extensions import assert_never
 
 from kinflow.errors import InputError
-from kinflow.files.reading import check_file
+from kinflow.files.reading import check_file, reason_of
+from kinflow.threads import without_warnings
 
 MAX_PIXELS = 150_000_000
 # Pillow opens MPO (several JPEGs in one file) as JPEG.
@@ -76,13 +76,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     check_file(path)
     formats = _formats(path)
-    with warnings.catch_warnings():
-        # Our own limit on the number of pixels replaces Pillow's warning; its remarks about odd
-        # metadata are of no use to anybody here.
-        warnings.simplefilter("ignore")
-        with _readable(path), Image.open(path, formats=formats) as image:
-            check_pixels(image.size, str(path), image.format)
-            yield image
+    # Our own limit on the number of pixels replaces Pillow's warning; its remarks about odd
+    # metadata are of no use to anybody here.
+    with without_warnings(), _readable(path), Image.open(path, formats=formats) as image:
+        check_pixels(image.size, str(path), image.format)
+        yield image
 
 
 @contextmanager
@@ -104,8 +102,7 @@ def _readable(path: Path) -> Iterator[None]:
     except MemoryError:
         raise InputError(f"{path} asks for more memory than there is; make it smaller.") from None
     except Exception as error:  # each decoder has its own, from struct, zlib and the plugins
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is damaged or incomplete ({reason}).") from error
+        raise InputError(f"{path} is damaged or incomplete ({reason_of(error)}).") from error
 
 
 def check_pixels(size: tuple[int, int], name: str, format: str | None = None) -> None:
@@ -162,8 +159,7 @@ def _head(path: Path) -> bytes:
 
 def has_avif() -> bool:
     """Whether Pillow reads AVIF, as it does from 11.3 on."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # older versions do not know what is asked for
+    with without_warnings():  # older versions do not know what is asked for
         return bool(features.check("avif"))
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from kinflow.errors import InputError
 from kinflow.evidence.exif import camera_tags
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, opened
+from kinflow.files.reading import readable
 
 MASK_WORDS = ("mask", "matte", "alpha", "silhouette", "segmentation", "seg")
 PART_WORDS = ("parts", "iuv", "densepose", "parsing", "labels", "segmentation", "seg")
@@ -169,10 +170,8 @@ def _of_name(files: list[Path], wanted: tuple[str, ...], suffixes: tuple[str, ..
 
 
 def _images(folder: Path) -> list[Path]:
-    try:
+    with readable(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"'{folder}' cannot be read ({error.strerror or error}).") from error
     return [
         Path(entry.path)
         for entry in entries

@@ -25,7 +25,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.image import upright
 from kinflow.evidence.image_files import LOSSY_FORMATS
 from kinflow.evidence.label_files import opened_map, scaled
-from kinflow.evidence.pixels import deep_to_8_bits, is_deep, strips, with_alpha
+from kinflow.evidence.pixels import deep_to_8_bits, has_alpha, is_deep, strips, with_alpha
 
 HALF = 128
 """Share, of 255, from which a pixel is the person's."""
@@ -94,10 +94,9 @@ def read_matte(path: Path, image_size: tuple[int, int]) -> Matte:
 
 def _pixels(image: Image.Image) -> _Pixels:
     width, height = image.size
-    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     to_8_bits = deep_to_8_bits(image) if is_deep(image) else None
     grey, peak = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
-    alpha = np.empty((height, width), np.uint8) if has_alpha and to_8_bits is None else None
+    alpha = np.empty((height, width), np.uint8) if has_alpha(image) and to_8_bits is None else None
     colourful = visible = 0
     for top, strip in strips(image):
         rows = slice(top, top + strip.size[1])

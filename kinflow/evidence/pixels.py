@@ -98,9 +98,14 @@ def _conversion(image: Image.Image) -> Convert:
         profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(*profiles, "LAB", "RGB")
         return lambda strip: np.asarray(ImageCms.applyTransform(strip, transform))
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+    if has_alpha(image):
         return lambda strip: np.asarray(over_white(with_alpha(strip)))
     return lambda strip: np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether parts of the image may be transparent."""
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 
 def with_alpha(image: Image.Image) -> Image.Image:

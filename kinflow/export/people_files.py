@@ -15,7 +15,7 @@ from kinflow.export.fields import FIELDS, Fields, from_fields, to_fields
 from kinflow.export.people_document import belongs_to, fields_of, key_of
 from kinflow.files.atomic import write_bytes
 from kinflow.files.json_files import read_json
-from kinflow.files.npz_files import read_npz
+from kinflow.files.npz_files import is_archive, read_npz
 from kinflow.files.reading import check_file, guarded
 from kinflow.reconstruction import Reconstruction
 
@@ -115,9 +115,7 @@ def _plain(array: np.ndarray) -> Any:
 def _read(path: Path) -> tuple[Fields | None, Any]:
     """The arrays of an archive, or None and the content of a JSON file."""
     check_file(path, MAX_NPZ_BYTES)
-    with open(path, "rb") as stream:
-        is_archive = stream.read(2) == b"PK"
-    if is_archive:
+    if is_archive(path):
         return read_npz(path, tuple(FIELDS), what=_WHAT, at_most=MAX_NPZ_BYTES), None
     check_file(path, MAX_JSON_BYTES)
     try:

@@ -18,7 +18,7 @@ from kinflow.files.atomic import explained
 from kinflow.files.json_files import read_json
 from kinflow.files.marker import MARKER_NAME, Marker
 from kinflow.files.npz_files import read_npz
-from kinflow.files.reading import check_file
+from kinflow.files.reading import check_file, readable
 
 _NAMES_OF_0_1_0 = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
 _CHUNK_BYTES = 1 << 20
@@ -50,12 +50,9 @@ def photo_sha256(path: Path) -> str:
     """
     check_file(path)
     digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror or error}).") from error
+    with readable(path), open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

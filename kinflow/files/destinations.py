@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from kinflow.errors import InputError
+from kinflow.files.reading import reason_of
 
 
 def check_folder_destination(folder: Path | str) -> None:
@@ -44,8 +45,9 @@ def _real(path: Path | str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # a null byte, a name that is too long, a loop of links
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"'{path}' cannot be written ({reason}); choose another place.") from error
+        raise InputError(
+            f"'{path}' cannot be written ({reason_of(error)}); choose another place."
+        ) from error
     return path
 
 

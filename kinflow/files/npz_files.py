@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.files.reading import check_file, guarded
+from kinflow.files.reading import check_file, guarded, readable
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_ENTRIES = 4096
 _ENCRYPTED = 0x1
 _PLAIN_KINDS = "biufcSU"
+_PIECE_BYTES = 1 << 20
 
 
 def read_npz(
@@ -62,6 +63,16 @@ def read_npz(
         return {name: _read_entry(archive, info, path) for name, info in infos.items()}
 
 
+def is_archive(path: Path | str) -> bool:
+    """Whether a file begins as archives do.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with readable(path), open(path, "rb") as stream:
+        return stream.read(2) == b"PK"
+
+
 def array_names(path: Path | str) -> set[str]:
     """The names of an archive's arrays, none of which is opened.
 
@@ -95,15 +106,25 @@ def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | st
                 f"'{path}': '{_array_name(info)}' holds Python objects, not numbers or text; save "
                 "it without pickling."
             )
-        count = math.prod(shape)
-        size = count * dtype.itemsize
-        data = stream.read()
-    if len(data) != size or min(shape, default=0) < 0:
-        raise InputError(
-            f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its "
-            f"{len(data)} bytes are not."
-        )
+        size = math.prod(shape) * dtype.itemsize
+        possible = min(shape, default=0) >= 0 and size <= info.file_size
+        data = bytearray(size if possible else 0)
+        if not possible or not _fills(stream.read, data):
+            raise InputError(
+                f"'{path}': '{_array_name(info)}' says it has shape {shape}, which its bytes "
+                "are not."
+            )
     if size == 0:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(bytearray(data), dtype)
-    return array.reshape(shape, order="F" if by_columns else "C")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _fills(read: Callable[[int], bytes], data: bytearray) -> bool:
+    """Read into memory piece by piece, so that nothing is there twice: whether it has as much."""
+    filled = 0
+    while piece := read(_PIECE_BYTES):
+        if filled + len(piece) > len(data):
+            return False
+        data[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return filled == len(data)

@@ -17,6 +17,7 @@ from pathlib import Path
 from kinflow.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30
+_MAX_REASON = 200
 
 _BYTE_ORDER_MARKS = (
     # UTF-32's little-endian mark begins with UTF-16's
@@ -38,13 +39,8 @@ def check_file(path: Path | str, at_most: int = MAX_FILE_BYTES) -> int:
     Raises:
         InputError: it does not exist, is a folder, a device or a pipe, is empty, or is too large.
     """
-    try:
+    with readable(path):
         status = Path(path).stat()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise InputError(f"'{path}' does not exist; check the path.") from error
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"'{path}' cannot be read ({reason}).") from error
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"'{path}' is a folder, not a file.")
     if not stat.S_ISREG(status.st_mode):
@@ -66,12 +62,9 @@ def read_bytes(path: Path | str, at_most: int = MAX_FILE_BYTES) -> bytes:
         InputError: as `check_file`, or the file cannot be read.
     """
     check_file(path, at_most)
-    try:
-        with open(path, "rb") as stream:
-            # one more than allowed: the file may have grown since it was looked at
-            data = stream.read(at_most + 1)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror or error}).") from error
+    with readable(path), open(path, "rb") as stream:
+        # one more than allowed: the file may have grown since it was looked at
+        data = stream.read(at_most + 1)
     if len(data) > at_most:
         raise InputError(f"'{path}' is larger than {at_most / 1e6:.0f} MB.")
     return data
@@ -105,6 +98,29 @@ def _encoding_of(data: bytes) -> str:
 
 
 @contextmanager
+def readable(path: Path | str) -> Iterator[None]:
+    """Open a file or list a folder inside: what the operating system says is an `InputError`."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"'{path}' does not exist; check the path.") from error
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({reason_of(error)}).") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        # a null byte in the name
+        raise InputError(f"'{path}' cannot be read ({reason_of(error)}).") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error of foreign code says, short enough to stand in brackets."""
+    said = getattr(error, "strerror", None) or str(error)
+    lines = str(said).strip().splitlines() or [type(error).__name__]
+    return lines[0][:_MAX_REASON]
+
+
+@contextmanager
 def guarded(path: Path | str, what: str) -> Iterator[None]:
     """Parse untrusted content inside: whatever that raises comes out as an `InputError`.
 
@@ -119,5 +135,4 @@ def guarded(path: Path | str, what: str) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"'{path}' asks for more memory than there is.") from error
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"'{path}' is not {what}, or is damaged ({reason[0][:200]}).") from error
+        raise InputError(f"'{path}' is not {what}, or is damaged ({reason_of(error)}).") from error

@@ -1,12 +1,19 @@
 """The command line as a shell sees it, without the heavy work."""
 
+import inspect
+import re
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import pytest
 
 import kinflow
+from kinflow.body.part_maps import PART_MAPS
+from kinflow.cli import options
 from kinflow.cli.main import main
+from kinflow.export.gltf import JointNaming
+from kinflow.export.writer import FORMATS
 
 HEAVY = {"torch", "numpy", "cv2", "onnxruntime", "PIL", "zuko", "roma"}
 
@@ -33,6 +40,15 @@ def test_help_imports_nothing_heavy():
         )
         assert "HEAVY []" in done.stdout
         assert "usage: kinflow" in done.stdout
+
+
+def test_options_spell_what_the_heavy_code_knows():
+    """They cannot import it; what they repeat has to be the same."""
+    assert options.ALL_FORMATS == get_args(options.OutputFormat) == FORMATS
+    names = get_type_hints(options.Output)["joint_names"]
+    assert get_args(names) == get_args(JointNaming)
+    source = inspect.getsource(options.Reconstruct)
+    assert all(re.search(rf"(?<![\w-]){name}(?![\w-])", source) for name in PART_MAPS)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_bad_files(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path, content)
     sentence = str(caught.value)
-    assert "k.json" in sentence and sentence.endswith(".") and len(sentence) < 500
+    assert "k.json" in sentence and len(sentence) < 500
+    assert sentence.endswith(".") and not sentence.endswith("..")
     assert "damaged" not in sentence
 
 

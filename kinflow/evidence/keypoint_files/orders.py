@@ -344,7 +344,7 @@ def order_of_names(names: Sequence[str], place: str) -> Order | None:
         shown = ", ".join(repr(name[:30]) for name in names[:4])
         raise InputError(
             f"{place} names the points {shown}, ..., which are not known as points of a body; "
-            "name the order with --keypoints-format if it is one of those."
+            "name the order with --keypoints-format if it is one of those"
         )
     taken: set[str] = set()
     for i, point in enumerate(points):
