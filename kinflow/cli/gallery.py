@@ -46,12 +46,11 @@ def run_sample(options: Sample) -> int:
     R_free = prior.sample(options.count, torch.Generator().manual_seed(options.seed))
     people = _people(R_free)
     columns = math.ceil(math.sqrt(options.count))
-    bodies = Bodies.of(people)
     with explained(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / "samples.png", png_bytes(contact_sheet(people, columns)))
     scene = Reconstruction(people=people, camera=people[0].camera, source="samples")
-    write_bytes(options.out / "samples.glb", scene_glb(scene, bodies))
+    write_bytes(options.out / "samples.glb", scene_glb(scene, Bodies.of(people)))
     print(f"Wrote samples.png and samples.glb to {options.out}.")
     return 0
 
@@ -126,12 +125,20 @@ def _people(R_free: Float[Tensor, "people 19 3 3"]) -> tuple[Person, ...]:
     pose[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ heading
     shape_prior = ShapePrior()
     shape = shape_prior.decode(torch.zeros(shape_prior.size))
-    posed = BodyModel.load().with_shape(shape).with_pose(pose, torch.zeros(count, 3))
+    shaped = BodyModel.load().with_shape(shape)
+    joints_m = shaped.with_pose(pose, torch.zeros(count, 3)).joints_m
+    # a few at a time: the meshes of all at once would take a megabyte each
+    lowest_m = torch.cat(
+        [
+            shaped.with_pose(some, torch.zeros(len(some), 3)).vertices_m()[..., 1].amax(-1)
+            for some in pose.split(32)
+        ]
+    )
     row, column = torch.arange(count) // columns, torch.arange(count) % columns
     t_root_m = torch.stack(
         [
             SPACING_M * (column - (columns - 1) / 2),
-            1.0 - posed.vertices_m()[..., 1].amax(-1),
+            1.0 - lowest_m,
             2.5 * SPACING_M * columns / 2 + SPACING_M * row,
         ],
         -1,
@@ -146,7 +153,7 @@ def _people(R_free: Float[Tensor, "people 19 3 3"]) -> tuple[Person, ...]:
             pose=pose[i],
             z=torch.zeros(0),
             shape=shape,
-            joints_cam_m=posed.joints_m[i] + t_root_m[i],
+            joints_cam_m=joints_m[i] + t_root_m[i],
             joint_std_m=torch.zeros(NUM_JOINTS),
             t_cam_root_std_m=torch.zeros(3),
             keypoints_px=torch.zeros(33, 3),

@@ -138,14 +138,15 @@ class Sample:
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the two files."""
     count: Annotated[int, arg(metavar="N")] = 16
-    """How many poses."""
+    """How many poses, 500 at most."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Another seed gives other poses."""
 
     def __post_init__(self) -> None:
-        whole(self, "count", at_least=1, at_most=10_000, flags=True)
+        # a body takes up to two megabytes of memory while the scene is made
+        whole(self, "count", at_least=1, at_most=500, flags=True)
         whole(self, "seed", flags=True)
 
     def run(self) -> int:
