@@ -1,4 +1,4 @@
-"""kinflow: photos and videos of people to posed, shaped 3D bodies."""
+"""kinflow: photos of people to posed, shaped 3D bodies."""
 
 import os
 

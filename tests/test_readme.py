@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def command_lines(program: str) -> list[list[str]]:
@@ -33,6 +33,26 @@ def test_python_blocks_run(code, tmp_path, monkeypatch, astronaut_rgb):
     names: dict = {}
     exec(code, names)
     assert len(names["result"].people) == 1
+
+
+@pytest.mark.parametrize("page", ["keypoints", "prior", "synth"])
+def test_python_blocks_of_pages_run(page, tmp_path, monkeypatch, astronaut_rgb):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(astronaut_rgb).save("photo.jpg")
+    points = [[180, 130], [270, 130], [150, 300], [300, 300]]  # of the 17, shoulders and elbows
+    keypoints = [[0, 0, 0]] * 5 + [[x, y, 1] for x, y in points] + [[0, 0, 0]] * 8
+    Path("people.json").write_text(json.dumps([{"keypoints": sum(keypoints, []), "score": 0.9}]))
+    codes = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf8"))
+    assert codes
+    for code in codes:
+        exec(code, {})
+
+
+def test_no_two_commands_share_an_output_folder():
+    """Typed one after another they all work: a folder is not filled twice with other options."""
+    lines = [words for words in command_lines("kinflow") if "photo.jpg" in words]
+    folders = [words[words.index("--out") + 1] for words in lines]
+    assert len(set(folders)) == len(folders)
 
 
 @pytest.mark.parametrize("arguments", command_lines("kinflow"), ids=" ".join)

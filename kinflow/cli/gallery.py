@@ -32,6 +32,11 @@ CELL_PX = 240
 SPACING_M = 2.0
 _HEADING_RAD = math.radians(25.0)
 _BACKGROUND = 245
+_FOV_DEG = 30.0
+_DROP_M = 0.1
+"""How far below the middle of its cell a pelvis is: there is more of a body below it."""
+_DISTANCE_M = 4.2
+"""From the camera of a cell to the pelvis; more on sheets on which somebody needs more room."""
 
 
 def run_sample(options: Sample) -> int:
@@ -41,12 +46,11 @@ def run_sample(options: Sample) -> int:
     R_free = prior.sample(options.count, torch.Generator().manual_seed(options.seed))
     people = _people(R_free)
     columns = math.ceil(math.sqrt(options.count))
-    bodies = Bodies.of(people)
     with explained(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / "samples.png", png_bytes(contact_sheet(people, columns)))
     scene = Reconstruction(people=people, camera=people[0].camera, source="samples")
-    write_bytes(options.out / "samples.glb", scene_glb(scene, bodies))
+    write_bytes(options.out / "samples.glb", scene_glb(scene, Bodies.of(people)))
     print(f"Wrote samples.png and samples.glb to {options.out}.")
     return 0
 
@@ -89,17 +93,25 @@ def _first_pose(path: str) -> Float[Tensor, "19 3 3"]:
 
 def contact_sheet(people: tuple[Person, ...], columns: int) -> UInt8[np.ndarray, "height width 3"]:
     """Each person in a cell of its own, row by row; unused cells stay empty."""
-    cells = [_cell(person) for person in people]
+    distance_m = max(_DISTANCE_M, *(_distance_to_fit_m(person) for person in people))
+    cells = [_cell(person, distance_m) for person in people]
     empty = np.full_like(cells[0], _BACKGROUND)
     cells += [empty] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
     return np.vstack(rows)
 
 
-def _cell(person: Person) -> UInt8[np.ndarray, "cell cell 3"]:
+def _distance_to_fit_m(person: Person) -> float:
+    """How far away somebody has to stand so that a cell, less a margin, holds all of them."""
+    x, y, z = (person.vertices() - person.t_cam_root_m).unbind(-1)
+    slope = 0.97 * math.tan(math.radians(_FOV_DEG / 2))
+    return float((torch.maximum(x.abs(), (y + _DROP_M).abs()) / slope - z).max())
+
+
+def _cell(person: Person, distance_m: float) -> UInt8[np.ndarray, "cell cell 3"]:
     canvas = np.full((CELL_PX, CELL_PX, 3), _BACKGROUND, np.uint8)
-    centred = replace(person, t_cam_root_m=torch.tensor([0.0, 0.1, 4.2]))
-    camera = Camera.from_fov((CELL_PX, CELL_PX), 30.0)
+    centred = replace(person, t_cam_root_m=torch.tensor([0.0, _DROP_M, distance_m]))
+    camera = Camera.from_fov((CELL_PX, CELL_PX), _FOV_DEG)
     return paint(canvas, bodies_layer(Bodies.of([centred])), camera, PaintStyle(opacity=1.0))
 
 
@@ -113,12 +125,20 @@ def _people(R_free: Float[Tensor, "people 19 3 3"]) -> tuple[Person, ...]:
     pose[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ heading
     shape_prior = ShapePrior()
     shape = shape_prior.decode(torch.zeros(shape_prior.size))
-    posed = BodyModel.load().with_shape(shape).with_pose(pose, torch.zeros(count, 3))
+    shaped = BodyModel.load().with_shape(shape)
+    joints_m = shaped.with_pose(pose, torch.zeros(count, 3)).joints_m
+    # a few at a time: the meshes of all at once would take a megabyte each
+    lowest_m = torch.cat(
+        [
+            shaped.with_pose(some, torch.zeros(len(some), 3)).vertices_m()[..., 1].amax(-1)
+            for some in pose.split(32)
+        ]
+    )
     row, column = torch.arange(count) // columns, torch.arange(count) % columns
     t_root_m = torch.stack(
         [
             SPACING_M * (column - (columns - 1) / 2),
-            1.0 - posed.vertices_m()[..., 1].amax(-1),
+            1.0 - lowest_m,
             2.5 * SPACING_M * columns / 2 + SPACING_M * row,
         ],
         -1,
@@ -133,7 +153,7 @@ def _people(R_free: Float[Tensor, "people 19 3 3"]) -> tuple[Person, ...]:
             pose=pose[i],
             z=torch.zeros(0),
             shape=shape,
-            joints_cam_m=posed.joints_m[i] + t_root_m[i],
+            joints_cam_m=joints_m[i] + t_root_m[i],
             joint_std_m=torch.zeros(NUM_JOINTS),
             t_cam_root_std_m=torch.zeros(3),
             keypoints_px=torch.zeros(33, 3),

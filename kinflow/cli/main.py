@@ -59,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str]) -> "Callable[[], int]":
     """The command that the arguments ask for, ready to run; prints help or usage and exits."""
+    if arguments[:1] == ["--version"]:
+        arguments = ["version"]
     if arguments and arguments[0] in RESEARCH_GROUPS:
         from kinflow.cli import research
 

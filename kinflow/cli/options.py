@@ -52,14 +52,26 @@ class Reconstruct:
     photos: Annotated[tuple[str, ...], Positional, arg(metavar="PHOTO ...")]
     """Photos, folders of photos or quoted patterns such as '*.jpg'."""
     output: Output
-    keypoints: Annotated[Path | None, arg(metavar="FILE|DIR")] = None
-    """Keypoints of your own: JSON of OpenPose, AlphaPose, COCO, MMPose, MediaPipe and others, or a
-    folder with PHOTO_keypoints.json or PHOTO.json for each photo (docs/keypoints.md)."""
-    keypoints_format: Annotated[str, arg(metavar="NAME")] = "auto"
-    """What --keypoints are, where they are not recognised: openpose, dwpose, alphapose, coco,
-    mmpose, ultralytics, tfjs, mediapipe or kinflow; or the order of the points: coco17, h36m17,
-    posetrack17, coco18, mpi15, body25, body25b, body135, coco23, halpe26, halpe136, wholebody133,
-    blazepose33, mpii16, crowdpose14, aic14 or lsp14."""
+    # longer help is given as one line: of a docstring tyro would keep the line breaks
+    keypoints: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE|DIR",
+            help="Keypoints of your own: JSON of OpenPose, AlphaPose, COCO, MMPose, MediaPipe and "
+            "others, or a folder with PHOTO_keypoints.json or PHOTO.json for each photo "
+            "(docs/keypoints.md).",
+        ),
+    ] = None
+    keypoints_format: Annotated[
+        str,
+        arg(
+            metavar="NAME",
+            help="What --keypoints are, where they are not recognised: openpose, dwpose, "
+            "alphapose, coco, mmpose, ultralytics, tfjs, mediapipe or kinflow; or the order of the "
+            "points: coco17, h36m17, posetrack17, coco18, mpi15, body25, body25b, body135, coco23, "
+            "halpe26, halpe136, wholebody133, blazepose33, mpii16, crowdpose14, aic14 or lsp14.",
+        ),
+    ] = "auto"
     max_people: Annotated[int | None, arg(metavar="N")] = None
     """At most this many people a photo, the largest first."""
     fov: Annotated[float | None, arg(metavar="DEGREES")] = None
@@ -68,15 +80,25 @@ class Reconstruct:
     """Focal length in pixels; overrides EXIF and --fov."""
     estimate_focal: FlagCreatePairsOff[bool] = False
     """Estimate the focal length together with the bodies; best with several people in view."""
-    hint_3d: FlagCreatePairsOff[bool] = True
+    hint_3d: Annotated[
+        FlagCreatePairsOff[bool], arg(help_behavior_hint="(default: it is used)")
+    ] = True
     """Do not use the detector's rough 3D landmarks as a weak hint."""
-    align_parts: Annotated[FlagCreatePairsOff[bool], arg(name="parts")] = True
+    align_parts: Annotated[
+        FlagCreatePairsOff[bool],
+        arg(name="parts", help_behavior_hint="(default: parts are used)"),
+    ] = True
     """Follow keypoints alone, not the outlines of body parts."""
     parts: Annotated[Path | None, arg(metavar="DIR")] = None
     """Part maps of your own: PHOTO.png of everybody, or PHOTO_0.png, PHOTO_1.png of one each."""
-    parts_palette: Annotated[str, arg(metavar="NAME")] = "kinflow"
-    """What the ids of --parts mean: kinflow, densepose, coco-densepose, bodypix, lip, cihp, atr
-    or pascal-person-part."""
+    parts_palette: Annotated[
+        str,
+        arg(
+            metavar="NAME",
+            help="What the ids of --parts mean: kinflow, densepose, coco-densepose, bodypix, lip, "
+            "cihp, atr or pascal-person-part.",
+        ),
+    ] = "kinflow"
     masks: Annotated[Path | None, arg(metavar="DIR")] = None
     """Silhouettes of your own, named as for --parts: black or transparent where nobody is."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
@@ -116,14 +138,15 @@ class Sample:
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the two files."""
     count: Annotated[int, arg(metavar="N")] = 16
-    """How many poses."""
+    """How many poses, 500 at most."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Another seed gives other poses."""
 
     def __post_init__(self) -> None:
-        whole(self, "count", at_least=1, at_most=10_000, flags=True)
+        # a body takes up to two megabytes of memory while the scene is made
+        whole(self, "count", at_least=1, at_most=500, flags=True)
         whole(self, "seed", flags=True)
 
     def run(self) -> int:

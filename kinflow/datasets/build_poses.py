@@ -99,10 +99,11 @@ def thinned(poses: PoseSet, min_distance_rad: float) -> PoseSet:
 
 @dataclass(frozen=True)
 class BuildPosesConfig:
-    """Settings of `kinflow data poses`.
+    """Turn motion files (BVH of many tools, AMASS) into a pose set; see docs/motion.md.
 
     Attributes:
-        folders: folders with motion clips, one sub-folder per subject.
+        folders: folders with motion clips, searched at any depth, or single clips; the folder that
+            holds a clip names its subject.
         out: the pose set to write.
         thin_deg: of training poses of one subject that lie closer together than this (root mean
             square angle over the joints), one is kept; 0 keeps all.

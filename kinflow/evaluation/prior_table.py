@@ -48,7 +48,7 @@ CONDITIONS = tuple(
 
 @dataclass(frozen=True)
 class EvaluatePriorConfig:
-    """Settings of `kinflow evaluate prior`.
+    """Compare pose priors on people that none was trained on; docs/prior.md has the figures.
 
     Attributes:
         data: pose set written by `kinflow data poses`.

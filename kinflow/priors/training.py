@@ -39,7 +39,7 @@ Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
 
 @dataclass(frozen=True)
 class TrainPriorConfig:
-    """Settings of one training run.
+    """Train a pose prior on a pose set; started again, a flow goes on where it was.
 
     Attributes:
         data: pose set written by `kinflow data poses`.

@@ -48,7 +48,7 @@ _PICTURE_STREAM = 1
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """Settings of `kinflow synth`.
+    """Draw scenes of kinflow's own body with everything known about them; see docs/synth.md.
 
     Attributes:
         out: folder to fill; what is there already is kept.

@@ -54,7 +54,7 @@ _EMPTY = 0.02
 
 @dataclass(frozen=True)
 class TrainPartsConfig:
-    """Settings of one training run.
+    """Train the part parser on synthetic bodies; started again, it goes on where it was.
 
     Attributes:
         out: folder of the run; training continues from the checkpoint in it.

@@ -1,16 +1,18 @@
 """`kinflow sample` and `kinflow interpolate`."""
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
 import kinflow.priors
-from kinflow.body.skeleton import FREE_JOINTS
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.camera.pinhole import Camera
-from kinflow.cli.gallery import CELL_PX, latent_path, slerp_path
+from kinflow.cli.gallery import CELL_PX, contact_sheet, latent_path, slerp_path
+from kinflow.cli.gallery import _people as gallery_people
 from kinflow.cli.main import main
 from kinflow.export.people_files import write_npz
-from kinflow.priors.pose_space import matrix_to_rotvec
+from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.reconstruction import Person, Reconstruction
 
 
@@ -69,6 +71,18 @@ def test_interpolate_pictures_two_paths(tmp_path, camera):
     assert picture[:CELL_PX, CELL_PX : 2 * CELL_PX].std() > 10
 
 
+def test_a_raised_hand_is_inside_of_its_cell():
+    pose = torch.eye(3).repeat(1, len(FREE_JOINTS), 1, 1)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for name, angle_rad in (("collar", 0.4), ("shoulder", 1.1)):
+            joint = list(FREE_JOINTS).index(JOINT_INDEX[f"{side}_{name}"])
+            pose[0, joint] = rotvec_to_matrix(torch.tensor([0.0, 0.0, sign * angle_rad]))
+    cell = contact_sheet(gallery_people(pose), 1)
+    edge = np.concatenate([cell[0], cell[-1], cell[:, 0], cell[:, -1]])
+    assert edge.std() == 0
+    assert cell.std() > 10
+
+
 def test_both_paths_start_and_end_at_the_poses():
     prior = kinflow.priors.load()
     ends = prior.sample(2, torch.Generator().manual_seed(0))
@@ -84,6 +98,7 @@ def test_both_paths_start_and_end_at_the_poses():
     ("arguments", "words"),
     [
         (["sample", "--out", "x", "--count", "0"], "--count has to be a whole number from 1"),
+        (["sample", "--out", "x", "--count", "501"], "--count has to be a whole number from 1"),
         (["interpolate", "no.npz", "no.npz", "--out", "x.png"], "no.npz"),
         (
             ["interpolate", "a", "b", "--out", "x.png", "--steps", "1"],

@@ -18,8 +18,9 @@ from kinflow.export.writer import FORMATS
 HEAVY = {"torch", "numpy", "cv2", "onnxruntime", "PIL", "zuko", "roma"}
 
 
-def test_version(capsys):
-    assert main(["version"]) == 0
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version(word, capsys):
+    assert main([word]) == 0
     assert capsys.readouterr().out == f"kinflow {kinflow.__version__}\n"
 
 
@@ -70,6 +71,17 @@ def test_help(arguments, words, capsys):
     out = capsys.readouterr().out
     for word in words:
         assert word in out
+
+
+def test_help_says_what_commands_do_and_what_happens_without_a_flag(capsys):
+    texts = []
+    for arguments in (["reconstruct"], ["data"], ["train"], ["evaluate"], ["synth"]):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--help"])
+        texts.append(capsys.readouterr().out)
+    assert not any("Settings of" in text for text in texts)
+    # a flag that turns something off is not "True" by default
+    assert "(default: True)" not in texts[0]
 
 
 @pytest.mark.parametrize(
