@@ -5,7 +5,7 @@ import os
 # typing takes longer to import than all of this package that --version needs
 TYPE_CHECKING = False
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Person",
