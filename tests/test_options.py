@@ -163,7 +163,7 @@ def test_long_values_are_cut_in_sentences():
 def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys):
     assert main(["sample", "--out", "x", "--count", "0"]) == 2
     assert capsys.readouterr().err == (
-        "kinflow: --count has to be a whole number from 1 to 10000, not 0.\n"
+        "kinflow: --count has to be a whole number from 1 to 500, not 0.\n"
     )
     with pytest.raises(InputError):
         changed(GalleryConfig(), "poses", 0)
