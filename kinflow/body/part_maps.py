@@ -27,6 +27,25 @@ EVERYTHING = part_set(*PART_NAMES)
 """The set of a pixel of which nothing is known: any part or the background."""
 UNKNOWN_ID = 255
 
+Color = tuple[int, int, int]
+
+
+def _colors(hexes: str) -> tuple[Color, ...]:
+    numbers = [int(text, 16) for text in hexes.split()]
+    return tuple((n >> 16, n >> 8 & 255, n & 255) for n in numbers)
+
+
+# In the order of the ids: as parsers of LIP and CIHP (JPPNet, PGN, Graphonomy) draw their classes,
+# and as BodyPix's `toColoredPartMask` does.
+_CLOTHES_COLORS = _colors(
+    "000000 800000 ff0000 005500 aa0033 ff5500 000055 0077dd 555500 005555 "
+    "553300 345680 008000 0000ff 33aadd 00ffff 55ffaa aaff55 ffff00 ffaa00"
+)
+_BODYPIX_COLORS = _colors(
+    "6e40aa 8f3db2 b23cb2 d23ea7 ee4395 ff4e7d ff5e63 ff734b ff8c38 efa72f d9c231 c2db40 "
+    "aff05b 87f557 60f760 40f373 28ea8d 1cdba9 1ac7c2 21b0d5 2f96e0 417de0 5465d6 6351c3"
+)
+
 
 @dataclass(frozen=True)
 class PartMap:
@@ -37,7 +56,7 @@ class PartMap:
     """Name of each class, in the order of the ids."""
     sets: tuple[int, ...]
     """Bit set of each id from 0 to 255, 0 for ids that mean nothing."""
-    colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    colors: dict[Color, int] = field(default_factory=dict)
     """Bit set of each colour (sRGB) of colour maps; empty where only ids are understood."""
     charts: int = 0
     """How many charts DensePose's IUV images have; 0 where such images are not understood."""
@@ -106,7 +125,9 @@ def _bodypix() -> PartMap:
         "left_feet": "left_foot",
         "right_feet": "right_foot",
     }
-    return _map("bodypix", classes, id_255=part_set("background"))
+    by_id = _map("bodypix", classes, id_255=part_set("background"))
+    colors = dict(zip(_BODYPIX_COLORS, by_id.sets, strict=False))
+    return replace(by_id, colors={**colors, (255, 255, 255): part_set("background")})
 
 
 def _front_and_back(limb: str) -> dict[str, str]:
@@ -135,7 +156,8 @@ def _clothes(name: PaletteName, class_10: str, parts_10: str) -> PartMap:
         "skirt": "torso upper_leg lower_leg",
         "face": "head",
     }
-    return _map(name, classes | _sided("arm") | _sided("leg") | _sided("shoe"))
+    by_id = _map(name, classes | _sided("arm") | _sided("leg") | _sided("shoe"))
+    return replace(by_id, colors=dict(zip(_CLOTHES_COLORS, by_id.sets, strict=False)))
 
 
 def _sided(limb: str) -> dict[str, str]:

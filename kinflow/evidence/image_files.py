@@ -92,7 +92,10 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         if _begins_like_an_image(path):
-            raise InputError(f"{path} is damaged or incomplete (its header).") from None
+            raise InputError(
+                f"{path} is damaged or incomplete (its header), or of a rare kind; "
+                "save it as JPEG or PNG."
+            ) from None
         raise InputError(
             f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP, TIFF, GIF, JPEG 2000, "
             "AVIF or HEIC); convert it to one of these."

@@ -23,7 +23,7 @@ from kinflow.evidence.image_files import IMAGE_SUFFIXES, opened
 from kinflow.files.reading import readable
 
 MASK_WORDS = ("mask", "matte", "alpha", "silhouette", "segmentation", "seg")
-PART_WORDS = ("parts", "iuv", "densepose", "parsing", "labels", "segmentation", "seg")
+PART_WORDS = ("parts", "iuv", "densepose", "parsing", "labels", "segmentation", "seg", "gray")
 """What tools append to a photo's name."""
 MAX_STRETCH = 0.01
 """How far the proportions of a map may be off those of the photo for it to be scaled."""

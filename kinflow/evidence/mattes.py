@@ -29,8 +29,8 @@ from kinflow.evidence.pixels import deep_to_8_bits, has_alpha, is_deep, strips, 
 
 HALF = 128
 """Share, of 255, from which a pixel is the person's."""
-EVERYWHERE = 0.999
-"""A mask that shows the person on such a share of the photo shows nothing."""
+EVERYWHERE = 0.95
+"""A mask that shows the person on such a share of the photo shows nothing, but perhaps a rim."""
 
 _COLOURFUL = 24
 """A colour is no grey if its channels differ by more than JPEG or a warm white makes them."""

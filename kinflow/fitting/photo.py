@@ -37,6 +37,9 @@ FITTED_KEYPOINTS: tuple[str, ...] = tuple(
 AMBIGUOUS_NATS = 2.0
 """Another body within so much of the best one's energy makes a result ambiguous."""
 
+MIN_SILHOUETTE_IOU = 0.3
+"""A body that overlaps less with what was seen was not what was seen; those of photos have 0.75."""
+
 _ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
 
 
@@ -254,8 +257,10 @@ class PhotoFitter:
             aligned = self._aligner.align(starts, targets, seen.parts, camera)
             limbs_px = self._limbs_px(aligned.unknowns, camera)
             aligned_code = judge(limbs_px, seen, ambiguous=code == "ambiguous")
-            # labels that tear a body off its keypoints are not this person's
-            if aligned_code != "poor_fit" or code == "poor_fit":
+            # labels that tear a body off its keypoints are not this person's, nor are those that
+            # hardly have a place in common with it: a mask of nearly everything, a photo for a mask
+            torn = aligned_code == "poor_fit" and code != "poor_fit"
+            if not torn and not aligned.silhouette_iou < MIN_SILHOUETTE_IOU:
                 return aligned, aligned_code
         return None, code if code in ("poor_fit", "few_keypoints") else "no_parts"
 

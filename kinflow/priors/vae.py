@@ -86,7 +86,8 @@ class VaePrior(PosePrior):
         self, z: Float[Tensor, "*batch latent"]
     ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
         out = z
-        jacobian = torch.eye(self.latent_dim, dtype=z.dtype, device=z.device).expand(*z.shape, self.latent_dim)
+        eye = torch.eye(self.latent_dim, dtype=z.dtype, device=z.device)
+        jacobian = eye.expand(*z.shape, self.latent_dim)
         for layer in self.networks.decoder:
             if isinstance(layer, nn.Linear):
                 out, jacobian = layer(out), jacobian @ layer.weight.mT

@@ -110,7 +110,8 @@ def jpeg(path, ids):
         (strange_large_id, "kinflow", "holds the id 1000, which the palette 'kinflow'"),
         (strange_id, "pascal-person-part", "holds the ids 7, 8, 9, 10, 11 and 3 more, which the"),
         (strange_color, "kinflow", r"holds the colour \(10, 20, 30\)"),
-        (strange_color, "lip", "is a colour picture, but maps of the palette 'lip' hold one id"),
+        (strange_color, "lip", r"holds the colour \(10, 20, 30\), which the palette 'lip'"),
+        (strange_color, "atr", "is a colour picture, but maps of the palette 'atr' hold one id"),
         (background_only, "kinflow", "shows nobody: all of it is background"),
         (damaged, "kinflow", "is damaged or incomplete"),
         (jpeg, "kinflow", "is not a PNG file but JPEG, which .* save maps as PNG"),
@@ -250,7 +251,37 @@ def test_iuv_of_densepose(tmp_path, order):
     sets = read_part_map(tmp_path / "iuv.png", SIZE, part_map("densepose"))
     np.testing.assert_array_equal(sets, np.array(part_map("densepose").sets)[charts])
     with pytest.raises(InputError, match="is a colour picture"):
-        read_part_map(tmp_path / "iuv.png", SIZE, part_map("lip"))
+        read_part_map(tmp_path / "iuv.png", SIZE, part_map("atr"))
+
+
+# as the parsers' own code has them
+GRAPHONOMY = (
+    *((0, 0, 0), (128, 0, 0), (255, 0, 0), (0, 85, 0), (170, 0, 51), (255, 85, 0), (0, 0, 85)),
+    *((0, 119, 221), (85, 85, 0), (0, 85, 85), (85, 51, 0), (52, 86, 128), (0, 128, 0)),
+    *((0, 0, 255), (51, 170, 221), (0, 255, 255), (85, 255, 170), (170, 255, 85), (255, 255, 0)),
+    (255, 170, 0),
+)
+RAINBOW = (
+    *((110, 64, 170), (143, 61, 178), (178, 60, 178), (210, 62, 167), (238, 67, 149)),
+    *((255, 78, 125), (255, 94, 99), (255, 115, 75), (255, 140, 56), (239, 167, 47)),
+    *((217, 194, 49), (194, 219, 64), (175, 240, 91), (135, 245, 87), (96, 247, 96)),
+    *((64, 243, 115), (40, 234, 141), (28, 219, 169), (26, 199, 194), (33, 176, 213)),
+    *((47, 150, 224), (65, 125, 224), (84, 101, 214), (99, 81, 195)),
+)
+
+
+@pytest.mark.parametrize(
+    ("palette", "colors"), [("lip", GRAPHONOMY), ("cihp", GRAPHONOMY), ("bodypix", RAINBOW)]
+)
+def test_colours_that_tools_draw_their_classes_in(tmp_path, palette, colors):
+    table = np.full((256, 4), 255, np.uint8)
+    table[: len(colors), :3] = colors
+    ids = np.full((SIZE[1], SIZE[0]), 255 if palette == "bodypix" else 0, np.uint8)
+    ids.ravel()[: len(colors)] = np.arange(len(colors))
+    for channels in (3, 4):
+        path = saved(tmp_path / "colors.png", table[ids][..., :channels])
+        sets = read_part_map(path, SIZE, part_map(palette))
+        np.testing.assert_array_equal(sets, np.array(part_map(palette).sets)[ids])
 
 
 def test_minus_one_is_255(tmp_path):

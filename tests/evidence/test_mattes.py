@@ -132,6 +132,10 @@ NOTHING = {
     "an empty cut-out": (rgba(NOISE_RGB, OPAQUE * 0), "shows nobody"),
     "dim": (Image.fromarray(SOFT // 3), r"shows nobody: none .* \(the brightest has 8\d of 255"),
     "white": (Image.new("L", SIZE, 255), "shows a person everywhere"),
+    "white but for a rim": (
+        Image.fromarray(np.pad(np.full((SIZE[1] - 1, SIZE[0]), 255, np.uint8), ((1, 0), (0, 0)))),
+        "shows a person everywhere",
+    ),
     "white in 16 bits": (Image.new("I;16", SIZE, 65535), "shows a person everywhere"),
     "white in one bit": (Image.new("1", SIZE, 1), "shows a person everywhere"),
     "but for a pixel": (Image.fromarray(ALMOST), "shows a person everywhere"),

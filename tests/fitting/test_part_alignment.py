@@ -154,7 +154,7 @@ def test_without_parts_nothing_is_said_about_them(pairs):
     assert all(before.code != "no_parts" for before, _ in pairs)
 
 
-@pytest.mark.parametrize("kind", ["unknown", "empty", "another_person"])
+@pytest.mark.parametrize("kind", ["unknown", "empty", "another_person", "everywhere"])
 def test_unusable_labels_fall_back_to_keypoints(people, pairs, fitter, kind):
     seen, (before, _) = people[0], pairs[0]
     labels = seen.labels()
@@ -162,6 +162,8 @@ def test_unusable_labels_fall_back_to_keypoints(people, pairs, fitter, kind):
     allowed = torch.full_like(labels.allowed, fill)
     if kind == "another_person":
         allowed[:8, :8] = ANY_PART
+    if kind == "everywhere":
+        allowed[1:] = ANY_PART
     person = seen.fit(fitter, replace(labels, allowed=allowed))
     assert torch.equal(person.joints_cam_m, before.joints_cam_m)
     assert before.code in ("ok", "ambiguous") and person.code == "no_parts"

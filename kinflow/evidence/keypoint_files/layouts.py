@@ -7,13 +7,17 @@ name that messages say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files.coco import read_annotations, wholebody_points
+from kinflow.evidence.keypoint_files.landmarks import (
+    flat_landmarks,
+    has_landmarks,
+    named_points,
+    read_landmarks,
+)
 from kinflow.evidence.keypoint_files.listing import (
     BoxForm,
     Entry,
@@ -25,10 +29,13 @@ from kinflow.evidence.keypoint_files.listing import (
     stated_size,
     word,
 )
-from kinflow.evidence.keypoint_files.orders import body_point
+from kinflow.evidence.keypoint_files.unread import unread_layout
 from kinflow.evidence.keypoint_files.values import describe, is_number, objects, text
+from kinflow.evidence.keypoint_names import COCO17
 
 _LOOKED_AT = 100
+# What people put around the results of a tool.
+_WRAPPERS = ("results", "result", "frames", "data")
 
 
 def read_listing(content: Any) -> Listing:
@@ -41,10 +48,13 @@ def read_listing(content: Any) -> Listing:
         return _of_object(content)
     if isinstance(content, list):
         return _of_list(content)
-    raise _unknown(f"the file holds {describe(content)}")
+    raise _unknown(f"the file holds {describe(content)}", content)
 
 
-def _unknown(what: str) -> InputError:
+def _unknown(what: str, content: Any = None) -> InputError:
+    known = unread_layout(content)
+    if known is not None:
+        return InputError(f"the file holds {known}")
     return InputError(
         f"{what}, which is no layout of keypoints that kinflow knows (OpenPose, AlphaPose, COCO, "
         "MMPose, DWPose, Ultralytics, tfjs, MediaPipe or kinflow's people.json)"
@@ -64,13 +74,16 @@ def _of_object(content: dict[str, Any]) -> Listing:
         return _renamed(_of_list(content["predictions"]), "predictions")
     if "keypoints" in content or isinstance(content.get("pose"), dict):
         return _one_object(content)
-    if any(key in content for key in _LANDMARK_KEYS):
-        return _landmarks([content])
+    if has_landmarks(content):
+        return read_landmarks([content])
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), list | dict):
+            return read_listing(content[wrapper])
     if "animals" in content:
         raise InputError("the file lists animals, not people")
-    if any(body_point(key) is not None for key in islice(content, _LOOKED_AT)):
-        return replace(_entries([{"keypoints": content}], "the file"), tool="named points")
-    return _by_image_name(content)
+    if unread_layout(content) is not None:
+        raise _unknown("", content)
+    return named_points(content) or _by_image_name(content)
 
 
 def _of_list(content: list[Any]) -> Listing:
@@ -83,15 +96,18 @@ def _of_list(content: list[Any]) -> Listing:
             return _frames(entries, "the list")
         if "instances" in first:
             return _mmpose_frames(entries)
-        if any(key in first for key in _LANDMARK_KEYS):
-            return _landmarks(entries)
+        if has_landmarks(first):
+            return read_landmarks(entries)
         if any("keypoints" in e or "pose" in e for e in entries[:_LOOKED_AT]):
             return _entries(entries)
         if "x" in first and "y" in first:
-            return _landmarks([{"landmarks": entries}])
-        raise _unknown(f"the list holds {describe(first)} ({fields_of(first)})")
+            return read_landmarks([{"landmarks": entries}])
+        raise _unknown(f"the list holds {describe(first)} ({fields_of(first)})", content)
     if isinstance(first, list):
         return _of_nested(content)
+    rows = flat_landmarks(content)
+    if rows is not None:
+        return read_landmarks([{"landmarks": rows}])
     raise _unknown(f"the list begins with {describe(first)}")
 
 
@@ -106,7 +122,11 @@ def _of_nested(content: list[Any]) -> Listing:
                     "give one file an image"
                 )
             return _renamed(_entries(objects(content[0], "the list[0]")), "[0]")
-        return _landmarks([{"landmarks": content}])
+        return read_landmarks([{"landmarks": content}])
+    if len(content) == 2 and (_depth(content[0]), _depth(content[1])) == (3, 2):
+        return _one_object({"keypoints": content[0], "scores": content[1]})  # rtmlib
+    if _depth(content, 4) == 4:
+        return _movenet(content)
     people = [content] if is_number(inner) else content
     place = "the list" if is_number(inner) else "the list[{}]"
     return Listing(
@@ -121,7 +141,7 @@ def _one_object(content: dict[str, Any]) -> Listing:
     points = content.get("keypoints")
     people = [content]
     if isinstance(points, list) and _depth(points) == 3:
-        people = [{**content, "keypoints": person} for person in points]
+        people = _arrays(content, points)
     size = stated_size(content, ("width", "height"), "")
     image = image_ref(content, "") or ImageRef()
     listing = _entries(people, "the file", replace(image, size=size))
@@ -132,10 +152,34 @@ def _one_object(content: dict[str, Any]) -> Listing:
     return replace(listing, entries=entries)
 
 
-def _depth(value: Any) -> int:
-    """How many lists deep the first number is, up to three."""
+def _arrays(content: dict[str, Any], people: list[Any]) -> list[dict[str, Any]]:
+    """The people of an array of points, with the scores that arrays beside it have for them."""
+    shared = {key: value for key, value in content.items() if key not in _SCORE_LISTS}
+    entries: list[dict[str, Any]] = [{**shared, "keypoints": points} for points in people]
+    for key in _SCORE_LISTS:
+        scores = content.get(key)
+        if not isinstance(scores, list):
+            continue
+        if len(scores) != len(people):
+            raise InputError(f"{key} has {len(scores)} entries, but there are {len(people)} people")
+        for entry, score in zip(entries, scores, strict=True):
+            entry[key if isinstance(score, list) else "score"] = score
+    return entries
+
+
+def _movenet(content: list[Any]) -> Listing:
+    """The output of MoveNet's network as it is: one image, one person, rows of y, x, score."""
+    rows = content[0][0] if len(content) == len(content[0]) == 1 else []
+    if len(rows) != len(COCO17) or not all(isinstance(r, list) and len(r) == 3 for r in rows):
+        raise _unknown("the file holds lists four deep")
+    points = [[x, y, score] for y, x, score in rows]
+    return Listing("rows", "MoveNet", (Entry("the list[0][0]", points),))
+
+
+def _depth(value: Any, at_most: int = 3) -> int:
+    """How many lists deep the first number is, up to a limit."""
     depth = 0
-    while depth < 3 and isinstance(value, list) and value:
+    while depth < at_most and isinstance(value, list) and value:
         value, depth = value[0], depth + 1
     return depth
 
@@ -321,7 +365,7 @@ def _mmpose_frames(frames: list[dict[str, Any]], names: tuple[str, ...] | None =
     return Listing("entries", "MMPose", tuple(entries))
 
 
-# --- kinflow's own results, and landmarks of MediaPipe ---
+# --- kinflow's own results ---
 
 
 def _kinflow(content: dict[str, Any]) -> Listing:
@@ -338,42 +382,3 @@ def _kinflow(content: dict[str, Any]) -> Listing:
         for i, p in enumerate(people)
     )
     return Listing("kinflow", "kinflow's own result", entries, (image,))
-
-
-_LANDMARK_KEYS = ("poseLandmarks", "pose_landmarks", "landmarks", "landmark", "pose_landmark")
-
-
-def _landmarks(frames: list[dict[str, Any]]) -> Listing:
-    entries: list[Entry] = []
-    for i, frame in enumerate(frames):
-        key = next((k for k in _LANDMARK_KEYS if k in frame), None)
-        if key is None:
-            raise InputError(f"the list[{i}] has no landmarks, but {fields_of(frame) or 'nothing'}")
-        here = key if len(frames) == 1 else f"the list[{i}].{key}"
-        image = image_ref(frame, "") or (ImageRef(id=f"frame {i}") if len(frames) > 1 else None)
-        for k, points in enumerate(_poses(frame[key])):
-            entries.append(Entry(f"{here}, pose {k}", points, image=image))
-    return Listing("landmarks", "MediaPipe", tuple(entries))
-
-
-def _poses(value: Any) -> Iterator[Any]:
-    """The landmarks of each person: of one, or of several in a list."""
-    if isinstance(value, dict):
-        value = value.get("landmark", value.get("landmarks"))
-    if value is None:
-        return
-    if (
-        isinstance(value, list)
-        and value
-        and all(
-            isinstance(v, list) or (isinstance(v, dict) and ("landmark" in v or "landmarks" in v))
-            for v in value
-        )
-    ):
-        if isinstance(value[0], list) and value[0] and not isinstance(value[0][0], list | dict):
-            yield value  # rows of numbers
-            return
-        for pose in value:
-            yield pose.get("landmark", pose.get("landmarks")) if isinstance(pose, dict) else pose
-        return
-    yield value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,16 @@ from kinflow.evidence.keypoint_files.orders import (
 )
 from kinflow.evidence.keypoint_files.scale import (
     MAX_COORDINATE,
+    UPSIDE_DOWN,
     Scaling,
     check_coordinates,
     check_inside,
     scaling_of,
     too_small,
+    upside_down,
 )
 from kinflow.evidence.keypoint_files.selection import entries_of
+from kinflow.evidence.keypoint_files.unread import unread_file
 from kinflow.evidence.keypoint_files.values import PointTable, number, numbers, read_points
 from kinflow.evidence.people import person_size
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
@@ -170,6 +173,9 @@ def _read_listing(path: Path, format: str) -> Listing:
 
 
 def _content(path: Path) -> Any:
+    other = unread_file(path)
+    if other is not None and path.is_file():
+        raise InputError(f"'{path}' is {other}.")
     text = read_text(path, MAX_BYTES)
     # each list or object takes many times the memory of its brackets
     if text.count("[") + text.count("{") > MAX_CONTAINERS:
@@ -188,6 +194,8 @@ _NAMES_IN_FOLDER = (
     "{name}.json",
     # OpenPose numbers the frames of whatever it reads
     "{stem}_000000000000_keypoints.json",
+    "{name}.predictions.json",  # OpenPifPaf
+    "results_{stem}.json",  # the demos of MMPose
 )
 
 
@@ -212,6 +220,8 @@ class _Person:
     entry: Entry
     points: Float[np.ndarray, "33 3"]
     """x, y as in the file, confidence in [0, 1]."""
+    in_space: bool = False
+    """Whether the file has a depth for each point."""
 
 
 def _read_photo(
@@ -234,7 +244,9 @@ def _read_photo(
         called,
         listing.structure,
     )
-    people = [_Person(p.entry, scaling.points(p.points)) for p in people]
+    if scaling.fractions and listing.structure == "entries" and people[0].in_space:
+        raise InputError("its points are in space, in metres and not in pixels; give those in 2-D")
+    people = [replace(p, points=scaling.points(p.points)) for p in people]
     large = [person for person in people if not too_small(person.points)]
     if not large:
         raise InputError(
@@ -249,7 +261,9 @@ def _read_photo(
     outside_note = check_inside([person.points for person in large], image_size, called)
     found = [_evidence(person, listing, scaling) for person in large]
     found.sort(key=lambda person: person_size(person.box_px.numpy()), reverse=True)
-    notes = [*notes, chosen_note, scaling.note, small_note, outside_note]
+    turned = scaling.fractions and all(upside_down(person.points) for person in large)
+    turned_note = UPSIDE_DOWN if turned else ""
+    notes = [*notes, chosen_note, scaling.note, small_note, outside_note, turned_note]
     return PhotoKeypoints(
         ImageEvidence(image_size, tuple(found)),
         tuple(f"{file_name}: {note}" for note in notes if note),
@@ -278,8 +292,10 @@ def _people(
     for entry, table, points in known:
         spread = _spread(points, orders.of(entry, table))
         if spread[:, 2].any():
-            people.append(_Person(entry, spread))
+            people.append(_Person(entry, spread, table.in_space))
     notes = [f"read as {listing.tool}, {what}" for what in orders.described]
+    if any(person.in_space for person in people):
+        notes.append("its points have a depth, which is not used")
     if meaning == "unmarked":
         notes.append("no keypoint in it is marked as labelled; all were taken for visible")
     return people, notes

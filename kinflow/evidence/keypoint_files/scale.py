@@ -38,6 +38,7 @@ _MIN_PERSON_PX = 2.0
 # With so many of shoulders, arms and legs, the person must not be smaller than this.
 _MIN_LIMBS_PX = 8.0
 _MANY_LIMBS = 6
+_MIN_LEVELS = 3
 _IS_LIMB = np.array([not re.search("nose|eye|ear|mouth", name) for name in BLAZEPOSE33])
 
 
@@ -197,6 +198,23 @@ def too_small(points: Float[np.ndarray, "33 3"]) -> bool:
     return _extent(points[seen]) < _MIN_PERSON_PX or (
         int(limbs.sum()) >= _MANY_LIMBS and _extent(points[limbs]) < _MIN_LIMBS_PX
     )
+
+
+UPSIDE_DOWN = (
+    "its people stand on their heads; if they do not in the photo, its y runs upwards (as that of "
+    "Apple's Vision does): write 1 - y"
+)
+
+
+def upside_down(points: Float[np.ndarray, "33 3"]) -> bool:
+    """Whether head, shoulders, hips and ankles follow each other from below to above."""
+    heights = []
+    for part in ("nose", "shoulder", "hip", "ankle"):
+        of_part = [name.endswith(part) for name in BLAZEPOSE33]
+        seen = points[np.array(of_part) & (points[:, 2] > 0), 1]
+        if len(seen):
+            heights.append(float(seen.mean()))
+    return len(heights) >= _MIN_LEVELS and bool((np.diff(heights) < 0).all())
 
 
 def _extent(points: Float[np.ndarray, "n 3"]) -> float:

@@ -19,8 +19,10 @@ from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files.orders import KNOWN_COUNTS, unknown_count
 
 MAX_POINTS = 1000
+_MIN_COUNTED = 5
 _CONFIDENCE_KEYS = ("score", "visibility", "confidence", "visible", "v", "c", "conf")
-_NAME_KEYS = ("name", "part", "label", "id")
+_NAME_KEYS = ("name", "part", "label", "class", "landmark", "id")
+_NUMBER_KEYS = ("id", "class_id", "index")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class PointTable:
     """x, y and what stands for the confidence; NaN where the file has no number."""
     names: tuple[str, ...] | None = None
     """What the file calls the points, where each carries its name."""
+    in_space: bool = False
+    """Whether the points have a third coordinate in the place of a confidence."""
 
 
 def describe(value: Any) -> str:
@@ -130,7 +134,7 @@ def read_points(value: Any, place: str, scores: Any = None, count: int = 0) -> P
     elif len(value) == 1 and _is_nested(value[0]):
         return read_points(value[0], f"{place}[0]", scores, count)
     elif all(entry is None or isinstance(entry, list) for entry in value):
-        table = PointTable(_of_rows(value, place))
+        table = _without_depth(PointTable(_of_rows(_without_numbers(value), place)))
     else:
         table = PointTable(_of_flat(value, place, count))
     if not 0 < len(table.xyc) <= MAX_POINTS:
@@ -173,6 +177,37 @@ def _of_rows(rows: list[Any], place: str) -> Float[np.ndarray, "n 3"]:
     return table
 
 
+def _without_numbers(rows: list[Any]) -> list[Any]:
+    """Rows without a first column that merely counts them: `[[0, x, y], [1, x, y], ...]`."""
+    counted = len(rows) >= _MIN_COUNTED and all(
+        isinstance(row, list) and len(row) >= 3 and is_number(row[0]) and row[0] == i
+        for i, row in enumerate(rows)
+    )
+    return [row[1:] for row in rows] if counted else rows
+
+
+def _without_depth(table: PointTable) -> PointTable:
+    """Points in space without their depth, which would pass for a confidence.
+
+    No tool has confidences below zero, but for a -1 that stands for a missing point.
+    """
+    c = table.xyc[:, 2]
+    if np.count_nonzero((c < 0) & (c != -1)) < 2:
+        return table
+    return PointTable(np.column_stack((table.xyc[:, :2], np.ones(len(c)))), table.names, True)
+
+
+def _in_order(points: Sequence[Any]) -> Sequence[Any]:
+    """Points that carry the numbers 0, 1, 2, ... in the order of these."""
+    for key in _NUMBER_KEYS:
+        places = [point.get(key) for point in points]
+        if all(type(place) is int for place in places):
+            if sorted(places) == list(range(len(places))):
+                return sorted(points, key=lambda point: point[key])
+            return points
+    return points
+
+
 def _as_xyc(table: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "n 3"]:
     """Columns x, y; x, y, confidence; or x, y, z, visibility (and presence)."""
     if table.shape[1] == 2:
@@ -199,6 +234,7 @@ def _of_names(value: dict[str, Any], place: str) -> PointTable:
 
 def _of_objects(points: Sequence[Any], place: str) -> PointTable:
     table = np.full((len(points), 3), math.nan)
+    points = _in_order(points)
     for i, point in enumerate(points):
         at, here = point.get("position", point), f"{place}[{i}]"
         if not isinstance(at, dict) or "x" not in at or "y" not in at:
@@ -225,4 +261,6 @@ def _with_scores(table: PointTable, scores: Any, place: str) -> PointTable:
     row = numbers(scores, f"the scores of {place}")
     if len(row) != len(table.xyc):
         raise InputError(f"{place} has {len(table.xyc)} points but {len(row)} scores")
-    return PointTable(np.column_stack((table.xyc[:, :2], row)), table.names)
+    # a third number beside the scores is a depth
+    in_space = table.in_space or bool(np.isfinite(table.xyc[:, 2]).any())
+    return PointTable(np.column_stack((table.xyc[:, :2], row)), table.names, in_space)
