@@ -67,9 +67,14 @@ def read_amass(path: Path | str, rate_hz: float | None = None) -> RetargetedMoti
 
 def _motion(data: dict[str, np.ndarray], rate_hz: float | None) -> RetargetedMotion:
     rate = next((data[key] for key in _FRAME_RATE_KEYS if key in data), None)
-    poses, trans = data.get("poses"), data.get("trans")
+    poses, trans = data.pop("poses", None), data.get("trans")
     if rate is None or poses is None or trans is None:
-        raise InputError("it is not an AMASS motion: it needs poses, trans and a frame rate")
+        found = {"poses": poses, "trans": trans, f"frame rate ({_FRAME_RATE_KEYS[0]})": rate}
+        missing = ", ".join(name for name, array in found.items() if array is None)
+        raise InputError(
+            "it is not an AMASS motion: it needs poses, trans and a frame rate, and has no "
+            f"{missing}"
+        )
     file_rate_hz = _rate(rate)
     if poses.dtype.kind not in "fiu" or trans.dtype.kind not in "fiu":
         raise InputError("its poses or trans are not numbers")
@@ -79,6 +84,7 @@ def _motion(data: dict[str, np.ndarray], rate_hz: float | None) -> RetargetedMot
         raise InputError("it holds no frames")
     stride = 1 if rate_hz is None else max(1, round(file_rate_hz / rate_hz))
     rotvec = poses[::stride, : 3 * NUM_JOINTS].astype(np.float64)
+    del poses  # half a gigabyte, and most of it fingers
     trans = trans[::stride].astype(np.float64)
     if not (np.isfinite(rotvec).all() and np.isfinite(trans).all()):
         raise InputError("it holds numbers that are not finite")

@@ -5,10 +5,10 @@ followed by one line of channel values per frame. Rotation channels are Euler an
 multiply in the order in which they are listed: channels `Zrotation Yrotation Xrotation` mean
 R = Rz Ry Rx. Global rotations compose as G_child = G_parent R_child. Lengths stay in file units.
 
-The joint tree is read by `kinflow.datasets.bvh_tree`. The numbers are parsed in one go; only when
-they do not add up are the lines looked at one by one, for the sentence that says where.
+The joint tree is read by `kinflow.datasets.bvh_tree`, the numbers by `kinflow.datasets.bvh_motion`.
 """
 
+import codecs
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from kinflow.datasets.bvh_tree import MAX_VALUE, Lines, number, parse_hierarchy
+from kinflow.datasets.bvh_motion import MotionFault, MotionText
+from kinflow.datasets.bvh_tree import Lines, number, parse_hierarchy
 from kinflow.errors import InputError
-from kinflow.files.reading import read_text
+from kinflow.files.reading import read_utf8
 
-MAX_BVH_BYTES = 256 << 20
+MAX_BVH_BYTES = 128 << 20
 MIN_RATE_HZ, MAX_RATE_HZ = 1.0, 1000.0
 """Frame rates that a motion file can mean."""
 
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
-_DECIMAL_POINT = re.compile(r"(?<![\w.])-?\d+\.\d")
+_DECIMAL_POINT = re.compile(rb"(?<![\w.])-?\d+\.\d")
+_MAX_HEAD_BYTES = 8 << 20
+"""What comes before the numbers is shorter, of 2,000 joints too."""
 
 
 @dataclass(frozen=True)
@@ -103,62 +106,36 @@ def _parse_header(lines: Lines) -> tuple[int, float]:
     return int(frames), frame_time_s
 
 
-def _parse_motion(lines: Lines, num_frames: int, num_channels: int) -> np.ndarray:
-    if num_channels == 0:
-        raise ValueError("none of its joints has a channel, so nothing moves")
-    text = lines.text[lines.position :]
-    try:
-        values = np.fromstring(text, dtype=np.float64, sep=" ")
-    except (ValueError, DeprecationWarning):
-        values = np.zeros(0)
-    whole = values.size == num_frames * num_channels and np.abs(values).max() < MAX_VALUE
-    if not whole:
-        raise ValueError(
-            f"it is damaged: {num_frames} frames of {num_channels} numbers are announced, but "
-            f"{_first_fault(lines, num_frames, num_channels)}"
-        )
-    return values.reshape(num_frames, num_channels)
-
-
-def _first_fault(lines: Lines, num_frames: int, num_channels: int) -> str:
-    """What is wrong with the motion; the slow way, for the sentence only. Stops at its line."""
-    found = 0
-    for line in lines:
-        words = line.split()
-        if not words:
-            continue
-        found += 1
-        wrong = next((word for word in words if not abs(number(word)) < MAX_VALUE), None)
-        if wrong is not None:
-            return f"one is {wrong[:20]!r}"
-        if len(words) != num_channels:
-            return f"a line holds {len(words)} of them"
-        if found > num_frames:
-            return "there are more"
-    return f"there are {found} frames"
-
-
-def parse_bvh(text: str) -> BvhClip:
-    """Parse the text of a BVH file.
+def parse_bvh(content: str | bytes) -> BvhClip:
+    """Parse a BVH file's text, or its bytes in UTF-8.
 
     Raises:
         InputError: the text is not a complete BVH file, or holds no motion; the sentence names the
             line and, where one matters, the joint.
     """
-    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\n\x00\x1a")
-    if "," in text and not _DECIMAL_POINT.search(text):
-        text = _DECIMAL_COMMA.sub(".", text)
-    lines = Lines(text)
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data.removeprefix(codecs.BOM_UTF8).rstrip(b" \t\n\x00\x1a")
+    # one character per byte, so that positions in the text are positions in the file
+    head = data[:_MAX_HEAD_BYTES].decode("ascii", "surrogateescape")
+    decimal_comma = b"," in data and not _DECIMAL_POINT.search(data)
+    lines = Lines(_DECIMAL_COMMA.sub(".", head) if decimal_comma else head)
     try:
         tree = parse_hierarchy(lines)
         num_frames, frame_time_s = _parse_header(lines)
-        motion = _parse_motion(lines, num_frames, sum(map(len, tree.channels)))
+        num_channels = sum(map(len, tree.channels))
+        if num_channels == 0:
+            raise ValueError("none of its joints has a channel, so nothing moves")
+        numbers = MotionText(data, lines.position, lines.number, decimal_comma)
+        motion = numbers.numbers(num_frames, num_channels)
     except ValueError as error:
+        line = error.line if isinstance(error, MotionFault) else lines.number
         raise InputError(
-            f"this is not a readable BVH file: {error} (line {lines.number})"
+            f"this is not a readable BVH file: {_readable(str(error))} (line {line})"
         ) from error
     return BvhClip(
-        joint_names=tuple(tree.names),
+        joint_names=tuple(map(_readable, tree.names)),
         parents=tuple(tree.parents),
         offsets=np.array(tree.offsets, dtype=np.float64),
         end_offsets=np.array(tree.end_offsets, dtype=np.float64),
@@ -168,12 +145,16 @@ def parse_bvh(text: str) -> BvhClip:
     )
 
 
+def _readable(text: str) -> str:
+    """Text of the head as what was meant; names in an old code page get question marks."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def read_bvh(path: Path | str) -> BvhClip:
     """Read a BVH file; InputError names the file when it is missing or damaged."""
-    # joint names in an old code page are the one thing that is not ASCII, and nobody needs them
-    text = read_text(path, MAX_BVH_BYTES, undecodable="replace")
+    data = read_utf8(path, MAX_BVH_BYTES)
     try:
-        return parse_bvh(text)
+        return parse_bvh(data)
     except InputError as error:
         raise InputError(f"'{path}': {error}") from error
 

@@ -87,7 +87,7 @@ class Hierarchy:
         return self.stack[-1]
 
 
-def number(text: str) -> float:
+def number(text: str | bytes) -> float:
     """The number that a word is, NaN if it is none."""
     try:
         return float(text)

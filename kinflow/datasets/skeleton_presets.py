@@ -49,6 +49,8 @@ REQUIRED_PARTS = ("hip", "knee", "shoulder", "elbow")
 _SIDE_WORDS = {"left": "left", "l": "left", "lft": "left", "right": "right", "r": "right"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+|[^\W\d_]+")
 _HEAD, _NECK = "head", "neck"
+_SUFFIXES = frozenset({"jnt", "bone", "bind", "skin", "def", "stretch", "m", "c", "x"})
+"""Words that riggers end names with."""
 _ALL_PARTS = frozenset(word for words in LIMB_NAMES.values() for word in words)
 _CHAINS = (("hip", "knee", "ankle", "foot"), ("collar", "shoulder", "elbow", "wrist"))
 STAND_INS = {
@@ -105,12 +107,24 @@ def side_and_part(name: str) -> tuple[str, str]:
         found, word = _split_side(word) if not side else ("", word)
         side = side or found
         rest += [word] if word else []
-    # prefixes of any length fall away: the longest ending that is a known part counts
-    for start in range(len(rest)):
-        part = "".join(rest[start:])
-        if part in _ALL_PARTS or part in (_HEAD, _NECK):
-            return side, part
-    return side, "".join(rest)
+    part = _known_ending(rest)
+    while part is None and len(rest) > 1 and (rest[-1] in _SUFFIXES or rest[-1].isdecimal()):
+        rest = rest[:-1]
+        part = _known_ending(rest)
+    return side, part or "".join(rest)
+
+
+def _known_ending(words: list[str]) -> str | None:
+    """The known part that a name ends with; prefixes of any length fall away, the longest counts.
+
+    Heads and necks are often numbered, limbs only where their number says which half it is.
+    """
+    for start in range(len(words)):
+        part = "".join(words[start:])
+        trunk = part.rstrip("0123456789")
+        if part in _ALL_PARTS or trunk in (_HEAD, _NECK):
+            return trunk if trunk in (_HEAD, _NECK) else part
+    return None
 
 
 def _split_side(word: str) -> tuple[str, str]:
@@ -255,7 +269,21 @@ def _trunk(clip: BvhClip, limbs: dict[str, int]) -> dict[str, int]:
             trunk["neck"] = chain[chain.index(chest) - 1]
     elif necks:
         trunk["neck"] = necks[0]
+    elif spine_goes_on := _spine_above(clip, chest):
+        trunk["neck"] = spine_goes_on[0]
+        if len(spine_goes_on) > 1:
+            trunk["head"] = spine_goes_on[-1]
     return trunk
+
+
+def _spine_above(clip: BvhClip, chest: int) -> list[int]:
+    """Joints above the chest that are called spine as well, as Rigify names neck and head."""
+    chain, above = [], chest
+    for joint, parent in enumerate(clip.parents):
+        if parent == above and "spine" in "".join(side_and_part(clip.joint_names[joint])):
+            chain.append(joint)
+            above = joint
+    return chain
 
 
 def _meeting(clip: BvhClip, a: int, b: int) -> int:

@@ -20,6 +20,7 @@ from kinflow.files.reading import check_file, guarded, readable
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_ENTRIES = 4096
+MAX_HEADER_BYTES = 10_000
 _ENCRYPTED = 0x1
 _PLAIN_KINDS = "biufcSU"
 _PIECE_BYTES = 1 << 20
@@ -88,19 +89,31 @@ def _array_name(info: zipfile.ZipInfo) -> str:
     return info.filename.removesuffix(".npy")
 
 
+def _read_header(
+    read: Callable[[int], bytes], where: str
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and type of the array that follows."""
+    formats = np.lib.format
+    major, _ = version = formats.read_magic(io.BytesIO(read(formats.MAGIC_LEN)))
+    if major not in (1, 2):
+        raise InputError(f"{where} has numpy format {version}.")
+    length = read(2 * major)
+    # numpy reads the whole of a header before it asks whether one can be that long
+    if int.from_bytes(length, "little") > MAX_HEADER_BYTES:
+        raise InputError(f"{where} is damaged: its header is too long to be one.")
+    header = io.BytesIO(length + read(int.from_bytes(length, "little")))
+    parse = formats.read_array_header_1_0 if major == 1 else formats.read_array_header_2_0
+    try:
+        return parse(header)
+    except (MemoryError, ValueError) as error:  # MemoryError: brackets nested too deeply
+        raise InputError(f"{where} is damaged: its header is not readable.") from error
+
+
 def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | str) -> np.ndarray:
     if info.flag_bits & _ENCRYPTED:
         raise InputError(f"'{path}' is encrypted; save it without a password.")
     with archive.open(info) as stream:
-        major, _ = version = np.lib.format.read_magic(stream)
-        if major not in (1, 2):
-            raise InputError(f"'{path}': '{info.filename}' has numpy format {version}.")
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if major == 1
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, by_columns, dtype = read_header(stream)
+        shape, by_columns, dtype = _read_header(stream.read, f"'{path}': '{info.filename}'")
         if dtype.hasobject or dtype.kind not in _PLAIN_KINDS:
             raise InputError(
                 f"'{path}': '{_array_name(info)}' holds Python objects, not numbers or text; save "

@@ -26,6 +26,8 @@ from kinflow.files.reading import guarded, read_bytes
 
 __all__ = ["ForeignObject", "as_array", "load_plain", "parse_plain"]
 
+MAX_PICKLE_BYTES = 550 << 20
+"""SMPL-X's has 544 MB. An array of Python 2 is there three times over while it is read."""
 MAX_NESTING = 100
 _MAX_OWN_USES = 16
 """Of containers that hold each other: there are more ways through a few than there is time."""
@@ -47,7 +49,7 @@ def load_plain(path: Path | str) -> Any:
         InputError: the file cannot be read, is no pickle, needs anything else than that, or would
             take much more memory than its size explains.
     """
-    return parse_plain(read_bytes(path), path)
+    return parse_plain(read_bytes(path, MAX_PICKLE_BYTES), path)
 
 
 def parse_plain(data: bytes, path: Path | str) -> Any:

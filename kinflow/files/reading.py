@@ -18,6 +18,7 @@ from kinflow.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30
 _MAX_REASON = 200
+_PIECE_BYTES = 1 << 20
 
 _BYTE_ORDER_MARKS = (
     # UTF-32's little-endian mark begins with UTF-16's
@@ -61,31 +62,49 @@ def read_bytes(path: Path | str, at_most: int = MAX_FILE_BYTES) -> bytes:
     Raises:
         InputError: as `check_file`, or the file cannot be read.
     """
-    check_file(path, at_most)
+    size = check_file(path, at_most)
     with readable(path), open(path, "rb") as stream:
-        # one more than allowed: the file may have grown since it was looked at
-        data = stream.read(at_most + 1)
+        # Python sets aside what is asked for; the file may have grown since it was looked at
+        data = stream.read(size)
+        data += stream.read(at_most + 1 - size) if stream.peek(1) else b""
     if len(data) > at_most:
         raise InputError(f"'{path}' is larger than {at_most / 1e6:.0f} MB.")
     return data
 
 
-def read_text(
-    path: Path | str, at_most: int = MAX_FILE_BYTES, *, undecodable: str = "strict"
-) -> str:
+def read_text(path: Path | str, at_most: int = MAX_FILE_BYTES) -> str:
     """A text file in UTF-8, or in UTF-16 or UTF-32 as their byte order marks say.
 
-    UTF-16 without a mark is known by the zero bytes that plain letters have in it. What cannot be
-    decoded is an error, or with `undecodable="replace"` a question mark.
+    UTF-16 without a mark is known by the zero bytes that plain letters have in it.
 
     Raises:
         InputError: as `read_bytes`, or the bytes are no text.
     """
     data = read_bytes(path, at_most)
     try:
-        return data.decode(_encoding_of(data), undecodable)
+        return data.decode(_encoding_of(data))
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not a text file ({error.reason}).") from error
+
+
+def read_utf8(path: Path | str, at_most: int = MAX_FILE_BYTES) -> bytes:
+    """A text file as bytes in UTF-8, whichever of `read_text`'s encodings it is in.
+
+    For large files, whose text would take four times the memory for a single rare letter. UTF-8 is
+    not looked at, other encodings are changed piece by piece; what cannot be decoded is a question
+    mark then.
+
+    Raises:
+        InputError: as `read_bytes`.
+    """
+    data = read_bytes(path, at_most)
+    encoding = _encoding_of(data)
+    if encoding.startswith("utf-8"):
+        return data
+    pieces = (data[i : i + _PIECE_BYTES] for i in range(0, len(data), _PIECE_BYTES))
+    return b"".join(
+        text.encode("utf-8", "replace") for text in codecs.iterdecode(pieces, encoding, "replace")
+    )
 
 
 def _encoding_of(data: bytes) -> str:

@@ -130,6 +130,15 @@ def test_stage_ii_and_generic_names_are_found_and_shapes_are_passed_over(tmp_pat
     assert report.skipped_clips == ()
 
 
+@pytest.mark.parametrize("missing", ["poses", "trans", "mocap_framerate"])
+def test_what_is_missing_is_named(tmp_path, missing):
+    arrays = {"poses": np.zeros((3, 156)), "trans": np.zeros((3, 3)), "mocap_framerate": 60.0}
+    del arrays[missing]
+    np.savez(tmp_path / "a_poses.npz", **arrays)
+    with pytest.raises(InputError, match=rf"a_poses.npz.*has no .*{missing}"):
+        read_amass(tmp_path / "a_poses.npz")
+
+
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     path = tmp_path / "text_poses.npz"
     path.write_text("hello")

@@ -1,9 +1,12 @@
+import tracemalloc
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from cmu_skeleton import JOINTS, bvh_text
 
+from kinflow.datasets import bvh_motion
 from kinflow.datasets.bvh import (
     forward_kinematics,
     local_rotations,
@@ -153,6 +156,41 @@ def test_names_with_spaces_namespaces_and_old_code_pages(clip_text, tmp_path):
     path.write_bytes(text.replace("Neck1", "Hüfte").encode("latin1"))
     names = read_bvh(path).joint_names
     assert {"Bip01 L UpperArm", "mixamorig:Head"} <= set(names)
+
+
+def test_a_clip_of_several_pieces_is_read_whole(clip_text, monkeypatch):
+    plain = parse_bvh(clip_text).motion
+    monkeypatch.setattr(bvh_motion, "_PIECE_BYTES", 1000)
+    np.testing.assert_array_equal(parse_bvh(clip_text).motion, plain)
+    wrapped = clip_text.replace("17.00000000", "\n17.00000000")
+    np.testing.assert_array_equal(parse_bvh(wrapped).motion, plain)
+    lines = clip_text.splitlines()
+    lines[-1] = lines[-1][:-30] + " up 1"
+    with pytest.raises(InputError, match=rf"one is 'up' \(line {len(lines)}\)"):
+        parse_bvh("\n".join(lines))
+
+
+def test_more_numbers_than_fit_are_refused_before_they_are_read(clip_text, monkeypatch):
+    monkeypatch.setattr(bvh_motion, "MAX_NUMBERS", 4 * 84)
+    parse_bvh(clip_text)
+    more = clip_text.replace("Frames: 4", "Frames: 5") + clip_text.splitlines()[-1] + "\n"
+    with pytest.raises(InputError, match="5 frames of 84 numbers are more than.*cut it"):
+        parse_bvh(more)
+
+
+@pytest.mark.parametrize("padding", ["\n" * 1000, " " * 1000, "1" * 1000, "0 " * 500])
+def test_memory_follows_the_size_of_the_file(clip_text, padding, tmp_path):
+    """One letter that is not ASCII made the text four times as large, commas eight times."""
+    path = tmp_path / "large.bvh"
+    text = clip_text.replace("Neck1", "H\U0001f600")
+    path.write_text(text + padding * 10_000, encoding="utf-8")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"large\.bvh") if padding.strip() else nullcontext():
+            read_bvh(path)
+        assert tracemalloc.get_traced_memory()[1] < 9 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_deep_tree_is_refused_before_it_costs_anything():

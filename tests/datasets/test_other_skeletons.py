@@ -85,6 +85,16 @@ NAMES = {
         "thigh,shin,foot,toe,shoulder,upper_arm,forearm,hand",
         "{part}.{L}",
     ),
+    "rigify's own bones": names(
+        ",".join(f"DEF-spine{n}" for n in ("", ".001", ".002", ".003", ".004", ".006")),
+        "thigh,shin,foot,toe,shoulder,upper_arm,forearm,hand",
+        "DEF-{part}.{L}",
+    ),
+    "deepmotion": names(
+        "hips_JNT,spine_JNT,spine1_JNT,spine2_JNT,neck_JNT,head_JNT",
+        "upleg,leg,foot,toebase,shoulder,arm,forearm,hand",
+        "{l}_{part}_JNT",
+    ),
     "daz": names(
         "hip,abdomen,-,chest,neck,head",
         "Thigh,Shin,Foot,Toe,Collar,Shldr,ForeArm,Hand",
@@ -318,6 +328,11 @@ def test_a_unit_of_nobody_gives_a_usual_leg():
         ("LHipJoint", ("left", "hipjoint")),
         ("lowerarm01.L", ("left", "lowerarm01")),
         ("HeadTop_End", ("", "headtopend")),
+        ("ValveBiped.Bip01_Head1", ("", "head")),
+        ("Head_M", ("", "head")),
+        ("l_upleg_JNT", ("left", "upleg")),
+        ("thigh_stretch.l", ("left", "thigh")),
+        ("toes_01.r", ("right", "toes")),
         ("Ball", ("", "ball")),
     ],
 )

@@ -19,7 +19,7 @@ from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_classes, pytho
 
 import kinflow
 from kinflow.errors import InputError
-from kinflow.files.plain_pickle import as_array, load_plain, parse_plain
+from kinflow.files.plain_pickle import MAX_PICKLE_BYTES, as_array, load_plain, parse_plain
 
 
 class Call:
@@ -36,6 +36,13 @@ def write(tmp_path, content: bytes):
     path = tmp_path / "file.pkl"
     path.write_bytes(content)
     return path
+
+
+def test_a_file_larger_than_any_body_is_not_even_opened(tmp_path):
+    with open(tmp_path / "file.pkl", "wb") as stream:
+        stream.truncate(MAX_PICKLE_BYTES + 1)
+    with pytest.raises(InputError, match=r"file\.pkl' has 577 MB, more than"):
+        load_plain(tmp_path / "file.pkl")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -18,7 +18,7 @@ from kinflow.errors import InputError
 from kinflow.files.json_files import read_json
 from kinflow.files.json_values import from_json
 from kinflow.files.npz_files import read_npz
-from kinflow.files.reading import guarded, read_bytes, read_text
+from kinflow.files.reading import guarded, read_bytes, read_text, read_utf8
 from kinflow.files.tensor_files import load_weights, read_tensors, write_tensors
 
 
@@ -44,6 +44,7 @@ def test_text_in_the_encodings_that_windows_writes(tmp_path, encoding):
     path.write_bytes('{"Größe": 1}'.encode(encoding))
     assert read_text(path) == '{"Größe": 1}'
     assert read_json(path) == {"Größe": 1}
+    assert read_utf8(path).decode("utf-8-sig") == '{"Größe": 1}'
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,20 @@ def test_headers_that_lie(tmp_path, kind):
         archive.writestr("x.npy", npy_claiming(HEADERS[kind], bytes(8)))
     with pytest.raises(InputError, match="a.npz"):
         read_npz(tmp_path / "a.npz")
+
+
+def test_headers_that_numpy_cannot_parse_or_should_not_read(tmp_path):
+    long = b"\x93NUMPY\x02\x00" + struct.pack("<I", 50_000_000) + b" " * 50_000_000
+    deep = npy_claiming(HEADERS["deep"])
+    for name, content, sentence in (
+        ("long", long, "x.npy' is damaged: its header is too long"),
+        ("deep", deep, "x.npy' is damaged: its header is not readable"),
+    ):
+        path = tmp_path / f"{name}.npz"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x.npy", content)
+        with pytest.raises(InputError, match=sentence):
+            read_npz(path)
 
 
 def test_archives_that_unpack_to_too_much(tmp_path):
