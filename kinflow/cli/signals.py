@@ -46,8 +46,8 @@ def install() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
-    # registered first, called last: when Python takes itself down it gives handlers up, and a signal
-    # would kill a process that is done
+    # registered first, called last: Python gives handlers up when it ends, and a signal would kill
+    # a process that is done
     atexit.register(_ignore)
     sys.unraisablehook = _silent_about(Stopped, sys.unraisablehook)
 
