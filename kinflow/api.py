@@ -30,6 +30,7 @@ from kinflow.evidence.image import Photo, as_photo
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.reconstruction import Person, Reconstruction
+from kinflow.tensors import full_precision
 from kinflow.threads import lazy
 
 DEFAULT_FOV_DEG = 55.0
@@ -131,6 +132,12 @@ class Reconstructor:
             InputError: the image cannot be read or is unusable, or evidence or camera are not of
                 this image or hold numbers that cannot be meant.
         """
+        with full_precision(self.config.device):
+            return self._of_photo(image, evidence, camera)
+
+    def _of_photo(
+        self, image: Image, evidence: ImageEvidence | None, camera: Camera | None
+    ) -> Reconstruction:
         photo = _photo(image)
         camera = checked_camera(self.camera(photo) if camera is None else camera, photo.size)
         if evidence is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,17 @@ import torch
 from torch import Tensor
 
 from kinflow.errors import InputError
+
+
+@contextmanager
+def full_precision(device: torch.device | str) -> Iterator[None]:
+    """Inside, a caller's `torch.autocast` is off: half precision cannot solve for a body."""
+    with ExitStack() as stack:
+        # on the CPU as well: some steps are done there whatever the device is
+        for kind in {"cpu", torch.device(device).type}:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def given_tensor(value: Any, name: str, shape: tuple[int | None, ...]) -> Tensor:

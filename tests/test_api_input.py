@@ -271,6 +271,10 @@ def people():
 (single,) = people()
 torch.set_default_dtype(torch.float64)
 (double,) = people()
+with torch.autocast("cpu"):
+    (cast,) = people()
+if not torch.equal(cast.pose, single.pose):
+    failures.append("autocast")
 for name, value in vars(single).items():
     if isinstance(value, torch.Tensor):
         other = getattr(double, name)

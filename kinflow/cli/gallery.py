@@ -58,6 +58,9 @@ def run_sample(options: Sample) -> int:
 def run_interpolate(options: Interpolate) -> int:
     """Write a picture: the path through the latent above the path of single rotations."""
     check_file_destination(options.out)
+    if options.out.suffix.lower() not in ("", ".png"):
+        # a photo that was named by mistake is not to be replaced
+        raise InputError(f"'{options.out}' would be a PNG; give a name that ends in .png.")
     prior = kinflow.priors.load(options.prior)
     ends = torch.stack([_first_pose(path) for path in (options.a, options.b)])
     share = torch.linspace(0, 1, options.steps)

@@ -17,20 +17,31 @@ MAX_NAMED = 3
 
 
 def find_photos(names: tuple[str, ...]) -> list[Path]:
-    """Files for paths, folders (not recursive) and glob patterns, in order, each once.
+    """Files for paths, folders (not recursive) and glob patterns, in order, each once, however it
+    is spelt.
 
     A path that does not exist is kept, so that it is reported with the others.
 
     Raises:
         InputError: a folder or pattern holds no photos, or nothing was named.
     """
-    photos: dict[Path, None] = {}
+    photos: dict[Path, Path] = {}
     for name in names:
+        if not name:
+            raise InputError("The name of a photo is empty; give files, folders or patterns.")
         for path in _expand(name):
-            photos.setdefault(path)
+            photos.setdefault(_spelt_one_way(path), path)
     if not photos:
         raise InputError("No photos were named; give files, folders or patterns such as '*.jpg'.")
-    return list(photos)
+    return list(photos.values())
+
+
+def _spelt_one_way(path: Path) -> Path:
+    """A path that is equal for all ways to spell it; links in the last place stay themselves."""
+    try:
+        return Path(os.path.realpath(path.parent)) / path.name
+    except (OSError, ValueError):  # it cannot be, which is said when it is read
+        return path
 
 
 def passed_over(names: tuple[str, ...]) -> list[str]:

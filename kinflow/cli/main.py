@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     from kinflow.files.names import one_line
 
     try:
+        _check_working_folder()
         with command_line():  # options check themselves while they are parsed
             run = parse(sys.argv[1:] if arguments is None else arguments)
         if work := _WORK.get(type(getattr(run, "__self__", None)).__name__):
@@ -55,6 +56,18 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         complain("kinflow: interrupted")
         return getattr(error, "exit_code", 130)
+
+
+def _check_working_folder() -> None:
+    from kinflow.errors import InputError
+
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            f"The folder you are in cannot be used any more ({error.strerror or error}); "
+            "change to another one."
+        ) from error
 
 
 def parse(arguments: list[str]) -> "Callable[[], int]":

@@ -41,6 +41,15 @@ class OwnEvidence:
         keypoints = _keypoint_source(options)
         return OwnEvidence(labels, keypoints, len(photos) == 1, options.max_people)
 
+    def files_of(self, path: Path) -> tuple[Path, ...]:
+        """The files of the user's own that the results of a photo depend on.
+
+        Raises:
+            InputError: there should be one for this photo, and is none.
+        """
+        keypoints = () if self.keypoints is None else (self.keypoints.file_of(str(path)),)
+        return keypoints + (() if self.labels is None else self.labels.files_of(path))
+
     def of_photo(
         self, photo: Photo, path: Path, reconstructor: Reconstructor
     ) -> tuple[ImageEvidence, tuple[str, ...]]:

@@ -27,6 +27,7 @@ from kinflow.evidence.image import read_photo
 from kinflow.export.results import (
     Origin,
     check_destination,
+    inputs_sha256,
     is_made,
     made_after,
     photo_sha256,
@@ -37,6 +38,7 @@ from kinflow.files.folders import Claim, remove_litter
 from kinflow.files.names import printable
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.priors.storage import SHIPPED
 from kinflow.reconstruction import Reconstruction
 
 PATIENCE_S = 60.0
@@ -55,7 +57,8 @@ def run(options: Reconstruct) -> int:
     for sentence in passed_over(options.photos):
         complain(sentence)
     jobs = list(zip(photos, result_folders(photos, out), strict=True))
-    check_folder_destination(out)
+    if options.output.overwrite or not all(folder.is_dir() for _, folder in jobs):
+        check_folder_destination(out)  # results that are there may be on a read-only disk
     own = OwnEvidence.of(options, photos)
     reconstructor = Reconstructor(reconstructor_config(options))
     _ = reconstructor.fitter  # a bad --prior is no fault of any photo
@@ -168,7 +171,7 @@ def _outcome(work: _Work, path: Path, folder: Path, patience_s: float = 0.0) -> 
     begin = time.perf_counter()
     notes: list[str] = []
     try:
-        origin = Origin(printable(path), photo_sha256(path), settings(work.options))
+        origin = _origin(work, path)
         if _is_done(work, folder, origin):
             return _already_there(work, path, folder, begin)
         check_destination(folder, work.export.files, work.export.overwrite)
@@ -190,6 +193,16 @@ def _outcome(work: _Work, path: Path, folder: Path, patience_s: float = 0.0) -> 
         problem = f"{path} failed with {type(error).__name__}: {error}"
         return Outcome(path, folder, time.perf_counter() - begin, problem=problem, unexpected=True)
     return Outcome(path, folder, time.perf_counter() - begin, result, notes=tuple(notes))
+
+
+def _origin(work: _Work, path: Path) -> Origin:
+    """What the results of a photo are made from, as it is now."""
+    photo = photo_sha256(path)
+    prior = Path(work.options.prior)
+    # a shipped prior changes with kinflow only; a weight file may be trained on
+    weights = () if work.options.prior in SHIPPED else (prior,)
+    inputs = inputs_sha256((*work.own.files_of(path), *weights))
+    return Origin(printable(path), photo, settings(work.options), inputs)
 
 
 def _reconstructed(

@@ -10,6 +10,7 @@ The exit code is 128 plus the signal's number, as shells have it: 130 for Ctrl-C
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -45,6 +46,9 @@ def install() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
+    # registered first, called last: Python gives handlers up when it ends, and a signal would kill
+    # a process that is done
+    atexit.register(_ignore)
     sys.unraisablehook = _silent_about(Stopped, sys.unraisablehook)
 
 
@@ -69,6 +73,13 @@ def _handle(number: int, _frame: object) -> None:
         _end(number)
     _Stage.stopped = number
     raise Stopped(number)
+
+
+def _ignore() -> None:
+    for name in _NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end(number: int) -> None:

@@ -18,6 +18,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.label_files import (
     MASK_WORDS,
     PART_WORDS,
+    FoundMaps,
     expect_any,
     find_maps,
     missing_maps,
@@ -67,6 +68,14 @@ class LabelFolder:
         if not self.folder.is_dir():
             raise InputError(f"'{self.folder}' is not a folder; give the one that holds your maps.")
 
+    def files_of(self, photo: str | Path) -> tuple[Path, ...]:
+        """The files that are read for a photo.
+
+        Raises:
+            InputError: there are none, or several could be meant.
+        """
+        return self._found(photo).paths
+
     def read(self, photo: str | Path, image_size: tuple[int, int]) -> PhotoLabels:
         """The labels of a photo.
 
@@ -77,9 +86,7 @@ class LabelFolder:
         Raises:
             InputError: there are none, or they cannot be used.
         """
-        found = find_maps(self.folder, photo, self._words)
-        if found is None:
-            raise InputError(missing_maps(self.folder, photo))
+        found = self._found(photo)
         if self.palette is None:
             mattes = tuple(read_matte(path, image_size) for path in found.paths)
             maps = tuple(sets_of_matte(matte) for matte in mattes)
@@ -94,6 +101,12 @@ class LabelFolder:
             InputError: it has not.
         """
         expect_any(self.folder, photos, self._words)
+
+    def _found(self, photo: str | Path) -> FoundMaps:
+        found = find_maps(self.folder, photo, self._words)
+        if found is None:
+            raise InputError(missing_maps(self.folder, photo))
+        return found
 
     @property
     def _words(self) -> tuple[str, ...]:

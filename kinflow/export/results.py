@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from kinflow.files.marker import MARKER_NAME, Marker
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import check_file, readable
 
-_NAMES_OF_0_1_0 = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
+NAMES_OF_FILES = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
+"""All that kinflow ever writes into a result folder, beside the marker."""
 _CHUNK_BYTES = 1 << 20
+_LISTED_CHARS = 400
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,40 @@ class Origin:
     options: Mapping[str, Any] | None = None
     """Options that differ from their defaults, by name, as plain text or numbers; None when they
     are not known."""
+    inputs_sha256: str = ""
+    """The content of all other files that were read for it: keypoints, maps, a prior."""
 
     def details(self) -> dict[str, Any]:
         """What the marker says about it."""
-        known = {"photo": self.photo, "photo_sha256": self.photo_sha256, "options": self.options}
+        known = {
+            "photo": self.photo,
+            "photo_sha256": self.photo_sha256,
+            "inputs_sha256": self.inputs_sha256,
+            "options": self.options,
+        }
         return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def inputs_sha256(paths: Sequence[Path]) -> str:
+    """Digest of the content of several files, such as keypoints; empty for none of them.
+
+    Raises:
+        InputError: one does not exist or cannot be read.
+    """
+    digests = "".join(_digest_now(path) for path in paths)
+    return hashlib.sha256(digests.encode()).hexdigest() if digests else ""
+
+
+def _digest_now(path: Path) -> str:
+    check_file(path)
+    status = path.stat()
+    return _digest(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _digest(path: Path, _mtime_ns: int, _size: int) -> str:
+    # one file of keypoints may be of hundreds of megabytes, and of hundreds of photos
+    return photo_sha256(path)
 
 
 def photo_sha256(path: Path) -> str:
@@ -91,6 +123,12 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
             f"The folder '{folder}' holds results that were made with other options "
             f"({_listed(options)}); use --overwrite, or choose another output folder."
         )
+    inputs = marker.details.get("inputs_sha256")
+    if inputs and origin.inputs_sha256 and inputs != origin.inputs_sha256:
+        raise InputError(
+            f"The folder '{folder}' holds results from before the keypoints, maps or prior that "
+            "you give changed; use --overwrite, or choose another output folder."
+        )
     return True
 
 
@@ -106,7 +144,14 @@ def made_by_kinflow(folder: Path) -> Marker | None:
     """The marker of a result folder, or what it would be for one of kinflow 0.1.0."""
     if not folder.is_dir():
         return None
-    return Marker.read(folder) or _of_0_1_0(folder)
+    return _marker(folder) or _of_0_1_0(folder)
+
+
+def _marker(folder: Path) -> Marker | None:
+    try:
+        return Marker.read(folder)
+    except OSError as error:  # no permission to look into the folder
+        raise InputError(f"'{folder}' cannot be read ({error.strerror or error}).") from error
 
 
 def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> None:
@@ -114,10 +159,19 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
 
     They had no marker. With `overwrite` they get one, so that they may be replaced.
 
+    A marker that lists other files than kinflow writes does not come from it, and must not say
+    what may be deleted.
+
     Raises:
         InputError: something is in the way.
     """
-    if not folder.is_symlink() and folder.is_dir() and Marker.read(folder) is None:
+    marker = None if folder.is_symlink() else _marker(folder)
+    if overwrite and marker and (others := sorted(set(marker.files) - NAMES_OF_FILES)):
+        raise InputError(
+            f"The marker of '{folder}' lists {others[0][:80]!r}, which kinflow does not write, so "
+            "the folder is left alone; choose another output folder."
+        )
+    if not folder.is_symlink() and folder.is_dir() and marker is None:
         old = _of_0_1_0(folder)
         if old is not None and not overwrite:
             raise InputError(
@@ -137,7 +191,7 @@ def _of_0_1_0(folder: Path) -> Marker | None:
     except OSError:
         return None
     names = {entry.name for entry in entries}
-    if not names or not names <= _NAMES_OF_0_1_0:
+    if not names or not names <= NAMES_OF_FILES:
         return None
     if any(entry.is_symlink() or not entry.is_file() for entry in entries):
         return None
@@ -158,4 +212,5 @@ def _has_people(folder: Path, names: set[str]) -> bool:
 def _listed(options: Mapping[str, Any]) -> str:
     if not isinstance(options, Mapping) or not options:
         return "the default ones"
-    return ", ".join(f"{name}={value}" for name, value in options.items())
+    listed = ", ".join(f"{name}={value}" for name, value in options.items())
+    return listed if len(listed) <= _LISTED_CHARS else f"{listed[:_LISTED_CHARS]}..."

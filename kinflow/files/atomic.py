@@ -60,8 +60,11 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 def remove_file_litter(folder: Path) -> None:
     """Remove temporary files that killed processes left in a folder; those of live ones stay."""
     # whatever cannot be listed or removed is somebody else's, and no reason to stop
+    entries: list[os.DirEntry[str]] = []
     with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
+        entries = list(os.scandir(folder))
+    for entry in entries:
+        with contextlib.suppress(OSError):
             if _LITTER.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 _remove_unless_locked(Path(entry.path))
 

@@ -20,6 +20,7 @@ what was begun (`_recover`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -39,6 +40,8 @@ from kinflow.files.names import folded
 
 _WORK = re.compile(re.escape(PREFIX) + r"([0-9a-f]{16})\.(?:lock|part|old)")
 _POLL_S = 0.05
+_IN_THE_WAY = (errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.ENXIO)
+"""Of opening a lock: a folder, a link, a pipe or a socket has its name."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,12 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
 def remove_litter(parent: Path) -> None:
     """Put in order what killed processes left in an output folder; what live ones use stays."""
     remove_file_litter(parent)
+    keys: set[str] = set()
     # whatever cannot be listed or removed is somebody else's, and no reason to stop
     with contextlib.suppress(OSError):
         keys = {found[1] for name in os.listdir(parent) if (found := _WORK.fullmatch(name))}
-        for key in sorted(keys):
+    for key in sorted(keys):
+        with contextlib.suppress(OSError, InputError):
             lock = _lock(parent, key)
             if lock is not None:
                 try:
@@ -180,7 +185,10 @@ def _filled(claim: Claim, marker: Marker, overwrite: bool) -> Iterator[Path]:
         work = _work(folder.parent, _key(folder.name), "part")
         new = work / folder.name
         try:
-            work.mkdir()
+            try:
+                work.mkdir()
+            except FileExistsError as error:
+                raise _in_the_way(work) from error
             new.mkdir()
             marker.write(new)
             yield new
@@ -275,14 +283,26 @@ def _unused(folder: Path, name: str) -> Path:
 
 
 def _lock(parent: Path, key: str) -> Lock | None:
+    path = _work(parent, key, "lock")
     while True:
         parent.mkdir(parents=True, exist_ok=True)
         try:
-            return try_lock(_work(parent, key, "lock"))
+            return try_lock(path)
         except FileNotFoundError:
             if not parent.is_dir():  # removed between the two lines, by another that is done
                 continue
             raise
+        except OSError as error:
+            if error.errno in _IN_THE_WAY:
+                raise _in_the_way(path) from error
+            raise
+
+
+def _in_the_way(path: Path) -> InputError:
+    return InputError(
+        f"'{path}' is in the way of a place that kinflow works in, and was not made by it; remove "
+        "it or choose another output folder."
+    )
 
 
 def _located(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +46,12 @@ def try_lock(path: Path) -> Lock | None:
         OSError: the file cannot be made.
     """
     flags = os.O_CREAT | os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
+    flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe of that name would wait for a writer, for ever
     while True:
         handle, kept = os.open(path, flags, 0o666), False
         try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             locked = lock_handle(handle)
             if locked is False:
                 return None

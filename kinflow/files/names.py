@@ -16,6 +16,8 @@ _RESERVED = frozenset(
 _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
 _NOT_PRINTED = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's control characters, halves of characters (bytes that are no text) and line ends."""
+_TURNS_TEXT = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Controls of direction: they make `gpj.exe` look like `exe.jpg`, and lines like other lines."""
 _SUBSTITUTE = "photo"
 
 
@@ -62,7 +64,8 @@ def printable(path: Path | str) -> str:
 def one_line(text: str) -> str:
     """Text whose control characters, line ends among them, show as escapes and do nothing."""
     return "".join(
-        char if unicodedata.category(char) not in _NOT_PRINTED else _escape(char) for char in text
+        _escape(char) if char in _TURNS_TEXT or unicodedata.category(char) in _NOT_PRINTED else char
+        for char in text
     )
 
 
@@ -71,7 +74,9 @@ def _escape(char: str) -> str:
 
 
 def _is_unsafe(char: str) -> bool:
-    return char in _NOT_IN_NAMES or unicodedata.category(char) in _NOT_PRINTED
+    return (
+        char in _NOT_IN_NAMES or char in _TURNS_TEXT or unicodedata.category(char) in _NOT_PRINTED
+    )
 
 
 def folded(name: str) -> str:

@@ -24,6 +24,7 @@ from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES
+from kinflow.tensors import full_precision
 
 FORMAT = 1
 SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
@@ -83,7 +84,7 @@ def load_prior(name: Path | str = DEFAULT) -> PosePrior:
     texts, tensors = read_tensors(path, what=_WHAT, trusted=shipped)
     header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
     family = _family(header, path)
-    with guarded(path, _WHAT):
+    with guarded(path, _WHAT), full_precision("cpu"):
         try:
             prior = _rebuilt(family, header, tensors)
             if not shipped:

@@ -100,6 +100,7 @@ def test_both_paths_start_and_end_at_the_poses():
         (["sample", "--out", "x", "--count", "0"], "--count has to be a whole number from 1"),
         (["sample", "--out", "x", "--count", "501"], "--count has to be a whole number from 1"),
         (["interpolate", "no.npz", "no.npz", "--out", "x.png"], "no.npz"),
+        (["interpolate", "a", "b", "--out", "x.jpg"], "ends in .png"),
         (
             ["interpolate", "a", "b", "--out", "x.png", "--steps", "1"],
             "--steps has to be a whole number",

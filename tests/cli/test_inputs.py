@@ -32,6 +32,19 @@ def test_patterns_and_repetitions(photos):
     assert names(found) == ["b.jpg", "c[1].jpeg"]
 
 
+def test_a_photo_counts_once_however_it_is_spelt(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos / "other.jpg").symlink_to("b.jpg")
+    spellings = ("b.jpg", "./b.jpg", str(photos / "b.jpg"), f"../{photos.name}/b.jpg", "other.jpg")
+    assert find_photos(spellings) == [Path("b.jpg"), Path("other.jpg")]
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    with pytest.raises(InputError, match="name of a photo is empty"):
+        find_photos(("a.PNG", ""))
+
+
 def test_a_missing_path_is_kept_for_the_report(photos):
     assert names(find_photos((str(photos / "none.jpg"),))) == ["none.jpg"]
 
@@ -111,6 +124,7 @@ def test_photos_of_the_same_name_get_numbered_folders():
         *(("a:b|c?.jpg", "a_b_c_"), ("a\\b.jpg", "a_b"), ("a\nb\x1b.jpg", "a_b_")),
         *((".kinflow-0123456789abcdef.part.jpg", "_kinflow-0123456789abcdef.part"),),
         *((".kinflow.jpg", "_kinflow"), (".hidden.jpg", ".hidden"), ("写真.jpg", "写真")),
+        *(("a\u202egpj.exe.jpg", "a_gpj.exe"), ("\u2066.jpg", "_")),
         *(("caf\udce9.jpg", "caf_"), ("IMG 0001 (2) [b].jpg", "IMG 0001 (2) [b]")),
         *(("a" * 251 + ".jpg", "a" * 240), ("é" * 125 + ".jpg", "é" * 120)),
     ],

@@ -210,3 +210,53 @@ def test_results_through_links_are_not_replaced(tmp_path, capsys):
     assert main([*command, "--overwrite"]) == 2
     assert "is a link" in capsys.readouterr().err
     assert (tmp_path / "elsewhere" / "people.json").stat() == written
+
+
+def test_a_signal_when_everything_is_done(tmp_path):
+    """Python gives up its handlers when it ends; a process that is done must not die of a signal.
+
+    The last thing that runs is a destructor, which sends one."""
+    script = (
+        "import os, signal, sys\n"
+        "from kinflow.cli.main import entry_point\n"
+        "class Last:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):\n"
+        "        kill(pid, number)\n"
+        "sys.last = Last()\n"
+        "sys.argv = ['kinflow', 'version']\n"
+        "entry_point()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_folder_that_was_removed_under_the_command(tmp_path):
+    (tmp_path / "gone").mkdir()
+    script = (
+        "import os, sys\n"
+        "from kinflow.cli.main import main\n"
+        "os.rmdir(os.getcwd())\n"
+        "sys.exit(main(['sample', '--out', 'x']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(kinflow.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path / "gone",
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert b"The folder you are in cannot be used any more" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_results_on_a_disk_that_nobody_may_write_to(tmp_path, monkeypatch):
+    command = [*make_photos(tmp_path, NAMES[:1]), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+
+    def refuse(_folder):
+        raise AssertionError("a place to write to was looked for")
+
+    monkeypatch.setattr("kinflow.cli.reconstruct.check_folder_destination", refuse)
+    assert main(command) == 0

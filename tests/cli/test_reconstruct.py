@@ -351,6 +351,26 @@ def test_a_photo_that_changed_is_told(with_keypoints, photo, tmp_path, astronaut
     assert main([*with_keypoints, "--overwrite"]) == 0
 
 
+def test_keypoints_that_changed_are_told(with_keypoints, tmp_path, capsys):
+    assert main(with_keypoints) == 0
+    path = Path(with_keypoints[with_keypoints.index("--keypoints") + 1])
+    path.write_text(path.read_text() + "\n")
+    assert main(with_keypoints) == 2
+    assert "from before the keypoints, maps or prior" in capsys.readouterr().err
+    assert main([*with_keypoints, "--overwrite"]) == 0
+    assert main(with_keypoints) == 0
+
+
+def test_maps_that_changed_are_told(with_keypoints, torso_mask, capsys):
+    command = [*with_keypoints, "--masks", str(torso_mask)]
+    assert main(command) == 0
+    assert main(command) == 0
+    with Image.open(torso_mask / "photo.png") as mask:
+        mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(torso_mask / "photo.png")
+    assert main(command) == 2
+    assert "from before the keypoints, maps or prior" in capsys.readouterr().err
+
+
 def test_output_below_a_file(with_keypoints, tmp_path, capsys):
     (tmp_path / "out").write_text("a file")
     assert main(with_keypoints) == 2

@@ -85,6 +85,8 @@ def test_nothing_good_prints_no_table(capsys):
 def test_names_do_nothing_to_a_terminal(outcome, capsys):
     printed([replace(outcome, photo=Path("a\x1b[2Jb\nc\udcff.jpg"))], width=None)
     assert "a\\x1b[2Jb\\nc\\udcff.jpg" in capsys.readouterr().out
+    printed([replace(outcome, photo=Path("a\u202egpj.exe"))], width=None)
+    assert "a\\u202egpj.exe" in capsys.readouterr().out
 
 
 def test_exit_codes(outcome):

@@ -16,7 +16,7 @@ from kinflow.evidence.types import PartLabels
 from kinflow.export import writer
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import load
-from kinflow.export.results import Origin, is_made
+from kinflow.export.results import NAMES_OF_FILES, Origin, is_made
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
 from kinflow.files.marker import MARKER_NAME, Marker
 
@@ -119,12 +119,13 @@ def test_the_marker_says_what_was_made_from_what(reconstruction, photo, tmp_path
         (("people.json",), Origin(), "no people.json"),
         (("people.npz",), Origin("b.jpg", "4567"), "another photo"),
         (("people.npz",), Origin("a.jpg", "0123", {}), "other options .fov=70.0"),
+        (("people.npz",), Origin("a.jpg", "0123", {"fov": 70.0}, "cd"), "before the keypoints"),
     ],
 )
 def test_results_of_something_else_are_told(
     reconstruction, photo, tmp_path, files, origin, message
 ):
-    made = Origin("a.jpg", "0123", {"fov": 70.0})
+    made = Origin("a.jpg", "0123", {"fov": 70.0}, "ab")
     options = ExportOptions(formats=("npz",))
     write_all(reconstruction, photo, tmp_path / "a", options, origin=made)
     with pytest.raises(InputError, match=message):
@@ -151,6 +152,17 @@ def test_a_file_of_the_user_is_never_replaced(reconstruction, photo, tmp_path):
     with pytest.raises(InputError, match="scene.glb' was not made by kinflow"):
         write_all(reconstruction, photo, folder, ExportOptions(overwrite=True))
     assert (folder / "scene.glb").read_text() == "mine"
+
+
+def test_a_marker_that_lists_what_kinflow_does_not_write(reconstruction, photo, tmp_path):
+    folder = tmp_path / "a"
+    write_all(reconstruction, photo, folder, ExportOptions(formats=("npz",)))
+    Marker(("people.npz", "notes.txt")).write(folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="lists 'notes.txt', which kinflow does not write"):
+        write_all(reconstruction, photo, folder, ExportOptions(overwrite=True))
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert set(FILE_NAMES.values()) == NAMES_OF_FILES
 
 
 def without_marker(folder: Path) -> Path:

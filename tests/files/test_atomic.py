@@ -305,6 +305,34 @@ def test_permission_errors_have_a_sentence(tmp_path, monkeypatch):
         make(tmp_path / "a", "x")
 
 
+@pytest.mark.parametrize("kind", ["lock", "part"])
+@pytest.mark.parametrize("thing", ["pipe", "link", "folder"])
+def test_something_else_in_a_working_place_is_named_and_never_waited_for(tmp_path, kind, thing):
+    place = folders._work(tmp_path, folders._key("a"), kind)
+    if thing == "pipe":
+        os.mkfifo(place)
+    elif thing == "link":
+        place.symlink_to(tmp_path / "elsewhere")
+    elif kind == "lock":
+        place.mkdir()
+    else:
+        place.mkdir()
+        (place / "mine").write_text("mine")
+    with pytest.raises(InputError, match=rf"{place.name}' is in the way"):
+        make(tmp_path / "a", "x")
+    remove_litter(tmp_path)
+    assert names(tmp_path) == {place.name}
+
+
+def test_one_thing_in_the_way_leaves_no_other_litter(tmp_path):
+    kill(run_script("folders.Claim.take(Path(sys.argv[1]) / 'b')\nwait()", tmp_path))
+    for number in "0f":
+        os.mkfifo(tmp_path / f".kinflow-{number * 16}.lock")
+    assert len(names(tmp_path)) == 3
+    remove_litter(tmp_path)
+    assert len(names(tmp_path)) == 2
+
+
 def test_an_empty_folder_is_a_fine_destination(tmp_path):
     (tmp_path / "a").mkdir()
     make(tmp_path / "a", "x")

@@ -97,6 +97,14 @@ class KeypointSource:
         """All people of the file."""
         return _read_listing(self.path, self.format)
 
+    def file_of(self, photo: str | None) -> Path:
+        """The file that is read for a photo.
+
+        Raises:
+            InputError: a folder holds none for it.
+        """
+        return _file_in_folder(self.path, photo) if self.path.is_dir() else self.path
+
     def read(
         self, image_size: tuple[int, int], photo: str | None = None, only_photo: bool = True
     ) -> PhotoKeypoints:
