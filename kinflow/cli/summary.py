@@ -85,6 +85,12 @@ class Report:
     def add(self, outcome: Outcome) -> None:
         """Print what became of one photo."""
         name = one_line(outcome.photo.name)
+        # before the row: whoever acts on that has what is to be known about it
+        for note in outcome.notes:
+            # what is said of a file of keypoints is the same for all of its photos
+            if note not in self._noted:
+                complain(one_line(note))
+            self._noted.add(note)
         if outcome.result is not None or outcome.already:
             if not self._good:
                 self._print(("photo", *(title for title, _ in _COLUMNS)), "bold")
@@ -94,11 +100,6 @@ class Report:
             self._print((name, "-", "already there", "-", "-", "-", f"{outcome.seconds:.2f}"))
         elif outcome.result is not None:
             self._people(name, outcome.result.people, outcome.seconds)
-        for note in outcome.notes:
-            # what is said of a file of keypoints is the same for all of its photos
-            if note not in self._noted:
-                complain(one_line(note))
-            self._noted.add(note)
         if outcome.problem:
             self._bad += 1
             complain(one_line(outcome.problem), "red")
