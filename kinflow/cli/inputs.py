@@ -16,23 +16,34 @@ MAX_NAMED = 3
 """Files of a kind that are named before the others are counted."""
 
 
-def find_photos(names: tuple[str, ...]) -> list[Path]:
+def find_photos(names: tuple[str, ...], problems: list[str] | None = None) -> list[Path]:
     """Files for paths, folders (not recursive) and glob patterns, in order, each once, however it
     is spelt.
 
     A path that does not exist is kept, so that it is reported with the others.
 
+    Args:
+        names: what the user named.
+        problems: grows by a sentence for each name that holds no photos, as long as others do.
+
     Raises:
-        InputError: a folder or pattern holds no photos, or nothing was named.
+        InputError: a folder or pattern holds no photos, or nothing was named; with `problems`, if
+            there is no photo at all.
     """
     photos: dict[Path, Path] = {}
     for name in names:
-        if not name:
-            raise InputError("The name of a photo is empty; give files, folders or patterns.")
-        for path in _expand(name):
-            photos.setdefault(_spelt_one_way(path), path)
+        try:
+            found = _expand(name)
+        except InputError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+        else:
+            for path in found:
+                photos.setdefault(_spelt_one_way(path), path)
     if not photos:
-        raise InputError("No photos were named; give files, folders or patterns such as '*.jpg'.")
+        nothing = "No photos were named; give files, folders or patterns such as '*.jpg'."
+        raise InputError(" ".join(problems) if problems else nothing)
     return list(photos.values())
 
 
@@ -54,6 +65,8 @@ def passed_over(names: tuple[str, ...]) -> list[str]:
 
 
 def _expand(name: str) -> list[Path]:
+    if not name:
+        raise InputError("The name of a photo is empty; give files, folders or patterns.")
     path = Path(name)
     if os.path.isdir(path):  # pathlib raises where a name is too long or a parent is locked
         found, others = _scan(path)

@@ -53,8 +53,9 @@ def run(options: Reconstruct) -> int:
         AssetError: a file of kinflow itself is missing or damaged.
     """
     began_ns = time.time_ns()
-    photos, out = find_photos(options.photos), options.output.out
-    for sentence in passed_over(options.photos):
+    problems: list[str] = []
+    photos, out = find_photos(options.photos, problems), options.output.out
+    for sentence in (*problems, *passed_over(options.photos)):
         complain(sentence)
     jobs = list(zip(photos, result_folders(photos, out), strict=True))
     if options.output.overwrite or not all(folder.is_dir() for _, folder in jobs):
@@ -75,7 +76,7 @@ def run(options: Reconstruct) -> int:
     finally:
         # also after Ctrl-C: what is done is done
         report.close()
-    return exit_code(outcomes)
+    return exit_code(outcomes) or (2 if problems else 0)
 
 
 def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:

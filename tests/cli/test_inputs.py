@@ -86,6 +86,20 @@ def test_a_folder_says_what_it_passes_over(photos, no_plugin):
         assert part in sentence
 
 
+def test_a_name_without_photos_does_not_stop_the_others(photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    problems: list[str] = []
+    wrong = (str(tmp_path / "empty"), str(photos / "*.webp"), "")
+    found = find_photos((*wrong, str(photos / "b.jpg")), problems)
+    assert names(found) == ["b.jpg"]
+    for problem, words in zip(
+        problems, ("holds no photos", "matches no file", "is empty"), strict=True
+    ):
+        assert words in problem
+    with pytest.raises(InputError, match="holds no photos.*matches no file.*is empty"):
+        find_photos(wrong, [])
+
+
 def test_nothing_is_said_where_nothing_is_passed_over(tmp_path):
     for suffix in ("jpg", "JFIF", "jpe", "mpo", "jp2", "j2k", "tif", "gif", "bmp", "webp"):
         (tmp_path / f"photo.{suffix}").write_bytes(b"x")

@@ -307,6 +307,14 @@ def test_folders_of_others_are_left_alone(with_keypoints, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo"]
 
 
+def test_an_empty_folder_does_not_stop_the_photos(with_keypoints, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main([with_keypoints[0], str(tmp_path / "empty"), *with_keypoints[1:]]) == 2
+    captured = capsys.readouterr()
+    assert "photo.png" in captured.out and "empty' holds no photos" in captured.err
+    assert (tmp_path / "out" / "photo" / "people.json").is_file()
+
+
 def test_a_rerun_finds_everything_done(with_keypoints, tmp_path, capsys):
     assert main(with_keypoints) == 0
     written = (tmp_path / "out" / "photo" / "people.json").stat()
