@@ -185,15 +185,16 @@ def _outcome(work: _Work, path: Path, folder: Path, patience_s: float = 0.0) -> 
                 return _already_there(work, path, folder, begin)
             result = _reconstructed(work, path, folder, origin, claim, notes)
     except InputError as error:
-        seconds = time.perf_counter() - begin
-        return Outcome(path, folder, seconds, problem=str(error), notes=tuple(notes))
+        outcome = Outcome(path, folder, 0.0, problem=str(error))
     except AssetError:
         raise
     except Exception as error:  # a defect met by one photo is no reason to leave out the others
         raise_if_stopped()  # unless it is what foreign code made of Ctrl-C
         problem = f"{path} failed with {type(error).__name__}: {error}"
-        return Outcome(path, folder, time.perf_counter() - begin, problem=problem, unexpected=True)
-    return Outcome(path, folder, time.perf_counter() - begin, result, notes=tuple(notes))
+        outcome = Outcome(path, folder, 0.0, problem=problem, unexpected=True)
+    else:
+        outcome = Outcome(path, folder, 0.0, result)
+    return replace(outcome, seconds=time.perf_counter() - begin, notes=tuple(notes))
 
 
 def _origin(work: _Work, path: Path) -> Origin:

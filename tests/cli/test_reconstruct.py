@@ -411,6 +411,7 @@ def test_a_defect_in_one_photo_is_reported_and_the_rest_goes_on(
     assert main([command, str(tmp_path / "another.png"), *rest]) == 1
     captured = capsys.readouterr()
     assert "another.png failed with ZeroDivisionError: no [such] luck" in captured.err
+    assert captured.err.index("read as COCO") < captured.err.index("failed with"), "notes first"
     assert "photo.png" in captured.out
 
 
