@@ -38,8 +38,8 @@ AMBIGUOUS_NATS = 2.0
 """Another body within so much of the best one's energy makes a result ambiguous."""
 
 MIN_SILHOUETTE_IOU = 0.3
-"""A body that overlaps less with what was seen was not what was seen; `benchmarks/parts photos` prints
-what bodies have."""
+"""A body that overlaps less with what was seen was not what was seen; what bodies on photos have is
+printed by `benchmarks/parts photos`."""
 
 _ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
 
