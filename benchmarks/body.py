@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kinflow.body import BodyModel, ShapedBody
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
 from kinflow.export.bodies import Bodies
 from kinflow.export.fields import to_fields
 from kinflow.export.gltf import scene_glb
@@ -32,8 +31,9 @@ from kinflow.export.people_files import json_bytes, npz_bytes
 from kinflow.export.side_view import draw_side_view
 from kinflow.export.viewer import viewer_html
 from kinflow.export.writer import png_bytes
-from kinflow.reconstruction import Person, Reconstruction
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.results import Person, Reconstruction
 
 SIZE = (1280, 720)
 

@@ -31,10 +31,10 @@ from kinflow.evidence.types import UNKNOWN
 from kinflow.synth import Scene, SceneConfig, SceneSource
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
-from kinflow.synth.part_trainer import intersection_over_union
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.picture import Painter
 from kinflow.synth.views import ViewConfig
+from kinflow.training.parts.trainer import intersection_over_union
 
 UNSEEN_SEED = 5_000_011
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import kinflow.priors
 from kinflow.body.skeleton import JOINT_INDEX
-from kinflow.camera.pinhole import Camera
 from kinflow.evidence.keypoint_files import read_people
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.geometry.pinhole import Camera
 
 IMAGE_SIZE = (640, 480)
 KEYPOINTS = {

@@ -12,9 +12,9 @@ import kinflow
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
-from kinflow.camera.pinhole import Camera
 from kinflow.export.bodies import Bodies
 from kinflow.export.gltf import scene_glb
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.shape import ShapePrior
 
 SPACING_M = 1.1

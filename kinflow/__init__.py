@@ -2,10 +2,10 @@
 
 import os
 
+from kinflow.version import __version__ as __version__
+
 # typing takes longer to import than all of this package that --version needs
 TYPE_CHECKING = False
-
-__version__ = "0.2.0"
 
 __all__ = [
     "Person",
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from kinflow.api import ReconstructorConfig as ReconstructorConfig
     from kinflow.api import reconstruct as reconstruct
     from kinflow.export.people_files import load as load
-    from kinflow.reconstruction import Person as Person
-    from kinflow.reconstruction import Reconstruction as Reconstruction
+    from kinflow.results import Person as Person
+    from kinflow.results import Reconstruction as Reconstruction
 
 # onnxruntime reports usage over the network, and keeps a device id in the home folder, unless it is
 # told not to before its first import; here is the one place that runs before any of ours
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOMES = {
-    "Person": "kinflow.reconstruction",
-    "Reconstruction": "kinflow.reconstruction",
+    "Person": "kinflow.results",
+    "Reconstruction": "kinflow.results",
     "Reconstructor": "kinflow.api",
     "ReconstructorConfig": "kinflow.api",
     "load": "kinflow.export.people_files",

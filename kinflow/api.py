@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 import kinflow.priors
-from kinflow.camera.pinhole import Camera
 from kinflow.checks import flag, instance, nested, number, whole
 from kinflow.errors import InputError
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
@@ -29,7 +28,8 @@ from kinflow.evidence.given import checked_evidence
 from kinflow.evidence.image import Photo, as_photo
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
-from kinflow.reconstruction import Person, Reconstruction
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Person, Reconstruction
 from kinflow.tensors import full_precision
 from kinflow.threads import lazy
 

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import kinflow
-from kinflow.camera.pinhole import Camera
 from kinflow.errors import InputError
 from kinflow.evidence.image import read_photo
+from kinflow.geometry.pinhole import Camera
 
 ORIENTATION, EXIF_IFD, FOCAL_35MM = 0x0112, 0x8769, 0xA405
 

@@ -21,9 +21,9 @@ import torch
 
 import kinflow
 import kinflow.priors
-from kinflow.alignment.part_loss import PartLossTarget, part_alignment_loss
+from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
+from kinflow.geometry.pinhole import Camera
 from kinflow.errors import InputError
 from kinflow.evidence import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.detector import DetectorConfig

@@ -11,9 +11,9 @@ import pytest
 
 import kinflow
 from kinflow import checks
-from kinflow.alignment.energy import EnergyConfig
-from kinflow.alignment.part_matching import MatchingConfig
 from kinflow.cli.main import main
+from kinflow.energy.body_energy import EnergyConfig
+from kinflow.energy.part_matching import MatchingConfig
 from kinflow.errors import InputError
 from kinflow.evaluation.prior_table import EvaluatePriorConfig
 from kinflow.evidence.detector import DetectorConfig
@@ -29,20 +29,20 @@ from kinflow.fitting.parts import PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
 from kinflow.optim import LMConfig
-from kinflow.priors.baselines import VaeTraining
-from kinflow.priors.flow_trainer import FlowTraining
-from kinflow.priors.stream import StreamConfig
-from kinflow.priors.training import TrainPriorConfig
 from kinflow.synth.detections import KeypointNoiseConfig
 from kinflow.synth.files import SynthConfig
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.part_samples import CropConfig
-from kinflow.synth.part_trainer import TrainPartsConfig
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.scene import SceneConfig
 from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
 from kinflow.synth.views import ViewConfig
+from kinflow.training.parts.trainer import TrainPartsConfig
+from kinflow.training.priors.baselines import VaeTraining
+from kinflow.training.priors.flow_trainer import FlowTraining
+from kinflow.training.priors.recipe import TrainPriorConfig
+from kinflow.training.priors.stream import StreamConfig
 
 NAN = float("nan")
 

@@ -21,10 +21,10 @@ import torch
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, NUM_JOINTS
-from kinflow.camera.pinhole import Camera
 from kinflow.export.bodies import vertex_normals
 from kinflow.export.painter import Layer, PaintStyle, paint
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 PEOPLE = {  # gender, age, muscle, weight, height, proportions
     "infant": (0.5, 0.02, 0.5, 0.5, 0.5, 0.5),

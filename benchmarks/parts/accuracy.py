@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 import kinflow.priors
-from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
 from kinflow.datasets.poses import Split
+from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
@@ -41,7 +41,7 @@ from kinflow.evidence.types import (
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.metrics.vertices import pve, t_pose_pve
-from kinflow.reconstruction import Person
+from kinflow.results import Person
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.people import PeopleConfig

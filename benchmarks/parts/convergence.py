@@ -19,17 +19,18 @@ import torch
 from soft_silhouette import soft_silhouette
 
 import kinflow.priors
-from kinflow.alignment.energy import Energy, EnergyConfig, Targets
-from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
-from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
-from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS
-from kinflow.camera.pinhole import Camera
+from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.unknowns import Unknowns
+from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ANY_PART, BACKGROUND, PartLabels
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import rotvec_to_matrix
 from kinflow.synth.people import PeopleConfig, PeopleSource
 
 CAMERA = Camera(900.0, (256.0, 256.0), (512, 512))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from convergence import CAMERA, Bench, ConvergenceConfig
 
-from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartTarget
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartTarget
 from kinflow.evidence.types import PartLabels
 
 FINER = 2

@@ -17,11 +17,11 @@ import numpy as np
 import tyro
 
 import kinflow
-from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.body import BodyModel
 from kinflow.body.part_maps import part_map
 from kinflow.body.parts import PART_NAMES
 from kinflow.cli.inputs import find_photos
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.onnx_runtime import onnxruntime
 from kinflow.evidence.part_labels import cell_centres_px
@@ -29,7 +29,7 @@ from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonEviden
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.writer import png_bytes
-from kinflow.reconstruction import Person
+from kinflow.results import Person
 
 MIN_HEIGHT_PX = 150
 ROW_PX = 300

@@ -18,7 +18,7 @@ In the T-pose arms point along +x (left) and -x, and elbows flex forwards (+z) a
 >>> import torch
 >>> from kinflow.body import BodyModel
 >>> from kinflow.body.skeleton import JOINT_INDEX
->>> from kinflow.rotations import rotvec_to_matrix
+>>> from kinflow.geometry.rotations import rotvec_to_matrix
 >>> body = BodyModel.load("joints")
 >>> person = body.with_shape(body.shape_space.neutral())
 >>> pose = torch.eye(3).repeat(22, 1, 1)

@@ -13,7 +13,6 @@ from torch import Tensor
 import kinflow.priors
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
-from kinflow.camera.pinhole import Camera
 from kinflow.cli.options import Interpolate, Sample
 from kinflow.errors import InputError
 from kinflow.export.bodies import Bodies
@@ -24,9 +23,10 @@ from kinflow.export.people_files import load
 from kinflow.export.writer import png_bytes
 from kinflow.files.atomic import explained, write_bytes
 from kinflow.files.destinations import check_file_destination, check_folder_destination
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
-from kinflow.reconstruction import Person, Reconstruction
+from kinflow.results import Person, Reconstruction
 
 CELL_PX = 240
 SPACING_M = 2.0

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
-from kinflow import __version__
 from kinflow.checks import number, refuse, whole
+from kinflow.version import __version__
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")

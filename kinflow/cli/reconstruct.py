@@ -39,7 +39,7 @@ from kinflow.files.names import printable
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.priors.storage import SHIPPED
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 PATIENCE_S = 60.0
 """How long to wait for another process that works on the same photo."""

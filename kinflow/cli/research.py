@@ -14,8 +14,9 @@ import tyro
 
 from kinflow.datasets import build_poses
 from kinflow.evaluation import prior_table
-from kinflow.priors import training
-from kinflow.synth import files, part_trainer
+from kinflow.synth import files
+from kinflow.training.parts import trainer as part_trainer
+from kinflow.training.priors import recipe as prior_recipe
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class ResearchCommand:
     code, None for 0."""
 
 
-def _train_prior(config: training.TrainPriorConfig, command_line: str) -> None:
-    training.train(config, command_line)
+def _train_prior(config: prior_recipe.TrainPriorConfig, command_line: str) -> None:
+    prior_recipe.train(config, command_line)
     print(f"Wrote {config.out / 'prior.safetensors'}; `kinflow reconstruct --prior` takes it.")
 
 
@@ -46,7 +47,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         )
     },
     "train": {
-        "prior": ResearchCommand(training.TrainPriorConfig, _train_prior),
+        "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
     },
     "evaluate": {

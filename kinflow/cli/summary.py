@@ -17,7 +17,7 @@ from rich.cells import cell_len, chop_cells
 
 from kinflow.cli.output import complain, say
 from kinflow.files.names import one_line
-from kinflow.reconstruction import RESULT_SENTENCES, Person, Reconstruction, ResultCode
+from kinflow.results import RESULT_SENTENCES, Person, Reconstruction, ResultCode
 
 _COLUMNS = (
     ("person", 6),

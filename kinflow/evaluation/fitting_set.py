@@ -19,11 +19,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.alignment.energy import Targets
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import COCO17, COCO17_NAMES
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet, Split
+from kinflow.energy.body_energy import Targets
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.metrics.pose import pa_mpjpe

@@ -37,7 +37,7 @@ from kinflow.priors.pose_space import (
     matrix_to_rotvec,
     rotvec_to_matrix,
 )
-from kinflow.priors.stream import noisy
+from kinflow.training.priors.stream import noisy
 
 _QUALITY_POSES = 2000
 _TIMED_BATCHES = (1, 8, 64, 4096)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32, Int32
 
 from kinflow.body.model import BodyModel, ShapedBody
-from kinflow.reconstruction import Person
+from kinflow.results import Person
 
 
 @dataclass(frozen=True)

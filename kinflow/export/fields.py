@@ -18,10 +18,10 @@ from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import PART_NAMES
 from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.camera.pinhole import Camera
 from kinflow.errors import InputError
 from kinflow.files.names import printable
-from kinflow.reconstruction import Hypothesis, Person, Reconstruction, ResultCode
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Hypothesis, Person, Reconstruction, ResultCode
 
 FORMAT = "kinflow people 1"
 

@@ -17,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
-from kinflow.camera.pinhole import NEAR_M, Camera
 from kinflow.export.bodies import Bodies, vertex_normals
 from kinflow.export.colors import person_color, to_linear
 from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
 from kinflow.files.names import printable
-from kinflow.reconstruction import Person, Reconstruction
+from kinflow.geometry.pinhole import NEAR_M, Camera
+from kinflow.results import Person, Reconstruction
 
 JointNaming = Literal["smpl", "mixamo"]
 

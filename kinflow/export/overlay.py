@@ -10,7 +10,7 @@ from kinflow.body.parts import PART_COLORS
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import person_color
 from kinflow.export.painter import Layer, PaintStyle, paint
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 MAX_SIDE_PX = 1920
 """Larger photos are drawn at this size, which bounds time and memory."""

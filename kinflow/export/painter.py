@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
-from kinflow.camera.pinhole import NEAR_M, Camera
-from kinflow.camera.rasterizer import Raster, interpolate, rasterize
+from kinflow.geometry.pinhole import NEAR_M, Camera
+from kinflow.geometry.rasterizer import Raster, interpolate, rasterize
 
 _LIGHT = np.array([-0.45, -0.75, -0.6], np.float32) / np.float32(np.sqrt(1.125))
 """Direction to the key light in the camera frame: up, left, behind the camera."""

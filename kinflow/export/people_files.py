@@ -17,7 +17,7 @@ from kinflow.files.atomic import write_bytes
 from kinflow.files.json_files import read_json
 from kinflow.files.npz_files import is_archive, read_npz
 from kinflow.files.reading import check_file, guarded
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 NPZ_NAME = "people.npz"
 JSON_NAME = "people.json"

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import rasterize
 from kinflow.export.painter import Layer, PaintStyle, paint, project
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import rasterize
 
 _PITCH = math.radians(10)
 _FOV_DEG = 28.0

@@ -21,7 +21,7 @@ from kinflow.assets import asset_path
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import person_color
 from kinflow.files.names import printable
-from kinflow.reconstruction import RESULT_SENTENCES, Reconstruction
+from kinflow.results import RESULT_SENTENCES, Reconstruction
 
 PHOTO_SIDE_PX = 1280
 """The photo inside the page is reduced to at most this long a side."""

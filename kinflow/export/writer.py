@@ -25,7 +25,7 @@ from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import viewer_html
 from kinflow.files.folders import Claim, new_folder
 from kinflow.files.marker import Marker
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 Format = Literal["npz", "json", "overlay", "glb", "viewer"]
 

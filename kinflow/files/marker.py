@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kinflow import __version__
 from kinflow.errors import InputError
 from kinflow.files.json_files import read_json
+from kinflow.version import __version__
 
 MARKER_NAME = ".kinflow"
 MARKER_FORMAT = "kinflow result folder 1"

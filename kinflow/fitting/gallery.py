@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.alignment.energy import Targets
-from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.checks import positive, whole
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.starts import R_CAM_UPRIGHT, estimate_depth_m, place, resting
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.alignment.energy import Energy, Targets
-from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.checks import nested, not_negative, positive, refuse, whole
+from kinflow.energy.body_energy import Energy, Targets
+from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.starts import facing_start
 from kinflow.optim import DenseModel, LMConfig, LMResult, minimise

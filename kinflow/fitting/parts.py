@@ -1,6 +1,6 @@
 """Aligns a fitted body with the parts seen in the image, in rounds of matching and fitting.
 
-Each round draws the body, matches its parts with the labels (`alignment/part_matching.py`) and
+Each round draws the body, matches its parts with the labels (`energy/part_matching.py`) and
 takes a few Levenberg-Marquardt steps on all terms together; the robust kernel of the matches
 tightens from round to round.
 """
@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.energy import Energy, Targets
-from kinflow.alignment.keypoint_model import Unknowns
-from kinflow.alignment.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
 from kinflow.checks import nested, not_negative, numbers_of, whole
+from kinflow.energy.body_energy import Energy, Targets
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PartLabels
 from kinflow.fitting.multistart import run
+from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
 
 

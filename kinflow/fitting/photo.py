@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.energy import EnergyConfig, Targets
-from kinflow.alignment.keypoint_model import Unknowns
-from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
 from kinflow.checks import flag, nested, not_negative, numbers_of, positive, share, whole
+from kinflow.energy.body_energy import EnergyConfig, Targets
+from kinflow.energy.unknowns import Unknowns
+from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.multistart import Candidates, MultistartConfig
@@ -23,10 +22,11 @@ from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.base import PosePrior
 from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
-from kinflow.reconstruction import Hypothesis, Person, ResultCode
+from kinflow.results import Hypothesis, Person, ResultCode
 from kinflow.threads import one_thread
 
 FITTED_KEYPOINTS: tuple[str, ...] = tuple(

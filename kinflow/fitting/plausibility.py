@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from kinflow.body.keypoints import LIMB_KEYPOINTS
-from kinflow.reconstruction import Person
+from kinflow.results import Person
 
 MIN_BODY_PX = 12.0
 """Below, limbs are about a pixel thick: no pose can be read from them."""

@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.energy import Energy, EnergyConfig, Targets
-from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
-from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.checks import nested
+from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
+from kinflow.energy.vertex_model import VertexModel
 from kinflow.fitting.gallery import PoseGallery
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.energy import Targets
-from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
-from kinflow.rotations import nearest_rotation, rotvec_to_matrix
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.rotations import nearest_rotation, rotvec_to_matrix
 
 BONES: tuple[tuple[str, str], ...] = (
     ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),

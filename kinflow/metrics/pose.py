@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.rotations import nearest_rotation
+from kinflow.geometry.rotations import nearest_rotation
 from kinflow.tensors import check_axes
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kinflow.body.model import BodyModel, PosedBody, ShapedBody
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS
+from kinflow.geometry.rotations import skew
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import skew
 
 
 @cache

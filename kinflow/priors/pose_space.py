@@ -16,10 +16,12 @@ from torch import Tensor
 from kinflow.body.skeleton import FREE_JOINTS, MIRROR_JOINTS
 from kinflow.errors import InputError
 from kinflow.files.tensor_files import tensor_of
-from kinflow.rotations import exponential_parts
-from kinflow.rotations import matrix_to_rotvec as matrix_to_rotvec
-from kinflow.rotations import rotvec_to_matrix as rotvec_to_matrix
-from kinflow.rotations import rotvec_to_matrix_and_jacobian as rotvec_to_matrix_and_jacobian
+from kinflow.geometry.rotations import exponential_parts
+from kinflow.geometry.rotations import matrix_to_rotvec as matrix_to_rotvec
+from kinflow.geometry.rotations import rotvec_to_matrix as rotvec_to_matrix
+from kinflow.geometry.rotations import (
+    rotvec_to_matrix_and_jacobian as rotvec_to_matrix_and_jacobian,
+)
 
 NUM_FREE = len(FREE_JOINTS)
 POSE_DIM = 3 * NUM_FREE

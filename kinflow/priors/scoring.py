@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.priors.base import PosePrior
 from kinflow.priors.pose_space import POSE_DIM, matrix_to_rotvec, rotvec_to_matrix
@@ -48,11 +47,11 @@ def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
     return total / _NOISE_DRAWS
 
 
-def calibrated(prior: PosePrior, validation: PoseSet) -> PosePrior:
+def calibrated(prior: PosePrior, validation_rotvec: Float[Tensor, "poses 19 3"]) -> PosePrior:
     """The same prior with the percentiles of the validation poses' densities in its `info`."""
-    if not len(validation):
+    if not len(validation_rotvec):
         return prior
-    nats = _noisy_log_prob(prior, rotvec_to_matrix(validation.rotvec[::_EVERY])).double()
+    nats = _noisy_log_prob(prior, rotvec_to_matrix(validation_rotvec[::_EVERY])).double()
     percentiles = nats.quantile(torch.linspace(0, 1, _PERCENTILES, dtype=torch.float64))
     info = replace(prior.info, calibration_nats=tuple(round(q, 3) for q in percentiles.tolist()))
     return type(prior).from_state(*prior.state(), info)

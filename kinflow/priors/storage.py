@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import kinflow
 from kinflow.assets import asset_path
 from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
@@ -25,6 +24,7 @@ from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 from kinflow.priors.base import PosePrior, PriorInfo
 from kinflow.priors.coordinates import SPACES
 from kinflow.tensors import full_precision
+from kinflow.version import __version__
 
 FORMAT = 1
 SHIPPED = {name: f"{name}.safetensors" for name in ("realnvp", "gaussian", "gmm", "vae")}
@@ -59,7 +59,7 @@ def save_prior(prior: PosePrior, path: Path | str) -> None:
         "pose_space": prior.pose_space,
         "settings": settings,
         "info": asdict(prior.info),
-        "version": kinflow.__version__,
+        "version": __version__,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(path, tensors, {"kinflow": json.dumps(header)})

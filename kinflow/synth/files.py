@@ -25,7 +25,6 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-import kinflow
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.part_maps import UNKNOWN_ID
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
@@ -40,6 +39,7 @@ from kinflow.synth.picture import Painter, to_image
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
 from kinflow.synth.truth import FORMAT
 from kinflow.synth.truth import read_truth as read_truth
+from kinflow.version import __version__
 
 _MAX_SETTINGS_BYTES = 1 << 20
 _PICTURE_STREAM = 1
@@ -126,7 +126,7 @@ class SceneWriter:
         nameless = replace(scenes, people=replace(scenes.people, poses=None))
         settings = {
             "format": FORMAT,
-            "version": kinflow.__version__,
+            "version": __version__,
             "images": self.config.images,
             "poses_sha256": None if poses is None else PoseSet.load(poses).sha256,
             "scenes": json.loads(json.dumps(asdict(nameless))),

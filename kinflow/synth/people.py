@@ -17,10 +17,10 @@ from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.checks import not_negative, one_of, path, share
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors import PosePrior
 from kinflow.priors.pose_space import mirror_rotvec
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import rotvec_to_matrix
 
 _CHILD_AGES = (0.2, 0.6)
 _WIDE_RANGE = (0.03, 0.97)

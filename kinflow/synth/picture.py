@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from kinflow.body import BodyModel
-from kinflow.camera.rasterizer import interpolate, rasterize
+from kinflow.geometry.rasterizer import interpolate, rasterize
 from kinflow.synth.outfits import dress
 from kinflow.synth.rendering import PartMesh, body_height_m, vertex_normals
 from kinflow.synth.scene import Scene

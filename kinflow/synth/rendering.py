@@ -15,8 +15,8 @@ from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
 from kinflow.body.skeleton import JOINT_INDEX
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import interpolate, rasterize
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import interpolate, rasterize
 
 _CUBE_M = 0.015
 # A keypoint this far behind the surface still shows: joints and knuckles lie inside of the body.

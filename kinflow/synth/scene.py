@@ -21,9 +21,9 @@ from torch import Tensor
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
-from kinflow.camera.pinhole import Camera
 from kinflow.checks import nested, whole
 from kinflow.evidence.types import PersonMask
+from kinflow.geometry.pinhole import Camera
 from kinflow.synth.observation import ObservationConfig, observe
 from kinflow.synth.people import PeopleConfig, PeopleSource
 from kinflow.synth.rendering import PartMesh, RenderedBody, render

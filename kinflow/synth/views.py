@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.camera.pinhole import Camera
 from kinflow.checks import not_negative, numbers_of, pairs_of_sides, share
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 """From a world with y up, seen along -z, to the camera's axes."""

@@ -12,9 +12,9 @@ from kinflow.body import BodyModel, PosedBody
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.parts import PART_INDEX, PART_NAMES
 from kinflow.body.skeleton import JOINT_INDEX, JOINT_NAMES, MIRROR_JOINTS, NUM_JOINTS, PARENTS
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import coverage
-from kinflow.reconstruction import Person
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import coverage
+from kinflow.results import Person
 
 MIRROR = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
 

@@ -7,13 +7,13 @@ import torch
 
 import kinflow.priors
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.camera.pinhole import Camera
 from kinflow.cli.gallery import CELL_PX, contact_sheet, latent_path, slerp_path
 from kinflow.cli.gallery import _people as gallery_people
 from kinflow.cli.main import main
 from kinflow.export.people_files import write_npz
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.pose_space import matrix_to_rotvec, rotvec_to_matrix
-from kinflow.reconstruction import Person, Reconstruction
+from kinflow.results import Person, Reconstruction
 
 
 def angle(R_a, R_b):

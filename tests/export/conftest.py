@@ -7,7 +7,7 @@ import pytest
 import torch
 from hand_made_people import SIZE, make_person
 
-from kinflow.reconstruction import Hypothesis, Reconstruction
+from kinflow.results import Hypothesis, Reconstruction
 
 
 @pytest.fixture(scope="session")

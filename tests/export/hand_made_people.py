@@ -5,8 +5,8 @@ import torch
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
-from kinflow.reconstruction import Person
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Person
 
 SIZE = (320, 240)
 

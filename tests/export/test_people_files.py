@@ -14,7 +14,7 @@ from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.fields import FIELDS, to_fields
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 WRITERS = {"people.npz": write_npz, "people.json": write_json}
 

@@ -22,7 +22,7 @@ from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import quantised, viewer_html
 from kinflow.export.writer import png_bytes
-from kinflow.reconstruction import Reconstruction
+from kinflow.results import Reconstruction
 
 PLAIN = PaintStyle(opacity=1.0, outline_px=0.5)
 

@@ -16,8 +16,6 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 import kinflow.priors
-from kinflow.camera.pinhole import Camera
-from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
@@ -34,16 +32,18 @@ from kinflow.evidence.part_network import (
 from kinflow.export.fields import to_fields
 from kinflow.export.people_files import load, npz_bytes, write_json, write_npz
 from kinflow.files.tensor_files import CHECKSUM
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.families import flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.gaussian import GaussianPrior
 from kinflow.priors.gmm import GmmPrior
 from kinflow.priors.pose_space import POSE_DIM, Whitening, rotvec_to_matrix
 from kinflow.priors.vae import VaeNetworks, VaePrior
-from kinflow.reconstruction import Hypothesis, Person, Reconstruction
+from kinflow.results import Hypothesis, Person, Reconstruction
 from kinflow.synth.files import SynthConfig, read_truth
 from kinflow.synth.files import main as synthesise
 from kinflow.synth.scene import SceneConfig
+from kinflow.training.checkpoint import load_checkpoint, save_checkpoint
 
 SEEDS = range(40)
 KEPT = 5

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from kinflow.alignment.keypoint_model import Unknowns
 from kinflow.body.keypoints import BLAZEPOSE33
-from kinflow.camera import Camera
+from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kinflow.alignment.keypoint_model import Unknowns
+from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import (
     ANY_PART,
     BACKGROUND,
@@ -18,7 +18,7 @@ from kinflow.evidence.types import (
 from kinflow.fitting.parts import PartAligner, PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.vertices import pve, t_pose_pve
-from kinflow.reconstruction import Person
+from kinflow.results import Person
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
 
 SCENES = 3

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from kinflow.body.keypoints import BLAZEPOSE33
-from kinflow.camera import Camera
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter, view_rotation
+from kinflow.geometry import Camera
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 
 LEGS = tuple(n for n in BLAZEPOSE33 if n.split("_")[1:] and n.split("_")[1] in

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kinflow.camera import Camera
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.geometry import Camera
 
 
 def moved(evidence, scale: float, shift_px: float = 0.0):

@@ -6,7 +6,7 @@ import torch
 from kinflow.body.keypoints import COCO17_NAMES
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.starts import R_CAM_UPRIGHT, resting
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import rotvec_to_matrix
 from tests.fitting.test_search import observe, person_fitter
 
 VIEWS = 8

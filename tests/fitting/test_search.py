@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from kinflow.alignment.energy import Targets
 from kinflow.body.keypoints import COCO17_NAMES
+from kinflow.energy.body_energy import Targets
 from kinflow.fitting.multistart import run
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import (
@@ -14,9 +14,9 @@ from kinflow.fitting.starts import (
     image_roll_rad,
     resting,
 )
+from kinflow.geometry.rotations import nearest_rotation, rotvec_to_matrix
 from kinflow.optim import DenseModel, LMConfig, minimise
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import nearest_rotation, rotvec_to_matrix
 
 
 def person_fitter(joints_body, prior) -> PersonFitter:

@@ -4,8 +4,8 @@ import pytest
 import roma
 import torch
 
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import mpjpe, pa_mpjpe, procrustes
-from kinflow.rotations import rotvec_to_matrix
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from kinflow.synth.body_pool import BODIES_PER_FILE, BodyPool
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.part_samples import IGNORED, CropConfig, cropped, draw_batch
-from kinflow.synth.part_trainer import (
+from kinflow.synth.rendering import RenderedBody
+from kinflow.synth.silhouettes import ClothingConfig
+from kinflow.training.parts.trainer import (
     PartTrainer,
     TrainPartsConfig,
     input_of,
@@ -23,8 +25,6 @@ from kinflow.synth.part_trainer import (
     part_loss,
     train,
 )
-from kinflow.synth.rendering import RenderedBody
-from kinflow.synth.silhouettes import ClothingConfig
 
 UPRIGHT = CropConfig(turn_std_deg=0.0, any_turn_share=0.0, cut_share=0.0, edge_near_share=0.0)
 

@@ -8,9 +8,9 @@ import torch
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.parts import PART_INDEX
-from kinflow.camera.rasterizer import coverage
 from kinflow.errors import InputError
 from kinflow.evidence.types import PersonMask
+from kinflow.geometry.rasterizer import coverage
 from kinflow.synth import SceneConfig, SceneSource
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.picture import to_image

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.alignment.part_loss import PartLossTarget, part_alignment_loss
-from kinflow.alignment.part_matching import MatchingConfig, PartMesh, PartTarget
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import rasterize, visible_points
+from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
+from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import rasterize, visible_points
 
 CAMERA = Camera(500.0, (100.0, 100.0), (200, 200))
 SCALE_PX = torch.tensor([180.0])

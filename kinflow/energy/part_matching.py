@@ -29,12 +29,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from kinflow.alignment.outlines import SetOutlines, nearest, neighbours, without_border
 from kinflow.body.model import BodyModel
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import rasterize
 from kinflow.checks import positive, share, whole
+from kinflow.energy.outlines import SetOutlines, nearest, neighbours, without_border
 from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import rasterize
 from kinflow.threads import lazy
 
 OCCLUSION_M = 0.03

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 from torch import Tensor, from_numpy
 
-from kinflow.camera.pinhole import NEAR_M, Camera
+from kinflow.geometry.pinhole import NEAR_M, Camera
 
 _PIXELS_PER_BATCH = 1 << 21
 """Bounds the memory of the intermediate arrays."""

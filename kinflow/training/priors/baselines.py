@@ -20,8 +20,8 @@ from kinflow.priors.pose_space import (
     rotvec_to_matrix,
     with_mirror_images,
 )
-from kinflow.priors.stream import PoseStream, StreamConfig, frame_weights
 from kinflow.priors.vae import VaeNetworks, VaePrior
+from kinflow.training.priors.stream import PoseStream, StreamConfig, frame_weights
 
 _GAUSSIAN_POSES = 100_000
 _GMM_POSES = 40_000

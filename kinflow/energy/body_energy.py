@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.alignment.keypoint_model import LATENT_START, KeypointModel, Motion, Unknowns
-from kinflow.alignment.part_matching import PartMatches
-from kinflow.alignment.terms import Term, latent, outline, reprojection, root_relative
-from kinflow.alignment.vertex_model import VertexModel
 from kinflow.checks import not_negative, positive
+from kinflow.energy.keypoint_model import KeypointModel, Motion
+from kinflow.energy.part_matching import PartMatches
+from kinflow.energy.terms import Term, latent, outline, reprojection, root_relative
+from kinflow.energy.unknowns import LATENT_START, Unknowns
+from kinflow.energy.vertex_model import VertexModel
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from kinflow.body.parts import PART_NAMES
-from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
 from kinflow.checks import nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.part_network import (
@@ -37,13 +36,14 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.files import json_values
 from kinflow.files.destinations import check_folder_destination
-from kinflow.run_log import RunLog
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.part_samples import IGNORED, CropConfig, PartBatch, draw_batch
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.scene import SceneConfig, SceneSource
 from kinflow.synth.views import ViewConfig
+from kinflow.training.checkpoint import load_checkpoint, replaceable, save_checkpoint
+from kinflow.training.run_log import RunLog
 
 _UNCUT = ViewConfig(truncated_share=0.0)
 _POOL_CELLS = 256

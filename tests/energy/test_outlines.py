@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kinflow.alignment.outlines import SetOutlines, nearest
+from kinflow.energy.outlines import SetOutlines, nearest
 
 HEAD, TORSO, BACKGROUND, UNKNOWN = 1 << 1, 1 << 2, 1, (1 << 15) - 1
 

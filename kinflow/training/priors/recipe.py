@@ -1,7 +1,7 @@
 """`kinflow train prior`: train any family of pose prior on a pose set.
 
-All families see the same stream of poses (`kinflow.priors.stream`) and are stopped, where they can
-be, by the same validation subjects; flows are trained in `kinflow.priors.flow_trainer`.
+All families see the same stream of poses (`stream.py`) and are stopped, where they can be, by the
+same validation subjects; flows are trained in `flow_trainer.py`.
 """
 
 import sys
@@ -16,20 +16,20 @@ from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior, PriorInfo
-from kinflow.priors.baselines import (
+from kinflow.priors.coordinates import SpaceName
+from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
+from kinflow.priors.scoring import calibrated
+from kinflow.priors.storage import load_prior, save_prior
+from kinflow.training.priors.baselines import (
     VaeTraining,
     fit_whitening,
     train_gaussian,
     train_gmm,
     train_vae,
 )
-from kinflow.priors.coordinates import SpaceName
-from kinflow.priors.distillation import teacher_poses
-from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
-from kinflow.priors.flow_trainer import FlowTrainer, FlowTraining
-from kinflow.priors.scoring import calibrated
-from kinflow.priors.storage import load_prior, save_prior
-from kinflow.priors.stream import StreamConfig
+from kinflow.training.priors.distillation import teacher_poses
+from kinflow.training.priors.flow_trainer import FlowTrainer, FlowTraining
+from kinflow.training.priors.stream import StreamConfig
 
 PRIOR_NAME = "prior.safetensors"
 _TEACHER_POSES = 200_000
@@ -132,7 +132,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
             prior = load_prior(trainer.run(config.out))
         case _ as unreachable:
             assert_never(unreachable)
-    prior = calibrated(prior, validation)
+    prior = calibrated(prior, validation.rotvec)
     save_prior(prior, config.out / PRIOR_NAME)
     return prior
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.camera.pinhole import NEAR_M
+from kinflow.geometry.pinhole import NEAR_M
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from test_keypoint_model import numeric_jacobian, random_unknowns
 
-from kinflow.alignment.keypoint_model import KeypointModel
-from kinflow.alignment.terms import outline
-from kinflow.alignment.vertex_model import VertexModel
 from kinflow.body.keypoints import COCO17
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.terms import outline
+from kinflow.energy.vertex_model import VertexModel
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from kinflow.checkpoint import load_checkpoint, save_checkpoint
 from kinflow.errors import InputError
 from kinflow.files.tensor_files import read_tensors, write_tensors
+from kinflow.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def network_and_optimizer(seed: int) -> tuple[torch.nn.Module, torch.optim.Optimizer]:

@@ -15,10 +15,10 @@ They are written out by hand because this is the inner loop: autodiff would take
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import (
@@ -28,56 +28,11 @@ from kinflow.body.model import (
     offsets_in_t_pose,
 )
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_mask
+from kinflow.energy.unknowns import LATENT_START, Unknowns
+from kinflow.geometry.rotations import skew
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.rotations import rotvec_to_matrix, skew
 from kinflow.threads import lazy
-
-LATENT_START = 6
-
-
-@dataclass(frozen=True)
-class Unknowns:
-    """What fitting solves for, for any batch of bodies."""
-
-    R_cam_root: Float[Tensor, "*batch 3 3"]
-    t_cam_root_m: Float[Tensor, "*batch 3"]
-    z: Float[Tensor, "*batch latent"]
-    s: Float[Tensor, "*batch 6"]
-    """Latent shape; `ShapePrior.decode` gives the phenotypes."""
-    log_focal: Float[Tensor, "*batch"]
-    """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
-
-    def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
-        """Retraction along a local step (see the module's docstring)."""
-        sizes = [3, 3, self.z.shape[-1], self.s.shape[-1]]
-        rotation, position, dz, ds, dfocal = delta.split([*sizes, delta.shape[-1] - sum(sizes)], -1)
-        depth = self.t_cam_root_m[..., 2:]
-        shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)
-        return Unknowns(
-            rotvec_to_matrix(rotation) @ self.R_cam_root,
-            (self.t_cam_root_m + shift) * position[..., 2:].exp(),
-            self.z + dz,
-            self.s + ds,
-            self.log_focal + dfocal.sum(-1),
-        )
-
-    def __len__(self) -> int:
-        return len(self.z)
-
-    def __getitem__(self, index) -> Unknowns:
-        return replace(self, **{name: value[index] for name, value in vars(self).items()})
-
-    def replaced(self, rows: Int[Tensor, " rows"], values: Unknowns) -> Unknowns:
-        """A copy in which some rows of the batch are exchanged."""
-        new = {n: v.index_copy(0, rows, getattr(values, n)) for n, v in vars(self).items()}
-        return Unknowns(**new)
-
-    @staticmethod
-    def concatenate(parts: list[Unknowns]) -> Unknowns:
-        """Join along the first batch axis."""
-        names = vars(parts[0])
-        return Unknowns(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kinflow.alignment.energy import Energy, EnergyConfig, Targets
-from kinflow.alignment.keypoint_model import KeypointModel, Unknowns
 from kinflow.body.keypoints import COCO17, COCO17_NAMES
+from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.starts import hip_origin
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 
 def random_unknowns(prior, count: int, seed: int = 0) -> Unknowns:

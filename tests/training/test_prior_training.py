@@ -5,16 +5,17 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kinflow.priors
-import kinflow.priors.flow_trainer as flow_trainer
+import kinflow.training.priors.flow_trainer as flow_trainer
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.prior_table import EvaluatePriorConfig, table_of
-from kinflow.priors.baselines import VaeTraining
-from kinflow.priors.distillation import teacher_poses
-from kinflow.priors.flow_trainer import FlowTraining
 from kinflow.priors.pose_space import mirror_rotvec, rotvec_to_matrix
-from kinflow.priors.stream import (
+from kinflow.training.priors.baselines import VaeTraining
+from kinflow.training.priors.distillation import teacher_poses
+from kinflow.training.priors.flow_trainer import FlowTraining
+from kinflow.training.priors.recipe import TrainPriorConfig, splits, train
+from kinflow.training.priors.stream import (
     EXCHANGED_LIMBS,
     LEGS,
     PoseStream,
@@ -22,7 +23,6 @@ from kinflow.priors.stream import (
     frame_weights,
     recombine,
 )
-from kinflow.priors.training import TrainPriorConfig, splits, train
 
 SUBJECTS = ("01", "02", "03", "05")
 SMALL_FLOW = FlowTraining(

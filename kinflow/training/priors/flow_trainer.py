@@ -18,7 +18,6 @@ from jaxtyping import Float
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from kinflow.checkpoint import load_checkpoint, replaceable, save_checkpoint
 from kinflow.checks import not_negative, number, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
@@ -29,8 +28,9 @@ from kinflow.priors.families import FlowFamily, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior, point_log_prob, rotvec_log_prob
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
-from kinflow.priors.stream import PoseStream, StreamConfig, noisy
-from kinflow.run_log import RunLog
+from kinflow.training.checkpoint import load_checkpoint, replaceable, save_checkpoint
+from kinflow.training.priors.stream import PoseStream, StreamConfig, noisy
+from kinflow.training.run_log import RunLog
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,9 @@
-"""What the main job gives: people as posed, shaped bodies in front of a camera.
-
-`Person` is one body in one frame, `Reconstruction` all bodies of one photo (or, for a video, of all
-frames). Fitting and networks produce them, export writes and reads them.
-"""
+"""One body in one frame, and the alternatives that explain the same frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,23 +12,9 @@ from torch import Tensor
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.body.measure import BodyMeasures, measure
 from kinflow.body.model import BodyModel, PosedBody
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import coverage
-
-ResultCode = Literal[
-    "ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints", "implausible"
-]
-
-RESULT_SENTENCES: dict[ResultCode, str] = {
-    "ok": "The body explains the image well.",
-    "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
-    "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
-    "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",
-    "poor_fit": "The body does not follow the keypoints closely; do not rely on this person.",
-    "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
-    "implausible": "Size, distance or place cannot be right; check that keypoints, photo and focal "
-    "length belong together.",
-}
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import coverage
+from kinflow.results.codes import ResultCode
 
 
 @dataclass(frozen=True)
@@ -126,12 +107,3 @@ class Person:
 def _measures(shape: tuple[float, ...]) -> BodyMeasures:
     """Measuring a mesh takes 10 ms, and files and summary both want the numbers."""
     return measure(BodyModel.load().with_shape(torch.tensor(shape, dtype=torch.float32)))
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """All people of one photo or video."""
-
-    camera: Camera
-    people: tuple[Person, ...]
-    source: str = ""

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.alignment.keypoint_model import KeypointModel, Motion
 from kinflow.body.model import BodyModel, offsets_in_t_pose
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_mask
-from kinflow.rotations import skew
+from kinflow.energy.keypoint_model import KeypointModel, Motion
+from kinflow.geometry.rotations import skew
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.alignment.part_matching import (
+from kinflow.body.parts import PART_INDEX
+from kinflow.energy.part_matching import (
     DrawnParts,
     MatchingConfig,
     PartMatches,
     PartMesh,
     PartTarget,
 )
-from kinflow.body.parts import PART_INDEX
-from kinflow.camera.pinhole import Camera
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
-from kinflow.rotations import rotvec_to_matrix
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 CAMERA = Camera(500.0, (160.0, 120.0), (320, 240))
 ORIGIN_PX, CELL_PX, ROWS, COLUMNS = (60.0, 20.0), 1.0, 200, 200

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.camera import rasterizer
-from kinflow.camera.pinhole import Camera
-from kinflow.camera.rasterizer import Raster, coverage, interpolate, rasterize
+from kinflow.geometry import rasterizer
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import Raster, coverage, interpolate, rasterize
 
 SIZE = (64, 48)
 

@@ -1,0 +1,69 @@
+"""What a fit solves for, and the local step that it takes.
+
+The unknowns of one body are (Zanfir et al. 2020, section 3): the pose latent `z`, the shape, the
+root's rotation and its position. A step is
+
+    delta = [rotation (3), position (3), z (D), shape (6), optionally log focal length (1)]
+
+    R_cam_root <- rotvec_to_matrix(delta_rotation) R_cam_root
+    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
+    z <- z + delta_z,   s <- s + delta_s
+
+so that depth stays positive and a step in x or y means the same in the image at any distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kinflow.geometry.rotations import rotvec_to_matrix
+
+LATENT_START = 6
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """What fitting solves for, for any batch of bodies."""
+
+    R_cam_root: Float[Tensor, "*batch 3 3"]
+    t_cam_root_m: Float[Tensor, "*batch 3"]
+    z: Float[Tensor, "*batch latent"]
+    s: Float[Tensor, "*batch 6"]
+    """Latent shape; `ShapePrior.decode` gives the phenotypes."""
+    log_focal: Float[Tensor, "*batch"]
+    """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
+
+    def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
+        """Retraction along a local step (see the module's docstring)."""
+        sizes = [3, 3, self.z.shape[-1], self.s.shape[-1]]
+        rotation, position, dz, ds, dfocal = delta.split([*sizes, delta.shape[-1] - sum(sizes)], -1)
+        depth = self.t_cam_root_m[..., 2:]
+        shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)
+        return Unknowns(
+            rotvec_to_matrix(rotation) @ self.R_cam_root,
+            (self.t_cam_root_m + shift) * position[..., 2:].exp(),
+            self.z + dz,
+            self.s + ds,
+            self.log_focal + dfocal.sum(-1),
+        )
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, index) -> Unknowns:
+        return replace(self, **{name: value[index] for name, value in vars(self).items()})
+
+    def replaced(self, rows: Int[Tensor, " rows"], values: Unknowns) -> Unknowns:
+        """A copy in which some rows of the batch are exchanged."""
+        new = {n: v.index_copy(0, rows, getattr(values, n)) for n, v in vars(self).items()}
+        return Unknowns(**new)
+
+    @staticmethod
+    def concatenate(parts: list[Unknowns]) -> Unknowns:
+        """Join along the first batch axis."""
+        names = vars(parts[0])
+        return Unknowns(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})

@@ -1,0 +1,20 @@
+"""How far a body can be relied on: a code from a closed set, and its sentence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ResultCode = Literal[
+    "ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints", "implausible"
+]
+
+RESULT_SENTENCES: dict[ResultCode, str] = {
+    "ok": "The body explains the image well.",
+    "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
+    "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
+    "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",
+    "poor_fit": "The body does not follow the keypoints closely; do not rely on this person.",
+    "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
+    "implausible": "Size, distance or place cannot be right; check that keypoints, photo and focal "
+    "length belong together.",
+}

@@ -1,0 +1,1 @@
+"""`kinflow train parts`: the part parser from synthetic scenes."""

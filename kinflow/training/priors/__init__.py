@@ -1,0 +1,1 @@
+"""`kinflow train prior`: pose priors from pose sets."""
