@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import skimage.data
 
+from kinflow.body.bones import STICK_FIGURE_ROWS
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.image import as_photo
 from kinflow.evidence.pyramid import search
-from kinflow.evidence.silhouette import BONES
 from kinflow.evidence.types import ImageEvidence
 from kinflow.evidence.weights import RuntimeConfig
 
@@ -53,7 +53,7 @@ def draw(image_rgb: np.ndarray, evidence: ImageEvidence) -> np.ndarray:
         x0, y0, x1, y1 = (int(v) for v in person.box_px)
         cv2.rectangle(drawn, (x0, y0), (x1, y1), color, 1)
         keypoints = person.keypoints_px.numpy()
-        for a, b in BONES:
+        for a, b in STICK_FIGURE_ROWS:
             if min(keypoints[a, 2], keypoints[b, 2]) > DRAWN_CONFIDENCE:
                 ends = [(int(keypoints[k, 0]), int(keypoints[k, 1])) for k in (a, b)]
                 cv2.line(drawn, ends[0], ends[1], color, 2, cv2.LINE_AA)

@@ -24,10 +24,9 @@ import torch
 import tyro
 
 from kinflow.assets import asset_path
-from kinflow.body.parts import PART_NAMES
+from kinflow.body.parts import PART_NAMES, UNKNOWN
 from kinflow.evidence.part_network import GRID, NUM_LABELS
 from kinflow.evidence.parts import SHIPPED, PartParser, PartParserConfig, label_sets
-from kinflow.evidence.types import UNKNOWN
 from kinflow.synth import Scene, SceneConfig, SceneSource
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig

@@ -25,19 +25,13 @@ import torch
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.datasets.poses import Split
 from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
-from kinflow.evidence.types import (
-    ANY_PART,
-    BACKGROUND,
-    UNKNOWN,
-    ImageEvidence,
-    PartLabels,
-    PersonEvidence,
-)
+from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.metrics.vertices import pve, t_pose_pve

@@ -20,13 +20,14 @@ from soft_silhouette import soft_silhouette
 
 import kinflow.priors
 from kinflow.body import BodyModel
+from kinflow.body.parts import ANY_PART, BACKGROUND
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
-from kinflow.evidence.types import ANY_PART, BACKGROUND, PartLabels
+from kinflow.evidence.types import PartLabels
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix

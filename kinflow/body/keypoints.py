@@ -1,7 +1,11 @@
-"""Names and order of the body's keypoints: BlazePose's 33, then the toes that COCO-WholeBody adds.
+"""Names and order of keypoints: BlazePose's 33, then the toes that COCO-WholeBody adds.
 
-The body model places all of them; `COCO17`, `BODY_25` and `BLAZEPOSE33` index into this one order.
+This is the one language of keypoints: the body model places all of them, and whatever detectors and
+files say is converted into it where it is read. COCO's 17 (also MoveNet's) are some of them, in an
+order of their own.
 """
+
+from kinflow.body.sides import SIDES, other_side
 
 BLAZEPOSE33: tuple[str, ...] = (
     "nose",
@@ -44,7 +48,7 @@ KEYPOINT_NAMES: tuple[str, ...] = (*BLAZEPOSE33, "left_small_toe", "right_small_
 
 KEYPOINT_INDEX: dict[str, int] = {name: i for i, name in enumerate(KEYPOINT_NAMES)}
 
-COCO17_NAMES: tuple[str, ...] = (
+COCO17: tuple[str, ...] = (
     "nose",
     "left_eye",
     "right_eye",
@@ -63,12 +67,17 @@ COCO17_NAMES: tuple[str, ...] = (
     "left_ankle",
     "right_ankle",
 )
-COCO17: tuple[int, ...] = tuple(KEYPOINT_INDEX[name] for name in COCO17_NAMES)
-"""Position of each COCO keypoint in KEYPOINT_NAMES."""
+COCO17_ROWS: tuple[int, ...] = tuple(KEYPOINT_INDEX[name] for name in COCO17)
+"""Position of each COCO keypoint in KEYPOINT_NAMES, and so in BLAZEPOSE33."""
 
 LIMB_KEYPOINTS: tuple[int, ...] = tuple(
     KEYPOINT_INDEX[f"{side}_{name}"]
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    for side in ("left", "right")
+    for side in SIDES
 )
 """The twelve keypoints on limbs, those that reprojection errors are reported on."""
+
+MIRROR_KEYPOINTS: tuple[int, ...] = tuple(
+    KEYPOINT_INDEX[other_side(name)] for name in KEYPOINT_NAMES
+)
+"""Index of the keypoint on the other side of the body; an involution, also of the first 33."""

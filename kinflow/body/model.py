@@ -39,6 +39,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kinflow.body.asset import load_bundled
 from kinflow.body.shape import ShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS, PARENTS, descendants_mask
 from kinflow.tensors import check_axes
@@ -73,15 +74,22 @@ class BodyModel:
         Raises:
             AssetError: the bundled file is missing or damaged.
         """
-        from kinflow.body.asset import load_bundled
-
-        body = load_bundled()
+        asset = load_bundled()
+        body = BodyModel(
+            shape_space=asset.shape_space,
+            rest_mean_m=asset.rest_mean_m,
+            rest_basis_m=asset.rest_basis_m,
+            Q_rest=asset.Q_rest,
+            skin_weights=asset.skin_weights,
+            faces=asset.faces,
+            vertex_parts=asset.vertex_parts,
+            keypoint_mass=asset.keypoint_mass,
+            keypoint_joint=asset.keypoint_joint,
+        )
         if subset == "fit":
-            body = body.body.select_vertices(body.fit_vertices)
+            body = body.select_vertices(asset.fit_vertices)
         elif subset == "joints":
-            body = body.body.select_vertices(body.fit_vertices[:0])
-        else:
-            body = body.body
+            body = body.select_vertices(asset.fit_vertices[:0])
         return body.to(device)
 
     @property

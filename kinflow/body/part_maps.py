@@ -16,15 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kinflow.body.parts import PART_COLORS, PART_NAMES, UNKNOWN_COLOR, part_set
+from kinflow.body.parts import PART_COLORS, PART_NAMES, UNKNOWN, UNKNOWN_COLOR, part_set
 from kinflow.errors import InputError
 
 PaletteName = Literal[
     "kinflow", "densepose", "coco-densepose", "bodypix", "lip", "cihp", "atr", "pascal-person-part"
 ]
 
-EVERYTHING = part_set(*PART_NAMES)
-"""The set of a pixel of which nothing is known: any part or the background."""
 UNKNOWN_ID = 255
 
 Color = tuple[int, int, int]
@@ -71,7 +69,7 @@ class PartMap:
         )
 
 
-def _map(name: PaletteName, classes: dict[str, str], id_255: int = EVERYTHING) -> PartMap:
+def _map(name: PaletteName, classes: dict[str, str], id_255: int = UNKNOWN) -> PartMap:
     """A map of classes, in the order of their ids, to the names of their parts."""
     sets = [part_set(*parts.split()) for parts in classes.values()]
     empty = [0] * (UNKNOWN_ID - len(sets))
@@ -82,7 +80,7 @@ def _kinflow() -> PartMap:
     """Our own numbering, also in colours."""
     by_id = _map("kinflow", {name: name for name in PART_NAMES})
     colors = dict(zip(PART_COLORS, by_id.sets, strict=False))
-    return replace(by_id, colors={**colors, UNKNOWN_COLOR: EVERYTHING})
+    return replace(by_id, colors={**colors, UNKNOWN_COLOR: UNKNOWN})
 
 
 def _densepose() -> PartMap:

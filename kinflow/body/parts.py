@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kinflow.body.sides import SIDES, other_side
 from kinflow.body.skeleton import JOINT_NAMES
 
 PART_NAMES: tuple[str, ...] = (
@@ -28,6 +29,19 @@ PART_NAMES: tuple[str, ...] = (
     "right_foot",
 )
 PART_INDEX: dict[str, int] = {name: i for i, name in enumerate(PART_NAMES)}
+
+NUM_PARTS = len(PART_NAMES) - 1
+"""Body parts, numbered from 1; 0 is the background."""
+
+BACKGROUND = 1
+"""Bit set of a pixel that shows no part of the person."""
+ANY_PART = (1 << NUM_PARTS + 1) - 2
+"""Bit set of a pixel that shows the person, nobody knows which part: a silhouette."""
+UNKNOWN = BACKGROUND | ANY_PART
+"""Bit set of a pixel of which nothing is known: under an occluder or another person."""
+
+MIRROR_PARTS: tuple[int, ...] = tuple(PART_INDEX[other_side(name)] for name in PART_NAMES)
+"""Index of the part on the other side of the body; an involution."""
 
 PART_COLORS: tuple[tuple[int, int, int], ...] = (
     (0, 0, 0),
@@ -62,6 +76,16 @@ _PART_OF_JOINT = {
 }
 
 
+def part_indices(*names: str) -> tuple[int, ...]:
+    """Indices of the named parts; a limb without a side stands for both.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    parts = [[n] if n in PART_INDEX else [f"{side}_{n}" for side in SIDES] for n in names]
+    return tuple(PART_INDEX[part] for both in parts for part in both)
+
+
 def part_set(*names: str) -> int:
     """Bit set of the named parts; a limb without a side stands for both.
 
@@ -73,10 +97,8 @@ def part_set(*names: str) -> int:
         (3, True)
     """
     bits = 0
-    for name in names:
-        both = (name,) if name in PART_INDEX else (f"left_{name}", f"right_{name}")
-        for part in both:
-            bits |= 1 << PART_INDEX[part]
+    for index in part_indices(*names):
+        bits |= 1 << index
     return bits
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
+AVERAGE_ADULT = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
+"""Phenotypes of an average adult; 0.5 in `age` would be a teenager."""
 
 
 @runtime_checkable
@@ -49,10 +51,8 @@ class PhenotypeSpace:
     names: tuple[str, ...] = PHENOTYPES
 
     def neutral(self) -> Float[Tensor, " shape"]:
-        """An average adult; 0.5 in `age` would be a teenager."""
-        return torch.tensor(
-            [0.5, 0.83, 0.5, 0.5, 0.39, 0.5], device=self.table.device, dtype=torch.float32
-        )
+        """An average adult."""
+        return torch.tensor(AVERAGE_ADULT, device=self.table.device, dtype=torch.float32)
 
     def code(self, shape: Float[Tensor, "*batch shape"]) -> Float[Tensor, "*batch rank"]:
         """Coefficients of the rest-shape basis; differentiable except on the anchors."""

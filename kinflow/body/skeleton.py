@@ -3,6 +3,8 @@
 Everything that speaks of joints (priors, mocap readers, fitting, export) indexes by this order.
 """
 
+from kinflow.body.sides import other_side
+
 JOINT_NAMES: tuple[str, ...] = (
     "pelvis",
     "left_hip",
@@ -40,16 +42,7 @@ FREE_JOINTS: tuple[int, ...] = tuple(
 )
 """Joints whose rotation the pose prior describes: all but the root and the toes."""
 
-
-def _mirrored(name: str) -> str:
-    if name.startswith("left_"):
-        return "right_" + name[5:]
-    if name.startswith("right_"):
-        return "left_" + name[6:]
-    return name
-
-
-MIRROR_JOINTS: tuple[int, ...] = tuple(JOINT_INDEX[_mirrored(name)] for name in JOINT_NAMES)
+MIRROR_JOINTS: tuple[int, ...] = tuple(JOINT_INDEX[other_side(name)] for name in JOINT_NAMES)
 """Index of the joint on the other side of the body; an involution."""
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.body.bones import LOWER_ARM, LOWER_LEG, UPPER_ARM, UPPER_LEG
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.bvh import (
     BvhClip,
@@ -54,8 +55,8 @@ _LEG_M = (0.6, 1.1)
 _TYPICAL_LEG_M = 0.86
 _CHUNK_NUMBERS = 1 << 20
 _CALIBRATION_FRAMES = 512
-_LEG_BONES = (("hip", "knee"), ("knee", "ankle"))
-_ARM_BONES = (("shoulder", "elbow"), ("elbow", "wrist"))
+_LEG_BONES = (UPPER_LEG, LOWER_LEG)
+_ARM_BONES = (UPPER_ARM, LOWER_ARM)
 _FOOT_DIRECTION = np.array([0.0, -0.45, 0.89])
 """From the ankle to the toes in the T-pose: forwards and 27 degrees down."""
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kinflow.body.sides import other_side
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.bvh import BvhClip
 from kinflow.errors import InputError
@@ -83,15 +84,9 @@ class JointMap:
     def swapped(self) -> "JointMap":
         """The same with left and right exchanged."""
         return JointMap(
-            {_other_side(name): joint for name, joint in self.source.items()},
-            frozenset(map(_other_side, self.own)),
+            {other_side(name): joint for name, joint in self.source.items()},
+            frozenset(map(other_side, self.own)),
         )
-
-
-def _other_side(name: str) -> str:
-    if name.startswith("left_"):
-        return f"right_{name[5:]}"
-    return f"left_{name[6:]}" if name.startswith("right_") else name
 
 
 def side_and_part(name: str) -> tuple[str, str]:

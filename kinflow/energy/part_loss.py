@@ -22,8 +22,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.body.parts import BACKGROUND, NUM_PARTS
 from kinflow.errors import InputError
-from kinflow.evidence.types import BACKGROUND, NUM_PARTS, PartLabels
+from kinflow.evidence.types import PartLabels
 from kinflow.tensors import check_axes
 
 

@@ -30,9 +30,10 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.body.parts import BACKGROUND, NUM_PARTS, UNKNOWN
 from kinflow.checks import positive, share, whole
 from kinflow.energy.outlines import SetOutlines, nearest, neighbours, without_border
-from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
+from kinflow.evidence.types import PartLabels
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import rasterize
 from kinflow.threads import lazy

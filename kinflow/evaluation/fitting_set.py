@@ -20,7 +20,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body import BodyModel
-from kinflow.body.keypoints import COCO17, COCO17_NAMES
+from kinflow.body.bones import LIMB_CHAINS
+from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.energy.body_energy import Targets
@@ -31,8 +32,8 @@ from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 
 FOCAL_PX = 1000.0
-LIMBS = ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16))
-HIPS = [11, 12]
+LIMBS = tuple(tuple(COCO17.index(name) for name in limb) for limb in LIMB_CHAINS)
+HIPS = [COCO17.index("left_hip"), COCO17.index("right_hip")]
 BATCH = 25
 
 
@@ -105,8 +106,8 @@ def _clip_balanced(clip: Tensor, count: int, seed: int) -> Tensor:
 
 def random_adult(generator: torch.Generator) -> Float[Tensor, "6"]:
     """Phenotypes of a random adult: both genders, 18-80 years, 7 cm of height spread."""
-    mean = torch.tensor([0.5, 0.83, 0.5, 0.5, 0.39, 0.5])
-    std = torch.tensor([0.3, 0.03, 0.2, 0.25, 0.07, 0.2])
+    adults = ShapePrior()
+    mean, std = torch.tensor(adults.mean), torch.tensor(adults.std)
     return (mean + std * torch.randn(6, generator=generator)).clamp(0.01, 0.99)
 
 
@@ -127,7 +128,7 @@ def _scene(body: BodyModel, rotvec: Tensor, root: Tensor, seed: int) -> tuple[Te
     t = torch.tensor([0.2 * float(torch.randn(1, generator=generator)), 0.1, 0.0])
     t[2] = FOCAL_PX * height_m / height_px
     posed = shaped.with_pose(pose, t)
-    keypoints = posed.keypoints_m()[list(COCO17)]
+    keypoints = posed.keypoints_m()[list(COCO17_ROWS)]
     noise_px = torch.randn(17, 2, generator=generator)
     return posed.joints_m, keypoints, noise_px, keypoints_hint(keypoints, generator)
 
@@ -193,4 +194,4 @@ def errors_mm(
 def make_fitter(prior: PosePrior, fit: FitConfig | None = None) -> PersonFitter:
     """The fitter of the main job with the prior that is to be compared."""
     body = BodyModel.load("joints")
-    return PersonFitter(body, prior, ShapePrior(), COCO17_NAMES, fit or FitConfig())
+    return PersonFitter(body, prior, ShapePrior(), COCO17, fit or FitConfig())

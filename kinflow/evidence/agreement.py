@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS
 from kinflow.evidence.blazepose import Pose
-from kinflow.evidence.keypoint_names import BLAZEPOSE33, BLAZEPOSE33_OF_COCO17, COCO17
 from kinflow.evidence.movenet import Detection
 from kinflow.evidence.people import keypoint_similarity, person_size
 
-COCO_ROWS = np.array(BLAZEPOSE33_OF_COCO17)
+COCO_ROWS = np.array(COCO17_ROWS)
 # Differences of this fraction of the person's size leave 0.6 of the confidence.
 TOLERATED_FRACTION = 0.15
 # Whole poses are compared more loosely than duplicates: the networks err differently.
@@ -28,7 +28,7 @@ _STAND_INS = {
     "index": "wrist",
     "thumb": "wrist",
     "heel": "ankle",
-    "foot": "ankle",
+    "toe": "ankle",
 }
 
 
@@ -38,7 +38,8 @@ def _stand_in(name: str) -> int:
         return COCO17.index(name)
     if name.startswith("mouth"):
         return COCO17.index("nose")
-    side, kind, *_ = name.split("_")
+    side, *words = name.split("_")
+    kind = next(word for word in words if word in _STAND_INS)
     return COCO17.index(f"{side}_{_STAND_INS[kind]}")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from kinflow.evidence.keypoint_names import COCO17
+from kinflow.body.keypoints import COCO17
 from kinflow.evidence.region import Region, transform_points
 from kinflow.evidence.weights import Network, RuntimeConfig
 

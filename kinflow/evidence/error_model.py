@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.body.keypoints import BLAZEPOSE33
 
 FRACTIONS: dict[str, float] = {
     "nose": 0.026,
@@ -30,7 +30,7 @@ FRACTIONS: dict[str, float] = {
     "knee": 0.087,
     "ankle": 0.089,
     "heel": 0.095,
-    "foot": 0.095,
+    "toe": 0.095,
 }
 # COCO's sigma is one of distances, relative to the root of the segmented area: per axis it is
 # 1 / sqrt(2) of it, and a person fills about half of the box.
@@ -42,8 +42,8 @@ MIN_STD_PX = 0.5
 
 
 def _fraction(name: str) -> float:
-    kinds = [kind for kind in FRACTIONS if kind in name.split("_")]
-    return FRACTIONS[kinds[-1]] if "foot" not in kinds else FRACTIONS["foot"]
+    (kind,) = FRACTIONS.keys() & set(name.split("_"))
+    return FRACTIONS[kind]
 
 
 KEYPOINT_FRACTIONS: Float[np.ndarray, " 33"] = np.array([_fraction(n) for n in BLAZEPOSE33])

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
+from kinflow.body.parts import UNKNOWN
 from kinflow.checks import is_number
 from kinflow.errors import InputError
-from kinflow.evidence.types import UNKNOWN, ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
 
 KEYPOINTS = 33

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kinflow.body.parts import ANY_PART, BACKGROUND
 from kinflow.errors import InputError
 from kinflow.evidence.label_files import (
     MASK_WORDS,
@@ -25,7 +26,6 @@ from kinflow.evidence.label_files import (
 )
 from kinflow.evidence.mattes import HALF, Matte, read_matte
 from kinflow.evidence.part_map_files import LabelPalette, PixelSets, read_part_map
-from kinflow.evidence.types import ANY_PART, BACKGROUND
 
 __all__ = [
     "LabelFolder",

@@ -15,18 +15,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32
 from torch import Tensor
 
+from kinflow.body.parts import BACKGROUND, UNKNOWN
 from kinflow.evidence.label_maps import PhotoLabels, PixelSets
 from kinflow.evidence.mattes import Matte
 from kinflow.evidence.people import person_size
 from kinflow.evidence.silhouette import Grid, skeleton_distance_px
-from kinflow.evidence.types import (
-    BACKGROUND,
-    UNKNOWN,
-    ImageEvidence,
-    PartLabels,
-    PersonEvidence,
-    PersonMask,
-)
+from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
 
 MIN_CONFIDENCE = 0.5
 """Keypoints that tell whose labels are whose."""

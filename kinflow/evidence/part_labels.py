@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.evidence.silhouette import BONE_CONFIDENCE, BONES
-from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonMask
+from kinflow.body.bones import STICK_FIGURE_ROWS
+from kinflow.body.parts import BACKGROUND, UNKNOWN
+from kinflow.evidence.silhouette import BONE_CONFIDENCE
+from kinflow.evidence.types import PartLabels, PersonMask
 
 MIN_OTHER = 0.3
 """Probability from which a cell counts as somebody else's."""
@@ -90,7 +92,7 @@ def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]
     hidden = (keypoints[:, 2] < BONE_CONFIDENCE) & inside & (below == BACKGROUND)
     limb = np.zeros(allowed.shape, np.uint8)
     thickness = round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max()))
-    for a, b in BONES:
+    for a, b in STICK_FIGURE_ROWS:
         if hidden[a] or hidden[b]:
             ends = [tuple(int(v) for v in np.clip(points[k], -10000, 10000)) for k in (a, b)]
             cv2.line(limb, ends[0], ends[1], 1, min(max(thickness, 1), MAX_THICKNESS))

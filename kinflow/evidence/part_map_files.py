@@ -18,12 +18,12 @@ import numpy as np
 from jaxtyping import UInt16
 from PIL import Image
 
+from kinflow.body.parts import BACKGROUND
 from kinflow.errors import InputError
 from kinflow.evidence.image import upright
 from kinflow.evidence.image_files import LOSSY_FORMATS
 from kinflow.evidence.label_files import opened_map, scaled
 from kinflow.evidence.pixels import strips
-from kinflow.evidence.types import BACKGROUND
 
 PixelSets = UInt16[np.ndarray, "height width"]
 """Bit set of each pixel (see `evidence.types.PartLabels`)."""

@@ -22,10 +22,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from kinflow.body.bones import ACROSS, LOWER_ARM, LOWER_LEG, UPPER_ARM, UPPER_LEG, both_sides
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import PART_NAMES
+from kinflow.body.sides import SIDES
 from kinflow.checks import numbers_of, whole
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
-from kinflow.evidence.types import NUM_PARTS
 from kinflow.files.json_values import from_json
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
@@ -34,7 +36,7 @@ GRID = 96
 """Cells along each side of the network's view of a person."""
 PICTURE = 192
 """Pixels along each side of the picture it sees of them."""
-NUM_LABELS = NUM_PARTS + 1
+NUM_LABELS = len(PART_NAMES)
 _HALF = GRID // 2
 _FORMAT = "kinflow-parts-2"
 _WHAT = "a readable weight file of a part parser"
@@ -44,18 +46,12 @@ _STICK_CELLS = 4.0
 # Depths are squashed with this scale, about the distance of a hand from the trunk.
 _DEPTH_M = 0.4
 
-_SIDES = ("left", "right")
 STICKS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("nose",), ("left_ear", "right_ear")),
     (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")),
-    (("left_shoulder",), ("right_shoulder",)),
-    (("left_hip",), ("right_hip",)),
-    *(((f"{side}_shoulder",), (f"{side}_elbow",)) for side in _SIDES),
-    *(((f"{side}_elbow",), (f"{side}_wrist",)) for side in _SIDES),
-    *(((f"{side}_wrist",), (f"{side}_pinky", f"{side}_index")) for side in _SIDES),
-    *(((f"{side}_hip",), (f"{side}_knee",)) for side in _SIDES),
-    *(((f"{side}_knee",), (f"{side}_ankle",)) for side in _SIDES),
-    *(((f"{side}_heel",), (f"{side}_foot_index",)) for side in _SIDES),
+    *(((a,), (b,)) for a, b in (*ACROSS, *both_sides(UPPER_ARM, LOWER_ARM))),
+    *(((f"{side}_wrist",), (f"{side}_pinky", f"{side}_index")) for side in SIDES),
+    *(((a,), (b,)) for a, b in both_sides(UPPER_LEG, LOWER_LEG, ("heel", "big_toe"))),
 )
 """Both ends of each stick, as the keypoints whose mean they are."""
 NUM_CHANNELS = 2 * len(STICKS) + 8 + 4 * len(STICKS)

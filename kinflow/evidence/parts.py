@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.assets import asset_path
+from kinflow.body.parts import UNKNOWN
 from kinflow.checks import path, share
 from kinflow.evidence.part_labels import labels_of_probabilities, without_hidden_limbs
 from kinflow.evidence.part_network import (
@@ -33,7 +34,7 @@ from kinflow.evidence.part_network import (
     part_input,
 )
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import UNKNOWN, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.types import PartLabels, PersonEvidence, PersonMask
 from kinflow.threads import lazy
 
 SHIPPED = "evidence/parts.safetensors"

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from kinflow.body.bones import STICK_FIGURE_ROWS
 from kinflow.evidence import blazepose, selfie
 from kinflow.evidence.blazepose import Pose
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.people import person_size
 from kinflow.evidence.region import warp
 from kinflow.evidence.selfie import SelfieSegmenter
@@ -31,33 +31,6 @@ MIN_SHARPENED_PX = 80.0
 BONE_CONFIDENCE = 0.3
 # A claim halves with every such fraction of the person's size away from the skeleton.
 CLAIM_FRACTION = 0.06
-
-BONES: tuple[tuple[int, int], ...] = tuple(
-    (BLAZEPOSE33.index(a), BLAZEPOSE33.index(b))
-    for a, b in (
-        ("left_ear", "right_ear"),
-        ("nose", "left_shoulder"),
-        ("nose", "right_shoulder"),
-        ("left_shoulder", "right_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("right_shoulder", "right_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("right_elbow", "right_wrist"),
-        ("left_wrist", "left_index"),
-        ("right_wrist", "right_index"),
-        ("left_shoulder", "left_hip"),
-        ("right_shoulder", "right_hip"),
-        ("left_shoulder", "right_hip"),
-        ("right_shoulder", "left_hip"),
-        ("left_hip", "right_hip"),
-        ("left_hip", "left_knee"),
-        ("right_hip", "right_knee"),
-        ("left_knee", "left_ankle"),
-        ("right_knee", "right_ankle"),
-        ("left_ankle", "left_foot_index"),
-        ("right_ankle", "right_foot_index"),
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -148,7 +121,7 @@ def skeleton_distance_px(
     """Distance of each cell to the visible bones in the grid, in image pixels; None without any."""
     away = np.ones(grid.size[::-1], np.uint8)
     points = keypoints_px @ grid.to_cells()[:, :2].T + grid.to_cells()[:, 2]
-    for a, b in BONES:
+    for a, b in STICK_FIGURE_ROWS:
         if min(confidence[a], confidence[b]) > BONE_CONFIDENCE:
             ends = [tuple(int(v) for v in np.clip(points[k], -30000, 30000)) for k in (a, b)]
             cv2.line(away, ends[0], ends[1], 0, thickness=1)

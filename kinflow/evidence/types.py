@@ -1,7 +1,7 @@
 """What the pixels say about people, as small immutable values.
 
 All pixel coordinates are those of the upright image: (0, 0) is its top-left corner and pixel
-centres lie at +0.5. Keypoints are in BlazePose order (`keypoint_names.BLAZEPOSE33`).
+centres lie at +0.5. Keypoints are in BlazePose order (`kinflow.body.keypoints.BLAZEPOSE33`).
 """
 
 from __future__ import annotations
@@ -58,17 +58,6 @@ class PersonMask:
             indexing="ij",
         )
         return self.sample(torch.stack((x, y), dim=-1))
-
-
-NUM_PARTS = 14
-"""Body parts, numbered from 1 in the order of COCO-DensePose; 0 is the background."""
-
-BACKGROUND = 1
-"""Bit set of a cell that shows no part of the person."""
-ANY_PART = (1 << NUM_PARTS + 1) - 2
-"""Bit set of a cell that shows the person, nobody knows which part: a silhouette."""
-UNKNOWN = BACKGROUND | ANY_PART
-"""Bit set of a cell of which nothing is known: under an occluder or another person."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
-from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
+from kinflow.body.parts import BACKGROUND, NUM_PARTS, PART_COLORS, UNKNOWN, UNKNOWN_COLOR
+from kinflow.evidence.types import PartLabels
 from kinflow.export.overlay import MAX_SIDE_PX, reduced
 
 _OPACITY = 0.65

@@ -12,21 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.bones import BONES
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.rotations import nearest_rotation, rotvec_to_matrix
-
-BONES: tuple[tuple[str, str], ...] = (
-    ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
-    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
-    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
-    ("left_hip", "left_knee"), ("right_hip", "right_knee"),
-    ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
-    ("left_ear", "right_ear"), ("nose", "left_shoulder"), ("nose", "right_shoulder"),
-)  # fmt: skip
-"""Pairs of keypoints whose distance on an average adult is nearly fixed."""
 
 _SIDES = ("left", "right")
 

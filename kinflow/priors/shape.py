@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.body.shape import PHENOTYPES
+from kinflow.body.shape import AVERAGE_ADULT, PHENOTYPES
 
 
 @dataclass(frozen=True)
 class ShapePrior:
     """Mean and spread of each phenotype at s = 0, and the tail of ages."""
 
-    mean: tuple[float, ...] = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
+    mean: tuple[float, ...] = AVERAGE_ADULT
     std: tuple[float, ...] = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
     child_from_s: float = -2.0
     """Below this `s` the age falls steeply: s = -3 is a child of ten, s = -4 one of four."""

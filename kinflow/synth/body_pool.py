@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kinflow.body.parts import NUM_PARTS
 from kinflow.errors import InputError
-from kinflow.evidence.types import NUM_PARTS
 from kinflow.files.atomic import write_bytes
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import guarded

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17_ROWS, MIRROR_KEYPOINTS
 from kinflow.checks import not_negative, share
 from kinflow.evidence.error_model import HIDDEN_FACTOR, KEYPOINT_FRACTIONS, PER_AXIS_OF_BOX
-from kinflow.evidence.keypoint_names import BLAZEPOSE33, BLAZEPOSE33_OF_COCO17
 
 
 def _rows(*stems: str) -> np.ndarray:
@@ -23,23 +23,16 @@ def _rows(*stems: str) -> np.ndarray:
 
 
 _HAND = ("wrist", "pinky", "index", "thumb")
-_FOOT = ("ankle", "heel", "foot_index")
+_FOOT = ("ankle", "heel", "big_toe")
 _ARMS, _LEGS = _rows("elbow", *_HAND), _rows("knee", *_FOOT)
-_ARMS = _ARMS[[not BLAZEPOSE33[i].endswith("foot_index") for i in _ARMS]]
-_LEFT = np.array([BLAZEPOSE33[i].startswith("left") for i in range(len(BLAZEPOSE33))])
+_LEFT = np.array([name.startswith("left") for name in BLAZEPOSE33])
 LIMBS: tuple[np.ndarray, ...] = tuple(
     rows[_LEFT[rows] == left] for rows in (_ARMS, _LEGS) for left in (True, False)
 )
 """Rows of each arm from the elbow and of each leg from the knee."""
 
-
-def _other_side(name: str) -> str:
-    swapped = {"left": "right", "right": "left"}
-    return "_".join(swapped.get(word, word) for word in name.split("_"))
-
-
-MIRROR_KEYPOINTS = np.array([BLAZEPOSE33.index(_other_side(name)) for name in BLAZEPOSE33])
-"""Row of the keypoint on the other side of the body; an involution."""
+MIRROR_ROWS = np.array(MIRROR_KEYPOINTS[: len(BLAZEPOSE33)])
+"""Row of the keypoint on the other side of the body."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ def detect(
     confidence[rng.random(33) < config.point_missing_share] = 0
     confidence = np.clip(confidence, 0, 1) * inside
     if rng.random() < config.coco_share:
-        unknown = np.setdiff1d(np.arange(33), BLAZEPOSE33_OF_COCO17)
+        unknown = np.setdiff1d(np.arange(33), COCO17_ROWS)
         noisy[unknown], confidence[unknown] = 0, 0
     known = rng.random() < config.depth_known_share
     rough_m = _rough_depth(depth_m, config, rng) if known else None
@@ -139,11 +132,11 @@ def _exchanged_sides(config: KeypointNoiseConfig, rng: np.random.Generator) -> n
     """Which true point each detection shows."""
     order = np.arange(33)
     if rng.random() < config.swap_body_share:
-        order = MIRROR_KEYPOINTS
+        order = MIRROR_ROWS
     for limbs in (_ARMS, _LEGS):
         if rng.random() < config.swap_limbs_share:
             order = order.copy()
-            order[limbs] = order[MIRROR_KEYPOINTS[limbs]]
+            order[limbs] = order[MIRROR_ROWS[limbs]]
     return order
 
 

@@ -12,29 +12,23 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from kinflow.body.parts import PART_INDEX, PART_NAMES
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.body.bones import BONE_OF_PART
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import PART_INDEX, PART_NAMES, part_indices
+from kinflow.body.sides import SIDES
 from kinflow.synth.silhouettes import smooth_noise
 from kinflow.synth.textures import any_color, fabric, skin_color
 
 _SKIN, _SHIRT, _TROUSERS, _SHOES, _HAIR, _OTHER = range(6)
 _NEVER, _ALWAYS = -9.0, 9.0
-_LIMBS = (
-    ("upper_arm", ("shoulder", "elbow")),
-    ("lower_arm", ("elbow", "wrist")),
-    ("hand", ("wrist", "index")),
-    ("upper_leg", ("hip", "knee")),
-    ("lower_leg", ("knee", "ankle")),
-    ("foot", ("ankle", "foot_index")),
-)
 _NOSE = BLAZEPOSE33.index("nose")
 
 
 def _axes() -> tuple[np.ndarray, np.ndarray]:
     """Averaging weights (15, 33) of both ends of each part's axis."""
     ends = np.zeros((2, len(PART_NAMES), len(BLAZEPOSE33)))
-    for side in ("left", "right"):
-        for stem, names in _LIMBS:
+    for side in SIDES:
+        for stem, names in BONE_OF_PART.items():
             for end, name in zip(ends, names, strict=True):
                 end[PART_INDEX[f"{side}_{stem}"], BLAZEPOSE33.index(f"{side}_{name}")] = 1
         for end, name in zip(ends, ("shoulder", "hip"), strict=True):
@@ -60,10 +54,8 @@ class Outfit:
         border = np.full(len(PART_NAMES), _ALWAYS)
 
         def wear(stem: str, first: int, last: int, at: float) -> None:
-            for name in (stem, f"left_{stem}", f"right_{stem}"):
-                if name in PART_INDEX:
-                    row = PART_INDEX[name]
-                    near[row], far[row], border[row] = first, last, at
+            rows = list(part_indices(stem))
+            near[rows], far[rows], border[rows] = first, last, at
 
         wear("head", _HAIR, _SKIN, _ALWAYS)
         bare = rng.random() < 0.04

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from kinflow.body.parts import PART_INDEX, PART_NAMES
+from kinflow.body.parts import MIRROR_PARTS
 from kinflow.checks import not_negative, numbers_of, share
 from kinflow.evidence.part_network import GRID, PICTURE
-from kinflow.synth.detections import MIRROR_KEYPOINTS
+from kinflow.synth.detections import MIRROR_ROWS
 from kinflow.synth.observation import Observation, ObservationConfig, observe
 from kinflow.synth.picture import View, paint
 from kinflow.synth.rendering import RenderedBody
@@ -27,12 +27,7 @@ from kinflow.synth.rendering import RenderedBody
 IGNORED = 255
 """Target of cells that do not count."""
 
-
-def _other_side(name: str) -> str:
-    return name.replace("left", "?").replace("right", "left").replace("?", "right")
-
-
-_MIRROR_PARTS = np.array([PART_INDEX[_other_side(name)] for name in PART_NAMES], np.uint8)
+_MIRROR_PARTS = np.array(MIRROR_PARTS, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -182,8 +177,8 @@ def cropped(
     keypoints = body.keypoints_cells @ matrix[:, :2].T + matrix[:, 2]
     labels = _warp_labels(body.labels, matrix, GRID)
     if mirrored:
-        labels, keypoints = _MIRROR_PARTS[labels], keypoints[MIRROR_KEYPOINTS]
-    order = MIRROR_KEYPOINTS if mirrored else slice(None)
+        labels, keypoints = _MIRROR_PARTS[labels], keypoints[MIRROR_ROWS]
+    order = MIRROR_ROWS if mirrored else slice(None)
     view = RenderedBody(
         labels,
         np.zeros((GRID, GRID, 3), np.int8),

@@ -14,24 +14,17 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from kinflow.body.parts import PART_INDEX
+from kinflow.body.parts import PART_INDEX, part_indices
 from kinflow.checks import not_negative, numbers_of, share
 
-
-def _indices(*names: str) -> tuple[int, ...]:
-    """Parts of these names, both sides of those that have sides."""
-    sides = [f"{side}_{name}" for name in names for side in ("left", "right")]
-    return tuple(PART_INDEX[name] for name in (*names, *sides) if name in PART_INDEX)
-
-
-_HEAD = _indices("head")
-_SHIRT = _indices("torso", "upper_arm")
-_SLEEVES = _indices("torso", "upper_arm", "lower_arm")
-_SHORTS = _indices("upper_leg")
-_TROUSERS = _indices("upper_leg", "lower_leg")
-_COAT = _indices("torso", "upper_leg")
-_SHOES = _indices("foot")
-_ENDS = _indices("hand", "foot", "lower_arm")
+_HEAD = part_indices("head")
+_SHIRT = part_indices("torso", "upper_arm")
+_SLEEVES = part_indices("torso", "upper_arm", "lower_arm")
+_SHORTS = part_indices("upper_leg")
+_TROUSERS = part_indices("upper_leg", "lower_leg")
+_COAT = part_indices("torso", "upper_leg")
+_SHOES = part_indices("foot")
+_ENDS = part_indices("hand", "foot", "lower_arm")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import NUM_PARTS
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.errors import InputError
-from kinflow.evidence.types import NUM_PARTS
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import guarded
 

@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.body.part_maps import EVERYTHING, PART_MAPS, PaletteName, part_map
+from kinflow.body.part_maps import PART_MAPS, PaletteName, part_map
 from kinflow.body.parts import (
+    ANY_PART,
+    BACKGROUND,
+    NUM_PARTS,
     PART_COLORS,
     PART_INDEX,
     PART_NAMES,
+    UNKNOWN,
     UNKNOWN_COLOR,
     part_of_joint,
     part_set,
 )
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
-from kinflow.evidence.types import ANY_PART, BACKGROUND, NUM_PARTS, UNKNOWN
 
 PAGE = Path(__file__).parents[2] / "docs" / "parts.md"
 
@@ -37,7 +40,7 @@ def test_bits_are_those_of_the_evidence():
     assert len(PART_NAMES) == NUM_PARTS + 1
     assert part_set("background") == BACKGROUND
     assert part_set(*PART_NAMES[1:]) == ANY_PART
-    assert EVERYTHING == UNKNOWN
+    assert part_set(*PART_NAMES) == UNKNOWN
 
 
 def test_every_joint_moves_a_part_and_every_part_has_a_joint():
@@ -78,7 +81,7 @@ def test_maps_are_complete_and_symmetric(name):
     assert len(palette.sets) == 256
     assert all(used) and not any(palette.sets[len(used) : 255])
     # every part is somebody's, and nobody's left lacks a right
-    assert np.bitwise_or.reduce(used) == EVERYTHING - (name == "bodypix")
+    assert np.bitwise_or.reduce(used) == UNKNOWN - (name == "bodypix")
     assert {mirrored(bits) for bits in used} == set(used)
     assert palette.sets[255] == (BACKGROUND if name == "bodypix" else UNKNOWN)
     # a bag may be anywhere, so it says nothing

@@ -16,10 +16,10 @@ from PIL import Image
 
 import kinflow
 from kinflow.assets import ASSET_ROOT, checked_path
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17
 from kinflow.cli import reconstruct
 from kinflow.cli.main import main
 from kinflow.evidence import weights
-from kinflow.evidence.keypoint_names import BLAZEPOSE33, COCO17
 
 FIFTY_MEGAPIXELS = (8700, 5800)
 

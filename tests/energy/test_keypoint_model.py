@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kinflow.body.keypoints import COCO17, COCO17_NAMES
+from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
@@ -27,13 +27,13 @@ def random_unknowns(prior, count: int, seed: int = 0) -> Unknowns:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["keypoints", "with_joints"])
 def model(request, joints_body, prior, shape_prior) -> KeypointModel:
-    return KeypointModel(joints_body, prior, shape_prior, COCO17, with_joints=request.param)
+    return KeypointModel(joints_body, prior, shape_prior, COCO17_ROWS, with_joints=request.param)
 
 
 def test_points_agree_with_the_body_model(model, prior):
     x = random_unknowns(prior, 3)
     posed = model.posed(x)
-    expected = posed.keypoints_m()[:, list(COCO17)]
+    expected = posed.keypoints_m()[:, list(COCO17_ROWS)]
     if model.num_points > 17:
         expected = torch.cat([expected, posed.joints_m], 1)
     points = model.evaluate(x, with_jacobian=False).keypoints_cam_m
@@ -61,9 +61,9 @@ def test_jacobian_matches_finite_differences(model, prior):
 
 @pytest.fixture(scope="module", params=[0.0, 0.3], ids=["focal_known", "focal_estimated"])
 def energy(request, joints_body, prior, shape_prior) -> Energy:
-    model = KeypointModel(joints_body, prior, shape_prior, COCO17)
+    model = KeypointModel(joints_body, prior, shape_prior, COCO17_ROWS)
     config = EnergyConfig(prior_weight=0.7, focal_log_std=request.param)
-    return Energy(model, hip_origin(COCO17_NAMES), config)
+    return Energy(model, hip_origin(COCO17), config)
 
 
 def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
 from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
-from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
+from kinflow.evidence.types import PartLabels
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import rasterize, visible_points
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.body.parts import PART_INDEX
+from kinflow.body.parts import ANY_PART, BACKGROUND, PART_INDEX, UNKNOWN
 from kinflow.energy.part_matching import (
     DrawnParts,
     MatchingConfig,
@@ -14,7 +14,7 @@ from kinflow.energy.part_matching import (
     PartMesh,
     PartTarget,
 )
-from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
+from kinflow.evidence.types import PartLabels
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 

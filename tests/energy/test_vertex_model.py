@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_keypoint_model import numeric_jacobian, random_unknowns
 
-from kinflow.body.keypoints import COCO17
+from kinflow.body.keypoints import COCO17_ROWS
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.terms import outline
 from kinflow.energy.vertex_model import VertexModel
@@ -12,7 +12,7 @@ from kinflow.energy.vertex_model import VertexModel
 
 @pytest.fixture(scope="module")
 def model(joints_body, prior, shape_prior) -> KeypointModel:
-    return KeypointModel(joints_body, prior, shape_prior, COCO17)
+    return KeypointModel(joints_body, prior, shape_prior, COCO17_ROWS)
 
 
 @pytest.fixture(scope="module")

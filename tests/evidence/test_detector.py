@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import Region
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.weights import RuntimeConfig
 
 NOSE, LEFT_EYE, RIGHT_EYE = (BLAZEPOSE33.index(n) for n in ("nose", "left_eye", "right_eye"))

@@ -195,8 +195,10 @@ def test_odd_values_anywhere(tmp_path, seed):
 @pytest.mark.parametrize(
     ("name", "point"),
     [
-        ("LBigToe", "left_foot_index"),
-        ("right big toe", "right_foot_index"),
+        ("LBigToe", "left_big_toe"),
+        ("right big toe", "right_big_toe"),
+        ("left_foot_index", "left_big_toe"),
+        ("RIGHT_FOOT_INDEX", "right_big_toe"),
         ("RSmallToe", "right_small_toe"),
         ("leftEyeInner", "left_eye_inner"),
         ("left_eye_(inner)", "left_eye_inner"),

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from kinflow.evidence.keypoint_files import KEYPOINT_FORMATS, PhotoKeypoints, read_people
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 
 HERE = w.BLAZEPOSE
 
@@ -19,7 +18,7 @@ HERE = w.BLAZEPOSE
 def check(found: PhotoKeypoints, names: Any, confidence: float = w.SCORE) -> None:
     """The one person has these points, where they are, and no others."""
     (person,) = found.evidence.people
-    for row, name in enumerate(BLAZEPOSE33):
+    for row, name in enumerate(w.BLAZEPOSE):
         x, y, c = person.keypoints_px[row].tolist()
         if name in names:
             assert (x, y) == pytest.approx(w.PERSON[name], abs=0.01), name

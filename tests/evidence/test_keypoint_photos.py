@@ -10,9 +10,9 @@ import keypoint_writers as w
 import numpy as np
 import pytest
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files import KeypointSource, PhotoKeypoints, read_people
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 
 NOSE = BLAZEPOSE33.index("nose")
 

@@ -5,11 +5,10 @@ import pytest
 from PIL import Image
 
 from kinflow.body.part_maps import part_map
-from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR, part_set
+from kinflow.body.parts import ANY_PART, BACKGROUND, PART_COLORS, UNKNOWN, UNKNOWN_COLOR, part_set
 from kinflow.errors import InputError
 from kinflow.evidence.label_maps import LabelFolder, read_mask, read_part_map
 from kinflow.evidence.part_map_files import voc_color
-from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN
 
 SIZE = (12, 8)
 

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.evidence.label_maps import PhotoLabels, sets_of_matte
 from kinflow.evidence.label_people import attach_parts
 from kinflow.evidence.part_labels import cell_centres_px, usable
-from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, ImageEvidence, PersonEvidence
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
 
 SIZE = (400, 300)
 HEAD, TORSO, LEG = 1 << 1, 1 << 2, 1 << 9

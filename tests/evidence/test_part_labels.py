@@ -2,9 +2,10 @@
 
 import torch
 
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import BACKGROUND, UNKNOWN
 from kinflow.evidence.part_labels import LIMB_RADIUS, without_hidden_limbs
-from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels
+from kinflow.evidence.types import PartLabels
 
 TORSO = 1 << 2
 KNEE, ANKLE = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("left_ankle")

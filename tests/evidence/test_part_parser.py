@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from kinflow.assets import asset_path
-from kinflow.body.parts import PART_INDEX
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.parts import PART_INDEX, UNKNOWN
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.part_network import (
     COLOR_CHANNELS,
     GRID,
@@ -27,7 +27,7 @@ from kinflow.evidence.part_network import (
     save_part_network,
 )
 from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
-from kinflow.evidence.types import UNKNOWN, PersonMask
+from kinflow.evidence.types import PersonMask
 from kinflow.files.tensor_files import read_tensors, write_tensors
 
 FIGURE_PX = {
@@ -41,7 +41,7 @@ FIGURE_PX = {
     "left_knee": (170, 300), "right_knee": (130, 300),
     "left_ankle": (170, 385), "right_ankle": (130, 385),
     "left_heel": (170, 395), "right_heel": (130, 395),
-    "left_foot_index": (180, 402), "right_foot_index": (120, 402),
+    "left_big_toe": (180, 402), "right_big_toe": (120, 402),
 }  # fmt: skip
 """Somebody who faces the camera with their arms stretched out, in pixels."""
 
@@ -64,7 +64,7 @@ def figure(shift_px: tuple[float, float] = (0.0, 0.0)) -> tuple[torch.Tensor, Pe
         shown |= sausage(f"{side}_elbow", f"{side}_index", 10)
         shown |= sausage(f"{side}_hip", f"{side}_knee", 19)
         shown |= sausage(f"{side}_knee", f"{side}_ankle", 13)
-        shown |= sausage(f"{side}_heel", f"{side}_foot_index", 10)
+        shown |= sausage(f"{side}_heel", f"{side}_big_toe", 10)
     keypoints = np.column_stack((points + shift_px, np.ones(33)))
     mask = PersonMask(torch.from_numpy(shown).float(), (shift_px[0] - 50, shift_px[1]), 1.0)
     return torch.from_numpy(keypoints).float(), mask

@@ -12,8 +12,8 @@ import torch
 from hand_made_people import make_person
 
 from kinflow.body.model import BodyModel
-from kinflow.body.parts import PART_COLORS, PART_INDEX, part_set
-from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels
+from kinflow.body.parts import BACKGROUND, PART_COLORS, PART_INDEX, UNKNOWN, part_set
+from kinflow.evidence.types import PartLabels
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import PALETTE, person_color, to_linear
 from kinflow.export.overlay import bodies_layer, draw_overlay

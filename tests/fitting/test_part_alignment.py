@@ -6,15 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.energy.unknowns import Unknowns
-from kinflow.evidence.types import (
-    ANY_PART,
-    BACKGROUND,
-    UNKNOWN,
-    ImageEvidence,
-    PartLabels,
-    PersonEvidence,
-)
+from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence
 from kinflow.fitting.parts import PartAligner, PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.vertices import pve, t_pose_pve

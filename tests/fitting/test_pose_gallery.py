@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kinflow.body.keypoints import COCO17_NAMES
+from kinflow.body.keypoints import COCO17
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.starts import R_CAM_UPRIGHT, resting
 from kinflow.geometry.rotations import rotvec_to_matrix
@@ -39,7 +39,7 @@ def members(fitter, gallery, rolls_deg):
 
 def test_finds_a_pose_of_its_own_in_its_sector(fitter, gallery):
     truth = members(fitter, gallery, [0.0, 30.0, -90.0, 170.0])
-    starts = gallery.starts(observe(fitter, truth), COCO17_NAMES, sectors=VIEWS, per_sector=1)
+    starts = gallery.starts(observe(fitter, truth), COCO17, sectors=VIEWS, per_sector=1)
     for person in range(len(truth.z)):
         row = person * VIEWS + person  # its heading is the sector of its own number
         torch.testing.assert_close(starts.z[row], truth.z[person])
@@ -54,9 +54,9 @@ def test_finds_a_pose_of_its_own_in_its_sector(fitter, gallery):
 def test_hidden_keypoints_do_not_matter(fitter, gallery):
     targets = observe(fitter, members(fitter, gallery, [10.0, 20.0]))
     targets.inverse_std_px[:, 9] = 0
-    clean = gallery.starts(targets, COCO17_NAMES, 4, 2)
+    clean = gallery.starts(targets, COCO17, 4, 2)
     targets.observed_px[:, 9] += 500
-    disturbed = gallery.starts(targets, COCO17_NAMES, 4, 2)
+    disturbed = gallery.starts(targets, COCO17, 4, 2)
     torch.testing.assert_close(clean.z, disturbed.z)
     torch.testing.assert_close(clean.t_cam_root_m, disturbed.t_cam_root_m)
 
@@ -65,7 +65,7 @@ def test_hidden_keypoints_do_not_matter(fitter, gallery):
 def test_hardly_any_keypoints_still_give_places_to_start(fitter, gallery, seen):
     targets = observe(fitter, members(fitter, gallery, [0.0]))
     targets.inverse_std_px[:, seen:] = 0
-    starts = gallery.starts(targets, COCO17_NAMES, 4, 1)
+    starts = gallery.starts(targets, COCO17, 4, 1)
     assert starts.R_cam_root.isfinite().all() and starts.t_cam_root_m.isfinite().all()
     assert (starts.t_cam_root_m[:, 2] > 0).all()
 

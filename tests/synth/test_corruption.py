@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from kinflow.evidence.keypoint_names import BLAZEPOSE33, BLAZEPOSE33_OF_COCO17
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17_ROWS
 from kinflow.synth import occlusion, silhouettes
-from kinflow.synth.detections import LIMBS, MIRROR_KEYPOINTS, KeypointNoiseConfig, detect
+from kinflow.synth.detections import LIMBS, MIRROR_ROWS, KeypointNoiseConfig, detect
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
 
@@ -126,7 +126,7 @@ def test_hidden_points_are_less_certain_and_outside_ones_unknown(rng):
 
 def test_exchanged_sides(rng):
     keypoints = detected(replace(PERFECT_DETECTOR, swap_body_share=1.0), rng)
-    np.testing.assert_allclose(keypoints[:, :2], POINTS[MIRROR_KEYPOINTS])
+    np.testing.assert_allclose(keypoints[:, :2], POINTS[MIRROR_ROWS])
     limbs = detected(replace(PERFECT_DETECTOR, swap_limbs_share=1.0), rng)[:, :2]
     left_knee, nose = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("nose")
     np.testing.assert_allclose(limbs[left_knee], POINTS[BLAZEPOSE33.index("right_knee")])
@@ -134,17 +134,17 @@ def test_exchanged_sides(rng):
 
 
 def test_mirroring_is_an_involution():
-    np.testing.assert_array_equal(MIRROR_KEYPOINTS[MIRROR_KEYPOINTS], np.arange(33))
-    assert MIRROR_KEYPOINTS[BLAZEPOSE33.index("mouth_left")] == BLAZEPOSE33.index("mouth_right")
+    np.testing.assert_array_equal(MIRROR_ROWS[MIRROR_ROWS], np.arange(33))
+    assert MIRROR_ROWS[BLAZEPOSE33.index("mouth_left")] == BLAZEPOSE33.index("mouth_right")
     left_arm, right_arm = LIMBS[:2]
-    assert set(MIRROR_KEYPOINTS[left_arm]) == set(right_arm)
+    assert set(MIRROR_ROWS[left_arm]) == set(right_arm)
 
 
 def test_missing_limbs_and_coco_only(rng):
     missing = detected(replace(PERFECT_DETECTOR, missing_share=1.0), rng)
     assert all((missing[limb, 2] <= 0.3).all() for limb in LIMBS)
     coco = detected(replace(PERFECT_DETECTOR, coco_share=1.0), rng)
-    assert set(np.flatnonzero(coco[:, 2] == 0)) == set(range(33)) - set(BLAZEPOSE33_OF_COCO17)
+    assert set(np.flatnonzero(coco[:, 2] == 0)) == set(range(33)) - set(COCO17_ROWS)
 
 
 def test_rough_depths(rng):

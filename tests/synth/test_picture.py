@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import PART_INDEX
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.synth.outfits import Outfit, dress
 from kinflow.synth.picture import Painter, View, paint
 from kinflow.synth.textures import clutter, fabric, folds

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kinflow.body.keypoints import COCO17
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files.coco import read_annotations, wholebody_points
 from kinflow.evidence.keypoint_files.landmarks import (
@@ -31,7 +32,6 @@ from kinflow.evidence.keypoint_files.listing import (
 )
 from kinflow.evidence.keypoint_files.unread import unread_layout
 from kinflow.evidence.keypoint_files.values import describe, is_number, objects, text
-from kinflow.evidence.keypoint_names import COCO17
 
 _LOOKED_AT = 100
 # What people put around the results of a tool.

@@ -1,6 +1,6 @@
 """Orders in which tools list the points of a body, and how they map into BlazePose's 33.
 
-An order is a tuple of names in the vocabulary of `keypoint_names.BLAZEPOSE33`; points that
+An order is a tuple of names in the vocabulary of `kinflow.body.keypoints.BLAZEPOSE33`; points that
 BlazePose does not have (neck, pelvis, top of the head) keep names of their own and are not used.
 Where a file names its points, `order_of_names` builds the order from the names; where it does not,
 the number of points tells the order, and where several orders have that number
@@ -17,10 +17,22 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.body.bones import (
+    ACROSS,
+    FLANK,
+    FOOT,
+    LOWER_ARM,
+    LOWER_LEG,
+    UPPER_ARM,
+    UPPER_LEG,
+    Bone,
+    of_side,
+)
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17
+from kinflow.body.sides import SIDES
 from kinflow.errors import InputError
-from kinflow.evidence.keypoint_names import BLAZEPOSE33, COCO17
 
-_FEET6 = "left_foot_index left_small_toe left_heel right_foot_index right_small_toe right_heel"
+_FEET6 = "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
 _OPENPOSE_ARMS = (
     "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist"  # neck before it
 )
@@ -82,7 +94,7 @@ _HANDS = (*_some_of(21, _HAND21, "left_"), *_some_of(21, _HAND21, "right_"))
 _FACE = _some_of(68, _FACE68)
 _HALPE26 = (
     *COCO17,
-    *_words("head neck pelvis left_foot_index right_foot_index left_small_toe right_small_toe"),
+    *_words("head neck pelvis left_big_toe right_big_toe left_small_toe right_small_toe"),
     *_words("left_heel right_heel"),
 )
 _BODY_25B = (*COCO17, "upper_neck", "head_top", *_words(_FEET6))
@@ -156,18 +168,19 @@ _NEVER_GUESSED = ("posetrack17",)
 # Of these numbers of points no order is the usual one.
 _NO_USUAL_ORDER = (14,)
 _SIDED_BONES = (
-    "shoulder elbow, elbow wrist, hip knee, knee ankle, shoulder hip, eye ear, ankle heel, "
-    "ankle foot_index, foot_index small_toe"
+    *(UPPER_ARM, LOWER_ARM, UPPER_LEG, LOWER_LEG, FLANK),
+    *(("eye", "ear"), ("ankle", "heel"), FOOT, ("big_toe", "small_toe")),
 )
 _MIDDLE_BONES = (
     "nose eye, neck shoulder, upper_neck shoulder, neck_base shoulder, thorax shoulder, "
     "pelvis hip, mid_hip hip"
 )
-_BONES: tuple[tuple[str, str], ...] = (
-    *((f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in _pairs(_SIDED_BONES)),
-    *((a, f"{s}_{b}") for s in ("left", "right") for a, b in _pairs(_MIDDLE_BONES)),
-    *_pairs("left_shoulder right_shoulder, left_hip right_hip, neck head_top, upper_neck head_top"),
-    *_pairs("head neck_base, thorax spine, spine pelvis, thorax pelvis"),
+_BONES: tuple[Bone, ...] = (
+    *(bone for side in SIDES for bone in of_side(side, *_SIDED_BONES)),
+    *((a, f"{side}_{b}") for side in SIDES for a, b in _pairs(_MIDDLE_BONES)),
+    *ACROSS,
+    *_pairs("neck head_top, upper_neck head_top, head neck_base"),
+    *_pairs("thorax spine, spine pelvis, thorax pelvis"),
 )
 _MIN_BONES = 8
 # Bones of the right order are shorter than this fraction of those of a wrong one. Among 400 poses
@@ -231,7 +244,14 @@ def _bone_length(order: Order, people: Sequence[Float[np.ndarray, "n 3"]]) -> fl
     return float(np.mean(lengths)) if len(lengths) >= _MIN_BONES else float("inf")
 
 
-_SIDES = {"left": "left", "l": "left", "lt": "left", "right": "right", "r": "right", "rt": "right"}
+_SIDE_WORDS = {
+    "left": "left",
+    "l": "left",
+    "lt": "left",
+    "right": "right",
+    "r": "right",
+    "rt": "right",
+}
 _SIDED_PARTS = {
     "eye": "eye",
     "eyeinner": "eye_inner",
@@ -254,12 +274,12 @@ _SIDED_PARTS = {
     "ankle": "ankle",
     "ank": "ankle",
     "heel": "heel",
-    "bigtoe": "foot_index",
-    "toebig": "foot_index",
-    "footindex": "foot_index",
-    "toe": "foot_index",
-    "toes": "foot_index",
-    "toetip": "foot_index",
+    "bigtoe": "big_toe",
+    "toebig": "big_toe",
+    "footindex": "big_toe",
+    "toe": "big_toe",
+    "toes": "big_toe",
+    "toetip": "big_toe",
     "smalltoe": "small_toe",
     "littletoe": "small_toe",
     "toesmall": "small_toe",
@@ -313,13 +333,13 @@ def body_point(name: str) -> str | None:
     text = re.sub(r"\b([LR])(?=[A-Z][a-z])", r"\1 ", name[:80].replace("_", " "))
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     words = [word for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in _FILLING]
-    sides = [_SIDES[word] for word in words if word in _SIDES]
-    part = "".join(word for word in words if word not in _SIDES)
+    sides = [_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS]
+    part = "".join(word for word in words if word not in _SIDE_WORDS)
     if not sides:
         for glued in ("left", "right", "l", "r"):
             rest = part.removeprefix(glued)
             if rest != part and rest in _SIDED_PARTS:
-                sides, part = [_SIDES[glued]], rest
+                sides, part = [_SIDE_WORDS[glued]], rest
                 break
     if not sides:
         return _MIDDLE_PARTS.get(part)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.errors import InputError
 from kinflow.evidence.keypoint_files.listing import Structure
-from kinflow.evidence.keypoint_names import BLAZEPOSE33
 
 MAX_COORDINATE = 1e6
 # Larger numbers are pixels: no tool places points that far outside of an image.
