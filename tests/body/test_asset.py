@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from kinflow.assets import ASSET_ROOT, asset_path, checked_path
-from kinflow.body.asset import read_body
+from kinflow.body import BodyModel
+from kinflow.body.asset import load_bundled, read_body
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import AssetError
@@ -87,3 +88,17 @@ def test_a_body_without_its_tensors_is_refused(tmp_path):
         save_file({"weights": torch.zeros(3)}, path, metadata | anchors)
         with pytest.raises(AssetError, match="not a readable body model"):
             read_body(path)
+
+
+def test_the_bundled_file_is_read_once():
+    once, again = BodyModel.load(), BodyModel.load()
+    assert once.rest_basis_m.data_ptr() == again.rest_basis_m.data_ptr()
+    assert once.rest_basis_m.data_ptr() == load_bundled().rest_basis_m.data_ptr()
+
+
+def test_subsets_are_those_that_the_file_names():
+    asset, full, joints = load_bundled(), BodyModel.load(), BodyModel.load("joints")
+    chosen = BodyModel.load("fit")
+    assert torch.equal(chosen.skin_weights, full.skin_weights[asset.fit_vertices])
+    assert joints.num_vertices == 0 and len(joints.faces) == len(chosen.faces) == 0
+    assert torch.equal(joints.rest_mean_m, full.rest_mean_m[: len(joints.rest_mean_m)])
