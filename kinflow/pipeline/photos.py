@@ -69,6 +69,8 @@ class Pipeline:
         self, config: PipelineConfig | None = None, reconstructor: Reconstructor | None = None
     ) -> None:
         self.config = PipelineConfig() if config is None else config
+        if not isinstance(self.config, PipelineConfig):
+            raise InputError(f"config has to be a PipelineConfig, not a {type(config).__name__}.")
         self.reconstructor = reconstructor or Reconstructor(self.config.reconstructor)
         if self.reconstructor.config != self.config.reconstructor:
             raise InputError("The reconstructor has other options than the pipeline.")

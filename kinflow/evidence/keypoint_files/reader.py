@@ -348,7 +348,7 @@ class _Orders:
         )
         if named is not None and order.names[: len(named)] != named.names:
             raise InputError(f"{place} has {count} points, but the file names {len(named)}")
-        return order, ", as the bones tell; if not, name their format" if by_bones else ""
+        return order, ", as the bones tell; if not, give the keypoints' format" if by_bones else ""
 
 
 def _spread(points: Float[np.ndarray, "n 3"], order: Order) -> Float[np.ndarray, "33 3"]:
