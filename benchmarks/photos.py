@@ -19,10 +19,10 @@ import numpy as np
 import tyro
 
 import kinflow
-from kinflow.cli.inputs import find_photos
 from kinflow.evidence.image import read_photo
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.writer import png_bytes
+from kinflow.pipeline.sources import find_photos
 
 MIN_HEIGHT_PX = 100
 SHEET_ROW_PX = 360

@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("synth",),
     ("training",),
     ("evaluation",),
+    ("pipeline",),
     ("api",),
     ("cli",),
 )

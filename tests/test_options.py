@@ -29,6 +29,8 @@ from kinflow.fitting.parts import PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
 from kinflow.optim import LMConfig
+from kinflow.pipeline.config import PipelineConfig
+from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.synth.detections import KeypointNoiseConfig
 from kinflow.synth.files import SynthConfig
 from kinflow.synth.observation import ObservationConfig
@@ -62,6 +64,8 @@ EXAMPLES = [
     PartParserConfig(),
     PartNetworkConfig(),
     ExportOptions(),
+    PipelineConfig(),
+    OwnEvidenceConfig(),
     StreamConfig(),
     FlowTraining(),
     VaeTraining(),

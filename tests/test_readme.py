@@ -108,6 +108,7 @@ def test_notice_lists_every_asset_with_its_checksum():
         ("01_photo.py", ["photo.png", "out"], "out/scene.glb"),
         ("02_own_keypoints.py", [], None),
         ("03_sample_poses.py", ["poses.glb", "2"], "poses.glb"),
+        ("04_events.py", ["out", "photo.png", "none.png"], "out/photo/people.npz"),
     ],
 )
 def test_examples_run(script, arguments, output, tmp_path, monkeypatch, astronaut_rgb, capsys):

@@ -20,7 +20,6 @@ import kinflow
 from kinflow.body import BodyModel
 from kinflow.body.part_maps import part_map
 from kinflow.body.parts import BACKGROUND, PART_NAMES, UNKNOWN
-from kinflow.cli.inputs import find_photos
 from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.onnx_runtime import onnxruntime
@@ -29,6 +28,7 @@ from kinflow.evidence.types import PartLabels, PersonEvidence
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.writer import png_bytes
+from kinflow.pipeline.sources import find_photos
 from kinflow.results import Person
 
 MIN_HEIGHT_PX = 150

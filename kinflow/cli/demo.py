@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kinflow.cli.options import Demo, Reconstruct
 from kinflow.cli.output import say
+from kinflow.cli.reconstruct import run as reconstruct
 from kinflow.errors import InputError
 
 DEMO_PHOTOS = ("astronaut.png", "camera.png")
@@ -32,8 +33,6 @@ def demo_photos() -> list[Path]:
 
 def run(options: Demo) -> int:
     """Reconstruct the demo photos and say where to look."""
-    from kinflow.cli.reconstruct import run as reconstruct
-
     photos = tuple(str(photo) for photo in demo_photos())
     code = reconstruct(Reconstruct(photos, options.output))
     if code == 0:

@@ -19,12 +19,14 @@ DESCRIPTION = """Photos of people to posed, shaped 3D bodies.
 For training there are also: kinflow data, synth, train and evaluate (see their --help)."""
 
 _WORK = {
-    "Reconstruct": "kinflow.cli.reconstruct",
-    "Demo": "kinflow.cli.reconstruct",
-    "Sample": "kinflow.cli.gallery",
-    "Interpolate": "kinflow.cli.gallery",
+    "Reconstruct": ("kinflow.cli.reconstruct", "run"),
+    "Demo": ("kinflow.cli.demo", "run"),
+    "Sample": ("kinflow.cli.gallery", "run_sample"),
+    "Interpolate": ("kinflow.cli.gallery", "run_interpolate"),
+    "Version": ("kinflow.cli.main", "print_version"),
 }
-"""The heavy module of each everyday command."""
+"""What works on the options of each everyday command: a module, heavy as a rule, and its function,
+which returns the exit code."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,10 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: fine; 2: bad input; 1: anything else; 130 and 143: ended by Ctrl-C or SIGTERM.
     """
-    from importlib import import_module
-
     from kinflow.checks import command_line
     from kinflow.cli import signals
+    from kinflow.cli.flags import with_flags
     from kinflow.cli.output import complain
     from kinflow.errors import KinflowError
     from kinflow.files.names import one_line
@@ -43,15 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _check_working_folder()
         with command_line():  # options check themselves while they are parsed
+            # imports the work, too: once signals raise exceptions, imports do not stand them well
             run = parse(sys.argv[1:] if arguments is None else arguments)
-        if work := _WORK.get(type(getattr(run, "__self__", None)).__name__):
-            import_module(work)  # before signals raise exceptions, which imports do not stand well
         with signals.Working():
             code = run()
             signals.raise_if_stopped()
             return code
     except KinflowError as error:
-        complain(f"kinflow: {one_line(str(error))}")
+        complain(f"kinflow: {one_line(with_flags(str(error), error.options))}")
         return error.exit_code
     except KeyboardInterrupt as error:
         complain("kinflow: interrupted")
@@ -78,6 +78,9 @@ def parse(arguments: list[str]) -> "Callable[[], int]":
         from kinflow.cli import research
 
         return research.parse(arguments)
+    from functools import partial
+    from importlib import import_module
+
     import tyro
 
     from kinflow.cli.options import Command
@@ -89,7 +92,16 @@ def parse(arguments: list[str]) -> "Callable[[], int]":
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
-    return command.run
+    module, function = _WORK[type(command).__name__]
+    return partial(getattr(import_module(module), function), command)
+
+
+def print_version(_options: object) -> int:
+    """Print the version; returns the exit code."""
+    from kinflow.version import __version__
+
+    print(f"kinflow {__version__}")
+    return 0
 
 
 def entry_point() -> None:

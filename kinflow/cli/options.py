@@ -1,6 +1,7 @@
 """Options of the everyday commands as frozen dataclasses.
 
-Nothing heavy is imported here, so that help is instant; each command imports its work when it runs.
+Nothing heavy is imported here, so that help is instant. `kinflow.cli.main` knows what works on
+them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow.checks import number, refuse, whole
-from kinflow.version import __version__
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
@@ -111,24 +111,12 @@ class Reconstruct:
         number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
         number(self, "focal_px", above=0, or_none=True, flags=True)
 
-    def run(self) -> int:
-        """Reconstruct the photos; returns the exit code."""
-        from kinflow.cli.reconstruct import run
-
-        return run(self)
-
 
 @dataclass(frozen=True)
 class Demo:
     """Reconstruct the people of two free photos that come with scikit-image."""
 
     output: Output = Output(Path("kinflow-demo"))
-
-    def run(self) -> int:
-        """Reconstruct the demo's photos; returns the exit code."""
-        from kinflow.cli.demo import run
-
-        return run(self)
 
 
 @dataclass(frozen=True)
@@ -149,12 +137,6 @@ class Sample:
         whole(self, "count", at_least=1, at_most=500, flags=True)
         whole(self, "seed", flags=True)
 
-    def run(self) -> int:
-        """Draw and write; returns the exit code."""
-        from kinflow.cli.gallery import run_sample
-
-        return run_sample(self)
-
 
 @dataclass(frozen=True)
 class Interpolate:
@@ -174,21 +156,10 @@ class Interpolate:
     def __post_init__(self) -> None:
         whole(self, "steps", at_least=2, at_most=1000, flags=True)
 
-    def run(self) -> int:
-        """Interpolate and write; returns the exit code."""
-        from kinflow.cli.gallery import run_interpolate
-
-        return run_interpolate(self)
-
 
 @dataclass(frozen=True)
 class Version:
     """Print the version."""
-
-    def run(self) -> int:
-        """Print the version; returns the exit code."""
-        print(f"kinflow {__version__}")
-        return 0
 
 
 Command = (

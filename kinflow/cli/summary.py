@@ -10,14 +10,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len, chop_cells
 
+from kinflow.cli.flags import with_flags
 from kinflow.cli.output import complain, say
 from kinflow.files.names import one_line
-from kinflow.results import RESULT_SENTENCES, Person, Reconstruction, ResultCode
+from kinflow.pipeline.events import Outcome
+from kinflow.results import RESULT_SENTENCES, Person, ResultCode
 
 _COLUMNS = (
     ("person", 6),
@@ -30,24 +31,6 @@ _COLUMNS = (
 _LEFT = ("result",)
 _GAP = "  "
 _NARROWEST = 10
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one photo: a reconstruction and its folder, or a sentence why not."""
-
-    photo: Path
-    folder: Path
-    seconds: float
-    result: Reconstruction | None = None
-    problem: str = ""
-    unexpected: bool = False
-    """Whether the problem lies in kinflow rather than in the photo."""
-    notes: tuple[str, ...] = ()
-    """What the user should know about how their input was read, and about results that cannot be
-    right: sentences that begin with the name of a file."""
-    already: bool = False
-    """Whether the results were there already."""
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -102,7 +85,7 @@ class Report:
             self._people(name, outcome.result.people, outcome.seconds)
         if outcome.problem:
             self._bad += 1
-            complain(one_line(outcome.problem), "red")
+            complain(one_line(with_flags(outcome.problem, outcome.options)), "red")
 
     def close(self) -> None:
         """Print what the result codes mean, how many photos there were and where results are."""

@@ -92,7 +92,7 @@ def read_part_map(path: Path, image_size: tuple[int, int], palette: LabelPalette
         try:
             sets = _sets(image, palette)
         except InputError as error:
-            raise InputError(f"'{path}' {error}") from error
+            raise InputError(f"'{path}' {error}", error.options) from error
     sets = scaled(upright(sets, orientation), image_size, smooth=False)
     if (sets == BACKGROUND).all():
         raise InputError(f"'{path}' shows nobody: all of it is background.")
@@ -119,7 +119,7 @@ def _sets(image: Image.Image, palette: LabelPalette) -> PixelSets:
         codes = codes_of(strip)
         if codes.min() < 0 or codes.max() >= NUM_CODES:
             strange = int(codes.max() if codes.max() >= NUM_CODES else codes.min())
-            raise InputError(_strangers(palette, [strange]))
+            raise InputError(_strangers(palette, [strange]), {"made with": "palette"})
         known[codes] = True
     codes = np.flatnonzero(known)
     table = np.zeros(codes[-1] + 1, np.uint16)
@@ -192,13 +192,14 @@ def _sets_of_colors(colors: np.ndarray, palette: LabelPalette) -> UInt16[np.ndar
     if not palette.colors:
         raise InputError(
             f"is a colour picture, but maps of the palette '{palette.name}' hold one id per pixel; "
-            "save the ids as a grey PNG, or choose the palette that it was drawn with "
-            "(--parts-palette)."
+            "save the ids as a grey PNG, or choose the palette that it was drawn with.",
+            {"drawn with": "palette"},
         )
     stranger = few[of_palette.index(0)] if 0 in of_palette else few[-1]
     raise InputError(
         f"holds the colour {stranger}, which the palette '{palette.name}' does not have; draw maps "
-        "without smoothing, and choose the palette they were made with (--parts-palette)."
+        "without smoothing, and choose the palette they were made with.",
+        {"made with": "palette"},
     )
 
 
@@ -240,10 +241,12 @@ def _sets_of_ids(ids: np.ndarray, palette: LabelPalette) -> UInt16[np.ndarray, "
     sets = np.where(ids <= MAX_ID, known[np.minimum(ids, MAX_ID)], 0).astype(np.uint16)
     if ids.tolist() == [0, UNSAID] and sets[0] == BACKGROUND:
         raise InputError(
-            "is black and white, as silhouettes are, and tells no parts; give it with --masks."
+            "is black and white, as silhouettes are, and tells no parts; give it as a silhouette.",
+            {"as a silhouette": "masks"},
         )
     if not sets.all():
-        raise InputError(_strangers(palette, ids[sets == 0].tolist(), ids.tolist()))
+        sentence = _strangers(palette, ids[sets == 0].tolist(), ids.tolist())
+        raise InputError(sentence, {"made with": "palette"})
     return sets
 
 
@@ -257,7 +260,7 @@ def _strangers(palette: LabelPalette, strange: list[int], ids: list[int] | None 
     return (
         f"holds the id{'s' if len(strange) > 1 else ''} {listed}, which the palette "
         f"'{palette.name}' does not have, whose ids are 0 to {len(palette.classes) - 1} and "
-        f"{UNSAID}; choose the palette that the map was made with (--parts-palette){fitting}."
+        f"{UNSAID}; choose the palette that the map was made with{fitting}."
     )
 
 

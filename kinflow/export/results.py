@@ -25,6 +25,7 @@ NAMES_OF_FILES = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "vi
 """All that kinflow ever writes into a result folder, beside the marker."""
 _CHUNK_BYTES = 1 << 20
 _LISTED_CHARS = 400
+_ANEW = "overwrite them"
 
 
 @dataclass(frozen=True)
@@ -108,26 +109,30 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
     )
     if lacking:
         raise InputError(
-            f"The folder '{folder}' holds results of an earlier run, but no {lacking[0]}; make "
-            "them again with --overwrite, or choose another output folder."
+            f"The folder '{folder}' holds results of an earlier run, but no {lacking[0]}; "
+            f"{_ANEW}, or choose another output folder.",
+            {_ANEW: "overwrite"},
         )
     known = marker.details.get("photo_sha256")
     if known and origin.photo_sha256 and known != origin.photo_sha256:
         raise InputError(
             f"The folder '{folder}' holds results of another photo, or of '{origin.photo}' as it "
-            "was before it changed; use --overwrite, or choose another output folder."
+            f"was before it changed; {_ANEW}, or choose another output folder.",
+            {_ANEW: "overwrite"},
         )
     options = marker.details.get("options")
     if options is not None and origin.options is not None and options != origin.options:
         raise InputError(
             f"The folder '{folder}' holds results that were made with other options "
-            f"({_listed(options)}); use --overwrite, or choose another output folder."
+            f"({_listed(options)}); {_ANEW}, or choose another output folder.",
+            {_ANEW: "overwrite"},
         )
     inputs = marker.details.get("inputs_sha256")
     if inputs and origin.inputs_sha256 and inputs != origin.inputs_sha256:
         raise InputError(
             f"The folder '{folder}' holds results from before the keypoints, maps or prior that "
-            "you give changed; use --overwrite, or choose another output folder."
+            f"you give changed; {_ANEW}, or choose another output folder.",
+            {_ANEW: "overwrite"},
         )
     return True
 
@@ -176,7 +181,8 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
         if old is not None and not overwrite:
             raise InputError(
                 f"The folder '{folder}' exists already and is not empty; choose another one or "
-                "ask to overwrite it (--overwrite)."
+                "ask to overwrite it.",
+                {"overwrite it": "overwrite"},
             )
         if old is not None:
             with explained(folder):

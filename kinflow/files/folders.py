@@ -147,12 +147,15 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
         if marker is None:
             raise InputError(
                 f"The folder '{folder}' is there already, is not empty, and was not made by "
-                "kinflow, which leaves it alone, --overwrite or not; choose another output folder."
+                "kinflow, which leaves it alone, asked to overwrite or not; choose another output "
+                "folder.",
+                {"overwrite": "overwrite"},
             )
         if not overwrite:
             raise InputError(
                 f"The folder '{folder}' exists already and is not empty; choose another one or "
-                "ask to overwrite it (--overwrite)."
+                "ask to overwrite it.",
+                {"overwrite it": "overwrite"},
             )
         if own := sorted(names.difference(marker.files, [MARKER_NAME]).intersection(files)):
             raise InputError(

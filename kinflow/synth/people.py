@@ -68,7 +68,8 @@ class PeopleSource:
         if not len(poses):
             raise InputError(
                 f"{self.config.poses} holds no poses of the {self.config.split} split; "
-                "choose another one (--people.split)"
+                "choose another one",
+                {"choose another one": "scenes.people.split"},
             )
         return poses
 

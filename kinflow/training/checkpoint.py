@@ -66,7 +66,8 @@ def load_checkpoint(
     if header.get("run") != run_key:
         raise InputError(
             f"{path.parent} holds a run with other settings or other data; "
-            "choose another --out folder or delete it"
+            "choose another folder or delete it",
+            {"another folder": "out"},
         )
     with replaceable(path):
         for prefix, network in networks.items():

@@ -1,6 +1,5 @@
 """How the command behaves as a process: signals, kills, pipes, odd names, and others beside it."""
 
-import json
 import os
 import random
 import signal
@@ -9,39 +8,20 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from small_photos import small_photos
 
 import kinflow
 from kinflow.cli.main import main
 
-FIGURE_PX = (
-    *((120, 50), (125, 45), (115, 45), (131, 48), (109, 48), (145, 85), (95, 85), (160, 130)),
-    *((80, 130), (165, 170), (75, 170), (135, 170), (105, 170), (137, 230), (103, 230)),
-    *((138, 290), (102, 290)),
-)
-"""COCO's 17 keypoints of a person who stands in front of the camera."""
-SIZE = (240, 320)
 NAMES = tuple(f"photo_{number}.png" for number in range(6))
 
 
 def make_photos(folder: Path, names: tuple[str, ...]) -> list[str]:
     """Small photos with keypoints, so that runs are short; returns the command without `--out`."""
-    rng = np.random.default_rng(0)
-    images, people = [], []
-    points = [value for x, y in FIGURE_PX for value in (x, y, 2)]
-    for number, name in enumerate(names):
-        pixels = rng.integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8)
-        with open(folder / name, "wb") as stream:
-            Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-        images.append({"id": number, "file_name": name, "width": SIZE[0], "height": SIZE[1]})
-        people.append({"id": number, "image_id": number, "category_id": 1, "keypoints": points})
-    keypoints = folder / "keypoints.json"
-    keypoints.write_text(json.dumps({"images": images, "annotations": people}))
-    photos = [str(folder / name) for name in names]
+    photos, keypoints = small_photos(folder, names)
     options = ("--keypoints", str(keypoints), "--no-parts", "--format", "json")
-    return ["reconstruct", *photos, *options]
+    return ["reconstruct", *map(str, photos), *options]
 
 
 @pytest.fixture
@@ -258,5 +238,5 @@ def test_results_on_a_disk_that_nobody_may_write_to(tmp_path, monkeypatch):
     def refuse(_folder):
         raise AssertionError("a place to write to was looked for")
 
-    monkeypatch.setattr("kinflow.cli.reconstruct.check_folder_destination", refuse)
+    monkeypatch.setattr("kinflow.pipeline.photos.check_folder_destination", refuse)
     assert main(command) == 0

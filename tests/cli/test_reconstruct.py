@@ -17,9 +17,11 @@ from PIL import Image
 import kinflow
 from kinflow.assets import ASSET_ROOT, checked_path
 from kinflow.body.keypoints import BLAZEPOSE33, COCO17
-from kinflow.cli import reconstruct
 from kinflow.cli.main import main
+from kinflow.cli.options import Output, Reconstruct
+from kinflow.cli.reconstruct import pipeline_config
 from kinflow.evidence import weights
+from kinflow.pipeline import photos as pipeline_photos
 
 FIFTY_MEGAPIXELS = (8700, 5800)
 
@@ -254,7 +256,11 @@ def test_labels_of_somebody_else_leave_the_keypoints(with_keypoints, torso_mask,
             "no part palette 'lipp'; choose one of",
         ),
         (["--parts", "{masks}", "--masks", "{masks}"], "either part maps (--parts) or silhouettes"),
-        (["--masks", "{masks}", "--no-parts"], "leave out --parts and --masks"),
+        (
+            ["--masks", "{masks}", "--no-parts"],
+            "Without parts (--no-parts) all labels are ignored; leave out part maps (--parts) and "
+            "silhouettes (--masks) then.",
+        ),
         (["--parts", "{empty}"], "has neither 'photo.png' nor 'photo_0.png'"),
         (["--parts", "{small}"], "has 9 x 9 pixels but the upright photo has 512 x 512"),
         (["--masks", "{black}"], "shows nobody: all of its pixels are black"),
@@ -405,8 +411,8 @@ def test_a_defect_in_one_photo_is_reported_and_the_rest_goes_on(
             raise ZeroDivisionError("no [such] luck")
         return write_all(result, rgb, folder, *rest)
 
-    write_all = reconstruct.write_all
-    monkeypatch.setattr(reconstruct, "write_all", fails_once)
+    write_all = pipeline_photos.write_all
+    monkeypatch.setattr(pipeline_photos, "write_all", fails_once)
     command, *rest = with_keypoints
     assert main([command, str(tmp_path / "another.png"), *rest]) == 1
     captured = capsys.readouterr()
@@ -425,8 +431,8 @@ def test_an_interrupt_reports_what_is_done(
             raise KeyboardInterrupt
         return read_photo(path)
 
-    read_photo = reconstruct.read_photo
-    monkeypatch.setattr(reconstruct, "read_photo", interrupted)
+    read_photo = pipeline_photos.read_photo
+    monkeypatch.setattr(pipeline_photos, "read_photo", interrupted)
     command, good, *rest = with_keypoints
     assert main([command, good, str(tmp_path / "zebra.png"), *rest]) == 130
     captured = capsys.readouterr()
@@ -444,3 +450,42 @@ def test_a_damaged_network_is_refused(photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(weights, "asset_path", lambda name: checked_path(tmp_path, name))
     assert main(["reconstruct", str(photo), "--out", str(tmp_path / "out")]) == 2
     assert f"'{name}' is damaged (its checksum is wrong)" in capsys.readouterr().err
+
+
+def test_result_folders_keep_the_names_that_options_always_had():
+    """Folders of earlier releases are compared with these; another name would disown them."""
+    options = Reconstruct(
+        ("photo.jpg",),
+        Output(Path("out"), ("npz",), side_view=True, joint_names="mixamo", overwrite=True),
+        keypoints=Path("k.json"),
+        keypoints_format="coco",
+        max_people=2,
+        fov=50.0,
+        focal_px=900.0,
+        estimate_focal=True,
+        hint_3d=False,
+        parts=Path("maps"),
+        parts_palette="lip",
+        prior="gmm",
+    )
+    assert pipeline_config(options).settings() == {
+        "keypoints": str(Path("k.json").absolute()),
+        "keypoints_format": "coco",
+        "max_people": 2,
+        "fov": 50.0,
+        "focal_px": 900.0,
+        "estimate_focal": True,
+        "hint_3d": False,
+        "parts": str(Path("maps").absolute()),
+        "parts_palette": "lip",
+        "prior": "gmm",
+        "side_view": True,
+        "joint_names": "mixamo",
+    }
+    plain = Reconstruct(("photo.jpg",), Output(Path("out")))
+    assert pipeline_config(plain).settings() == {}
+    other = Reconstruct(("photo.jpg",), plain.output, align_parts=False, masks=None, device="cpu")
+    assert pipeline_config(other).settings() == {"align_parts": False}
+    masks = Reconstruct(("photo.jpg",), Output(Path("out"), show_parts=True), masks=Path("m"))
+    expected = {"masks": str(Path("m").absolute()), "show_parts": True}
+    assert pipeline_config(masks).settings() == expected

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from kinflow.cli.summary import Outcome, Report, exit_code
+from kinflow.cli.summary import Report, exit_code
+from kinflow.pipeline.events import Outcome
 
 
 @pytest.fixture

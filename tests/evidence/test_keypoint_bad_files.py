@@ -127,7 +127,7 @@ def test_a_named_order_of_another_number(tmp_path):
 
 def test_fourteen_points_that_say_nothing_of_their_order(tmp_path):
     line = [[100.0 + 10 * i, 100.0 + i, 0.9 if i < 5 else 0.0] for i in range(14)]
-    with pytest.raises(InputError, match=r"--keypoints-format \(crowdpose14, aic14, lsp14\)"):
+    with pytest.raises(InputError, match=r"as the format: crowdpose14, aic14, lsp14"):
         read(tmp_path, [{"keypoints": line}])
 
 

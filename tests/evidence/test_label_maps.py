@@ -330,7 +330,7 @@ def number_19(path, ids):
     [
         (photo_by_mistake, "kinflow", "holds the colour"),
         (photo_by_mistake, "densepose", "is a colour picture"),
-        (black_and_white, "lip", "is black and white, as silhouettes are.* --masks"),
+        (black_and_white, "lip", "is black and white, as silhouettes are.* as a silhouette"),
         (fractions, "lip", "holds fractions where ids are expected"),
         (huge_id, "lip", "holds the id 2147483647"),
         (negative_id, "lip", "holds the id -7"),

@@ -68,7 +68,7 @@ def test_no_people(nobody, photo, tmp_path):
 def test_overwriting_must_be_asked_for(reconstruction, nobody, photo, tmp_path):
     folder, only_npz = tmp_path / "a", ExportOptions(formats=("npz",))
     write_all(reconstruction, photo, folder, only_npz)
-    with pytest.raises(InputError, match="exists already.*--overwrite"):
+    with pytest.raises(InputError, match="exists already.*ask to overwrite it"):
         write_all(nobody, photo, folder, only_npz)
     assert len(load(folder).people) == 2
     write_all(nobody, photo, folder, ExportOptions(formats=("json",), overwrite=True))
@@ -176,7 +176,7 @@ def test_folders_of_0_1_0_are_recognised(reconstruction, nobody, photo, tmp_path
     folder = without_marker(tmp_path / "a")
     options = ExportOptions(formats=("npz",), overwrite=True)
     assert is_made(folder, ExportOptions(formats=formats).files, Origin("a", "1", {}))
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="ask to overwrite it"):
         write_all(nobody, photo, folder, ExportOptions(formats=formats))
     write_all(nobody, photo, folder, options)
     assert names(folder) == {MARKER_NAME, "people.npz"}

@@ -274,7 +274,7 @@ def test_destinations_that_cannot_be(tmp_path):
         ("file", True, "is a file, not a folder"),
         ("mine", True, "was not made by kinflow"),
         ("mine", False, "was not made by kinflow"),
-        ("made", False, "--overwrite"),
+        ("made", False, "ask to overwrite it"),
         ("link", True, "is a link"),
         ("dangling", False, "is a link"),
         ("file/below", True, "part of its path is a file"),

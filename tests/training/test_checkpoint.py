@@ -61,7 +61,7 @@ def test_another_run_and_a_damaged_file_are_refused(tmp_path):
     network, optimizer = network_and_optimizer(0)
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, {"net": network}, optimizer, {}, "run")
-    with pytest.raises(InputError, match="other settings or other data; choose another --out"):
+    with pytest.raises(InputError, match="other settings or other data; choose another folder"):
         load_checkpoint(path, {"net": network}, optimizer, "another run")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="not a readable checkpoint.*; delete it to begin again"):

@@ -25,7 +25,7 @@ TOOLS: dict[str, tuple[Structure, ...]] = {
     "mediapipe": ("landmarks",),
     "kinflow": ("kinflow",),
 }
-"""The tools that `--keypoints-format` can name, with the structures that their files have."""
+"""The tools that can be named as a format, with the structures that their files have."""
 
 BoxForm = Literal["x, y, width, height", "x0, y0, x1, y1"]
 

@@ -60,7 +60,7 @@ class Order:
     """The points of a body in the order in which a tool lists them."""
 
     name: str
-    """What users call it in `--keypoints-format`."""
+    """What users call it as a format of keypoints."""
     title: str
     """What messages call it."""
     names: tuple[str, ...]
@@ -218,8 +218,9 @@ def order_of_points(
     if count in _NO_USUAL_ORDER:
         names = ", ".join(order.name for order in candidates)
         raise InputError(
-            f"{place} has {count} points, and their order cannot be told from them; name it with "
-            f"--keypoints-format ({names})"
+            f"{place} has {count} points, and their order cannot be told from them; name it as the "
+            f"format: {names}",
+            {"as the format": "keypoints_format"},
         )
     return candidates[0], False
 
@@ -364,7 +365,8 @@ def order_of_names(names: Sequence[str], place: str) -> Order | None:
         shown = ", ".join(repr(name[:30]) for name in names[:4])
         raise InputError(
             f"{place} names the points {shown}, ..., which are not known as points of a body; "
-            "name the order with --keypoints-format if it is one of those"
+            "name the order as the format if it is a known one",
+            {"as the format": "keypoints_format"},
         )
     taken: set[str] = set()
     for i, point in enumerate(points):

@@ -48,7 +48,7 @@ from kinflow.files.json_files import parse_json
 from kinflow.files.reading import guarded, read_text
 
 KEYPOINT_FORMATS: tuple[str, ...] = ("auto", *TOOLS, *ORDER_OF_NAME)
-"""Names that `--keypoints-format` understands: tools, and orders of the points."""
+"""Names of formats that are understood: tools, and orders of the points."""
 
 MAX_BYTES = 64 << 20
 MAX_CONTAINERS = 2_000_000
@@ -165,7 +165,7 @@ def _in_file(path: Path, tool: str = "") -> Iterator[None]:
         yield
     except InputError as error:
         taken_for = f" (read as {tool})" if tool else ""
-        raise InputError(f"'{path}'{taken_for}: {error}.") from error
+        raise InputError(f"'{path}'{taken_for}: {error}.", error.options) from error
 
 
 def _read_listing(path: Path, format: str) -> Listing:
@@ -175,7 +175,8 @@ def _read_listing(path: Path, format: str) -> Listing:
         if format in TOOLS and listing.structure not in TOOLS[format]:
             raise InputError(
                 f"it is not laid out as files of {format} are, but as those of {listing.tool}; "
-                "leave out --keypoints-format"
+                "leave out the format",
+                {"leave out the format": "keypoints_format"},
             )
         return listing
 
@@ -347,7 +348,7 @@ class _Orders:
         )
         if named is not None and order.names[: len(named)] != named.names:
             raise InputError(f"{place} has {count} points, but the file names {len(named)}")
-        return order, ", as the bones tell; if not, use --keypoints-format" if by_bones else ""
+        return order, ", as the bones tell; if not, give the keypoints' format" if by_bones else ""
 
 
 def _spread(points: Float[np.ndarray, "n 3"], order: Order) -> Float[np.ndarray, "33 3"]:

@@ -208,7 +208,8 @@ class FlowTrainer:
         if not weights.exists():
             raise InputError(
                 f"Training in '{folder}' never gave a density that is a number; lower "
-                "--flow.learning-rate or look at the pose set."
+                "the learning rate or look at the pose set.",
+                {"the learning rate": "flow.learning_rate"},
             )
         return weights
 

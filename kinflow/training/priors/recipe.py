@@ -99,13 +99,16 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
     training, validation = splits(poses, config.held_out)
     if config.space != "rotvec" and config.family in ("gaussian", "gmm", "vae"):
-        raise InputError(f"a {config.family} has no choice of space; leave --space out")
+        raise InputError(
+            f"a {config.family} has no choice of space; leave it out", {"leave it out": "space"}
+        )
     _check_splits(training, validation, config)
     whitening = fit_whitening(training, config.stream, config.min_std_deg, config.space)
     if whitening.num_kept < 2 or not bool((whitening.std > 0).all()):
         raise InputError(
             f"The training poses of '{config.data}' hardly differ, so there is nothing to learn; "
-            "take more motion, or a smaller --min-std-deg."
+            "take more motion, or a smaller least spread.",
+            {"smaller least spread": "min_std_deg"},
         )
     match config.family:
         case "gaussian":
@@ -149,7 +152,8 @@ def _check_splits(training: PoseSet, validation: PoseSet, config: TrainPriorConf
             f"'{config.data}' holds no poses of {' and no poses of '.join(lacking)} subjects; make "
             f"it from more subjects ({', '.join(sorted(VALIDATION_SUBJECTS))} are for validation, "
             f"{', '.join(sorted(TEST_SUBJECTS))} for testing, all others for training)"
-            " or choose those to validate on (--held-out)."
+            " or choose those to validate on.",
+            {"to validate on": "held_out"},
         )
 
 

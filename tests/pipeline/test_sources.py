@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kinflow.cli.inputs import find_photos, passed_over, result_folders
 from kinflow.errors import InputError
 from kinflow.evidence import image_files
 from kinflow.files.destinations import check_folder_destination
+from kinflow.pipeline.sources import find_photos, passed_over, result_folders
 
 
 @pytest.fixture

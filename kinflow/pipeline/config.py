@@ -1,0 +1,96 @@
+"""Options of a run over photos, and those of them that results depend on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from kinflow.checks import nested, not_negative
+from kinflow.errors import InputError
+from kinflow.export.writer import ExportOptions
+from kinflow.files.names import printable
+from kinflow.pipeline.own_evidence import OwnEvidenceConfig
+from kinflow.pipeline.reconstructor import ReconstructorConfig
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """What is done with every photo."""
+
+    reconstructor: ReconstructorConfig = field(default_factory=ReconstructorConfig)
+    export: ExportOptions = field(default_factory=ExportOptions)
+    own: OwnEvidenceConfig = field(default_factory=OwnEvidenceConfig)
+    patience_s: float = 60.0
+    """How long to wait in the end for somebody else who works on the same photo."""
+
+    def __post_init__(self) -> None:
+        nested(self, reconstructor=ReconstructorConfig, export=ExportOptions, own=OwnEvidenceConfig)
+        not_negative(self, "patience_s")
+        if self.own.has_labels and not self.reconstructor.parts:
+            raise InputError(
+                "Without parts all labels are ignored; leave out part maps and silhouettes then.",
+                {
+                    "Without parts": "follow_parts",
+                    "part maps": "part_maps",
+                    "silhouettes": "masks",
+                },
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Options that change results and differ from their defaults, as plain JSON.
+
+        Result folders keep them, so their names stay the same from release to release. Formats are
+        left out because the files themselves show them.
+        """
+        changed = _changed(self, PipelineConfig(), "")
+        return {_name(option): _plain(value) for option, value in changed.items()}
+
+
+_IRRELEVANT = (
+    "patience_s",
+    "reconstructor.device",
+    "reconstructor.detector.runtime",
+    "export.formats",
+    "export.overwrite",
+)
+_NAMES = {
+    "reconstructor.fov_deg": "fov",
+    "reconstructor.fit.estimate_focal": "estimate_focal",
+    "reconstructor.fit.use_hint": "hint_3d",
+    "reconstructor.parts": "align_parts",
+    "own.part_maps": "parts",
+    "own.palette": "parts_palette",
+}
+"""What result folders call an option, where it is not the last part of its path."""
+
+
+def _changed(options: Any, defaults: Any, prefix: str) -> dict[str, Any]:
+    """Fields with other values than the defaults', by their dotted path."""
+    changed = {}
+    for option in fields(options):
+        path = prefix + option.name
+        value, default = getattr(options, option.name), getattr(defaults, option.name)
+        if path in _IRRELEVANT:
+            continue
+        if is_dataclass(value) and type(value) is type(default):
+            changed |= _changed(value, default, f"{path}.")
+        elif value != default:
+            changed[path] = value
+    return changed
+
+
+def _name(path: str) -> str:
+    return _NAMES.get(path, path.split(".", 1)[1])
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON gives it back."""
+    if isinstance(value, os.PathLike):
+        return printable(Path(value).absolute())
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(str(value))

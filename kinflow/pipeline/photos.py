@@ -1,0 +1,248 @@
+"""Photos into result folders: every photo on its own, so that a bad one never stops the rest.
+
+What is there already from an earlier run is left alone. Several processes, or threads, may share an
+output folder: each result folder is claimed before the work on its photo, and whoever finds one
+claimed comes back to it at the end.
+
+    pipeline = Pipeline(PipelineConfig())
+    for event in pipeline.run(find_photos(("holiday",)), Path("results")):
+        match event:
+            case Outcome(problem=""):
+                print(event.photo, event.folder)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kinflow.errors import AssetError, InputError
+from kinflow.evidence.image import read_photo
+from kinflow.export.results import (
+    Origin,
+    check_destination,
+    inputs_sha256,
+    is_made,
+    made_after,
+    photo_sha256,
+)
+from kinflow.export.writer import write_all
+from kinflow.files.destinations import check_folder_destination
+from kinflow.files.folders import Claim, remove_litter
+from kinflow.files.names import printable
+from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.pipeline.config import PipelineConfig
+from kinflow.pipeline.events import Begun, Event, Outcome, PutOff
+from kinflow.pipeline.own_evidence import OwnEvidence
+from kinflow.pipeline.reconstructor import Reconstructor
+from kinflow.pipeline.sources import result_folders
+from kinflow.priors.storage import SHIPPED
+from kinflow.results import Reconstruction
+
+_ASKING_S = 0.25
+"""How often `stop` is asked while somebody else's work is waited for."""
+
+
+def never() -> bool:
+    """Go on."""
+    return False
+
+
+class Pipeline:
+    """Reconstructs photos and writes a result folder for each.
+
+    Runs may go on at the same time in several threads; they share the models.
+
+    Args:
+        config: options.
+        reconstructor: models that are loaded already, of the same options.
+
+    Raises:
+        InputError: the device is not there, or the reconstructor has other options.
+    """
+
+    def __init__(
+        self, config: PipelineConfig | None = None, reconstructor: Reconstructor | None = None
+    ) -> None:
+        self.config = PipelineConfig() if config is None else config
+        if not isinstance(self.config, PipelineConfig):
+            raise InputError(f"config has to be a PipelineConfig, not a {type(config).__name__}.")
+        self.reconstructor = reconstructor or Reconstructor(self.config.reconstructor)
+        if self.reconstructor.config != self.config.reconstructor:
+            raise InputError("The reconstructor has other options than the pipeline.")
+
+    def run(
+        self,
+        photos: Sequence[str | os.PathLike],
+        out: str | os.PathLike,
+        stop: Callable[[], bool] = never,
+    ) -> Generator[Event, None, None]:
+        """Work on photos while the events are consumed; close them to end early.
+
+        Args:
+            photos: files; those that cannot be read become outcomes with a problem.
+            out: the folder in which each photo gets a folder of its own (`result_folders`).
+            stop: asked before each photo and while others are waited for; True ends the events. It
+                may also raise, which ends the run with that error; so it is asked once more when a
+                photo fails with an error that may be somebody's answer to a signal.
+
+        Raises:
+            InputError: no photo can be worked on with these options.
+            AssetError: a file of kinflow itself is missing or damaged; while events are consumed,
+                too.
+        """
+        began_ns = time.time_ns()
+        paths, out = [Path(photo) for photo in photos], Path(out)
+        jobs = list(zip(paths, result_folders(paths, out), strict=True))
+        if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
+            check_folder_destination(out)  # results that are there may be on a read-only disk
+        own = OwnEvidence.of(self.config.own, paths, self.config.reconstructor.max_people)
+        _ = self.reconstructor.fitter  # a bad prior is no fault of any photo
+        return _Run(self.config, self.reconstructor, own, began_ns, stop).events(jobs, out)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the work on every photo of a run shares."""
+
+    config: PipelineConfig
+    reconstructor: Reconstructor
+    own: OwnEvidence
+    began_ns: int
+    stop: Callable[[], bool]
+
+    def events(self, jobs: Sequence[tuple[Path, Path]], out: Path) -> Generator[Event, None, None]:
+        """Work on all photos; those that somebody else works on come last."""
+        later = []
+        with _tidied(out):
+            for photo, folder in jobs:
+                if self.stop():
+                    return
+                yield Begun(photo, folder)
+                outcome = self._outcome(photo, folder)
+                if outcome is None:
+                    later.append((photo, folder))
+                yield outcome or PutOff(photo, folder)
+            for photo, folder in later:
+                if self.stop():
+                    return
+                yield Begun(photo, folder)
+                begin = time.perf_counter()
+                outcome = self._outcome(photo, folder, self.config.patience_s)
+                if outcome is None and self.stop():
+                    yield PutOff(photo, folder)
+                    return
+                yield outcome or _left_out(photo, folder, time.perf_counter() - begin)
+
+    def _outcome(self, path: Path, folder: Path, patience_s: float = 0.0) -> Outcome | None:
+        """Work on one photo; what is wrong with it becomes part of the outcome.
+
+        None when somebody else has been working on it for longer than `patience_s`.
+        """
+        begin = time.perf_counter()
+        notes: list[str] = []
+        try:
+            origin = self._origin(path)
+            if self._is_done(folder, origin):
+                return self._already_there(path, folder, begin)
+            check_destination(folder, self.config.export.files, self.config.export.overwrite)
+            claim = self._claim(folder, patience_s)
+            if claim is None:
+                return None
+            with claim:
+                # somebody else may have finished it between the two lines
+                if self._is_done(folder, origin):
+                    return self._already_there(path, folder, begin)
+                result = self._reconstructed(path, folder, origin, claim, notes)
+        except InputError as error:
+            outcome = Outcome(path, folder, 0.0, problem=str(error), options=error.options)
+        except AssetError:
+            raise
+        except Exception as error:  # a defect met by one photo is no reason to leave out the others
+            self.stop()  # which raises if the error is what foreign code made of a signal
+            problem = f"{path} failed with {type(error).__name__}: {error}"
+            outcome = Outcome(path, folder, 0.0, problem=problem, unexpected=True)
+        else:
+            outcome = Outcome(path, folder, 0.0, result)
+        return replace(outcome, seconds=time.perf_counter() - begin, notes=tuple(notes))
+
+    def _claim(self, folder: Path, patience_s: float) -> Claim | None:
+        deadline = time.monotonic() + patience_s
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            claim = Claim.take(folder, min(left_s, _ASKING_S))
+            if claim is not None or left_s == 0 or self.stop():
+                return claim
+
+    def _origin(self, path: Path) -> Origin:
+        """What the results of a photo are made from, as it is now."""
+        photo = photo_sha256(path)
+        prior = self.config.reconstructor.prior
+        # a shipped prior changes with kinflow only; a weight file may be trained on
+        weights = () if prior in SHIPPED else (Path(prior),)
+        inputs = inputs_sha256((*self.own.files_of(path), *weights))
+        return Origin(printable(path), photo, self.config.settings(), inputs)
+
+    def _reconstructed(
+        self, path: Path, folder: Path, origin: Origin, claim: Claim, notes: list[str]
+    ) -> Reconstruction:
+        """Reconstruct one photo and write its folder; `notes` grows by what one should know."""
+        photo = read_photo(path)
+        notes += [f"{path.name}: {note}" for note in photo.notes]
+        evidence, said = self.own.of_photo(photo, path, self.reconstructor)
+        notes += said
+        result = replace(self.reconstructor(photo, evidence=evidence), source=origin.photo)
+        for person in result.people:
+            if absurd := what_cannot_be_right(person):
+                notes.append(
+                    f"{path.name}: person {person.person} {absurd}, which cannot be right."
+                )
+        seen = [person.parts for person in evidence.people if person.parts is not None]
+        write_all(result, photo.rgb, folder, self.config.export, seen, origin, claim)
+        return result
+
+    def _is_done(self, folder: Path, origin: Origin) -> bool:
+        """Whether the results are there; those to be overwritten only count if this run's own time
+        has seen them made, by somebody else with the same task."""
+        export = self.config.export
+        if not export.overwrite:
+            return is_made(folder, export.files, origin)
+        with contextlib.suppress(InputError):
+            made = made_after(folder, self.began_ns)
+            return made and is_made(folder, export.files, origin)
+        return False
+
+    def _already_there(self, path: Path, folder: Path, begin: float) -> Outcome:
+        meanwhile = (f"{path.name}: another kinflow made it meanwhile.",)
+        notes = meanwhile if made_after(folder, self.began_ns) else ()
+        seconds = time.perf_counter() - begin
+        return Outcome(path, folder, seconds, notes=notes, already=True)
+
+
+def _left_out(photo: Path, folder: Path, seconds: float) -> Outcome:
+    problem = (
+        f"{photo} is left out because another kinflow still works on '{folder}'; run this again "
+        "when that is done."
+    )
+    return Outcome(photo, folder, seconds, problem=problem)
+
+
+@contextlib.contextmanager
+def _tidied(out: Path) -> Iterator[None]:
+    """The output folder is tidy before and after, even if a signal interrupted a tidying.
+
+    Folders that had to be made for results are removed if there are none in the end.
+    """
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    remove_litter(out)
+    try:
+        yield
+    finally:
+        remove_litter(out)
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()

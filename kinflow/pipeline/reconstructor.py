@@ -1,0 +1,200 @@
+"""One photo in, its people out: detector, camera and fitter under one roof."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+import kinflow.priors
+from kinflow.checks import flag, instance, nested, number, whole
+from kinflow.errors import InputError
+from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
+from kinflow.evidence.given import checked_evidence
+from kinflow.evidence.image import Photo, as_photo
+from kinflow.evidence.types import ImageEvidence
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Reconstruction
+from kinflow.tensors import full_precision
+from kinflow.threads import lazy
+
+DEFAULT_FOV_DEG = 55.0
+"""Field of view of the longer side where nothing is known: a 35 mm-equivalent lens of about 35 mm,
+between a phone's main camera and a portrait lens."""
+
+MIN_FOV_DEG, MAX_FOV_DEG = 0.01, 170.0
+"""Of cameras that bodies can be fitted with: what is wider or narrower is no photograph."""
+
+MAX_PRINCIPAL_SIDES = 10.0
+"""How far from the middle of the image the principal point may be, in longer sides of it: cut-outs
+of a photo keep the photo's."""
+
+Image: TypeAlias = str | os.PathLike | Photo | np.ndarray
+"""A path, or pixels."""
+
+
+@dataclass(frozen=True)
+class ReconstructorConfig:
+    """Options of the main job."""
+
+    device: str | torch.device = "cpu"
+    """Where fitting runs: cpu, cuda or mps."""
+    max_people: int | None = None
+    """Reconstruct at most this many people, the largest first."""
+    fov_deg: float | None = None
+    """Field of view of the longer image side; overrides EXIF."""
+    focal_px: float | None = None
+    """Focal length in pixels; overrides EXIF and `fov_deg`."""
+    prior: str | Path = "realnvp"
+    """Name of a shipped pose prior or path of a weight file."""
+    parts: bool = True
+    """Align the body's parts with those seen in the image, after the keypoints."""
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
+
+    def __post_init__(self) -> None:
+        instance(self, "device", (str, torch.device), "the name of a device, such as 'cpu'")
+        whole(self, "max_people", at_least=1, or_none=True)
+        number(self, "fov_deg", at_least=0.1, below=MAX_FOV_DEG, or_none=True)
+        number(self, "focal_px", above=0, or_none=True)
+        what = "the name of a pose prior or the path of its weight file"
+        instance(self, "prior", (str, os.PathLike), what)
+        flag(self, "parts")
+        nested(self, detector=DetectorConfig, fit=PhotoFitConfig)
+
+
+class Reconstructor:
+    """Reconstructs people from photos; models are loaded at first use and kept.
+
+    Args:
+        config: options.
+
+    Raises:
+        InputError: the device is not there, or an option is out of range.
+    """
+
+    def __init__(self, config: ReconstructorConfig | None = None) -> None:
+        self.config = ReconstructorConfig() if config is None else config
+        if not isinstance(self.config, ReconstructorConfig):
+            raise InputError(
+                f"config has to be a ReconstructorConfig, not a {type(config).__name__}."
+            )
+        check_device(self.config.device)
+
+    def __reduce__(self) -> tuple[type, tuple[ReconstructorConfig]]:
+        # another process loads the models for itself
+        return Reconstructor, (self.config,)
+
+    @lazy
+    def detector(self) -> EvidenceDetector:
+        """Finds people and their keypoints."""
+        config = self.config.detector
+        return EvidenceDetector(replace(config, parts=config.parts or self.config.parts))
+
+    @lazy
+    def fitter(self) -> PhotoFitter:
+        """Fits bodies to keypoints."""
+        prior = kinflow.priors.load(self.config.prior)
+        fit = replace(self.config.fit, align_parts=self.config.parts)
+        return PhotoFitter(prior, fit, self.config.device)
+
+    def __call__(
+        self,
+        image: Image,
+        *,
+        evidence: ImageEvidence | None = None,
+        camera: Camera | None = None,
+    ) -> Reconstruction:
+        """Find and reconstruct the people of a photo; an empty result means there are none.
+
+        Args:
+            image: a path, a Pillow image, a `Photo` or an RGB array (height, width, 3) uint8 (see
+                `kinflow.evidence.image.as_photo` for what else).
+            evidence: keypoints of your own instead of the detector's; no gradients pass.
+            camera: a calibrated camera instead of EXIF or the default field of view.
+
+        Raises:
+            InputError: the image cannot be read or is unusable, or evidence or camera are not of
+                this image or hold numbers that cannot be meant.
+        """
+        with full_precision(self.config.device):
+            return self._of_photo(image, evidence, camera)
+
+    def _of_photo(
+        self, image: Image, evidence: ImageEvidence | None, camera: Camera | None
+    ) -> Reconstruction:
+        photo = _photo(image)
+        camera = checked_camera(self.camera(photo) if camera is None else camera, photo.size)
+        if evidence is None:
+            evidence = self.detector.detect(photo.rgb, max_people=self.config.max_people)
+        else:
+            evidence = checked_evidence(evidence, photo.size)
+            evidence = replace(evidence, people=evidence.people[: self.config.max_people])
+        people = self.fitter.fit(evidence, camera)
+        source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
+        return Reconstruction(people[0].camera if people else camera, people, source)
+
+    def camera(self, photo: Photo) -> Camera:
+        """The camera by the options, else by EXIF, else with the default field of view."""
+        if self.config.focal_px is not None:
+            return Camera.centred(photo.size, self.config.focal_px)
+        if self.config.fov_deg is not None:
+            return Camera.from_fov(photo.size, self.config.fov_deg)
+        if photo.focal_px is not None:
+            return Camera.centred(photo.size, photo.focal_px)
+        return Camera.from_fov(photo.size, DEFAULT_FOV_DEG)
+
+
+def check_device(device: str | torch.device) -> None:
+    """Raise `InputError` unless torch can compute on `device`."""
+    try:
+        there = float(torch.zeros(1, device=device) + 1) == 1  # "meta" holds no numbers
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = False
+    if not there:
+        raise InputError(f"The device '{device}' is not available here; use 'cpu'.")
+
+
+def checked_camera(camera: Any, image_size: tuple[int, int]) -> Camera:
+    """The camera, if it may have taken an image of `image_size` (width, height).
+
+    Raises:
+        InputError: it is no camera, is of another image, or sees what no lens does.
+    """
+    if not isinstance(camera, Camera):
+        raise InputError(f"camera has to be a kinflow Camera, not a {type(camera).__name__}.")
+    if camera.image_size != tuple(image_size):
+        raise InputError(
+            f"The camera is of an image of {camera.image_size[0]} x {camera.image_size[1]} pixels, "
+            f"but the photo has {image_size[0]} x {image_size[1]}; use its `scaled`."
+        )
+    if not MIN_FOV_DEG <= camera.fov_deg < MAX_FOV_DEG:
+        raise InputError(
+            f"A focal length of {camera.focal_px:g} pixels is a field of view of "
+            f"{camera.fov_deg:.3g} degrees; it has to be from {MIN_FOV_DEG} to {MAX_FOV_DEG:g}."
+        )
+    reach = MAX_PRINCIPAL_SIDES * max(image_size)
+    if any(abs(p - s / 2) > reach for p, s in zip(camera.principal_px, image_size, strict=True)):
+        raise InputError(
+            f"The camera's principal point {camera.principal_px} is too far outside of the image."
+        )
+    return camera
+
+
+def _photo(image: Any) -> Photo:
+    if isinstance(image, str | os.PathLike):
+        return as_photo(Path(os.fsdecode(image)))
+    pixels = isinstance(image, Photo | np.ndarray | torch.Tensor)
+    if not pixels and not hasattr(image, "__array_interface__"):  # Pillow's images have it
+        raise InputError(
+            "An image has to be a path or an array of pixels (height, width, 3), "
+            f"not a {type(image).__name__}."
+        )
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu().numpy()
+    return as_photo(image)
