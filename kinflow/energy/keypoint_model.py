@@ -1,16 +1,8 @@
 """From the unknowns of a person to 3D keypoints in the camera frame, with analytic Jacobians.
 
-The unknowns of one body are (Zanfir et al. 2020, section 3): the pose latent `z`, the shape, the
-root's rotation and its position. Derivatives are taken with respect to a local step
-
-    delta = [rotation (3), position (3), z (D), shape (6), optionally log focal length (1)]
-
-    R_cam_root <- rotvec_to_matrix(delta_rotation) R_cam_root
-    t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
-    z <- z + delta_z,   s <- s + delta_s
-
-so that depth stays positive and a step in x or y means the same in the image at any distance.
-They are written out by hand because this is the inner loop: autodiff would take many passes.
+Derivatives are taken with respect to a local step of the unknowns (`unknowns.py`), in the order of
+`layout.py`. They are written out by hand because this is the inner loop: autodiff would take many
+passes.
 """
 
 from __future__ import annotations
@@ -28,7 +20,8 @@ from kinflow.body.model import (
     offsets_in_t_pose,
 )
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_mask
-from kinflow.energy.unknowns import LATENT_START, Unknowns
+from kinflow.energy.layout import TangentLayout
+from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.rotations import skew
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
@@ -76,7 +69,8 @@ class KeypointModel:
         with_joints: bool = False,
     ) -> None:
         self.body, self.prior, self.shape_prior = body, prior, shape_prior
-        self.num_unknowns = LATENT_START + prior.latent_dim + shape_prior.size
+        self.layout = TangentLayout(prior.latent_dim, shape_prior.size)
+        """Of the Jacobians that it gives, which know of no focal length."""
         device = body.rest_mean_m.device
         self._free_parents = torch.tensor([PARENTS[j] for j in FREE_JOINTS], device=device)
         self._parents = torch.tensor([max(p, 0) for p in PARENTS], device=device)
@@ -114,8 +108,8 @@ class KeypointModel:
     def points_at_rest_m(self) -> Float[Tensor, "points 3"]:
         """The points of an average adult in the prior's central pose, in the root's frame."""
         device = self._at_rest.device
-        zero = torch.zeros(1, self.num_unknowns - LATENT_START, device=device, dtype=torch.float32)
-        z, s = zero.split([self.prior.latent_dim, self.shape_prior.size], -1)
+        zero = torch.zeros(1, self.layout.size, device=device, dtype=torch.float32)
+        z, s = zero[:, self.layout.latent], zero[:, self.layout.shape]
         centre = Unknowns(
             self._at_rest, torch.zeros(1, 3, device=device, dtype=torch.float32), z, s, z[:, 0]
         )

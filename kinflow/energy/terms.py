@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.energy.layout import TangentLayout
 from kinflow.geometry.pinhole import NEAR_M
 
 
@@ -51,11 +51,11 @@ def reprojection(
     observed_px: Float[Tensor, "batch points 2"],
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
-    estimate_focal: bool = False,
+    layout: TangentLayout,
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
-    With `estimate_focal` the Jacobian gets a last column for the log of the focal length.
+    The Jacobian that is given has the columns of `layout.body`, that of the term all of them.
     """
     z = points_cam_m[..., 2:].clamp_min(NEAR_M)
     ray = points_cam_m[..., :2] / z
@@ -65,8 +65,7 @@ def reprojection(
     if jacobian is not None:
         slope = scale[..., None] / z[..., None]
         J = slope * (jacobian[..., :2, :] - ray[..., None] * jacobian[..., 2:, :])
-        if estimate_focal:
-            J = torch.cat([J, (ray * scale)[..., None]], -1)
+        J = layout.joined(J, ray * scale)
     r, J = robustify(r, J, cutoff)
     return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
 
@@ -79,7 +78,7 @@ def outline(
     target_px: Float[Tensor, "batch points 2"],
     across: Float[Tensor, "batch points 2"],
     cutoff: float,
-    estimate_focal: bool = False,
+    layout: TangentLayout,
 ) -> Term:
     """Distance of projected points from lines in the image, in standard deviations.
 
@@ -87,7 +86,7 @@ def outline(
         target_px: a point of each line.
         across: normal of each line, as long as the inverse of the standard deviation (0 leaves a
             point out).
-        jacobian, estimate_focal: as in `reprojection`.
+        jacobian, layout: as in `reprojection`.
     """
     z = points_cam_m[..., 2].clamp_min(NEAR_M)
     focal = focal_px[:, None]
@@ -97,8 +96,7 @@ def outline(
     if jacobian is not None:
         slope = torch.cat([across, -bearing[..., None]], -1) * (focal / z)[..., None]
         J = slope[..., None, :] @ jacobian
-        if estimate_focal:
-            J = torch.cat([J, (focal * bearing)[..., None, None]], -1)
+        J = layout.joined(J, (focal * bearing)[..., None])
     r, J = robustify(r[..., None], J, cutoff)
     return Term("parts", r.flatten(1), None if J is None else J.flatten(1, 2))
 
@@ -110,13 +108,18 @@ def root_relative(
     hint_m: Float[Tensor, "batch points 3"],
     inverse_std: Float[Tensor, "batch points 3"],
     cutoff: float,
+    layout: TangentLayout,
 ) -> Term:
-    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate."""
+    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate.
+
+    Args:
+        jacobian, layout: as in `reprojection`.
+    """
     r = (points_cam_m - origin @ points_cam_m[..., None, :, :] - hint_m) * inverse_std
     J = None
     if jacobian is not None:
         mean = torch.einsum("p,bpdu->bdu", origin, jacobian)
-        J = (jacobian - mean[:, None]) * inverse_std[..., None]
+        J = layout.spread((jacobian - mean[:, None]) * inverse_std[..., None], layout.body)
     r, J = robustify(r, J, cutoff)
     return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
 
@@ -125,13 +128,21 @@ def latent(
     name: str,
     residual: Float[Tensor, "batch rows"],
     jacobian: Float[Tensor, "batch rows d"] | None,
-    first_column: int,
-    num_unknowns: int,
+    block: slice,
+    layout: TangentLayout,
     weight: float = 1.0,
 ) -> Term:
-    """Energy of a latent: 0.5 weight |residual|^2, its Jacobian padded to all unknowns."""
+    """Energy of a latent, 0.5 weight |residual|^2.
+
+    Args:
+        name: of the term.
+        residual: what is squared.
+        jacobian: its derivatives by the unknowns of `block`.
+        block: one of `layout`.
+        layout: of all unknowns.
+        weight: factor on the energy.
+    """
     root = weight**0.5
     if jacobian is None:
         return Term(name, root * residual, None)
-    after = num_unknowns - first_column - jacobian.shape[-1]
-    return Term(name, root * residual, F.pad(root * jacobian, (first_column, after)))
+    return Term(name, root * residual, layout.spread(root * jacobian, block))

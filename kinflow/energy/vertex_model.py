@@ -63,7 +63,7 @@ class VertexModel:
     def evaluate(self, motion: Motion, chosen: Int[Tensor, "batch chosen"]) -> VertexState:
         """The chosen vertices of each body; with derivatives if `motion` has them.
 
-        The last column group is the shape; see `keypoint_model` for the order of the unknowns.
+        Columns are those of the `KeypointModel`'s layout.
         """
         weights = self.body.skin_weights[chosen]
         rest = self._rest_basis[chosen] @ motion.codes.mT[:, None]  # (batch, chosen, 3, codes)

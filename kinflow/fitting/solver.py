@@ -104,8 +104,7 @@ class PersonFitter:
         eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
         covariance = torch.linalg.inv(hessian + 1e-6 * eye)
         joints = state.jacobian.cpu().double()
-        if self.energy.estimate_focal:
-            joints = torch.nn.functional.pad(joints, (0, 1))
+        joints = self.energy.layout.spread(joints, self.energy.layout.body)
         relative = joints - joints[:, :1]
         variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
         root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])

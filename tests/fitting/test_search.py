@@ -42,7 +42,7 @@ def test_a_linear_problem_is_solved_in_few_steps(joints_body, prior):
 
     def linearise(x, rows):
         r = x.z - goal[rows]
-        J = torch.zeros(len(rows), prior.latent_dim, fitter.model.num_unknowns)
+        J = torch.zeros(len(rows), prior.latent_dim, fitter.model.layout.size)
         J[:, :, 6 : 6 + prior.latent_dim] = torch.eye(prior.latent_dim)
         return DenseModel.of(r, J)
 
