@@ -35,10 +35,15 @@ class Unknowns:
     """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
 
     def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
-        """Retraction along a local step (see the module's docstring)."""
+        """Retraction along a local step (see the module's docstring).
+
+        Raises:
+            ValueError: the step has another number of columns than these unknowns.
+        """
         layout = TangentLayout(self.z.shape[-1], self.s.shape[-1])
-        if delta.shape[-1] > layout.size:
-            layout = replace(layout, has_focal=True)
+        layout = replace(layout, has_focal=delta.shape[-1] > layout.size)
+        if delta.shape[-1] != layout.size:
+            raise ValueError(f"a step of {layout.size} columns is needed, not {delta.shape[-1]}")
         position = delta[..., layout.position]
         depth = self.t_cam_root_m[..., 2:]
         shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)

@@ -118,3 +118,10 @@ def test_masked_keypoints_do_not_matter(energy, prior):
     torch.testing.assert_close(
         energy.residuals(x, hidden), energy.residuals(x, replace(hidden, observed_px=garbage))
     )
+
+
+@pytest.mark.parametrize("columns", [-1, 2])
+def test_steps_of_another_size_are_refused(model, prior, columns):
+    x = random_unknowns(prior, 2)
+    with pytest.raises(ValueError, match="columns"):
+        x.step(torch.zeros(2, model.layout.size + columns))
