@@ -6,7 +6,7 @@ checksum nothing else would ever be reached.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,8 @@ from kinflow.evidence.part_network import (
     load_part_network,
     save_part_network,
 )
-from kinflow.export.fields import to_fields
 from kinflow.export.people_files import load, npz_bytes, write_json, write_npz
+from kinflow.export.people_to_fields import to_fields
 from kinflow.files.tensor_files import CHECKSUM
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.families import flow_config, make_flow
@@ -86,7 +86,7 @@ def people() -> Reconstruction:
         hypotheses=(Hypothesis(**body, energy=3.0),),
         **body,
     )
-    return Reconstruction(camera, (person, person), "photo.jpg")
+    return Reconstruction.of_frame(camera, (person, replace(person, person=1)), "photo.jpg")
 
 
 def poses() -> PoseSet:
