@@ -31,10 +31,10 @@ import kinflow
 from kinflow.cli.demo import demo_photos
 from kinflow.evidence.image import Photo, read_photo
 from kinflow.export.bodies import Bodies
-from kinflow.export.fields import to_fields
 from kinflow.export.gltf import scene_glb
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.people_files import json_bytes, npz_bytes
+from kinflow.export.people_to_fields import to_fields
 from kinflow.export.viewer import viewer_html
 from kinflow.export.writer import ExportOptions, png_bytes, write_all
 

@@ -23,11 +23,11 @@ import torch
 
 from kinflow.body.model import BodyModel
 from kinflow.export.bodies import Bodies
-from kinflow.export.fields import to_fields
 from kinflow.export.gltf import scene_glb
 from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.painter import project
 from kinflow.export.people_files import json_bytes, npz_bytes
+from kinflow.export.people_to_fields import to_fields
 from kinflow.export.side_view import draw_side_view
 from kinflow.export.viewer import viewer_html
 from kinflow.export.writer import png_bytes
@@ -69,7 +69,7 @@ def three_people() -> Reconstruction:
                 score=1.0,
             )
         )
-    return Reconstruction(camera, tuple(people))
+    return Reconstruction.of_frame(camera, people)
 
 
 def paint_polygons(photo: np.ndarray, bodies: Bodies, camera: Camera) -> np.ndarray:

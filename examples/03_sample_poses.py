@@ -52,7 +52,8 @@ def main(out: Path, number: int) -> None:
         )
         for i in range(number)
     )
-    out.write_bytes(scene_glb(kinflow.Reconstruction(camera, people), Bodies.of(people), "smpl"))
+    scene = kinflow.Reconstruction.of_frame(camera, people)
+    out.write_bytes(scene_glb(scene, Bodies.of(people), "smpl"))
     nats = prior.log_prob(prior.decode(z))
     for person, log_density in zip(people, nats.tolist(), strict=True):
         height_m = person.measures().height_m

@@ -49,7 +49,7 @@ def run_sample(options: Sample) -> int:
     with explained(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
     write_bytes(options.out / "samples.png", png_bytes(contact_sheet(people, columns)))
-    scene = Reconstruction(people=people, camera=people[0].camera, source="samples")
+    scene = Reconstruction.of_frame(people[0].camera, people, "samples")
     write_bytes(options.out / "samples.glb", scene_glb(scene, Bodies.of(people)))
     print(f"Wrote samples.png and samples.glb to {options.out}.")
     return 0

@@ -70,12 +70,16 @@ def scene_glb(
         reconstruction: people and camera; without people the scene holds the camera alone.
         bodies: their meshes, where they are known already.
         joint_names: how joints are called.
+
+    Raises:
+        InputError: the reconstruction is of several frames.
     """
+    camera = reconstruction.only_frame.camera
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
     lowest = float(bodies.vertices_cam_m[..., 1].max()) if bodies else 0.0
     scene = _Scene(np.array([0.0, lowest, 0.0]), joint_names)
-    scene.add_camera(reconstruction.camera)
+    scene.add_camera(camera)
     if bodies:
         scene.add_bodies(bodies)
     return scene.glb(printable(reconstruction.source))

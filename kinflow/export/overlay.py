@@ -33,17 +33,18 @@ def draw_overlay(
         by_part: colour the bodies by part instead of by person.
 
     Raises:
-        ValueError: the photo is not of the reconstruction's size.
+        ValueError: the photo is not of the reconstruction's size, or that is of several frames.
     """
+    camera = reconstruction.only_frame.camera
     height, width = image_rgb.shape[:2]
-    if (width, height) != reconstruction.camera.image_size:
-        expected = "x".join(map(str, reconstruction.camera.image_size))
+    if (width, height) != camera.image_size:
+        expected = "x".join(map(str, camera.image_size))
         raise ValueError(f"the image is {width}x{height} but the reconstruction is of {expected}")
     image_rgb, scale = reduced(image_rgb, max_side_px)
     if not reconstruction.people:
         return image_rgb.copy()
     layer = bodies_layer(bodies or Bodies.of(reconstruction.people), by_part)
-    return paint(image_rgb, layer, reconstruction.camera.scaled(scale), PaintStyle())
+    return paint(image_rgb, layer, camera.scaled(scale), PaintStyle())
 
 
 def reduced(

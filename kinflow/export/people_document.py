@@ -13,25 +13,21 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.export.fields import FIELDS, FORMAT, KINDS, Fields, check_count
+from kinflow.export.people_checks import KINDS, check_count
+from kinflow.export.people_schema import FIELDS, FORMAT, FRAME_FIELDS, Fields
 
 _DTYPES = {"f": np.float64, "i": np.int64, "U": np.str_}
 _LEAVES: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "U": (str,)}
 
 
-def belongs_to(name: str) -> str:
-    """Whether a field describes people, hypotheses or, as those without rows do, the file."""
-    axes = FIELDS[name].axes
-    return str(axes[0]) if axes and axes[0] in ("people", "hypotheses") else "file"
-
-
 def key_of(name: str) -> str:
     """What a field is called within the object that it describes."""
-    return name.removeprefix("hypothesis_")
+    prefixes = {"frames": "frame_", "hypotheses": "hypothesis_"}
+    return name.removeprefix(prefixes.get(FIELDS[name].rows, ""))
 
 
 def fields_of(document: Any) -> Fields:
-    """The arrays that a parsed `people.json` holds; those of parts may be missing.
+    """The arrays that a parsed `people.json` holds; those that older files lack may be missing.
 
     Raises:
         InputError: something is missing, of another type, or not arranged as it should be.
@@ -40,16 +36,20 @@ def fields_of(document: Any) -> Fields:
         raise InputError("it does not say that it is one")
     people = _objects(document, "people")
     names = _column(_value(document, "energy_names"), "energy_names", {}).tolist()
+    frames = _objects(document, "frames") if "frames" in document else []
     check_count("people", len(people))
+    check_count("frames", len(frames))
     owned = [(row, h) for row, person in enumerate(people) for h in _objects(person, "hypotheses")]
     hypotheses = [hypothesis for _, hypothesis in owned]
-    rows = {"file": [document], "people": people, "hypotheses": hypotheses}
-    sizes = {"people": len(people), "hypotheses": len(hypotheses), "terms": len(names)}
+    rows = {"file": [document], "frames": frames, "people": people, "hypotheses": hypotheses}
+    sizes = {owner: len(entries) for owner, entries in rows.items()} | {"terms": len(names)}
     sizes["latent"] = _length_of(people[0].get("z")) if people else 0
     columns: dict[str, Any] = {"hypothesis_of": [row for row, _ in owned]}
     for name, field in FIELDS.items():
-        owner, key = belongs_to(name), key_of(name)
+        owner, key = field.rows, key_of(name)
         lacking = field.optional and not any(key in entry for entry in rows[owner])
+        if name in FRAME_FIELDS:
+            lacking = "frames" not in document
         if name != "hypothesis_of" and not lacking:
             values = [_value(entry, key) for entry in rows[owner]]
             columns[name] = values[0] if owner == "file" else values
@@ -92,7 +92,7 @@ def _check_leaves(values: Any, name: str, depth: int) -> None:
     """Walk lists down to `depth`; what is there has to be of the field's kind."""
     field = FIELDS[name]
     if depth == 0:
-        unknown = field.optional and field.kind == "f" and values is None
+        unknown = field.may_be_unknown and values is None
         if not unknown and (
             isinstance(values, bool) or not isinstance(values, _LEAVES[field.kind])
         ):

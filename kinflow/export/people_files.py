@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.export.fields import FIELDS, Fields, from_fields, to_fields
-from kinflow.export.people_document import belongs_to, fields_of, key_of
+from kinflow.export.people_document import fields_of, key_of
+from kinflow.export.people_from_fields import from_fields
+from kinflow.export.people_schema import FIELDS, Fields
+from kinflow.export.people_to_fields import to_fields
 from kinflow.files.atomic import write_bytes
 from kinflow.files.json_files import read_json
 from kinflow.files.npz_files import is_archive, read_npz
@@ -59,7 +61,7 @@ def load(path: Path | str) -> Reconstruction:
         try:
             return from_fields(fields_of(document) if arrays is None else arrays)
         except InputError as error:
-            raise InputError(f"'{path}' is not {_WHAT}: {error}.") from error
+            raise InputError(f"'{path}' is not {_WHAT}: {str(error).rstrip('.')}.") from error
 
 
 def write_npz(reconstruction: Reconstruction, path: Path) -> None:
@@ -68,7 +70,7 @@ def write_npz(reconstruction: Reconstruction, path: Path) -> None:
 
 
 def write_json(reconstruction: Reconstruction, path: Path) -> None:
-    """Write `people.json`: the same content with one object per person."""
+    """Write `people.json`: the same content with one object per frame and person."""
     write_bytes(path, json_bytes(to_fields(reconstruction)))
 
 
@@ -82,7 +84,8 @@ def npz_bytes(fields: Fields) -> bytes:
 def json_bytes(fields: Fields) -> bytes:
     """Content of `people.json`."""
     names = fields["energy_names"].tolist()
-    document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if belongs_to(n) == "file"}
+    document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if FIELDS[n].rows == "file"}
+    document["frames"] = [_row(fields, "frames", i) for i in range(len(fields["frame_index"]))]
     document["people"] = [_row(fields, "people", row) for row in range(len(fields["person"]))]
     for row, entry in enumerate(document["people"]):
         entry["energy"] = dict(zip(names, entry["energy"], strict=True))
@@ -97,7 +100,7 @@ def _row(fields: Fields, owner: str, row: int) -> dict[str, Any]:
     return {
         key_of(name): _plain(np.asarray(fields[name][row]))
         for name in FIELDS
-        if belongs_to(name) == owner and name != "hypothesis_of"
+        if FIELDS[name].rows == owner and name != "hypothesis_of"
     }
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.export.fields import FORMAT
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME
+from kinflow.export.people_schema import FORMAT
 from kinflow.files import folders
 from kinflow.files.atomic import explained
 from kinflow.files.json_files import read_json

@@ -40,10 +40,13 @@ def viewer_html(
         image_rgb: the photo that was reconstructed.
         reconstruction: people and camera.
         bodies: their meshes, where they are known already.
+
+    Raises:
+        InputError: the reconstruction is of several frames.
     """
+    camera = reconstruction.only_frame.camera
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
-    camera = reconstruction.camera
     scene = {
         "camera": {
             "focal_px": camera.focal_px,

@@ -15,11 +15,11 @@ from typing_extensions import assert_never
 from kinflow.checks import flag, one_of, some_of
 from kinflow.evidence.types import PartLabels
 from kinflow.export.bodies import Bodies
-from kinflow.export.fields import to_fields
 from kinflow.export.gltf import JointNaming, scene_glb
 from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes
+from kinflow.export.people_to_fields import to_fields
 from kinflow.export.results import Origin, check_destination
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import viewer_html
@@ -81,7 +81,8 @@ def write_all(
     """Write the result folder of one photo.
 
     Args:
-        reconstruction: people of one frame.
+        reconstruction: people of one frame; of several only `people.npz` and `people.json` can be
+            written.
         image_rgb: the photo, as upright as the reconstruction saw it.
         folder: where the files go; it appears complete or not at all.
         options: which formats, and how.
@@ -94,12 +95,14 @@ def write_all(
 
     Raises:
         InputError: the folder exists and may not be overwritten or was not made by kinflow, cannot
-            be written to, another process works on it, or the disk is full; nothing is left behind
-            then.
+            be written to, another process works on it, or the disk is full, or pictures are wanted
+            of several frames; nothing is left behind then.
     """
     check_destination(folder, options.files, options.overwrite)
     marker = Marker(options.files, (origin or Origin()).details())
-    bodies = Bodies.of(reconstruction.people) if reconstruction.people else None
+    drawn = bool(set(options.formats) - {"npz", "json"})
+    people = reconstruction.people_of(reconstruction.only_frame.index) if drawn else ()
+    bodies = Bodies.of(people) if people else None
     with new_folder(folder, marker, options.overwrite, claim) as temporary:
         fields = to_fields(reconstruction) if {"npz", "json"} & set(options.formats) else {}
         for kind in options.formats:

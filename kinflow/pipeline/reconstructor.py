@@ -137,7 +137,7 @@ class Reconstructor:
             evidence = replace(evidence, people=evidence.people[: self.config.max_people])
         people = self.fitter.fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
-        return Reconstruction(people[0].camera if people else camera, people, source)
+        return Reconstruction.of_frame(people[0].camera if people else camera, people, source)
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""

@@ -1,10 +1,20 @@
-"""What the main job gives: people as posed, shaped bodies in front of a camera.
+"""What the main job gives: people as posed, shaped bodies in front of a camera, over time.
 
 Fitting and networks produce these values, export writes and reads them.
 """
 
 from kinflow.results.codes import RESULT_SENTENCES, ResultCode
+from kinflow.results.frames import Frame
 from kinflow.results.person import Hypothesis, Person
 from kinflow.results.reconstruction import Reconstruction
+from kinflow.results.tracks import Track
 
-__all__ = ["RESULT_SENTENCES", "Hypothesis", "Person", "Reconstruction", "ResultCode"]
+__all__ = [
+    "RESULT_SENTENCES",
+    "Frame",
+    "Hypothesis",
+    "Person",
+    "Reconstruction",
+    "ResultCode",
+    "Track",
+]

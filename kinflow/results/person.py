@@ -38,7 +38,9 @@ class Person:
     """One body in one frame, in the camera frame (x right, y down, z forward, metres)."""
 
     person: int
+    """Number of the person: the identity of the track, and colours and names in files."""
     camera: Camera
+    """The camera of the frame, so that a body can be projected on its own."""
     R_cam_root: Float[Tensor, "3 3"]
     t_cam_root_m: Float[Tensor, "3"]
     """Position of the pelvis joint."""
@@ -66,7 +68,10 @@ class Person:
     silhouette_iou: float = float("nan")
     """Overlap of the body with the person's outline, NaN when it is not known."""
     frame: int = 0
+    """Index of the frame that the body is in; a `Reconstruction` sets it, and the time."""
     time_s: float = 0.0
+    start_source: str = ""
+    """Which initialiser proposed the start of this body; empty where it is not known."""
 
     @property
     def joints_px(self) -> Float[Tensor, "22 2"]:

@@ -38,7 +38,7 @@ def write_people(path, seed, camera):
         keypoints_px=torch.zeros(33, 3),
         score=1.0,
     )
-    write_npz(Reconstruction(camera, (person,), "a photo"), path)
+    write_npz(Reconstruction.of_frame(camera, (person,), "a photo"), path)
 
 
 @pytest.fixture

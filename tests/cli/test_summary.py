@@ -8,13 +8,14 @@ from rich.cells import cell_len
 
 from kinflow.cli.summary import Report, exit_code
 from kinflow.pipeline.events import Outcome
+from kinflow.results import Reconstruction
 
 
 @pytest.fixture
 def outcome(astronaut_result) -> Outcome:
     first = replace(astronaut_result.people[0], code="few_keypoints")
     second = replace(first, person=1, code="ok")
-    result = replace(astronaut_result, people=(first, second))
+    result = Reconstruction.of_frame(astronaut_result.camera, (first, second))
     name = "holiday [bold]by the sea[red] with a name that does not end.jpg"
     return Outcome(Path("photos") / name, Path("out/holiday"), 1.234, result)
 

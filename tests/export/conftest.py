@@ -23,16 +23,16 @@ def reconstruction() -> Reconstruction:
         shape=first.shape,
         energy=47.5,
     )
-    second = replace(second, code="ambiguous", hypotheses=(other,), time_s=0.5, frame=3)
+    second = replace(second, code="ambiguous", hypotheses=(other,), start_source="gallery")
     part_iou = torch.linspace(0.3, 0.95, 14)
     part_iou[3] = torch.nan  # neither seen nor drawn
     second = replace(second, part_iou=part_iou, silhouette_iou=0.8125)
-    return Reconstruction(first.camera, (first, second), "photos/two people.jpg")
+    return Reconstruction.of_frame(first.camera, (first, second), "photos/two people.jpg")
 
 
 @pytest.fixture(scope="session")
 def nobody(reconstruction) -> Reconstruction:
-    return replace(reconstruction, people=())
+    return Reconstruction.of_frame(reconstruction.camera, (), reconstruction.source)
 
 
 @pytest.fixture(scope="session")

@@ -3,38 +3,23 @@
 import io
 import json
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from same_people import assert_same
 
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
-from kinflow.export.fields import FIELDS, to_fields
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
+from kinflow.export.people_schema import FIELDS, FRAME_FIELDS
+from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Reconstruction
 
 WRITERS = {"people.npz": write_npz, "people.json": write_json}
-
-
-def assert_same(a: Reconstruction, b: Reconstruction) -> None:
-    assert (a.camera, a.source, len(a.people)) == (b.camera, b.source, len(b.people))
-    for p, q in zip(a.people, b.people, strict=True):
-        assert_same_values(p, q)
-        assert len(p.hypotheses) == len(q.hypotheses)
-        for h, k in zip(p.hypotheses, q.hypotheses, strict=True):
-            assert_same_values(h, k)
-
-
-def assert_same_values(a, b) -> None:
-    for field in fields(a):
-        x, y = getattr(a, field.name), getattr(b, field.name)
-        if isinstance(x, torch.Tensor):
-            assert torch.equal(x.nan_to_num(-1), y.nan_to_num(-1)), field.name
-        elif field.name != "hypotheses":
-            assert x == y or (x != x and y != y), field.name
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -95,39 +80,55 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
         assert people[1]["part_iou"][:4] == pytest.approx([0.3, 0.35, 0.4, None])
 
 
-def test_files_from_before_parts_are_read(reconstruction, tmp_path):
-    lacking = ("part_names", "part_iou", "silhouette_iou")
+LACKING = {
+    "before parts": ("part_names", "part_iou", "silhouette_iou"),
+    "before frames": ("start_source", *FRAME_FIELDS),
+}
+
+
+def write_lacking(reconstruction: Reconstruction, lacking: tuple[str, ...], folder: Path) -> None:
+    """Both files without some of the fields, as they were written before these were thought of."""
     fields = to_fields(reconstruction)
-    np.savez(tmp_path / "people.npz", **{n: v for n, v in fields.items() if n not in lacking})
+    np.savez(folder / "people.npz", **{n: v for n, v in fields.items() if n not in lacking})
     document = json.loads(json_bytes(fields))
+    if lacking[-1] in FRAME_FIELDS:
+        del document["frames"]
     for entry in (document, *document["people"]):
         for name in lacking:
             entry.pop(name, None)
-    (tmp_path / "people.json").write_text(json.dumps(document))
-    forgotten = [replace(p, part_iou=None, silhouette_iou=math.nan) for p in reconstruction.people]
+    (folder / "people.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("since", [(*LACKING,), *((since,) for since in LACKING)])
+def test_older_files_are_read(since, reconstruction, tmp_path):
+    lacking = sum((LACKING[age] for age in since), ())
+    write_lacking(reconstruction, lacking, tmp_path)
+    forgotten = reconstruction.people
+    if "part_iou" in lacking:
+        forgotten = [replace(p, part_iou=None, silhouette_iou=math.nan) for p in forgotten]
+    if "start_source" in lacking:
+        forgotten = [replace(p, start_source="") for p in forgotten]
+    expected = Reconstruction.of_frame(reconstruction.camera, forgotten, reconstruction.source)
     for name in WRITERS:
-        assert_same(load(tmp_path / name), replace(reconstruction, people=tuple(forgotten)))
+        assert_same(load(tmp_path / name), expected)
+
+
+def test_older_files_without_people_are_of_one_frame(nobody, tmp_path):
+    write_lacking(nobody, LACKING["before frames"], tmp_path)
+    for name in WRITERS:
+        assert_same(load(tmp_path / name), nobody)
 
 
 def test_documentation_lists_every_field():
-    from pathlib import Path
-
     page = Path(__file__).parents[2] / "docs" / "conventions.md"
     text = page.read_text(encoding="utf8")
     assert [name for name in FIELDS if f"`{name}`" not in text] == []
 
 
-def test_people_of_different_cameras_are_refused(reconstruction):
-    first = reconstruction.people[0]
-    moved = replace(first, camera=replace(first.camera, focal_px=999.0))
-    with pytest.raises(ValueError, match="share the reconstruction's camera"):
-        to_fields(replace(reconstruction, people=(moved,)))
-
-
 def test_values_that_are_not_finite_are_not_written(reconstruction):
     broken = replace(reconstruction.people[0], joint_std_m=torch.full((22,), torch.nan))
     with pytest.raises(ValueError, match="joint_std_m.*not a finite number"):
-        to_fields(replace(reconstruction, people=(broken,)))
+        to_fields(Reconstruction.of_frame(broken.camera, (broken,)))
 
 
 def changed(arrays: dict, **changes) -> dict:
@@ -179,6 +180,21 @@ BAD_ARRAYS = {
         a, z=np.zeros((2, 2000)), hypothesis_z=np.zeros((1, 2000))
     ),
     "10001 people": lambda a: changed(a, person=np.zeros(10_001, np.int64)),
+    "'frame_time_s' is missing": lambda a: {n: v for n, v in a.items() if n != "frame_time_s"},
+    "'frame_principal_px' has shape": lambda a: changed(a, frame_principal_px=np.zeros((2, 2))),
+    "'frame_focal_px' holds values that": lambda a: changed(a, frame_focal_px=np.zeros(1)),
+    "'frame_image_size' should hold whole": lambda a: changed(a, frame_image_size=np.ones((1, 2))),
+    "names a frame that is not there": lambda a: changed(a, frame=a["frame"] + 1),
+    "but that frame is at 0 s.$": lambda a: changed(a, time_s=a["time_s"] + 1),
+    "has to have at least one frame": lambda a: {
+        n: v if FIELDS[n].rows == "file" else v[:0] for n, v in a.items()
+    },
+    "in the order of their index": lambda a: {
+        **a,
+        **{n: np.concatenate([a[n], a[n]]) for n in FRAME_FIELDS},
+    },
+    "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
+    "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),
     "names a person that is not there": lambda a: changed(a, hypothesis_of=np.array([7])),
 }
 
@@ -233,10 +249,18 @@ def bad_documents(document: dict) -> dict[str, object]:
             "people": [{**p, "keypoints_px": []} for p in people],
         },
         "values are not arranged": with_person(energy=[1.0, 2.0]),
+        "'frames' should hold a list of objects": {**document, "frames": 3},
+        "the field 'focal_px' is missing": {**document, "frames": [{"index": 0, "time_s": 0.0}]},
+        "'frame_index' should hold whole": {
+            **document,
+            "frames": [{**document["frames"][0], "index": 0.5}],
+        },
+        "at least one frame": {**document, "frames": [], "people": []},
+        "'start_source' should hold text": with_person(start_source=None),
     }
 
 
-@pytest.mark.parametrize("index", range(21))
+@pytest.mark.parametrize("index", range(26))
 def test_bad_json(index, reconstruction, tmp_path):
     path = tmp_path / "people.json"
     write_json(reconstruction, path)

@@ -59,7 +59,7 @@ def test_overlay_colors_the_silhouettes_and_nothing_else(reconstruction, photo, 
 
 def test_overlay_in_the_colors_of_the_parts(photo):
     person = make_person(0, [0.0, 0.1, 2.4])
-    scene = Reconstruction(person.camera, (person,))
+    scene = Reconstruction.of_frame(person.camera, (person,))
     overlay = draw_overlay(photo, scene, by_part=True)
     assert (draw_overlay(photo, scene) != overlay).any()
     vertices_px = person.camera.project(person.vertices())
@@ -131,12 +131,12 @@ def test_overlay_without_people_is_the_photo(nobody, photo):
 def test_people_out_of_sight_change_nothing(photo, reconstruction):
     aside = make_person(0, [9.0, 0.0, 3.0])
     behind = make_person(1, [0.0, 0.0, -3.0])
-    hidden = replace(reconstruction, people=(aside, behind))
+    hidden = Reconstruction.of_frame(reconstruction.camera, (aside, behind))
     np.testing.assert_array_equal(draw_overlay(photo, hidden), photo)
 
 
 def test_a_person_at_the_lens_is_drawn_without_trouble(photo, reconstruction):
-    close = replace(reconstruction, people=(make_person(0, [0.0, 0.4, 0.15]),))
+    close = Reconstruction.of_frame(reconstruction.camera, [make_person(0, [0.0, 0.4, 0.15])])
     assert (draw_overlay(photo, close) != photo).any()
 
 
@@ -144,7 +144,7 @@ def test_large_photos_are_reduced(reconstruction, bodies):
     camera = reconstruction.camera.scaled(4.0)
     people = tuple(replace(p, camera=camera) for p in reconstruction.people)
     photo = np.full((960, 1280, 3), 90, np.uint8)
-    large = replace(reconstruction, camera=camera, people=people)
+    large = Reconstruction.of_frame(camera, people)
     overlay = draw_overlay(photo, large, bodies, max_side_px=320)
     assert overlay.shape == (240, 320, 3)
     small = draw_overlay(np.full((240, 320, 3), 90, np.uint8), reconstruction, bodies)

@@ -6,7 +6,7 @@ checksum nothing else would ever be reached.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,8 @@ from kinflow.evidence.part_network import (
     load_part_network,
     save_part_network,
 )
-from kinflow.export.fields import to_fields
 from kinflow.export.people_files import load, npz_bytes, write_json, write_npz
+from kinflow.export.people_to_fields import to_fields
 from kinflow.files.tensor_files import CHECKSUM
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.families import flow_config, make_flow
@@ -39,7 +39,7 @@ from kinflow.priors.gaussian import GaussianPrior
 from kinflow.priors.gmm import GmmPrior
 from kinflow.priors.pose_space import POSE_DIM, Whitening, rotvec_to_matrix
 from kinflow.priors.vae import VaeNetworks, VaePrior
-from kinflow.results import Hypothesis, Person, Reconstruction
+from kinflow.results import Frame, Hypothesis, Person, Reconstruction
 from kinflow.synth.files import SynthConfig, read_truth
 from kinflow.synth.files import main as synthesise
 from kinflow.synth.scene import SceneConfig
@@ -86,7 +86,8 @@ def people() -> Reconstruction:
         hypotheses=(Hypothesis(**body, energy=3.0),),
         **body,
     )
-    return Reconstruction(camera, (person, person), "photo.jpg")
+    frames = Frame(0, 0.0, camera), Frame(3, 0.1, camera)
+    return Reconstruction.of_frames(frames, [[person, replace(person, person=1)], [person]])
 
 
 def poses() -> PoseSet:

@@ -1,0 +1,95 @@
+"""From the arrays of `people.npz` and `people.json` back to a `Reconstruction`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinflow.body.parts import PART_NAMES
+from kinflow.errors import InputError
+from kinflow.export.people_checks import check_fields, check_ranges
+from kinflow.export.people_schema import HYPOTHESIS_TENSORS, PERSON_TENSORS, Fields
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Frame, Hypothesis, Person, Reconstruction
+from kinflow.results.tracks import tracks_of
+
+
+def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
+    """The reconstruction that the arrays describe.
+
+    Raises:
+        InputError: an array is missing or does not have the shape or values that it must have, or
+            people and frames do not belong together.
+    """
+    check_fields(fields)
+    check_ranges(fields)
+    fields = {**_of_older_files(fields), **fields}
+    frames = tuple(_frame(fields, row) for row in range(len(fields["frame_index"])))
+    cameras = {frame.index: frame.camera for frame in frames}
+    if not cameras.keys() >= set(fields["frame"].tolist()):
+        raise InputError("the field 'frame' names a frame that is not there")
+    people = [_person(fields, row, cameras) for row in range(len(fields["person"]))]
+    return Reconstruction(frames, tracks_of(people), str(fields["source"]))
+
+
+def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
+    """The arrays that older files lack: nothing is known of parts and starts, and the camera is
+    that of all frames, which are those that people are in."""
+    people = len(fields["person"])
+    index, first = np.unique(fields["frame"], return_index=True)
+    time_s = fields["time_s"][first]
+    if not people:
+        index, time_s = np.array([0]), np.array([0.0])
+    return {
+        "part_names": np.array(PART_NAMES[1:]),
+        "part_iou": np.full((people, len(PART_NAMES) - 1), np.nan),
+        "silhouette_iou": np.full(people, np.nan),
+        "start_source": np.full(people, ""),
+        "frame_index": index,
+        "frame_time_s": time_s,
+        "frame_focal_px": np.full(len(index), fields["focal_px"]),
+        "frame_principal_px": np.tile(fields["principal_px"], (len(index), 1)),
+        "frame_image_size": np.tile(fields["image_size"], (len(index), 1)),
+    }
+
+
+def _frame(fields: Mapping[str, np.ndarray], row: int) -> Frame:
+    width, height = (int(v) for v in fields["frame_image_size"][row])
+    cx, cy = (float(v) for v in fields["frame_principal_px"][row])
+    camera = Camera(float(fields["frame_focal_px"][row]), (cx, cy), (width, height))
+    return Frame(int(fields["frame_index"][row]), float(fields["frame_time_s"][row]), camera)
+
+
+def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Camera]) -> Person:
+    names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
+    return Person(
+        person=int(fields["person"][row]),
+        camera=cameras[int(fields["frame"][row])],
+        score=float(fields["score"][row]),
+        code=str(fields["code"][row]),  # pyright: ignore[reportArgumentType]  # checked above
+        energy=dict(zip(names, map(float, fields["energy"][row]), strict=True)),
+        hypotheses=tuple(
+            _hypothesis(fields, i) for i in np.flatnonzero(fields["hypothesis_of"] == row).tolist()
+        ),
+        part_iou=None if np.isnan(part_iou).all() else _tensor(part_iou),
+        silhouette_iou=float(fields["silhouette_iou"][row]),
+        frame=int(fields["frame"][row]),
+        time_s=float(fields["time_s"][row]),
+        start_source=str(fields["start_source"][row]),
+        # joints_px follows from the joints and the camera
+        **{n: _tensor(fields[n][row]) for n in PERSON_TENSORS if n != "joints_px"},
+    )
+
+
+def _hypothesis(fields: Mapping[str, np.ndarray], row: int) -> Hypothesis:
+    return Hypothesis(
+        energy=float(fields["hypothesis_energy"][row]),
+        **{name: _tensor(fields[f"hypothesis_{name}"][row]) for name in HYPOTHESIS_TENSORS},
+    )
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array, np.float32))

@@ -1,0 +1,95 @@
+"""From a `Reconstruction` to the arrays that `people.npz` and `people.json` hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinflow.body.parts import PART_NAMES
+from kinflow.errors import InputError
+from kinflow.export.people_checks import check_fields
+from kinflow.export.people_schema import (
+    CONSTANTS,
+    FIELDS,
+    HYPOTHESIS_TENSORS,
+    MEASURES,
+    PERSON_TENSORS,
+    Field,
+    Fields,
+)
+from kinflow.files.names import printable
+from kinflow.results import Frame, Person, Reconstruction
+
+_CAMERA = ("focal_px", "principal_px", "image_size")
+
+
+def to_fields(reconstruction: Reconstruction) -> Fields:
+    """All arrays of the format.
+
+    Raises:
+        ValueError: a person holds values that are not finite.
+    """
+    frames, people = reconstruction.frames, reconstruction.people
+    alternatives = [(row, h) for row, p in enumerate(people) for h in p.hypotheses]
+    values: dict[str, object] = {
+        **CONSTANTS,
+        "source": printable(reconstruction.source),
+        # of the first frame, for readers who know of one camera only
+        **{name: getattr(frames[0].camera, name) for name in _CAMERA},
+        **_of_frames(frames),
+        **_of_people(people),
+        "hypothesis_of": [row for row, _ in alternatives],
+        "hypothesis_energy": [h.energy for _, h in alternatives],
+    }
+    for name in HYPOTHESIS_TENSORS:
+        values[f"hypothesis_{name}"] = _stacked([getattr(h, name) for _, h in alternatives])
+    latent = len(people[0].z) if people else 0
+    sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
+    fields = {name: _array(values[name], FIELDS[name], sizes) for name in FIELDS}
+    try:
+        check_fields(fields)
+    except InputError as error:
+        raise ValueError(f"the reconstruction cannot be written: {error}") from error
+    return fields
+
+
+def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:
+    return {
+        "frame_index": [frame.index for frame in frames],
+        "frame_time_s": [frame.time_s for frame in frames],
+        **{f"frame_{name}": [getattr(f.camera, name) for f in frames] for name in _CAMERA},
+    }
+
+
+def _of_people(people: Sequence[Person]) -> dict[str, object]:
+    terms = list(dict.fromkeys(name for p in people for name in p.energy))
+    measures = [p.measures() for p in people]
+    unknown = torch.full((len(PART_NAMES) - 1,), torch.nan)
+    values: dict[str, object] = {
+        "energy_names": terms,
+        "energy": [[p.energy.get(name, 0.0) for name in terms] for p in people],
+        "part_iou": _stacked([unknown if p.part_iou is None else p.part_iou for p in people]),
+    }
+    for name in ("person", "frame", "time_s", "score", "code", "start_source", "silhouette_iou"):
+        values[name] = [getattr(p, name) for p in people]
+    for name in MEASURES:
+        values[name] = [getattr(m, name) for m in measures]
+    for name in PERSON_TENSORS:
+        values[name] = _stacked([getattr(p, name) for p in people])
+    return values
+
+
+def _stacked(tensors: Sequence[Tensor]) -> np.ndarray | list[float]:
+    return torch.stack([t.float() for t in tensors]).detach().cpu().numpy() if tensors else []
+
+
+def _array(value: object, field: Field, sizes: Mapping[str, int]) -> np.ndarray:
+    """The value in the field's precision; an empty one gets the axes that it would have."""
+    array = np.asarray(value, field.dtype)
+    if array.size == 0:
+        shape = [a if isinstance(a, int) else sizes.get(a, 0) for a in field.axes]
+        array = array.reshape(shape)
+    return array

@@ -1,0 +1,28 @@
+"""The pictures that people were seen in: when, and by which camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kinflow.checks import nested, not_negative, whole
+from kinflow.geometry.pinhole import Camera
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video; a photo is frame 0 at time 0.
+
+    Raises:
+        InputError: the index is no whole number or the time no number of 0 and more.
+    """
+
+    index: int
+    """Its number in the source, from 0; frames may be left out, so numbers may have gaps."""
+    time_s: float
+    """Seconds since the start of the source."""
+    camera: Camera
+
+    def __post_init__(self) -> None:
+        whole(self, "index")
+        not_negative(self, "time_s")
+        nested(self, camera=Camera)
