@@ -36,6 +36,7 @@ from kinflow.export.writer import ExportOptions, write_all
 from kinflow.files.destinations import check_folder_destination
 from kinflow.files.folders import Claim, remove_litter
 from kinflow.files.names import printable
+from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.priors.storage import SHIPPED
@@ -88,7 +89,10 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         focal_px=options.focal_px,
         prior=options.prior,
         parts=options.align_parts,
-        fit=PhotoFitConfig(use_hint=options.hint_3d, estimate_focal=options.estimate_focal),
+        fit=PhotoFitConfig(
+            observations=ObservationConfig(use_hint=options.hint_3d),
+            estimate_focal=options.estimate_focal,
+        ),
     )
 
 

@@ -67,6 +67,9 @@ class Person:
     """Overlap of the body with the person's outline, NaN when it is not known."""
     frame: int = 0
     time_s: float = 0.0
+    start_source: str = ""
+    """Which source proposed the start that this body was fitted from, such as `gallery` or
+    `facing`; empty when that is not known."""
 
     @property
     def joints_px(self) -> Float[Tensor, "22 2"]:

@@ -237,7 +237,7 @@ def test_labels_that_tear_a_body_off_its_keypoints_are_left_alone(people, pairs,
 
 
 def test_parts_can_be_switched_off(people, pairs, prior):
-    off = PhotoFitter(prior, PhotoFitConfig(align_parts=False))
+    off = PhotoFitter(prior, PhotoFitConfig(), align_parts=False)
     person = people[0].fit(off, people[0].labels())
     torch.testing.assert_close(person.joints_cam_m, pairs[0][0].joints_cam_m)
     assert person.code == pairs[0][0].code

@@ -7,7 +7,8 @@ import torch
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.evidence.types import ImageEvidence
-from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter, view_rotation
+from kinflow.fitting.observations import ObservationConfig, view_rotation
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry import Camera
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 
@@ -31,7 +32,7 @@ def test_recovers_people_whichever_way_they_face(fitter, make_scene, camera):
 
 
 def test_keypoints_alone_suffice_for_most_people(make_scene, prior, camera):
-    alone = PhotoFitter(prior, PhotoFitConfig(use_hint=False))
+    alone = PhotoFitter(prior, PhotoFitConfig(observations=ObservationConfig(use_hint=False)))
     scene = make_scene((0.0, 60.0, 180.0, -120.0), seed=3)
     people = alone.fit(scene.evidence, camera)
     assert pa_mpjpe(joints(people), scene.joints_m).median() < 0.06
