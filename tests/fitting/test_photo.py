@@ -93,6 +93,23 @@ def test_estimates_the_focal_length(make_scene, prior, camera):
     assert abs(found / camera.focal_px - 1) < before
 
 
+def test_nothing_is_made_for_a_focal_length_that_nobody_asked_for(prior, make_scene, camera):
+    fitter = PhotoFitter(prior, PhotoFitConfig(), align_parts=False)
+    fitter.fit(make_scene((0.0,)).evidence, camera)
+    assert "focal_fitter" not in vars(fitter)
+
+
+def test_people_of_several_photos_are_fitted_together(fitter, make_scene, camera):
+    """Each with the camera they were seen with, as if photo by photo."""
+    narrow = Camera.from_fov((800, 1200), 30.0)
+    one, other = make_scene((0.0, 90.0)), make_scene((200.0,), camera=narrow, seed=1)
+    people = (*one.evidence.people, *other.evidence.people)
+    together = fitter.fit_people(people, (camera, camera, narrow))
+    alone = (*fitter.fit(one.evidence, camera), *fitter.fit(other.evidence, narrow))
+    assert [person.camera for person in together] == [camera, camera, narrow]
+    torch.testing.assert_close(joints(together), joints(alone), atol=0.01, rtol=0.0)
+
+
 def test_energy_terms_are_reported(fitter, make_scene, camera):
     person = fitter.fit(make_scene((0.0,)).evidence, camera)[0]
     assert set(person.energy) == {"keypoints", "hint_3d", "pose_prior", "shape_prior"}
