@@ -25,6 +25,7 @@ from kinflow.export.writer import ExportOptions
 from kinflow.files.destinations import check_file_destination, check_folder_destination
 from kinflow.fitting.gallery import GalleryConfig
 from kinflow.fitting.multistart import MultistartConfig
+from kinflow.fitting.observations import ObservationConfig as FitObservationConfig
 from kinflow.fitting.parts import PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
@@ -51,6 +52,7 @@ NAN = float("nan")
 EXAMPLES = [
     kinflow.ReconstructorConfig(),
     PhotoFitConfig(),
+    FitObservationConfig(),
     FitConfig(),
     MultistartConfig(),
     GalleryConfig(),
@@ -127,8 +129,8 @@ def test_every_field_is_checked(example, name):
     [
         (DetectorConfig(), "min_score", 1.01, "from 0 to 1, not 1.01"),
         (PyramidConfig(), "margin_px", 128, "from 0 to 127"),
-        (MultistartConfig(), "headings", 5, "a divisor of the gallery's 16 views, not 5"),
-        (MultistartConfig(), "per_heading", 10_000, "from 1 to 2048"),
+        (GalleryConfig(), "headings", 5, "a divisor of the gallery's 16 views, not 5"),
+        (GalleryConfig(), "per_heading", 10_000, "from 1 to 2048"),
         (LMConfig(), "decrease", 1.0, "above 0 and below 1"),
         (GalleryConfig(), "seed", -1, "of at least 0"),
         (ViewConfig(), "fov_deg", (80.0, 20.0), "the smaller first"),

@@ -11,6 +11,7 @@ from kinflow.cli.progress import PhotoProgress
 from kinflow.cli.signals import raise_if_stopped
 from kinflow.cli.summary import Report, exit_code
 from kinflow.export.writer import ExportOptions
+from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Outcome
@@ -74,7 +75,10 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         focal_px=options.focal_px,
         prior=options.prior,
         parts=options.align_parts,
-        fit=PhotoFitConfig(use_hint=options.hint_3d, estimate_focal=options.estimate_focal),
+        fit=PhotoFitConfig(
+            observations=ObservationConfig(use_hint=options.hint_3d),
+            estimate_focal=options.estimate_focal,
+        ),
     )
 
 

@@ -46,9 +46,8 @@ class DetectorConfig:
     min_certain_keypoints: int = 3
     """A candidate with fewer keypoints of a confidence above 0.5 says nothing about a pose."""
     silhouette: bool = False
-    """Whether to segment people; costs about as much as finding their keypoints."""
-    parts: bool = False
-    """Whether to label body parts; needs silhouettes and so implies them."""
+    """Whether to segment people also where nobody asks for their parts; costs about as much as
+    finding their keypoints."""
     min_parts_px: float = 80.0
     """People smaller than this get no part labels: outlines of a few pixels say little."""
 
@@ -56,7 +55,7 @@ class DetectorConfig:
         nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
         share(self, "min_score", "min_presence", "min_agreement")
         whole(self, "min_certain_keypoints", at_most=33)
-        flag(self, "silhouette", "parts")
+        flag(self, "silhouette")
         not_negative(self, "min_parts_px")
 
 
@@ -78,10 +77,16 @@ class _Person:
 
 
 class EvidenceDetector:
-    """Finds people and their keypoints; the networks are loaded at first use and then kept."""
+    """Finds people and their keypoints; the networks are loaded at first use and then kept.
 
-    def __init__(self, config: DetectorConfig | None = None) -> None:
+    Args:
+        config: what to look for.
+        parts: label body parts as well; that needs silhouettes and so implies them.
+    """
+
+    def __init__(self, config: DetectorConfig | None = None, parts: bool = False) -> None:
         self.config = config or DetectorConfig()
+        self.parts = parts
 
     @lazy
     def movenet(self) -> MoveNet:
@@ -123,7 +128,7 @@ class EvidenceDetector:
             _person_evidence(person, (width, height), mask)
             for person, mask in zip(people, masks, strict=True)
         ]
-        if self.config.parts:
+        if self.parts:
             evidence = [self._with_parts(i, evidence, image_rgb) for i in range(len(people))]
         return ImageEvidence((width, height), tuple(evidence))
 
@@ -156,7 +161,7 @@ class EvidenceDetector:
 
     def _masks(self, image_rgb: np.ndarray, people: list[_Person]) -> list[PersonMask | None]:
         masks: list[PersonMask | None] = [None] * len(people)
-        if self.config.silhouette or self.config.parts:
+        if self.config.silhouette or self.parts:
             rows = [i for i, person in enumerate(people) if person.pose is not None]
             subjects = [
                 Subject(person.pose, person.detection.box_px)

@@ -16,21 +16,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.checks import positive, whole
+from kinflow.checks import positive, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
+from kinflow.fitting.initialisers import Proposals
 from kinflow.fitting.starts import R_CAM_UPRIGHT, estimate_depth_m, place, resting
 from kinflow.geometry.rotations import rotvec_to_matrix
 
 
 @dataclass(frozen=True)
 class GalleryConfig:
-    """Size of the gallery, and what a good match is."""
+    """Size of the gallery, what a good match is, and how many are proposed."""
 
     poses: int = 1024
     views: int = 16
     """Headings that each pose is seen from."""
+    headings: int = 8
+    """Sectors of headings; matches are looked up in each."""
+    per_heading: int = 4
+    """Matches proposed from each sector."""
     temperature: float = 0.8
     """Spread of the latents. Below 1, for typical poses are better starts than odd ones."""
     misfit_std: float = 0.01
@@ -41,6 +46,14 @@ class GalleryConfig:
     def __post_init__(self) -> None:
         whole(self, "poses", at_least=1, at_most=1_000_000)
         whole(self, "views", at_least=1, at_most=3600)
+        whole(self, "headings", at_least=1, at_most=3600)
+        if self.views % self.headings:
+            refuse(
+                f"headings has to be a divisor of the gallery's {self.views} views, "
+                f"not {self.headings}."
+            )
+        in_sector = self.poses * (self.views // self.headings)
+        whole(self, "per_heading", at_least=1, at_most=in_sector)
         positive(self, "temperature", "misfit_std")
         whole(self, "seed")
 
@@ -87,6 +100,15 @@ class PoseGallery:
     def latents(self) -> Float[Tensor, "poses latent"]:
         """Latents of the poses; the first is the prior's centre."""
         return self._bodies.z
+
+    def propose(self, targets: Targets, names: tuple[str, ...]) -> Proposals:
+        """The best matches of each sector of headings."""
+        headings, per_heading = self._config.headings, self._config.per_heading
+        person = torch.arange(len(targets.focal_px), device=targets.observed_px.device)
+        person = person.repeat_interleave(headings * per_heading)
+        return Proposals(
+            self.starts(targets, names, headings, per_heading), person, source="gallery"
+        )
 
     def starts(
         self, targets: Targets, names: tuple[str, ...], sectors: int, per_sector: int

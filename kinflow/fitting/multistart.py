@@ -1,4 +1,4 @@
-"""Single-view fitting: starts from a gallery of poses, a short run of each, the best polished.
+"""Single-view fitting: starts from several sources, a short run of each, the best polished.
 
 What is left over per person is a short list of distinct bodies, best first: the reconstruction and
 the alternatives that explain the image too.
@@ -6,17 +6,16 @@ the alternatives that explain the image too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.checks import nested, not_negative, positive, refuse, whole
+from kinflow.checks import nested, not_negative, positive, whole
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.unknowns import Unknowns
-from kinflow.fitting.gallery import GalleryConfig, PoseGallery
-from kinflow.fitting.starts import facing_start
+from kinflow.fitting.initialisers import Initialiser
 from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
 
 
@@ -24,10 +23,6 @@ from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
 class MultistartConfig:
     """How wide and how long to search."""
 
-    headings: int = 8
-    """Sectors of headings; matches in the gallery are looked up in each."""
-    per_heading: int = 4
-    gallery: GalleryConfig = field(default_factory=GalleryConfig)
     explore: LMConfig = field(default_factory=lambda: LMConfig(max_iterations=3))
     explore_softening: float = 10.0
     """Factor on robust cutoffs while exploring: from far away every keypoint is an outlier, and a
@@ -41,29 +36,30 @@ class MultistartConfig:
     """Bodies whose keypoints differ by less than this on average are the same hypothesis."""
 
     def __post_init__(self) -> None:
-        nested(self, gallery=GalleryConfig, explore=LMConfig, polish=LMConfig)
-        whole(self, "headings", "keep", at_least=1, at_most=3600)
-        if self.gallery.views % self.headings:
-            refuse(
-                f"headings has to be a divisor of the gallery's {self.gallery.views} views, "
-                f"not {self.headings}."
-            )
-        in_sector = self.gallery.poses * (self.gallery.views // self.headings)
-        whole(self, "per_heading", at_least=1, at_most=in_sector)
+        nested(self, explore=LMConfig, polish=LMConfig)
+        whole(self, "keep", at_least=1, at_most=3600)
         positive(self, "explore_softening")
         not_negative(self, "distinct_m")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Fitted bodies, sorted by person, then by energy; near-duplicates removed."""
+    """Fitted bodies of any number of people."""
 
     unknowns: Unknowns
     energy: Float[Tensor, " candidates"]
     person: Int[Tensor, " candidates"]
+    """Row of the targets that each explains."""
+    source: tuple[str, ...]
+    """Who proposed the body that each was fitted from."""
+
+    def __getitem__(self, rows: Int[Tensor, " chosen"]) -> Candidates:
+        """Some of them, in this order."""
+        source = tuple(self.source[row] for row in rows.tolist())
+        return Candidates(self.unknowns[rows], self.energy[rows], self.person[rows], source)
 
     def of(self, person: int) -> Int[Tensor, " chosen"]:
-        """Rows of one person, best first."""
+        """Rows of one person; best first in what `fit` gives."""
         return torch.nonzero(self.person == person)[:, 0]
 
 
@@ -71,42 +67,30 @@ def fit(
     energy: Energy,
     targets: Targets,
     names: tuple[str, ...],
-    gallery: PoseGallery,
+    initialisers: tuple[Initialiser, ...],
     config: MultistartConfig,
 ) -> Candidates:
-    """Fit every row of `targets` on its own.
+    """Fit every row of `targets` on its own: distinct bodies, sorted by person, then by energy.
 
     Args:
         energy: the terms to minimise.
         targets: one row a person.
         names: keypoint names, the order of the points in `targets`.
-        gallery: poses to start from.
+        initialisers: sources of starts; together they propose at least one for each row.
         config: search effort.
     """
     with torch.no_grad():
-        start, owner = _starts(energy, targets, names, gallery, config)
+        proposals = [initialiser.propose(targets, names) for initialiser in initialisers]
+        start = Unknowns.concatenate([p.unknowns for p in proposals])
+        owner = torch.cat([p.person for p in proposals])
+        source = tuple(p.source for p in proposals for _ in range(len(p.unknowns)))
         soft = energy.softened(config.explore_softening)
         explored = run(soft, targets[owner], start, config.explore)
-        chosen = _distinct(energy, explored, owner, config.distinct_m, config.keep)
-        x, owner = explored.state[chosen], owner[chosen]
-        polished = run(energy, targets[owner], x, config.polish)
-        best = _distinct(energy, polished, owner, config.distinct_m)
-    return Candidates(polished.state[best], polished.energy[best], owner[best])
-
-
-def _starts(
-    energy: Energy,
-    targets: Targets,
-    names: tuple[str, ...],
-    gallery: PoseGallery,
-    config: MultistartConfig,
-) -> tuple[Unknowns, Int[Tensor, " starts"]]:
-    """Where to begin, and whose start each row is."""
-    person = torch.arange(len(targets.focal_px), device=targets.observed_px.device)
-    matched = gallery.starts(targets, names, config.headings, config.per_heading)
-    owner = person.repeat_interleave(config.headings * config.per_heading)
-    resting = facing_start(energy.model, targets, names)
-    return Unknowns.concatenate([matched, resting]), torch.cat([owner, person])
+        begun = Candidates(explored.state, explored.energy, owner, source)
+        kept = begun[_distinct(energy, begun, config.distinct_m, config.keep)]
+        polished = run(energy, targets[kept.person], kept.unknowns, config.polish)
+        done = replace(kept, unknowns=polished.state, energy=polished.energy)
+        return done[_distinct(energy, done, config.distinct_m)]
 
 
 def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> LMResult[Unknowns]:
@@ -120,8 +104,7 @@ def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> 
 
 def _distinct(
     energy: Energy,
-    result: LMResult[Unknowns],
-    owner: Tensor,
+    found: Candidates,
     distance_m: float,
     limit: int | None = None,
 ) -> Int[Tensor, " kept"]:
@@ -129,12 +112,12 @@ def _distinct(
 
     At most `limit` rows a person are kept.
     """
-    points = energy.model.evaluate(result.state, with_jacobian=False).keypoints_cam_m
+    points = energy.model.evaluate(found.unknowns, with_jacobian=False).keypoints_cam_m
     relative = points - (energy.origin @ points)[:, None]
     kept: list[int] = []
-    for person in owner.unique().tolist():
-        rows = torch.nonzero(owner == person)[:, 0]
-        rows = rows[result.energy[rows].argsort()]
+    for person in found.person.unique().tolist():
+        rows = found.of(person)
+        rows = rows[found.energy[rows].argsort()]
         shape = relative[rows]
         gap_m = (shape[:, None] - shape[None]).norm(dim=-1).mean(-1).tolist()
         chosen: list[int] = []
@@ -142,4 +125,4 @@ def _distinct(
             if all(gap_m[i][k] > distance_m for k in chosen):
                 chosen.append(i)
         kept += rows[chosen[:limit]].tolist()
-    return torch.tensor(kept, device=owner.device)
+    return torch.tensor(kept, device=found.person.device)

@@ -2,7 +2,8 @@
 
 Each round draws the body, matches its parts with the labels (`energy/part_matching.py`) and
 takes a few Levenberg-Marquardt steps on all terms together; the robust kernel of the matches
-tightens from round to round.
+tightens from round to round. Which of several bodies are tried, and whether what came out is to be
+used, is decided here too.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from kinflow.checks import nested, not_negative, numbers_of, whole
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
 from kinflow.energy.unknowns import Unknowns
-from kinflow.evidence.types import PartLabels
-from kinflow.fitting.multistart import run
+from kinflow.evidence.part_labels import usable
+from kinflow.evidence.types import PartLabels, PersonEvidence
+from kinflow.fitting.multistart import Candidates, run
+from kinflow.fitting.verdict import judge, limbs_px, parts_belong, without_parts
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
+from kinflow.results import ResultCode
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class PartFitConfig:
     skin_iou: float = 0.93
     """Nobody's skin fills the outline of clothes: a body that overlaps with what was seen as much
     as this wears none that matter, and sets weigh as much as single parts."""
+    max_aligned: int = 3
+    aligned_margin: float = 4.0
+    """Of the bodies whose energy is higher than the least by no more than this (nats), so many are
+    aligned, and parts choose among these. What keypoints rule out more firmly stays ruled out."""
     trial_rounds: int = 1
     """Rounds that each of several bodies gets before one is chosen."""
     steps: LMConfig = field(
@@ -49,8 +57,9 @@ class PartFitConfig:
     def __post_init__(self) -> None:
         nested(self, matching=MatchingConfig, steps=LMConfig)
         numbers_of(self, "softening", above=0)
+        whole(self, "max_aligned", at_least=1, at_most=1000)
         whole(self, "more_rounds", "trial_rounds", at_most=1000)
-        not_negative(self, "worthwhile_iou", "clothes_weight", "skin_iou")
+        not_negative(self, "worthwhile_iou", "clothes_weight", "skin_iou", "aligned_margin")
 
 
 MESH_CUBE_M = 0.01
@@ -87,6 +96,38 @@ class PartAligner:
         assert energy.vertices is not None, "part alignment needs vertices"
         self.energy, self.vertices, self.config = energy, energy.vertices, config
         self.mesh = PartMesh.of(self.vertices.body)
+
+    def on_parts(
+        self,
+        found: Candidates,
+        targets: Targets,
+        seen: PersonEvidence,
+        camera: Camera,
+        code: ResultCode,
+    ) -> tuple[AlignedBody | None, ResultCode]:
+        """The body of a person that fits their parts best once it is moved onto them, None where
+        these cannot be used, and the result code that goes with it.
+
+        Args:
+            found: bodies of the person, best first.
+            targets: one row, what they were fitted to.
+            seen: what was seen of the person, parts among it.
+            camera: what it was seen with.
+            code: that of the first body as it is.
+        """
+        assert seen.parts is not None
+        if usable(seen.parts, seen.keypoints_px):
+            aligned = self.align(self._rivals(found), targets, seen.parts, camera)
+            limbs = limbs_px(self.energy.model, aligned.unknowns, camera)
+            aligned_code = judge(limbs, seen, ambiguous=code == "ambiguous")
+            if parts_belong(code, aligned_code, aligned.silhouette_iou):
+                return aligned, aligned_code
+        return None, without_parts(code)
+
+    def _rivals(self, found: Candidates) -> Unknowns:
+        """The bodies that parts may choose among."""
+        near = found.energy - found.energy[0] < self.config.aligned_margin
+        return found.unknowns[: min(self.config.max_aligned, int(near.sum()))]
 
     def align(
         self, starts: Unknowns, targets: Targets, labels: PartLabels, camera: Camera

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from kinflow.body.keypoints import LIMB_KEYPOINTS
+from kinflow.fitting.verdict import CONFIDENT
 from kinflow.results import Person
 
 MIN_BODY_PX = 12.0
@@ -42,7 +43,7 @@ def what_cannot_be_right(person: Person) -> str:
 def _limbs_outside(person: Person) -> tuple[int, int]:
     """How many confident limb keypoints lie well outside of the image, and how many there are."""
     limbs = person.keypoints_px[list(LIMB_KEYPOINTS)]
-    points = limbs[limbs[:, 2] > 0.5, :2]
+    points = limbs[limbs[:, 2] > CONFIDENT, :2]
     size = points.new_tensor(person.camera.image_size)
     margin = MARGIN * size.max()
     outside = ((points < -margin) | (points > size + margin)).any(-1)

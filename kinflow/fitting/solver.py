@@ -1,4 +1,4 @@
-"""Fits bodies to the targets of people: the energy, the search, and what is read off the result."""
+"""Fits bodies to the targets of people: the energy, the search and where it starts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
-from kinflow.fitting.gallery import PoseGallery
+from kinflow.fitting.facing import FacingStart
+from kinflow.fitting.gallery import GalleryConfig, PoseGallery
+from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
 from kinflow.fitting.starts import hip_origin
+from kinflow.fitting.uncertainty import Description, describe
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.threads import lazy
@@ -25,26 +28,14 @@ from kinflow.threads import lazy
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Energy and search of a single-view fit."""
+    """Energy, starts and search of a single-view fit."""
 
     energy: EnergyConfig = field(default_factory=EnergyConfig)
+    gallery: GalleryConfig = field(default_factory=GalleryConfig)
     search: MultistartConfig = field(default_factory=MultistartConfig)
 
     def __post_init__(self) -> None:
-        nested(self, energy=EnergyConfig, search=MultistartConfig)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is read off solutions, on the CPU."""
-
-    joints_m: Float[Tensor, "batch 22 3"]
-    joint_std_m: Float[Tensor, "batch 22"]
-    """Of each joint relative to the pelvis: root of the mean variance per axis."""
-    root_std_m: Float[Tensor, "batch 3"]
-    """Of the pelvis, along each camera axis."""
-    energy: dict[str, Float[Tensor, " batch"]]
-    """Per term, in nats."""
+        nested(self, energy=EnergyConfig, gallery=GalleryConfig, search=MultistartConfig)
 
 
 class PersonFitter:
@@ -55,8 +46,9 @@ class PersonFitter:
         prior: pose prior to search in.
         shape_prior: shape prior to search in.
         names: keypoints, in the order of the points in the targets.
-        config: energy and search.
+        config: energy, starts and search.
         vertices: needed when targets are to have part matches.
+        further: sources of starts besides the gallery and the facing pose.
     """
 
     def __init__(
@@ -67,6 +59,7 @@ class PersonFitter:
         names: tuple[str, ...],
         config: FitConfig,
         vertices: VertexModel | None = None,
+        further: tuple[Initialiser, ...] = (),
     ) -> None:
         self.names, self.config = names, config
         points = tuple(KEYPOINT_INDEX[name] for name in names)
@@ -74,15 +67,21 @@ class PersonFitter:
         self.joint_model = KeypointModel(body, prior, shape_prior, (), with_joints=True)
         origin = hip_origin(names).to(body.rest_mean_m.device)
         self.energy = Energy(self.model, origin, config.energy, vertices)
+        self._further = further
 
     @lazy
     def gallery(self) -> PoseGallery:
         """Poses that fits start from."""
-        return PoseGallery(self.model, self.config.search.gallery)
+        return PoseGallery(self.model, self.config.gallery)
+
+    @lazy
+    def initialisers(self) -> tuple[Initialiser, ...]:
+        """All that fits start from."""
+        return (self.gallery, FacingStart(self.model), *self._further)
 
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
-        return fit(self.energy, targets, self.names, self.gallery, self.config.search)
+        return fit(self.energy, targets, self.names, self.initialisers, self.config.search)
 
     def joints_m(self, unknowns: Unknowns) -> Float[Tensor, "batch 22 3"]:
         """The 22 joints in the camera frame."""
@@ -90,27 +89,5 @@ class PersonFitter:
             return self.joint_model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m
 
     def describe(self, unknowns: Unknowns, targets: Targets) -> Description:
-        """Joints, energies and standard deviations of solutions, one row of `targets` each.
-
-        Deviations are Laplace's approximation, from the inverse Gauss-Newton Hessian. They cover
-        the neighbourhood of a solution; other solutions are the business of the hypotheses.
-        """
-        with torch.no_grad():
-            terms = self.energy.terms(unknowns, targets, with_jacobian=True)
-            J = torch.cat([t.jacobian for t in terms if t.jacobian is not None], 1)
-            state = self.joint_model.evaluate(unknowns)
-        assert state.jacobian is not None
-        hessian = (J.mT @ J).cpu().double()  # not every device has float64
-        eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
-        covariance = torch.linalg.inv(hessian + 1e-6 * eye)
-        joints = state.jacobian.cpu().double()
-        joints = self.energy.layout.spread(joints, self.energy.layout.body)
-        relative = joints - joints[:, :1]
-        variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
-        root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
-        return Description(
-            joints_m=state.keypoints_cam_m.cpu(),
-            joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
-            root_std_m=root.clamp_min(0).sqrt().float(),
-            energy={term.name: term.energy().cpu() for term in terms},
-        )
+        """What is read off solutions, one row of `targets` each (see `uncertainty.describe`)."""
+        return describe(self.energy, self.joint_model, unknowns, targets)

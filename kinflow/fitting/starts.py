@@ -1,12 +1,6 @@
-"""Where a fit begins: how far away the person is, where, and turned which way.
-
-One start is the prior's central pose, turned as the 3D hint or the trunk in the image says; others
-come from a gallery of poses (`gallery.py`).
-"""
+"""What starts of a fit have in common: how far away a person is, where, and how they lean."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -16,7 +10,6 @@ from kinflow.body.bones import BONES
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
-from kinflow.geometry.rotations import nearest_rotation, rotvec_to_matrix
 
 _SIDES = ("left", "right")
 
@@ -72,38 +65,6 @@ def image_roll_rad(
     # a trunk seen end-on has no direction: it is short beside the shoulders' distance
     long_enough = trunk.norm(dim=1) > 0.25 * _extent_px(observed_px, visible)
     return torch.where(shoulder_seen & hip_seen & long_enough, roll, torch.zeros_like(roll))
-
-
-def facing_start(model: KeypointModel, targets: Targets, names: tuple[str, ...]) -> Unknowns:
-    """The prior's central pose, oriented as `facing` guesses and placed where it was seen."""
-    people = len(targets.focal_px)
-    rest = model.points_at_rest_m
-    depth = estimate_depth_m(
-        targets.observed_px, targets.inverse_std_px, rest, targets.focal_px, names
-    )
-    rest = rest.expand(people, -1, -1)
-    R = facing(targets, rest, names)
-    t = place(rest, R, depth, targets)
-    return replace(resting(model, people, targets.observed_px.device), R_cam_root=R, t_cam_root_m=t)
-
-
-def facing(
-    targets: Targets, rest_points_m: Float[Tensor, "people points 3"], names: tuple[str, ...]
-) -> Float[Tensor, "people 3 3"]:
-    """First guess of the root's orientation.
-
-    From the trunk of a person's 3D hint where there is one, else upright, facing the camera and
-    turned by the lean that the trunk has in the image.
-    """
-    roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
-    zero = torch.zeros_like(roll)
-    R = rotvec_to_matrix(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
-    if targets.hint_m is None or targets.hint_inverse_std_m is None:
-        return R
-    trunk = [names.index(f"{side}_{n}") for n in ("shoulder", "hip") for side in _SIDES]
-    hinted = (targets.hint_inverse_std_m > 0).flatten(1).any(1)
-    R_hint = nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
-    return torch.where(hinted[:, None, None], R_hint, R)
 
 
 def resting(model: KeypointModel, count: int, device: torch.device | str) -> Unknowns:

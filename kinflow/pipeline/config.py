@@ -58,7 +58,7 @@ _IRRELEVANT = (
 _NAMES = {
     "reconstructor.fov_deg": "fov",
     "reconstructor.fit.estimate_focal": "estimate_focal",
-    "reconstructor.fit.use_hint": "hint_3d",
+    "reconstructor.fit.observations.use_hint": "hint_3d",
     "reconstructor.parts": "align_parts",
     "own.part_maps": "parts",
     "own.palette": "parts_palette",

@@ -53,7 +53,8 @@ class ReconstructorConfig:
     prior: str | Path = "realnvp"
     """Name of a shipped pose prior or path of a weight file."""
     parts: bool = True
-    """Align the body's parts with those seen in the image, after the keypoints."""
+    """Find body parts in the image, or take those of the evidence, and align bodies with them after
+    the keypoints; otherwise neither is done."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
@@ -93,15 +94,13 @@ class Reconstructor:
     @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
-        config = self.config.detector
-        return EvidenceDetector(replace(config, parts=config.parts or self.config.parts))
+        return EvidenceDetector(self.config.detector, parts=self.config.parts)
 
     @lazy
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)
-        fit = replace(self.config.fit, align_parts=self.config.parts)
-        return PhotoFitter(prior, fit, self.config.device)
+        return PhotoFitter(prior, self.config.fit, self.config.device, self.config.parts)
 
     def __call__(
         self,

@@ -71,7 +71,8 @@ class Person:
     """Index of the frame that the body is in; a `Reconstruction` sets it, and the time."""
     time_s: float = 0.0
     start_source: str = ""
-    """Which initialiser proposed the start of this body; empty where it is not known."""
+    """Which source proposed the start that this body was fitted from, such as `gallery` or
+    `facing`; empty when that is not known."""
 
     @property
     def joints_px(self) -> Float[Tensor, "22 2"]:

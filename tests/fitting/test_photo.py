@@ -7,7 +7,8 @@ import torch
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.evidence.types import ImageEvidence
-from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter, view_rotation
+from kinflow.fitting.observations import ObservationConfig, view_rotation
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry import Camera
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 
@@ -31,7 +32,7 @@ def test_recovers_people_whichever_way_they_face(fitter, make_scene, camera):
 
 
 def test_keypoints_alone_suffice_for_most_people(make_scene, prior, camera):
-    alone = PhotoFitter(prior, PhotoFitConfig(use_hint=False))
+    alone = PhotoFitter(prior, PhotoFitConfig(observations=ObservationConfig(use_hint=False)))
     scene = make_scene((0.0, 60.0, 180.0, -120.0), seed=3)
     people = alone.fit(scene.evidence, camera)
     assert pa_mpjpe(joints(people), scene.joints_m).median() < 0.06
@@ -90,6 +91,23 @@ def test_estimates_the_focal_length(make_scene, prior, camera):
     found = estimating.fit(scene.evidence, wrong)[0].camera.focal_px
     before = abs(wrong.focal_px / camera.focal_px - 1)
     assert abs(found / camera.focal_px - 1) < before
+
+
+def test_nothing_is_made_for_a_focal_length_that_nobody_asked_for(prior, make_scene, camera):
+    fitter = PhotoFitter(prior, PhotoFitConfig(), align_parts=False)
+    fitter.fit(make_scene((0.0,)).evidence, camera)
+    assert "focal_fitter" not in vars(fitter)
+
+
+def test_people_of_several_photos_are_fitted_together(fitter, make_scene, camera):
+    """Each with the camera they were seen with, as if photo by photo."""
+    narrow = Camera.from_fov((800, 1200), 30.0)
+    one, other = make_scene((0.0, 90.0)), make_scene((200.0,), camera=narrow, seed=1)
+    people = (*one.evidence.people, *other.evidence.people)
+    together = fitter.fit_people(people, (camera, camera, narrow))
+    alone = (*fitter.fit(one.evidence, camera), *fitter.fit(other.evidence, narrow))
+    assert [person.camera for person in together] == [camera, camera, narrow]
+    torch.testing.assert_close(joints(together), joints(alone), atol=0.01, rtol=0.0)
 
 
 def test_energy_terms_are_reported(fitter, make_scene, camera):

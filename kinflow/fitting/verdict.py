@@ -1,0 +1,103 @@
+"""How far a body can be relied on: what its code rests on, each threshold beside its reason.
+
+Numbers that cannot be right whoever is to blame are the business of `plausibility.py`.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.observations import FITTED_KEYPOINTS
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import ResultCode
+
+AMBIGUOUS_NATS = 2.0
+"""Another body within so much of the best one's energy makes a result ambiguous."""
+
+CONFIDENT = 0.5
+"""Keypoints of a higher confidence count as seen: a body is measured by these alone."""
+
+MIN_LIMB_KEYPOINTS = 4
+"""With fewer confident limb keypoints of the twelve, a pose is mostly the prior's."""
+
+MAX_LIMB_ERROR = 0.06
+"""Mean distance from the confident limb keypoints, as a share of the person's size, up to which a
+body follows them: on an adult about the width of a hand."""
+
+HIDDEN = 0.3
+"""Hips and knees of a lower confidence are out of view."""
+
+MAX_HIDDEN = 1
+"""So many of the hips and knees may be out of view. With two, a leg or the pelvis is the prior's
+guess."""
+
+MIN_SILHOUETTE_IOU = 0.3
+"""A body that overlaps less with what was seen was not what was seen; what bodies on photos have is
+printed by `benchmarks/parts photos`."""
+
+_LIMB_ROWS = [FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]
+_LEGS = [KEYPOINT_INDEX[f"{side}_{name}"] for name in ("hip", "knee") for side in ("left", "right")]
+
+
+def is_ambiguous(energies: Float[Tensor, " bodies"]) -> bool:
+    """Whether another body explains a person almost as well as the first, the best."""
+    return bool((energies[1:] - energies[0] < AMBIGUOUS_NATS).any())
+
+
+def limbs_px(model: KeypointModel, body: Unknowns, camera: Camera) -> Float[Tensor, "12 2"]:
+    """Where the limb keypoints of a body (one row) are in the image, on the CPU.
+
+    Args:
+        model: its points are FITTED_KEYPOINTS.
+    """
+    points = model.evaluate(body, with_jacobian=False).keypoints_cam_m[0]
+    return camera.project(points[_LIMB_ROWS]).cpu()
+
+
+def judge(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, ambiguous: bool) -> ResultCode:
+    """The result code of a body by its keypoints.
+
+    Args:
+        limbs_px: where its limb keypoints are in the image.
+        seen: what was seen of the person.
+        ambiguous: whether another body explains the keypoints almost as well.
+    """
+    keypoints = seen.keypoints_px.cpu()
+    limbs = keypoints[list(LIMB_KEYPOINTS)]
+    confident = limbs[:, 2] > CONFIDENT
+    if int(confident.sum()) < MIN_LIMB_KEYPOINTS:
+        return "few_keypoints"
+    error = (limbs_px - limbs[:, :2]).norm(dim=-1)[confident].mean()
+    size = max(seen.height_px, float(seen.box_px[2] - seen.box_px[0]))
+    if float(error) > MAX_LIMB_ERROR * size:
+        return "poor_fit"
+    hidden = torch.count_nonzero(keypoints[_LEGS, 2] < HIDDEN)
+    if int(hidden) > MAX_HIDDEN:
+        return "truncated"
+    return "ambiguous" if ambiguous else "ok"
+
+
+def parts_belong(before: ResultCode, after: ResultCode, silhouette_iou: float) -> bool:
+    """Whether the parts that a body was moved onto are this person's.
+
+    Labels that tear a body off its keypoints are not, nor are those that hardly have a place in
+    common with it: a mask of nearly everything, a photo for a mask.
+
+    Args:
+        before: code of the body that follows the keypoints alone.
+        after: code of the body on the parts.
+        silhouette_iou: its overlap with what was seen, NaN when that is not known.
+    """
+    torn = after == "poor_fit" and before != "poor_fit"
+    return not torn and not silhouette_iou < MIN_SILHOUETTE_IOU
+
+
+def without_parts(code: ResultCode) -> ResultCode:
+    """The code of a body by its keypoints (`code`), once its parts turned out to be unusable."""
+    return code if code in ("poor_fit", "few_keypoints") else "no_parts"
