@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +25,6 @@ from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import bone_lengths
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.base import PosePrior
-from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
 from kinflow.results import Hypothesis, Person, ResultCode
 from kinflow.threads import one_thread
@@ -104,7 +104,7 @@ class PhotoFitter:
     ) -> None:
         self.config, self.device = config, device
         body = BodyModel.load("joints", device)
-        prior, shape_prior = on_device(prior, device), ShapePrior()
+        prior, shape_prior = copy.deepcopy(prior).to(device), ShapePrior()
         vertices = VertexModel(part_body(device)) if config.align_parts else None
         self.fitter = PersonFitter(body, prior, shape_prior, FITTED_KEYPOINTS, config.fit, vertices)
         self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None

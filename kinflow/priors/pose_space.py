@@ -7,11 +7,10 @@ priors work on the principal components that move; `Whitening` holds that change
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.body.skeleton import FREE_JOINTS, MIRROR_JOINTS
 from kinflow.errors import InputError
@@ -63,8 +62,7 @@ def with_mirror_images(
     return torch.cat([rotvec, mirrored]), torch.cat([weights, weights])
 
 
-@dataclass(frozen=True)
-class Whitening:
+class Whitening(nn.Module):
     """Affine map between points and uncorrelated unit-variance coordinates.
 
     Attributes:
@@ -75,10 +73,22 @@ class Whitening:
             mean plus Gaussian noise.
     """
 
-    mean: Float[Tensor, " dim"]
-    basis: Float[Tensor, "dim dim"]
-    std: Float[Tensor, " dim"]
-    num_kept: int
+    mean: Tensor
+    basis: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        mean: Float[Tensor, " dim"],
+        basis: Float[Tensor, "dim dim"],
+        std: Float[Tensor, " dim"],
+        num_kept: int,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("basis", basis)
+        self.register_buffer("std", std)
+        self.num_kept = num_kept
 
     @staticmethod
     def fit(
@@ -116,18 +126,6 @@ class Whitening:
     def log_volume(self) -> Float[Tensor, ""]:
         """Log-determinant of `whiten`."""
         return -self.std.double().log().sum().to(self.std.dtype)
-
-    def to(self, target: torch.dtype | torch.device) -> "Whitening":
-        """The same map in another dtype or on another device."""
-        if isinstance(target, torch.dtype):
-            mean, basis, std = (t.to(dtype=target) for t in (self.mean, self.basis, self.std))
-        else:
-            mean, basis, std = (t.to(device=target) for t in (self.mean, self.basis, self.std))
-        return Whitening(mean, basis, std, self.num_kept)
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors to store; `from_state` rebuilds the map from them."""
-        return {f"whitening.{name}": getattr(self, name) for name in ("mean", "basis", "std")}
 
     @staticmethod
     def from_state(

@@ -6,15 +6,19 @@ the prior was trained with, ranked among the same figure of the validation poses
 are stored in the weight file.
 """
 
+import copy
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.errors import InputError
-from kinflow.priors.base import PosePrior
+from kinflow.priors.interface import PoseDistribution
 from kinflow.priors.pose_space import POSE_DIM, matrix_to_rotvec, rotvec_to_matrix
+
+AnyPrior = TypeVar("AnyPrior", bound=PoseDistribution)
 
 _NOISE_DRAWS = 16
 _EVERY = 8
@@ -36,7 +40,7 @@ class PoseScore:
 
 
 @torch.no_grad()
-def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
+def _noisy_log_prob(prior: PoseDistribution, R_free: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     rotvec = matrix_to_rotvec(R_free)
     total = torch.zeros(R_free.shape[:-3], dtype=rotvec.dtype, device=rotvec.device)
@@ -47,17 +51,19 @@ def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
     return total / _NOISE_DRAWS
 
 
-def calibrated(prior: PosePrior, validation_rotvec: Float[Tensor, "poses 19 3"]) -> PosePrior:
+def calibrated(prior: AnyPrior, validation_rotvec: Float[Tensor, "poses 19 3"]) -> AnyPrior:
     """The same prior with the percentiles of the validation poses' densities in its `info`."""
     if not len(validation_rotvec):
         return prior
     nats = _noisy_log_prob(prior, rotvec_to_matrix(validation_rotvec[::_EVERY])).double()
     percentiles = nats.quantile(torch.linspace(0, 1, _PERCENTILES, dtype=torch.float64))
     info = replace(prior.info, calibration_nats=tuple(round(q, 3) for q in percentiles.tolist()))
-    return type(prior).from_state(*prior.state(), info)
+    ranked = copy.deepcopy(prior)
+    ranked.info = info
+    return ranked
 
 
-def score(prior: PosePrior, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore:
+def score(prior: PoseDistribution, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore:
     """Plausibility of poses.
 
     Raises:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from kinflow.checks import not_negative, number, positive, whole
 from kinflow.datasets.poses import PoseSet
-from kinflow.priors.base import PriorInfo
 from kinflow.priors.coordinates import SPACES, SpaceName
 from kinflow.priors.gaussian import GaussianPrior
-from kinflow.priors.gmm import GmmPrior, fit_gmm
+from kinflow.priors.gmm import GmmPrior
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import (
     NUM_FREE,
     Whitening,
@@ -21,6 +21,7 @@ from kinflow.priors.pose_space import (
     with_mirror_images,
 )
 from kinflow.priors.vae import VaeNetworks, VaePrior
+from kinflow.training.priors.gmm_fit import fit_gmm
 from kinflow.training.priors.stream import PoseStream, StreamConfig, frame_weights
 
 _GAUSSIAN_POSES = 100_000

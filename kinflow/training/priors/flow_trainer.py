@@ -8,6 +8,7 @@ Poses of unseen subjects are predicted best with large batches, dropout, average
 stopping on subjects that are not trained on.
 """
 
+import copy
 import json
 import math
 from dataclasses import asdict, dataclass, replace
@@ -22,10 +23,10 @@ from kinflow.checks import not_negative, number, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.json_values import whole_number
-from kinflow.priors.base import PriorInfo
 from kinflow.priors.coordinates import SPACES, SpaceName
 from kinflow.priors.families import FlowFamily, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior, point_log_prob, rotvec_log_prob
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.training.checkpoint import load_checkpoint, replaceable, save_checkpoint
@@ -97,7 +98,7 @@ class FlowTrainer:
             raise InputError("the pose set holds no training or no validation subjects")
         self.config, self.info, self.device = config, info, device
         self.space = SPACES[space]
-        self.whitening = whitening.to(torch.device(device))
+        self.whitening = copy.deepcopy(whitening).to(device)
         self.stream = PoseStream(train, stream, teachers, config.teacher_share)
         self.validation_rotvec = noisy(
             validation.rotvec[::4].flatten(1), stream.noise_rad, seed=1
@@ -156,7 +157,7 @@ class FlowTrainer:
         metrics = {"validation_nats": self.best_nats, "steps": float(self.best_step)}
         return FlowPrior(
             flow,
-            self.whitening.to(torch.device("cpu")),
+            copy.deepcopy(self.whitening).cpu(),
             replace(self.info, metrics=metrics),
             self.space.name,
         )

@@ -15,9 +15,10 @@ from kinflow.checks import instance, nested, not_negative, one_of, path, whole, 
 from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
-from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.base import PosePrior
 from kinflow.priors.coordinates import SpaceName
 from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.scoring import calibrated
 from kinflow.priors.storage import load_prior, save_prior
 from kinflow.training.priors.baselines import (
