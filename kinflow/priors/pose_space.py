@@ -54,14 +54,6 @@ def log_normal(z: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
     return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
-def with_mirror_images(
-    rotvec: Float[Tensor, "poses 57"], weights: Float[Tensor, "poses"]
-) -> tuple[Float[Tensor, "both 57"], Float[Tensor, "both"]]:
-    """Poses and their mirror images, with the same weights."""
-    mirrored = mirror_rotvec(rotvec.unflatten(-1, (NUM_FREE, 3))).flatten(-2)
-    return torch.cat([rotvec, mirrored]), torch.cat([weights, weights])
-
-
 class Whitening(nn.Module):
     """Affine map between points and uncorrelated unit-variance coordinates.
 
@@ -89,30 +81,6 @@ class Whitening(nn.Module):
         self.register_buffer("basis", basis)
         self.register_buffer("std", std)
         self.num_kept = num_kept
-
-    @staticmethod
-    def fit(
-        points: Float[Tensor, "poses dim"],
-        weights: Float[Tensor, "poses"],
-        noise_rad: float,
-        min_std_rad: float,
-    ) -> "Whitening":
-        """Weighted mean and covariance of points.
-
-        Directions whose own spread is below `min_std_rad` are not kept.
-        """
-        points = points.double()
-        w = weights.double() / weights.double().sum()
-        mean = w @ points
-        centred = points - mean
-        variance, basis = torch.linalg.eigh((centred * w[:, None]).mT @ centred)
-        variance, basis = variance.flip(0).clamp_min(0.0), basis.flip(1)
-        return Whitening(
-            mean=mean.float(),
-            basis=basis.float(),
-            std=(variance + noise_rad**2).sqrt().float(),
-            num_kept=int((variance.sqrt() > min_std_rad).sum()),
-        )
 
     def whiten(self, points: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Coordinates along all directions; the first `num_kept` are the modelled ones."""

@@ -11,7 +11,7 @@ from kinflow.errors import InputError
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.prior_table import EvaluatePriorConfig, table_of
 from kinflow.priors.pose_space import mirror_rotvec, rotvec_to_matrix
-from kinflow.training.priors.baselines import VaeTraining
+from kinflow.training.loop import Loop
 from kinflow.training.priors.distillation import teacher_poses
 from kinflow.training.priors.flow_trainer import FlowTraining
 from kinflow.training.priors.recipe import TrainPriorConfig, splits, train
@@ -23,6 +23,7 @@ from kinflow.training.priors.stream import (
     frame_weights,
     recombine,
 )
+from kinflow.training.priors.vae_trainer import VaeTraining
 
 SUBJECTS = ("01", "02", "03", "05")
 SMALL_FLOW = FlowTraining(
@@ -170,7 +171,7 @@ def test_splits_too_small_to_compare_priors_on(data, tmp_path):
 def test_every_parameter_is_trained(data, tmp_path):
     poses = PoseSet.load(data)
     gaussian = train(TrainPriorConfig(data, tmp_path, family="gaussian"))
-    trainer = flow_trainer.FlowTrainer(
+    recipe = flow_trainer.FlowRecipe(
         SMALL_FLOW,
         StreamConfig(),
         gaussian.whitening,
@@ -178,10 +179,11 @@ def test_every_parameter_is_trained(data, tmp_path):
         poses.split("validation"),
         gaussian.info,
     )
-    before = {name: p.clone() for name, p in trainer.flow.named_parameters()}
+    before = {name: p.clone() for name, p in recipe.network.named_parameters()}
+    loop = Loop(recipe, recipe.loop_config, tmp_path)
     for _ in range(3):
-        trainer.train_step()
-    still = [n for n, p in trainer.flow.named_parameters() if torch.equal(p, before[n])]
+        loop.train_step()
+    still = [n for n, p in recipe.network.named_parameters() if torch.equal(p, before[n])]
     assert still == []
 
 
