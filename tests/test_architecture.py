@@ -81,7 +81,6 @@ def test_imports_point_down(part):
             assert not above, f"{module} imports {above}"
 
 
-@pytest.mark.xfail(strict=True, reason="priors: base with completion, scoring, search")
 def test_no_module_imports_itself_by_a_detour():
     graph = {module: names - {module} for module, names in IMPORTS.items()}
     try:

@@ -42,10 +42,10 @@ from kinflow.synth.scene import SceneConfig
 from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
 from kinflow.synth.views import ViewConfig
 from kinflow.training.parts.trainer import TrainPartsConfig
-from kinflow.training.priors.baselines import VaeTraining
 from kinflow.training.priors.flow_trainer import FlowTraining
 from kinflow.training.priors.recipe import TrainPriorConfig
 from kinflow.training.priors.stream import StreamConfig
+from kinflow.training.priors.vae_trainer import VaeTraining
 
 NAN = float("nan")
 

@@ -6,6 +6,7 @@ choose and move one of them where they can (`parts.py`), and each body gets its 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,6 @@ from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.base import PosePrior
-from kinflow.priors.devices import on_device
 from kinflow.priors.shape import ShapePrior
 from kinflow.results import Hypothesis, Person, ResultCode
 from kinflow.threads import lazy, one_thread
@@ -84,7 +84,7 @@ class PhotoFitter:
         self._person_fitter = partial(
             PersonFitter,
             BodyModel.load("joints", device),
-            on_device(prior, device),
+            copy.deepcopy(prior).to(device),
             ShapePrior(),
             FITTED_KEYPOINTS,
             further=further,

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.priors.base import PosePrior
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import (
     Whitening,
     matrix_to_rotvec,
@@ -16,6 +17,10 @@ class AffinePrior(PosePrior):
     """A prior whose rotation vectors are affine in the latent."""
 
     whitening: Whitening
+
+    def __init__(self, whitening: Whitening, info: PriorInfo) -> None:
+        super().__init__(info)
+        self.whitening = whitening
 
     @property
     def latent_dim(self) -> int:

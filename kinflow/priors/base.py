@@ -1,16 +1,11 @@
-"""What every pose prior can do, whatever family it belongs to.
+"""The pose prior that programs use: its density, and what can be done with it.
 
-A pose is given by the local rotation matrices of the 19 free joints, `R_free` (*batch, 19, 3, 3) in
-the order of `kinflow.body.skeleton.FREE_JOINTS`. Log densities are in nats with respect to Lebesgue
-measure on rotation vectors; `kinflow.priors.pose_space.log_haar_volume` converts them to the Haar
-measure of SO(3)^19.
+The mathematics of each family stands on `kinflow.priors.interface` alone, and so do scoring and
+completion; here they become methods.
 """
 
-import numbers
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -18,20 +13,12 @@ from torch import Tensor
 
 from kinflow.checks import is_number
 from kinflow.errors import InputError
+from kinflow.priors import completion, scoring
+from kinflow.priors.interface import PoseDistribution, PriorInfo
+from kinflow.priors.scoring import PoseScore
 from kinflow.tensors import finite_tensor, given_tensor
 
-if TYPE_CHECKING:
-    from kinflow.priors.scoring import PoseScore
-
-
 _POSE_AXES = (-1, 19, 3, 3)
-
-
-def check_count(n: int) -> int:
-    """A number of poses; InputError unless it is whole and not negative."""
-    if not isinstance(n, numbers.Integral) or isinstance(n, bool) or not 0 <= n <= 10_000_000:
-        raise InputError(f"The number of poses has to be a whole number of 0 or more, not {n!r}.")
-    return int(n)
 
 
 def check_sigma(sigma_rad: float) -> float:
@@ -41,96 +28,20 @@ def check_sigma(sigma_rad: float) -> float:
     return float(sigma_rad)
 
 
-@dataclass(frozen=True)
-class PriorInfo:
-    """Where a prior comes from; stored in the header of its weight file.
+class PosePrior(PoseDistribution):
+    """A distribution over poses that scores, cleans up and completes them, and can be stored."""
 
-    Attributes:
-        data_sha256: content hash of the pose set it was trained on.
-        noise_rad: standard deviation of the dequantisation noise added to the training poses.
-        seed: seed of the training run.
-        command: the command that trained it.
-        metrics: measured figures by name.
-        calibration_nats: percentiles 0 to 100 of the scores of validation poses, ascending; empty
-            if there were none (see `kinflow.priors.scoring`).
-    """
-
-    data_sha256: str = ""
-    noise_rad: float = 0.0
-    seed: int = 0
-    command: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    calibration_nats: tuple[float, ...] = ()
-
-
-class PosePrior(ABC):
-    """A distribution over poses with a latent space in which fitting searches."""
-
-    family: str
-    info: PriorInfo
-    pose_space: str = "rotvec-19"
-    """Coordinates of its poses, as weight files call them."""
-
-    @property
-    @abstractmethod
-    def latent_dim(self) -> int:
-        """Dimension D of the latent space."""
-
-    @abstractmethod
-    def log_prob(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
-        """Log density of poses in nats, with respect to rotation vectors."""
-
-    @abstractmethod
-    def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
-        """Latent of a pose. Inverts `decode` on every pose that `decode` can produce."""
-
-    @abstractmethod
-    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
-        """Pose of a latent; differentiable."""
-
-    @abstractmethod
-    def decode_with_jacobian(
-        self, z: Float[Tensor, "*batch latent"]
-    ) -> tuple[Float[Tensor, "*batch 19 3 3"], Float[Tensor, "*batch 19 3 latent"]]:
-        """Pose of a latent and how it turns with it.
-
-        The second value holds in [..., j, :, k] the left angular velocity ω of joint j per unit of
-        z_k: dR_j R_jᵀ = [ω]ₓ dz_k.
-        """
-
-    def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
-        """Negative log density of the latent up to a constant: ½‖z‖²."""
-        return 0.5 * (z * z).sum(-1)
-
-    def residual_with_jacobian(
-        self, z: Float[Tensor, "*batch latent"]
-    ) -> tuple[Float[Tensor, "*batch rows"], Float[Tensor, "*batch rows latent"]]:
-        """Residual r with ½‖r‖² = `energy(z)`, and its derivatives, for least squares."""
-        eye = torch.eye(self.latent_dim, dtype=z.dtype, device=z.device)
-        return z, eye.expand(*z.shape, self.latent_dim)
-
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
-        """Draw `n` poses."""
-        size = (check_count(n), self.latent_dim)
-        return self.decode(torch.randn(size, generator=generator, dtype=torch.float32))
-
-    # What follows is built on the interface above, so its modules import this one.
-
-    def score(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> "PoseScore":
+    def score(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore:
         """How plausible poses are: nats, and the percentile among real poses of unseen people."""
-        from kinflow.priors.scoring import score
-
-        return score(self, finite_tensor(R_free, "R_free", _POSE_AXES))
+        return scoring.score(self, finite_tensor(R_free, "R_free", _POSE_AXES))
 
     def project(
         self, R_free: Float[Tensor, "*batch 19 3 3"], sigma_rad: float = 0.2
     ) -> Float[Tensor, "*batch 19 3 3"]:
         """The likeliest clean poses behind noisy ones, for noise of `sigma_rad` on every joint."""
-        from kinflow.priors.completion import project
-
         R_free = finite_tensor(R_free, "R_free", _POSE_AXES)
         flat = R_free.reshape(-1, *R_free.shape[-3:])
-        return project(self, flat, check_sigma(sigma_rad)).view(R_free.shape)
+        return completion.project(self, flat, check_sigma(sigma_rad)).view(R_free.shape)
 
     def complete(
         self,
@@ -148,9 +59,7 @@ class PosePrior(ABC):
         Raises:
             InputError: a name is not that of a free joint, or a known joint is not finite.
         """
-        from kinflow.priors.completion import complete, joint_mask
-
-        known = joint_mask(known_joints)
+        known = completion.joint_mask(known_joints)
         R_free = given_tensor(R_free, "R_free", _POSE_AXES)
         known = known.to(R_free.device)
         # what is not known may be anything, NaN too
@@ -158,7 +67,7 @@ class PosePrior(ABC):
         R_free = torch.where(known[:, None, None], R_free, rest)
         finite_tensor(R_free, "R_free", _POSE_AXES)
         flat = R_free.reshape(-1, *R_free.shape[-3:])
-        completed = complete(self, flat, known, check_sigma(sigma_rad)).R_free[:, 0]
+        completed = completion.complete(self, flat, known, check_sigma(sigma_rad)).R_free[:, 0]
         return torch.where(known[:, None, None], flat, completed).view(R_free.shape)
 
     @abstractmethod

@@ -15,7 +15,7 @@ from torch import Tensor
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.priors.average_adult import joint_positions_m, joint_positions_with_jacobian_m
-from kinflow.priors.base import PosePrior
+from kinflow.priors.interface import PoseDistribution
 from kinflow.priors.latent_search import Observation, search
 from kinflow.priors.pose_space import NUM_FREE, matrix_to_rotvec
 
@@ -79,7 +79,7 @@ class _KnownPositions:
 
 @torch.no_grad()
 def complete(
-    prior: PosePrior,
+    prior: PoseDistribution,
     R_free: Float[Tensor, "poses 19 3 3"],
     known: Bool[Tensor, "19"],
     sigma_rad: float = 0.05,
@@ -103,7 +103,7 @@ def complete(
 
 @torch.no_grad()
 def reach(
-    prior: PosePrior,
+    prior: PoseDistribution,
     R_free: Float[Tensor, "poses 19 3 3"],
     joints: Collection[str],
     sigma_m: float = 0.01,
@@ -129,7 +129,7 @@ def reach(
 
 
 def _solutions(
-    prior: PosePrior,
+    prior: PoseDistribution,
     observation: Observation,
     count: int,
     num_samples: int,
@@ -139,13 +139,14 @@ def _solutions(
     size = (count, 1 + num_samples, prior.latent_dim)
     centre = torch.randn(size, generator=generator, dtype=torch.float32)
     centre[:, 0] = 0.0
-    z = search(prior, observation, centre.flatten(0, 1), iterations)
+    centre = centre.flatten(0, 1).to(prior.one_of_its_numbers())
+    z = search(prior, observation, centre, iterations)
     z = z.unflatten(0, (count, 1 + num_samples))
     return Completions(prior.decode(z), z)
 
 
 def project(
-    prior: PosePrior, R_free: Float[Tensor, "poses 19 3 3"], sigma_rad: float = 0.2
+    prior: PoseDistribution, R_free: Float[Tensor, "poses 19 3 3"], sigma_rad: float = 0.2
 ) -> Float[Tensor, "poses 19 3 3"]:
     """The likeliest clean pose behind a noisy one, for noise of `sigma_rad` on every joint."""
     known = torch.ones(NUM_FREE, dtype=torch.bool)

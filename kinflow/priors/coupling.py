@@ -114,8 +114,6 @@ class CouplingFlow(FlowNetwork):
 
     config: CouplingConfig
 
-    keep: torch.BoolTensor
-
     def __init__(self, config: CouplingConfig) -> None:
         super().__init__()
         self.config = config
@@ -123,8 +121,6 @@ class CouplingFlow(FlowNetwork):
             LinearMixing(config.dim, config.act_norm) for _ in range(config.blocks)
         )
         self.conditioners = nn.ModuleList(conditioner(config) for _ in range(config.blocks))
-        keep = torch.arange(config.dim) < config.num_conditioning
-        self.register_buffer("keep", keep, persistent=False)
 
     @property
     def decodes_in_one_pass(self) -> bool:
@@ -151,8 +147,25 @@ class CouplingFlow(FlowNetwork):
         for mixing, network in zip(self.mixings, self.conditioners, strict=True):
             blocks.append(mixing())
             meta = _Meta(self, network)
-            blocks.append(CouplingTransform(meta, self.keep))
+            blocks.append(_HalvesCoupling(meta, self.config.num_conditioning))
         return ComposedTransform(*blocks)
+
+
+class _HalvesCoupling(CouplingTransform):
+    """zuko's coupling, whose first half conditions: slices in place of the indices of a mask.
+
+    Indices would be looked up at every call, and a GPU would wait for the answer.
+    """
+
+    def __init__(self, meta: "_Meta", num_conditioning: int) -> None:
+        super(CouplingTransform, self).__init__()
+        self.meta, self.num_conditioning = meta, num_conditioning
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x[..., : self.num_conditioning], x[..., self.num_conditioning :]
+
+    def merge(self, x_a: Tensor, x_b: Tensor, shape: torch.Size) -> Tensor:
+        return torch.cat([x_a, x_b], -1)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ inputs (half of the coordinates) and then applied to the tangents, which takes a
 work of pushing every latent direction through the network.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.priors.coupling import CouplingFlow
 from kinflow.priors.flow_network import LinearMixing
@@ -35,16 +36,51 @@ class _BakedBlock:
     unmix_t: Tensor
     unmix_bias: Tensor
 
+    def named(self) -> dict[str, Tensor]:
+        """All tensors by name."""
+        return {
+            **{f"weight{i}_t": weight_t for i, weight_t in enumerate(self.weights_t)},
+            **{f"bias{i}": bias for i, bias in enumerate(self.biases)},
+            "unmix_t": self.unmix_t,
+            "unmix_bias": self.unmix_bias,
+        }
 
-class BakedAffineDecoder:
-    """Latent to the coordinates of a pose for a flow with affine couplings."""
+
+class BakedAffineDecoder(nn.Module):
+    """Latent to the coordinates of a pose for a flow with affine couplings.
+
+    The matrices are buffers that weight files leave out, since they follow from the weights.
+    """
 
     def __init__(self, flow: CouplingFlow, whitening: Whitening) -> None:
+        super().__init__()
         if flow.config.coupling != "affine":
             raise ValueError("only affine couplings have a baked decoder")
         self._split = flow.config.num_conditioning
         self._bound = flow.config.max_log_scale
-        self._blocks = self._bake(flow, whitening)
+        self._depth = flow.config.depth
+        for index, block in enumerate(self._bake(flow, whitening)):
+            for name, tensor in block.named().items():
+                self.register_buffer(f"{name}_{index}", tensor, persistent=False)
+        self._num_blocks = flow.config.blocks
+        self._blocks = self._gathered()
+
+    def _gathered(self) -> tuple[_BakedBlock, ...]:
+        """The buffers by block: looking each up by its name takes as long as using it."""
+        return tuple(
+            _BakedBlock(
+                tuple(self.get_buffer(f"weight{i}_t_{n}") for i in range(self._depth + 1)),
+                tuple(self.get_buffer(f"bias{i}_{n}") for i in range(self._depth + 1)),
+                self.get_buffer(f"unmix_t_{n}"),
+                self.get_buffer(f"unmix_bias_{n}"),
+            )
+            for n in range(self._num_blocks)
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "BakedAffineDecoder":
+        super()._apply(fn, recurse)
+        self._blocks = self._gathered()
+        return self
 
     @staticmethod
     @torch.no_grad()

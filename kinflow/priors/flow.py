@@ -6,18 +6,19 @@ Densities cover all dimensions: the directions outside the latent are Gaussian w
 in training plus the dequantisation noise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.errors import InputError
-from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.base import PosePrior
 from kinflow.priors.coordinates import SPACES, Coordinates, SpaceName
 from kinflow.priors.coupling import CouplingFlow
 from kinflow.priors.decoder import BakedAffineDecoder
 from kinflow.priors.families import flow_from_state, flow_settings
 from kinflow.priors.flow_network import FlowNetwork
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import NUM_FREE, Whitening, log_normal, matrix_to_rotvec
 from kinflow.priors.transform_decoder import TransformDecoder
 
@@ -32,17 +33,22 @@ class FlowPrior(PosePrior):
         info: PriorInfo,
         space: SpaceName = "rotvec",
     ) -> None:
+        super().__init__(info)
         self.family = flow.config.family
         self.space: Coordinates = SPACES[space]
         self.pose_space = self.space.label
         self.flow = flow.eval().requires_grad_(False)
         self.whitening = whitening
-        self.info = info
-        self._decoder = (
-            BakedAffineDecoder(flow, whitening)
-            if isinstance(flow, CouplingFlow) and flow.config.coupling == "affine"
-            else TransformDecoder(flow, whitening)
-        )
+        self._decoder = _decoder_of(flow, whitening)
+        self.register_load_state_dict_post_hook(_decode_by_new_weights)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FlowPrior":
+        before = self.whitening.std.dtype
+        super()._apply(fn, recurse)
+        if self.whitening.std.dtype != before:
+            # what was rounded to one precision is no decoder of another
+            self._decoder = _decoder_of(self.flow, self.whitening)
+        return self
 
     @property
     def latent_dim(self) -> int:
@@ -72,9 +78,7 @@ class FlowPrior(PosePrior):
         )
 
     def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
-        flow_state = {f"flow.{name}": value for name, value in self.flow.state_dict().items()}
-        settings = {**flow_settings(self.flow), "space": self.space.name}
-        return flow_state | self.whitening.state(), settings
+        return dict(self.state_dict()), {**flow_settings(self.flow), "space": self.space.name}
 
     @classmethod
     def from_state(
@@ -88,6 +92,18 @@ class FlowPrior(PosePrior):
         flow = flow_from_state(settings, weights)
         whitening = Whitening.from_state(tensors, flow.config.dim, SPACES[space].dim)
         return cls(flow, whitening, info, space)
+
+
+def _decoder_of(flow: FlowNetwork, whitening: Whitening) -> BakedAffineDecoder | TransformDecoder:
+    if isinstance(flow, CouplingFlow) and flow.config.coupling == "affine":
+        return BakedAffineDecoder(flow, whitening)
+    return TransformDecoder(flow, whitening)
+
+
+def _decode_by_new_weights(prior: nn.Module, _: object) -> None:
+    """What happens after `load_state_dict`: decoders are made of weights."""
+    assert isinstance(prior, FlowPrior)
+    prior._decoder = _decoder_of(prior.flow, prior.whitening)
 
 
 def point_log_prob(

@@ -4,9 +4,7 @@ The latent is the whitened pose, not a standard normal; the energy is that of th
 which keeps it a sum of squares and therefore usable in least squares.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -17,14 +15,13 @@ from kinflow.errors import InputError
 from kinflow.files.json_values import whole_number
 from kinflow.files.tensor_files import tensor_of
 from kinflow.priors.affine import AffinePrior
-from kinflow.priors.base import PriorInfo, check_count
+from kinflow.priors.interface import PriorInfo, check_count
 from kinflow.priors.pose_space import POSE_DIM, Whitening, log_normal, matrix_to_rotvec
 
 _NORMALISED_WITHIN = 1e-3
 _FAR = 1e3  # in standard deviations of the data
 
 
-@dataclass(frozen=True)
 class GmmPrior(AffinePrior):
     """Mixture of full-covariance Gaussians over the whitened coordinates.
 
@@ -36,11 +33,22 @@ class GmmPrior(AffinePrior):
     """
 
     family: ClassVar[str] = "gmm"
-    whitening: Whitening
-    means: Float[Tensor, "components latent"]
-    cholesky: Float[Tensor, "components latent latent"]
-    log_weights: Float[Tensor, "components"]
-    info: PriorInfo
+    means: Tensor
+    cholesky: Tensor
+    log_weights: Tensor
+
+    def __init__(
+        self,
+        whitening: Whitening,
+        means: Float[Tensor, "components latent"],
+        cholesky: Float[Tensor, "components latent latent"],
+        log_weights: Float[Tensor, "components"],
+        info: PriorInfo,
+    ) -> None:
+        super().__init__(whitening, info)
+        self.register_buffer("means", means)
+        self.register_buffer("cholesky", cholesky)
+        self.register_buffer("log_weights", log_weights)
 
     def _component_log_prob(self, y: Float[Tensor, "*batch latent"]) -> Tensor:
         """Log density (*batch, K) of each component, its weight included."""
@@ -60,10 +68,10 @@ class GmmPrior(AffinePrior):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 19 3 3"]:
         n = check_count(n)
-        component = torch.multinomial(
-            self.log_weights.exp(), max(n, 1), replacement=True, generator=generator
-        )[:n]
+        shares = self.log_weights.exp().cpu()  # where the generator draws
+        component = torch.multinomial(shares, max(n, 1), replacement=True, generator=generator)[:n]
         noise = torch.randn(n, self.latent_dim, 1, generator=generator, dtype=torch.float32)
+        component, noise = component.to(self.means.device), noise.to(self.means)
         return self.decode(self.means[component] + (self.cholesky[component] @ noise)[..., 0])
 
     def energy(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
@@ -88,12 +96,7 @@ class GmmPrior(AffinePrior):
         return torch.cat([rows, offset], -1), jacobian
 
     def state(self) -> tuple[dict[str, Tensor], Mapping[str, object]]:
-        tensors = {
-            "means": self.means,
-            "cholesky": self.cholesky,
-            "log_weights": self.log_weights,
-        }
-        return self.whitening.state() | tensors, {"num_kept": self.whitening.num_kept}
+        return dict(self.state_dict()), {"num_kept": self.whitening.num_kept}
 
     @classmethod
     def from_state(
@@ -113,41 +116,3 @@ class GmmPrior(AffinePrior):
         if not abs(float(log_weights.double().logsumexp(0))) < _NORMALISED_WITHIN:
             raise InputError("the weights of 'log_weights' do not sum to one")
         return cls(whitening, means, cholesky, log_weights, info)
-
-
-def fit_gmm(
-    y: Float[Tensor, "poses latent"],
-    num_components: int,
-    iterations: int,
-    generator: torch.Generator,
-    regularisation: float = 1e-2,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Expectation–maximisation on whitened poses.
-
-    Args:
-        y: training coordinates, dequantisation noise included.
-        regularisation: variance added to the diagonal of every covariance; components would
-            otherwise collapse on the long recordings of one person.
-
-    Returns:
-        Means, Cholesky factors and log weights.
-    """
-    n, dim = y.shape
-    means = y[torch.randperm(n, generator=generator)[:num_components]]
-    cholesky = torch.eye(dim).expand(num_components, dim, dim)
-    log_weights = torch.full((num_components,), -math.log(num_components))
-    for _ in range(iterations):
-        standardised = torch.linalg.solve_triangular(
-            cholesky, (y[:, None] - means).permute(1, 2, 0), upper=False
-        )
-        log_det = cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        log_joint = log_weights - log_det - 0.5 * standardised.square().sum(1).T
-        responsibility = log_joint.softmax(-1)
-        mass = responsibility.sum(0) + 1e-3
-        means = (responsibility.T @ y) / mass[:, None]
-        centred = y[:, None] - means
-        covariance = torch.einsum("nk,nki,nkj->kij", responsibility, centred, centred)
-        covariance = covariance / mass[:, None, None] + regularisation * torch.eye(dim)
-        cholesky = torch.linalg.cholesky(covariance)
-        log_weights = (mass / mass.sum()).log()
-    return means, cholesky, log_weights

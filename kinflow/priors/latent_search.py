@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.optim import DenseModel, LMConfig, minimise
-from kinflow.priors.base import PosePrior
+from kinflow.priors.interface import PoseDistribution
 
 _ITERATIONS = 25
 _TOLERANCE = 1e-6
@@ -62,7 +62,7 @@ class Observation(Protocol):
 
 @torch.no_grad()
 def search(
-    prior: PosePrior,
+    prior: PoseDistribution,
     observation: Observation,
     centre: Float[Tensor, "rows latent"],
     iterations: int = _ITERATIONS,

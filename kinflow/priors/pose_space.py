@@ -7,11 +7,10 @@ priors work on the principal components that move; `Whitening` holds that change
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.body.skeleton import FREE_JOINTS, MIRROR_JOINTS
 from kinflow.errors import InputError
@@ -55,16 +54,7 @@ def log_normal(z: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch"]:
     return -0.5 * (z * z).sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
-def with_mirror_images(
-    rotvec: Float[Tensor, "poses 57"], weights: Float[Tensor, "poses"]
-) -> tuple[Float[Tensor, "both 57"], Float[Tensor, "both"]]:
-    """Poses and their mirror images, with the same weights."""
-    mirrored = mirror_rotvec(rotvec.unflatten(-1, (NUM_FREE, 3))).flatten(-2)
-    return torch.cat([rotvec, mirrored]), torch.cat([weights, weights])
-
-
-@dataclass(frozen=True)
-class Whitening:
+class Whitening(nn.Module):
     """Affine map between points and uncorrelated unit-variance coordinates.
 
     Attributes:
@@ -75,34 +65,22 @@ class Whitening:
             mean plus Gaussian noise.
     """
 
-    mean: Float[Tensor, " dim"]
-    basis: Float[Tensor, "dim dim"]
-    std: Float[Tensor, " dim"]
-    num_kept: int
+    mean: Tensor
+    basis: Tensor
+    std: Tensor
 
-    @staticmethod
-    def fit(
-        points: Float[Tensor, "poses dim"],
-        weights: Float[Tensor, "poses"],
-        noise_rad: float,
-        min_std_rad: float,
-    ) -> "Whitening":
-        """Weighted mean and covariance of points.
-
-        Directions whose own spread is below `min_std_rad` are not kept.
-        """
-        points = points.double()
-        w = weights.double() / weights.double().sum()
-        mean = w @ points
-        centred = points - mean
-        variance, basis = torch.linalg.eigh((centred * w[:, None]).mT @ centred)
-        variance, basis = variance.flip(0).clamp_min(0.0), basis.flip(1)
-        return Whitening(
-            mean=mean.float(),
-            basis=basis.float(),
-            std=(variance + noise_rad**2).sqrt().float(),
-            num_kept=int((variance.sqrt() > min_std_rad).sum()),
-        )
+    def __init__(
+        self,
+        mean: Float[Tensor, " dim"],
+        basis: Float[Tensor, "dim dim"],
+        std: Float[Tensor, " dim"],
+        num_kept: int,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("basis", basis)
+        self.register_buffer("std", std)
+        self.num_kept = num_kept
 
     def whiten(self, points: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Coordinates along all directions; the first `num_kept` are the modelled ones."""
@@ -116,18 +94,6 @@ class Whitening:
     def log_volume(self) -> Float[Tensor, ""]:
         """Log-determinant of `whiten`."""
         return -self.std.double().log().sum().to(self.std.dtype)
-
-    def to(self, target: torch.dtype | torch.device) -> "Whitening":
-        """The same map in another dtype or on another device."""
-        if isinstance(target, torch.dtype):
-            mean, basis, std = (t.to(dtype=target) for t in (self.mean, self.basis, self.std))
-        else:
-            mean, basis, std = (t.to(device=target) for t in (self.mean, self.basis, self.std))
-        return Whitening(mean, basis, std, self.num_kept)
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors to store; `from_state` rebuilds the map from them."""
-        return {f"whitening.{name}": getattr(self, name) for name in ("mean", "basis", "std")}
 
     @staticmethod
     def from_state(

@@ -6,19 +6,17 @@ the prior was trained with, ranked among the same figure of the validation poses
 are stored in the weight file.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.errors import InputError
-from kinflow.priors.base import PosePrior
+from kinflow.priors.interface import PoseDistribution
 from kinflow.priors.pose_space import POSE_DIM, matrix_to_rotvec, rotvec_to_matrix
 
 _NOISE_DRAWS = 16
-_EVERY = 8
-_PERCENTILES = 101
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,10 @@ class PoseScore:
 
 
 @torch.no_grad()
-def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
+def noisy_log_prob(
+    prior: PoseDistribution, R_free: Float[Tensor, "*batch 19 3 3"]
+) -> Float[Tensor, "*batch"]:
+    """Log density in nats, averaged over fixed draws of the prior's dequantisation noise."""
     generator = torch.Generator().manual_seed(0)
     rotvec = matrix_to_rotvec(R_free)
     total = torch.zeros(R_free.shape[:-3], dtype=rotvec.dtype, device=rotvec.device)
@@ -47,17 +48,7 @@ def _noisy_log_prob(prior: PosePrior, R_free: Tensor) -> Tensor:
     return total / _NOISE_DRAWS
 
 
-def calibrated(prior: PosePrior, validation_rotvec: Float[Tensor, "poses 19 3"]) -> PosePrior:
-    """The same prior with the percentiles of the validation poses' densities in its `info`."""
-    if not len(validation_rotvec):
-        return prior
-    nats = _noisy_log_prob(prior, rotvec_to_matrix(validation_rotvec[::_EVERY])).double()
-    percentiles = nats.quantile(torch.linspace(0, 1, _PERCENTILES, dtype=torch.float64))
-    info = replace(prior.info, calibration_nats=tuple(round(q, 3) for q in percentiles.tolist()))
-    return type(prior).from_state(*prior.state(), info)
-
-
-def score(prior: PosePrior, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore:
+def score(prior: PoseDistribution, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore:
     """Plausibility of poses.
 
     Raises:
@@ -68,7 +59,7 @@ def score(prior: PosePrior, R_free: Float[Tensor, "*batch 19 3 3"]) -> PoseScore
             "this prior was trained without validation subjects, so it cannot rank a pose; "
             "its log_prob still works"
         )
-    nats = _noisy_log_prob(prior, R_free)
+    nats = noisy_log_prob(prior, R_free)
     known = torch.tensor(prior.info.calibration_nats, dtype=nats.dtype, device=nats.device)
     rank = torch.searchsorted(known, nats).clamp_max(len(known) - 1)
     return PoseScore(nats, 100.0 * rank / (len(known) - 1))

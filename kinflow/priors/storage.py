@@ -21,8 +21,9 @@ from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
-from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.base import PosePrior
 from kinflow.priors.coordinates import SPACES
+from kinflow.priors.interface import PriorInfo
 from kinflow.tensors import full_precision
 from kinflow.version import __version__
 

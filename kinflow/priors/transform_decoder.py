@@ -12,7 +12,10 @@ from kinflow.priors.pose_space import Whitening
 
 
 class TransformDecoder:
-    """Latent to the coordinates of a pose; general, several times slower than a baked decoder."""
+    """Latent to the coordinates of a pose; general, several times slower than a baked decoder.
+
+    It has no tensors of its own: flow and whitening, to which it refers, are moved by their prior.
+    """
 
     def __init__(self, flow: FlowNetwork, whitening: Whitening) -> None:
         self._flow, self._whitening = flow, whitening

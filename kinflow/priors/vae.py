@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from kinflow.errors import InputError
 from kinflow.files.json_values import whole_number
 from kinflow.files.tensor_files import load_weights
-from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.base import PosePrior
 from kinflow.priors.gram_schmidt import angular_velocity_of_6d, matrix_from_6d
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import NUM_FREE, log_haar_volume, matrix_to_rotvec
 
 _SLOPE = 0.1
@@ -67,8 +68,8 @@ class VaePrior(PosePrior):
     family: ClassVar[str] = "vae"
 
     def __init__(self, networks: VaeNetworks, info: PriorInfo) -> None:
+        super().__init__(info)
         self.networks = networks.eval().requires_grad_(False)
-        self.info = info
 
     @property
     def latent_dim(self) -> int:

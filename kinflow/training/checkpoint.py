@@ -1,7 +1,8 @@
 """Checkpoints of training runs: everything needed to go on, in one safetensors file.
 
-Networks and optimiser state are tensors with the network's name or `optimizer` as a prefix;
-progress and the settings of the run travel in the header. A run with other settings refuses it.
+A run has any number of parts (networks, averages, optimisers, random generators, data streams);
+their tensors carry the part's name as a prefix. Progress and the settings of the run travel in the
+header. A run with other settings refuses it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,40 +24,39 @@ _WHAT = "a readable checkpoint"
 _MAX_BYTES = 1 << 30
 
 
+@runtime_checkable
+class Part(Protocol):
+    """Anything that is kept in a checkpoint as tensors: a network, generators, a data stream."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Tensors by name."""
+        ...
+
+    def load_state_dict(self, states: Any, /) -> Any:
+        """Go on from what `state_dict` gave."""
+        ...
+
+
 def save_checkpoint(
-    path: Path,
-    networks: Mapping[str, torch.nn.Module],
-    optimizer: torch.optim.Optimizer,
-    progress: Mapping[str, Any],
-    run_key: str,
-    others: Mapping[str, Tensor] | None = None,
+    path: Path, parts: Mapping[str, Part], progress: Mapping[str, Any], run_key: str
 ) -> None:
     """Write a checkpoint, atomically.
 
     Args:
         path: where to.
-        networks: by the prefix of their tensors.
-        optimizer: of one parameter group.
+        parts: networks, optimisers and whatever else has a state, by the prefix of their tensors.
         progress: what JSON can hold.
         run_key: what tells this run's settings and data from others'.
-        others: further tensors, such as states of random generators, by name.
     """
-    tensors = dict(others or {})
-    for prefix, network in networks.items():
-        tensors |= {f"{prefix}.{k}": v for k, v in network.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
+    tensors: dict[str, Tensor] = {}
+    for prefix, part in parts.items():
+        tensors |= {f"{prefix}.{name}": value for name, value in _tensors_of(part).items()}
     header = {"progress": json.dumps(progress), "run": run_key}
     write_tensors(path, tensors, header)
 
 
-def load_checkpoint(
-    path: Path,
-    networks: Mapping[str, torch.nn.Module],
-    optimizer: torch.optim.Optimizer,
-    run_key: str,
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Continue from a checkpoint: its progress and all of its tensors.
+def load_checkpoint(path: Path, parts: Mapping[str, Part], run_key: str) -> dict[str, Any]:
+    """Continue from a checkpoint; returns its progress.
 
     Raises:
         InputError: it belongs to another run, or is damaged.
@@ -70,10 +70,15 @@ def load_checkpoint(
             {"another folder": "out"},
         )
     with replaceable(path):
-        for prefix, network in networks.items():
-            load_weights(network, _with_prefix(tensors, f"{prefix}."))
-        _load_optimizer(optimizer, _with_prefix(tensors, "optimizer."))
-        return header_json(header, "progress", path), tensors
+        for prefix, part in parts.items():
+            own = _with_prefix(tensors, f"{prefix}.")
+            if isinstance(part, torch.nn.Module):
+                load_weights(part, own)
+            elif isinstance(part, torch.optim.Optimizer):
+                _load_optimizer(part, own, prefix)
+            else:
+                part.load_state_dict(own)
+        return header_json(header, "progress", path)
 
 
 @contextmanager
@@ -88,16 +93,26 @@ def replaceable(path: Path) -> Iterator[None]:
         raise InputError(f"{named}{reason}; delete it to begin again.") from error
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = optimizer.param_groups[0]["params"]
+def _tensors_of(part: Part) -> Mapping[str, Tensor]:
+    """The state of a part; an optimiser's by the index of the weight that it belongs to."""
+    if not isinstance(part, torch.optim.Optimizer):
+        return part.state_dict()
+    slots = part.state_dict()["state"].items()
+    return {f"{index}.{name}": value for index, slot in slots for name, value in slot.items()}
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str
+) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         if not index.isdecimal() or int(index) >= len(parameters):
-            raise InputError(f"the tensor 'optimizer.{key}' belongs to no weight")
+            raise InputError(f"the tensor '{prefix}.{key}' belongs to no weight")
         like = parameters[int(index)]
         if value.ndim and value.shape != like.shape:
-            raise InputError(f"the tensor 'optimizer.{key}' has another shape than its weights")
+            raise InputError(f"the tensor '{prefix}.{key}' has another shape than its weights")
         if value.shape == like.shape:
             # fused optimisers go through memory: moments need their weights' layout
             value = torch.empty_like(like, requires_grad=False).copy_(value)

@@ -142,12 +142,12 @@ def one_step(network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None
 def write_checkpoint(path: Path) -> None:
     network, optimizer = small_network()
     one_step(network, optimizer)
-    save_checkpoint(path, {"net": network}, optimizer, {"step": 3}, "run")
+    save_checkpoint(path, {"net": network, "optimizer": optimizer}, {"step": 3}, "run")
 
 
 def use_checkpoint(path: Path) -> None:
     network, optimizer = small_network()
-    load_checkpoint(path, {"net": network}, optimizer, "run")
+    load_checkpoint(path, {"net": network, "optimizer": optimizer}, "run")
     one_step(network, optimizer)
 
 

@@ -15,9 +15,10 @@ from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.flow_network import FlowNetwork
 from kinflow.priors.gaussian import GaussianPrior
-from kinflow.priors.gmm import GmmPrior, fit_gmm
+from kinflow.priors.gmm import GmmPrior
 from kinflow.priors.pose_space import POSE_DIM, Whitening, matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.vae import VaeNetworks, VaePrior
+from kinflow.training.priors.gmm_fit import fit_gmm
 
 KEPT = 11
 SIXD_FLOWS = tuple(f"{family} 6d" for family in FLOW_FAMILIES)
@@ -162,6 +163,7 @@ def test_log_prob_is_the_change_of_variables(family):
     """log p(x) = log N(z) − log |det dx/dz| over all 57 dimensions, by autograd."""
     double_prior = make_prior(family, torch.float64)
     whitening = double_prior.whitening
+    assert isinstance(whitening, Whitening)
     y_rest = torch.randn(POSE_DIM - KEPT, dtype=torch.float64)
     z = 0.5 * torch.randn(KEPT, dtype=torch.float64)
 
@@ -188,6 +190,7 @@ def test_energy_is_half_the_squared_residual(double_prior):
 
 def test_mixture_density_is_the_sum_of_its_components():
     prior = make_prior("gmm", torch.float64)
+    assert isinstance(prior, GmmPrior)
     y = torch.randn(5, KEPT, dtype=torch.float64)
     covariances = prior.cholesky @ prior.cholesky.mT
     components = torch.distributions.MultivariateNormal(prior.means, covariances)

@@ -17,12 +17,13 @@ from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.part_samples import IGNORED, CropConfig, cropped, draw_batch
 from kinflow.synth.rendering import RenderedBody
 from kinflow.synth.silhouettes import ClothingConfig
+from kinflow.training.loop import Loop
+from kinflow.training.parts.loss import part_loss
 from kinflow.training.parts.trainer import (
-    PartTrainer,
+    PartRecipe,
     TrainPartsConfig,
     input_of,
     intersection_over_union,
-    part_loss,
     train,
 )
 
@@ -138,13 +139,14 @@ def test_an_interrupted_run_ends_the_same(tmp_path):
     train(tiny(tmp_path / "at_once"))
     train(tiny(tmp_path / "in_two", steps=2))
     train(tiny(tmp_path / "in_two", steps=4))
-    checkpoints = [PartTrainer(tiny(tmp_path / name)) for name in ("at_once", "in_two")]
-    for trainer, name in zip(checkpoints, ("at_once", "in_two"), strict=True):
-        trainer.load_checkpoint(tmp_path / name / "checkpoint.safetensors")
-        assert trainer.step == 4
-    once, twice = (trainer.network.state_dict() for trainer in checkpoints)
+    recipes = [PartRecipe(tiny(tmp_path / name)) for name in ("at_once", "in_two")]
+    for recipe in recipes:
+        loop = Loop(recipe, recipe.loop_config, recipe.config.out)
+        loop.resume()
+        assert loop.step == 4
+    once, twice = (recipe.network.state_dict() | recipe.average.state_dict() for recipe in recipes)
     for key in once:
-        torch.testing.assert_close(once[key], twice[key])
+        assert torch.equal(once[key], twice[key])
     assert len((tmp_path / "in_two" / "log.csv").read_text().splitlines()) == 2
     _, info = load_part_network(tmp_path / "at_once" / "parts.safetensors")
     assert 0 <= info.metrics["miou"] <= 1 and info.steps in (2, 4)

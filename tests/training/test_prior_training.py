@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -6,12 +7,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import kinflow.priors
 import kinflow.training.priors.flow_trainer as flow_trainer
+import kinflow.training.priors.vae_trainer as vae_trainer
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evaluation import fitting_set
 from kinflow.evaluation.prior_table import EvaluatePriorConfig, table_of
+from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.priors.pose_space import mirror_rotvec, rotvec_to_matrix
-from kinflow.training.priors.baselines import VaeTraining
+from kinflow.training.loop import Loop
 from kinflow.training.priors.distillation import teacher_poses
 from kinflow.training.priors.flow_trainer import FlowTraining
 from kinflow.training.priors.recipe import TrainPriorConfig, splits, train
@@ -23,6 +26,7 @@ from kinflow.training.priors.stream import (
     frame_weights,
     recombine,
 )
+from kinflow.training.priors.vae_trainer import VaeTraining
 
 SUBJECTS = ("01", "02", "03", "05")
 SMALL_FLOW = FlowTraining(
@@ -98,6 +102,48 @@ def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch)
     assert [scalar.step for scalar in events.Scalars("nats/validation")] == [20, 40, 60]
 
 
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_killed_vae_continues_to_the_same_weights(data, tmp_path, monkeypatch, call):
+    whole = TrainPriorConfig(data, tmp_path / "whole", family="vae", vae=SMALL_VAE, seed=5)
+    train(whole)
+    killed = dataclasses.replace(whole, out=tmp_path / "killed")
+    save, calls = vae_trainer.save_prior, []
+
+    def killed_at_a_save(*args):
+        calls.append(args)
+        save(*args)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(vae_trainer, "save_prior", killed_at_a_save)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed)
+    monkeypatch.undo()
+    torch.manual_seed(123)
+    train(killed)
+    a, b = (kinflow.priors.load(c.out / "prior.safetensors") for c in (whole, killed))
+    assert a.info == b.info
+    for name, value in a.state_dict().items():
+        assert torch.equal(value, b.state_dict()[name])
+    logs = [(c.out / "log.csv").read_bytes() for c in (whole, killed)]
+    assert logs[0] == logs[1] and len(logs[0].splitlines()) == 20
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on(data, tmp_path):
+    """Before other generators than torch's were kept, and by the names of then."""
+    short = dataclasses.replace(SMALL_FLOW, patience=1)  # some evaluations of the same run
+    whole = TrainPriorConfig(data, tmp_path / "whole", flow=short, seed=5)
+    train(whole)
+    path = whole.out / "checkpoint.safetensors"
+    texts, tensors = read_tensors(path, what="a checkpoint")
+    new = {name for name in tensors if name.startswith(("rng.numpy", "rng.python"))}
+    prefixes = {name.split(".")[0] for name in tensors.keys() - new}
+    assert new and prefixes == {"flow", "average", "optimizer", "rng"}
+    assert set(json.loads(texts["progress"])) == {"step", "best_nats", "best_step"}
+    write_tensors(path, {k: v for k, v in tensors.items() if k not in new}, texts)
+    train(whole)  # nothing is left to do, and nothing is refused
+
+
 def test_a_folder_with_another_run_is_refused(data, tmp_path):
     config = TrainPriorConfig(data, tmp_path, flow=SMALL_FLOW)
     train(config)
@@ -170,7 +216,7 @@ def test_splits_too_small_to_compare_priors_on(data, tmp_path):
 def test_every_parameter_is_trained(data, tmp_path):
     poses = PoseSet.load(data)
     gaussian = train(TrainPriorConfig(data, tmp_path, family="gaussian"))
-    trainer = flow_trainer.FlowTrainer(
+    recipe = flow_trainer.FlowRecipe(
         SMALL_FLOW,
         StreamConfig(),
         gaussian.whitening,
@@ -178,10 +224,11 @@ def test_every_parameter_is_trained(data, tmp_path):
         poses.split("validation"),
         gaussian.info,
     )
-    before = {name: p.clone() for name, p in trainer.flow.named_parameters()}
+    before = {name: p.clone() for name, p in recipe.network.named_parameters()}
+    loop = Loop(recipe, recipe.loop_config, tmp_path)
     for _ in range(3):
-        trainer.train_step()
-    still = [n for n, p in trainer.flow.named_parameters() if torch.equal(p, before[n])]
+        loop.train_step()
+    still = [n for n, p in recipe.network.named_parameters() if torch.equal(p, before[n])]
     assert still == []
 
 

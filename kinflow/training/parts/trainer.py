@@ -10,8 +10,6 @@ part. Held-out bodies are other people in poses of subjects that are not trained
 from __future__ import annotations
 
 import json
-import math
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,12 +17,14 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from kinflow.body.parts import PART_NAMES
 from kinflow.checks import nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
     NUM_LABELS,
     PartInput,
@@ -34,7 +34,6 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
-from kinflow.files import json_values
 from kinflow.files.destinations import check_folder_destination
 from kinflow.synth.body_pool import BodyPool
 from kinflow.synth.observation import ObservationConfig
@@ -42,12 +41,18 @@ from kinflow.synth.part_samples import IGNORED, CropConfig, PartBatch, draw_batc
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.scene import SceneConfig, SceneSource
 from kinflow.synth.views import ViewConfig
-from kinflow.training.checkpoint import load_checkpoint, replaceable, save_checkpoint
-from kinflow.training.run_log import RunLog
+from kinflow.training.averaging import fast_at_first, weight_average
+from kinflow.training.checkpoint import Part
+from kinflow.training.loop import Loop, LoopConfig, Recipe
+from kinflow.training.parts.loss import part_loss
+from kinflow.training.processes import Processes
+from kinflow.training.schedules import constant_and_linear_end
+from kinflow.training.seeds import seed_everything
 
 _UNCUT = ViewConfig(truncated_share=0.0)
 _POOL_CELLS = 256
 _VALIDATION_SEED = 1_000_003
+_MAX_GRADIENT_NORM = 5.0
 _EMPTY = 0.02
 """Probability in the mask below which a cell of the background is far from any outline."""
 
@@ -123,151 +128,112 @@ def train(config: TrainPartsConfig, command: str = "") -> Path:
     """Train to the end in `config.out`, continuing what is there; returns the best weights."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    return PartTrainer(config, command).run()
+    if Processes.started().count > 1:
+        raise InputError("training of parts renders its own data and runs in one process")
+    recipe = PartRecipe(config, command)
+    return Loop(recipe, recipe.loop_config, config.out).run()
 
 
-class PartTrainer:
-    """The mutable state of a run: pool, weights, their average, optimiser and progress."""
+class PartRecipe(Recipe):
+    """A part network that learns from a growing pool of rendered bodies."""
+
+    network: PartNetwork
+    average: AveragedModel
+    weights_name = "parts.safetensors"
+    score_name = "miou"
 
     def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
         check_folder_destination(config.out)
         self.config = config
         data = "" if config.poses is None else PoseSet.load(config.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
-        torch.manual_seed(config.seed)
+        seed_everything(config.seed)
         self.network = PartNetwork(config.network)
-        self.average = PartNetwork(config.network).eval()
-        self.average.load_state_dict(self.network.state_dict())
+        self.average = weight_average(self.network, fast_at_first(config.ema_decay))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.step, self.best_miou = 0, -1.0
         free = {"out": Path(), "steps": 0, "poses": None}  # what may change from call to call
         settings = asdict(config) | free | {"data": data}
-        self._run_key = json.dumps(settings, default=str)
+        self.run_key = json.dumps(settings, default=str)
         self.pool = self._pool("pool", held_out=False)
+        self._validation: list[PartBatch] = []
+        self._iou = np.full(NUM_LABELS, np.nan)
+
+    @property
+    def loop_config(self) -> LoopConfig:
+        """How this recipe is trained."""
+        config = self.config
+        return LoopConfig(
+            steps=config.steps,
+            eval_every=config.eval_every,
+            learning_rate=constant_and_linear_end(config.learning_rate, config.steps, config.decay),
+            max_gradient_norm=_MAX_GRADIENT_NORM,
+            seed=config.seed,
+        )
+
+    def parts(self) -> dict[str, Part]:
+        averaged = self._averaged
+        return {"network": self.network, "average": averaged, "optimizer": self.optimizer}
+
+    @property
+    def _averaged(self) -> PartNetwork:
+        assert isinstance(self.average.module, PartNetwork)
+        return self.average.module
+
+    def prepare(self, bar: Progress, step: int) -> None:
+        """Render the bodies to begin with, and those that are held out."""
+        self._grow(bar, "rendering", self.pool, self._pool_size(step))
+        held_out = self._pool("validation", held_out=True)
+        self._grow(bar, "rendering held-out bodies", held_out, self.config.validation_bodies)
+        self._validation = self._validation_batches(held_out)
+
+    @staticmethod
+    def _grow(bar: Progress, what: str, pool: BodyPool, size: int) -> None:
+        task = bar.add_task(what, total=size)
+        while len(pool.bodies) < size:
+            pool.grow()
+            bar.update(task, completed=len(pool.bodies))
+        bar.remove_task(task)
 
     def _pool(self, name: str, held_out: bool) -> BodyPool:
         config = self.config
         source = SceneSource(pool_scenes(config.poses, held_out, config.seed))
         return BodyPool(config.out / name, source)
 
-    def batch(self) -> PartBatch:
-        """The samples of the current step."""
+    def batch(self, step: int) -> PartBatch:
+        """The samples of a step."""
         config = self.config
-        rng = np.random.default_rng((config.seed, 1, self.step))
-        count = min(len(self.pool.bodies), self._pool_size())
+        rng = np.random.default_rng((config.seed, 1, step))
+        count = min(len(self.pool.bodies), self._pool_size(step))
         bodies = self.pool.bodies[:count]
         return draw_batch(bodies, config.batch_size, config.crop, config.observation, rng)
 
-    def _pool_size(self) -> int:
+    def _pool_size(self, step: int) -> int:
         config = self.config
-        return min(config.bodies, config.first_bodies + config.bodies_per_step * self.step)
+        return min(config.bodies, config.first_bodies + config.bodies_per_step * step)
 
-    def train_step(self) -> float:
-        """One optimiser step; returns the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * self._schedule()
-        while len(self.pool.bodies) < self._pool_size():
+    def loss(self, step: int) -> Tensor:
+        while len(self.pool.bodies) < self._pool_size(step):
             self.pool.grow()
-        batch = self.batch()
-        self.network.train()
-        target = self._thinned(batch)
+        batch = self.batch(step)
+        target = self._thinned(batch, step)
         scores = self.network(input_of(batch)).permute(0, 2, 3, 1)
-        loss = part_loss(scores, target, self.config.overlap_weight)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self.step += 1
-        self._update_average()
-        return loss.item()
+        return part_loss(scores, target, self.config.overlap_weight)
 
-    def _thinned(self, batch: PartBatch) -> Int[Tensor, "batch 96 96"]:
+    def _thinned(self, batch: PartBatch, step: int) -> Int[Tensor, "batch 96 96"]:
         """The target without most of the empty background, which has nothing to teach."""
         empty = (batch.target == 0) & (batch.mask < _EMPTY)
-        generator = torch.Generator().manual_seed(self.step)
+        generator = torch.Generator().manual_seed(step)
         dropped = torch.rand(batch.target.shape, generator=generator) > self.config.empty_share
         return torch.where(empty & dropped, IGNORED, batch.target)
 
-    def _schedule(self) -> float:
-        warm_up = min(1.0, (self.step + 1) / 100)
-        left = (self.config.steps - self.step) / max(
-            1, round(self.config.decay * self.config.steps)
-        )
-        return warm_up * min(1.0, left)
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.ema_decay, (self.step + 1) / (self.step + 10))
-        current = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name], 1.0 - decay)
-
-    def save_checkpoint(self, path: Path) -> None:
-        """Write everything needed to go on, atomically."""
-        progress = {"step": self.step, "best_miou": self.best_miou}
-        save_checkpoint(path, self._networks, self.optimizer, progress, self._run_key)
-
-    def load_checkpoint(self, path: Path) -> None:
-        """Continue from a checkpoint; InputError if it belongs to another run."""
-        progress, _ = load_checkpoint(path, self._networks, self.optimizer, self._run_key)
-        with replaceable(path):
-            self.step = json_values.whole_number(progress, "step", 0)
-            self.best_miou = json_values.number(progress, "best_miou", -1, 1)
-
-    @property
-    def _networks(self) -> dict[str, torch.nn.Module]:
-        return {"network": self.network, "average": self.average}
-
-    def run(self) -> Path:
-        """Train to the end, continuing what is there; returns the best weights."""
-        config, folder = self.config, self.config.out
-        weights, checkpoint = folder / "parts.safetensors", folder / "checkpoint.safetensors"
-        if checkpoint.exists():
-            self.load_checkpoint(checkpoint)
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar, RunLog(folder) as log:
-            rendering = bar.add_task("rendering", total=config.first_bodies)
-            while len(self.pool.bodies) < self._pool_size():
-                self.pool.grow()
-                bar.update(rendering, completed=len(self.pool.bodies))
-            bar.remove_task(rendering)
-            validation = self._validation_batches(bar)
-            task = bar.add_task("training", total=config.steps, completed=self.step)
-            while self.step < config.steps:
-                begin, losses = time.perf_counter(), []
-                for _ in range(min(config.eval_every, config.steps - self.step)):
-                    losses.append(self.train_step())
-                    bar.update(task, completed=self.step)
-                per_second = config.batch_size * len(losses) / (time.perf_counter() - begin)
-                iou = evaluate(self.average, validation)
-                miou = mean_of_parts(iou)
-                if miou > self.best_miou:
-                    self.best_miou = miou
-                    save_part_network(self.average, self._info(iou), weights)
-                self.save_checkpoint(checkpoint)
-                loss = math.fsum(losses) / len(losses)
-                log.write(
-                    self.step,
-                    {"loss": loss, "held-out mIoU": miou, "samples per second": per_second},
-                )
-                bar.update(task, description=f"loss {loss:.3f}, held-out mIoU {miou:.3f}")
-        return weights
-
-    def _validation_batches(self, bar: Progress) -> list[PartBatch]:
+    def _validation_batches(self, pool: BodyPool) -> list[PartBatch]:
         """Fixed samples of held-out bodies."""
         config = self.config
-        pool = self._pool("validation", held_out=True)
-        task = bar.add_task("rendering held-out bodies", total=config.validation_bodies)
-        while len(pool.bodies) < config.validation_bodies:
-            pool.grow()
-            bar.update(task, completed=len(pool.bodies))
-        bar.remove_task(task)
         rng = np.random.default_rng(_VALIDATION_SEED)
         bodies = pool.bodies[: config.validation_bodies]
         count = max(1, len(bodies) // config.batch_size)
@@ -276,36 +242,25 @@ class PartTrainer:
             for _ in range(count)
         ]
 
-    def _info(self, iou: Float[np.ndarray, " labels"]) -> PartNetworkInfo:
-        named = zip(PART_NAMES, iou, strict=True)
+    def evaluate(self) -> float:
+        """Mean IoU of the parts on the held-out bodies."""
+        self._iou = evaluate(self._averaged, self._validation)
+        return mean_of_parts(self._iou)
+
+    def figures(self, loss: float, score: float, steps_per_second: float) -> dict[str, float]:
+        speed = self.config.batch_size * steps_per_second
+        return {"loss": loss, "held-out mIoU": score, "samples per second": speed}
+
+    def keep(self, path: Path, step: int, score: float) -> None:
+        named = zip(PART_NAMES, self._iou, strict=True)
         metrics = {f"iou_{name}": round(float(v), 4) for name, v in named if not np.isnan(v)}
-        metrics["miou"] = round(mean_of_parts(iou), 4)
-        return replace(self.info, steps=self.step, metrics=metrics)
+        metrics["miou"] = round(score, 4)
+        save_part_network(self._averaged, replace(self.info, steps=step, metrics=metrics), path)
 
 
 def input_of(batch: PartBatch) -> PartInput:
     """The network's input for a batch."""
     return part_input(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside, batch.pixels)
-
-
-def part_loss(
-    scores: Float[Tensor, "*cells labels"], target: Int[Tensor, "*cells"], overlap_weight: float
-) -> Float[Tensor, ""]:
-    """Cross entropy over the cells that count, plus one minus the soft Dice of the parts.
-
-    Dice (Milletari et al. 2016) weighs a hand as much as a torso; it is taken over the whole batch,
-    so that parts that a sample does not show do no harm.
-    """
-    counts = (target != IGNORED).flatten()
-    labels = target.flatten()[counts]
-    log_p = scores.flatten(0, -2)[counts].log_softmax(-1)
-    p = log_p.exp()
-    log_p_true = log_p.gather(1, labels[:, None])[:, 0]
-    # sums over the cells of each label, without a one-hot copy of the target
-    both = p.new_zeros(NUM_LABELS).index_add(0, labels, log_p_true.exp())
-    total = p.sum(0) + torch.bincount(labels, minlength=NUM_LABELS)
-    dice = (2 * both[1:] + 1) / (total[1:] + 1)
-    return overlap_weight * (1 - dice.mean()) - log_p_true.mean()
 
 
 @torch.inference_mode()

@@ -15,21 +15,20 @@ from kinflow.checks import instance, nested, not_negative, one_of, path, whole, 
 from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
-from kinflow.priors.base import PosePrior, PriorInfo
+from kinflow.priors.base import PosePrior
 from kinflow.priors.coordinates import SpaceName
 from kinflow.priors.families import FLOW_FAMILIES, FlowFamily
-from kinflow.priors.scoring import calibrated
+from kinflow.priors.interface import PriorInfo
 from kinflow.priors.storage import load_prior, save_prior
-from kinflow.training.priors.baselines import (
-    VaeTraining,
-    fit_whitening,
-    train_gaussian,
-    train_gmm,
-    train_vae,
-)
+from kinflow.training.loop import Loop
+from kinflow.training.priors.baselines import train_gaussian, train_gmm
+from kinflow.training.priors.calibration import calibrated
 from kinflow.training.priors.distillation import teacher_poses
-from kinflow.training.priors.flow_trainer import FlowTrainer, FlowTraining
+from kinflow.training.priors.flow_trainer import FlowRecipe, FlowTraining
 from kinflow.training.priors.stream import StreamConfig
+from kinflow.training.priors.vae_trainer import VaeRecipe, VaeTraining
+from kinflow.training.priors.whitening import fit_whitening
+from kinflow.training.processes import Processes
 
 PRIOR_NAME = "prior.safetensors"
 _TEACHER_POSES = 200_000
@@ -39,11 +38,11 @@ Family = FlowFamily | Literal["gaussian", "gmm", "vae"]
 
 @dataclass(frozen=True)
 class TrainPriorConfig:
-    """Train a pose prior on a pose set; started again, a flow goes on where it was.
+    """Train a pose prior on a pose set; started again, a flow or a VAE goes on where it was.
 
     Attributes:
         data: pose set written by `kinflow data poses`.
-        out: folder of the run; a flow's training continues from the checkpoint in it.
+        out: folder of the run; training of a flow or VAE continues from the checkpoint in it.
         family: which kind of prior.
         space: coordinates in which a flow describes poses: rotation vectors, or 6D. Gaussian and
             mixture work in rotation vectors, a VAE reads matrices and writes 6D.
@@ -110,15 +109,17 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
             "take more motion, or a smaller least spread.",
             {"smaller least spread": "min_std_deg"},
         )
+    processes = Processes.started(config.device)
     match config.family:
         case "gaussian":
             prior = train_gaussian(training, config.stream, config.min_std_deg, info)
         case "gmm":
             prior = train_gmm(training, config.stream, whitening, config.gmm_components, info)
         case "vae":
-            prior = train_vae(training, validation, config.stream, config.vae, info)
+            recipe = VaeRecipe(config.vae, config.stream, training, validation, info)
+            prior = load_prior(Loop(recipe, recipe.loop_config, config.out, processes).run())
         case "nice" | "realnvp" | "glow" | "spline" | "maf" | "iaf" as family:
-            trainer = FlowTrainer(
+            recipe = FlowRecipe(
                 config.flow,
                 config.stream,
                 whitening,
@@ -132,11 +133,12 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
                 if config.teachers
                 else None,
             )
-            prior = load_prior(trainer.run(config.out))
+            prior = load_prior(Loop(recipe, recipe.loop_config, config.out, processes).run())
         case _ as unreachable:
             assert_never(unreachable)
     prior = calibrated(prior, validation.rotvec)
-    save_prior(prior, config.out / PRIOR_NAME)
+    if processes.is_main:
+        save_prior(prior, config.out / PRIOR_NAME)
     return prior
 
 

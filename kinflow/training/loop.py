@@ -1,0 +1,253 @@
+"""The loop of every training run: seeded, resumable after a kill at any moment, stopped in time.
+
+A recipe says what is learned; the loop does everything else. A run lives in one folder: the best
+weights so far, `checkpoint.safetensors` (everything needed to go on), `log.csv` and TensorBoard's
+events. Started again in the same folder, a run continues where it stands and, on one device, ends
+with the same weights to the bit as a run that was never interrupted.
+
+That takes an order of writing: best weights, log, checkpoint. Each file is replaced as a whole; if
+a kill comes between two of them, the run goes on from the checkpoint before and writes the earlier
+ones again, with the same content.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from kinflow.errors import InputError
+from kinflow.files.json_values import whole_number
+from kinflow.training.averaging import set_count
+from kinflow.training.checkpoint import Part, load_checkpoint, replaceable, save_checkpoint
+from kinflow.training.processes import Processes
+from kinflow.training.run_log import RunLog
+from kinflow.training.schedules import Schedule
+from kinflow.training.seeds import RandomStates, seed_everything
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+_ANOTHER_PROCESS = 1_000_003
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Length and manners of a run.
+
+    Attributes:
+        steps: optimiser steps altogether.
+        eval_every: steps between evaluations, each with a checkpoint.
+        learning_rate: as a function of the steps done.
+        max_gradient_norm: to which gradients are clipped; None for not at all.
+        patience: evaluations without improvement after which training stops; None for never.
+        seed: seed of the run, from which further processes take theirs.
+        device: where the recipe computes.
+    """
+
+    steps: int
+    eval_every: int
+    learning_rate: Schedule
+    max_gradient_norm: float | None = None
+    patience: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+
+class Recipe(ABC):
+    """What a run learns. Its seed is set before its network is made (`seed_everything`).
+
+    Attributes:
+        network: the weights that are learned.
+        average: their average (`kinflow.training.averaging`), if there is one.
+        optimizer: of the network's weights.
+        weights_name: file of the best weights in the run's folder.
+        score_name: what `evaluate` gives, as checkpoints call it.
+        learning_rate_option: what to change where training diverges.
+        run_key: tells this run's settings and data from others'.
+    """
+
+    network: nn.Module
+    average: AveragedModel | None = None
+    optimizer: torch.optim.Optimizer
+    weights_name: str
+    score_name: str
+    learning_rate_option: str = "learning_rate"
+    run_key: str
+
+    def prepare(self, bar: Progress, step: int) -> None:  # noqa: B027 (most need nothing)
+        """What has to be there before training goes on at `step`, for example data."""
+
+    @abstractmethod
+    def loss(self, step: int) -> Tensor:
+        """Loss of the next batch, after `step` steps."""
+
+    @abstractmethod
+    def evaluate(self) -> float:
+        """How good the weights are that would be kept; higher is better."""
+
+    @abstractmethod
+    def keep(self, path: Path, step: int, score: float) -> None:
+        """Write the weights that were just evaluated, the best so far, atomically."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, Part]:
+        """All that changes during the run, but for random generators, by name."""
+
+    def figures(self, loss: float, score: float, steps_per_second: float) -> Mapping[str, float]:
+        """What to log at an evaluation: the mean loss since the last one, the score, the speed."""
+        return {"loss": loss, self.score_name: score}
+
+
+class Loop:
+    """A run of a recipe in a folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: LoopConfig,
+        folder: Path,
+        processes: Processes | None = None,
+    ) -> None:
+        self.recipe, self.config, self.folder = recipe, config, folder
+        self.step, self.best_score, self.best_step = 0, -math.inf, 0
+        self._processes = processes or Processes()
+        self._random = RandomStates(config.device)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file from which the run goes on."""
+        return self.folder / CHECKPOINT_NAME
+
+    def run(self) -> Path:
+        """Train to the end, continuing what is there; returns the best weights.
+
+        Raises:
+            InputError: the folder holds another run, or the loss or all scores were no numbers.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.exists():
+            self.resume()
+        self._draw_apart()
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, disable=not self._processes.is_main) as bar:
+            states = self._random.state_dict()
+            self.recipe.prepare(bar, self.step)
+            self._random.load_state_dict(states)  # data may be there already the next time
+            if self._processes.is_main:
+                with RunLog(self.folder, self.step) as log:
+                    self._train(bar, log)
+            else:
+                self._train(bar, None)
+        self._processes.wait()
+        weights = self.folder / self.recipe.weights_name
+        if not weights.exists():
+            raise InputError(
+                f"Training in '{self.folder}' never gave a score that is a number; take a lower "
+                "learning rate or look at the data.",
+                {"learning rate": self.recipe.learning_rate_option},
+            )
+        return weights
+
+    def _draw_apart(self) -> None:
+        """Let further processes draw other batches than the main one, whose states are kept."""
+        if not self._processes.is_main:
+            index = self._processes.index
+            seed_everything(self.config.seed + _ANOTHER_PROCESS * index + self.step)
+
+    def _train(self, bar: Progress, log: RunLog | None) -> None:
+        task = bar.add_task("training", total=self.config.steps, completed=self.step)
+        while not self.is_over():
+            begin, losses = time.perf_counter(), []
+            for _ in range(self._steps_to_evaluation()):
+                losses.append(self.train_step())
+                bar.update(task, completed=self.step)
+            speed = len(losses) / (time.perf_counter() - begin)
+            figures = self._evaluate(math.fsum(losses) / len(losses), speed, log)
+            named = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            bar.update(task, description=f"{self.step}: {named}")
+
+    def _evaluate(self, loss: float, speed: float, log: RunLog | None) -> Mapping[str, float]:
+        """Evaluate, and write best weights, log and checkpoint, in this order."""
+        recipe = self.recipe
+        score = self._processes.mean(recipe.evaluate())
+        figures = recipe.figures(self._processes.mean(loss), score, speed)
+        if score > self.best_score:
+            self.best_score, self.best_step = score, self.step
+            if log is not None:
+                recipe.keep(self.folder / recipe.weights_name, self.step, score)
+        if log is not None:
+            log.write(self.step, figures)
+            self.save()
+        return figures
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the loss.
+
+        Raises:
+            InputError: the loss is not finite; weights and files are as they were.
+        """
+        recipe, config = self.recipe, self.config
+        for group in recipe.optimizer.param_groups:
+            group["lr"] = config.learning_rate(self.step)
+        recipe.network.train()
+        loss = recipe.loss(self.step)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise InputError(
+                f"The loss of step {self.step + 1} in '{self.folder}' is {value}, which nothing "
+                "can be learned from; take a lower learning rate or look at the data.",
+                {"learning rate": recipe.learning_rate_option},
+            )
+        recipe.optimizer.zero_grad()
+        loss.backward()
+        self._processes.average_gradients(recipe.network.parameters())
+        if config.max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(recipe.network.parameters(), config.max_gradient_norm)
+        recipe.optimizer.step()
+        self.step += 1
+        if recipe.average is not None:
+            recipe.average.update_parameters(recipe.network)
+        return value
+
+    def is_over(self) -> bool:
+        """Whether all steps are done, or the last improvement is too long ago."""
+        config = self.config
+        if self.step >= config.steps:
+            return True
+        if config.patience is None:
+            return False
+        return self.step - self.best_step >= config.patience * config.eval_every
+
+    def _steps_to_evaluation(self) -> int:
+        every = self.config.eval_every
+        return min(self.config.steps, (self.step // every + 1) * every) - self.step
+
+    def save(self) -> None:
+        """Write everything needed to go on, atomically."""
+        progress = {
+            "step": self.step,
+            f"best_{self.recipe.score_name}": self.best_score,
+            "best_step": self.best_step,
+        }
+        save_checkpoint(self.checkpoint, self._parts(), progress, self.recipe.run_key)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint; InputError if it belongs to another run."""
+        progress = load_checkpoint(self.checkpoint, self._parts(), self.recipe.run_key)
+        with replaceable(self.checkpoint):
+            self.step = whole_number(progress, "step", 0)
+            self.best_step = whole_number({"best_step": self.step} | progress, "best_step", 0)
+            # minus infinity where no score was a number
+            self.best_score = float(progress[f"best_{self.recipe.score_name}"])
+        if self.recipe.average is not None:
+            set_count(self.recipe.average, self.step + 1)
+
+    def _parts(self) -> dict[str, Part]:
+        return {**self.recipe.parts(), "rng": self._random}

@@ -1,0 +1,264 @@
+"""The training loop: a run that was killed anywhere ends like one that was not, to the bit."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toy_run import EVAL_EVERY, STEPS, toy_loop
+
+from kinflow.errors import InputError
+from kinflow.files.tensor_files import CHECKSUM, read_tensors
+from kinflow.training import loop as loop_module
+from kinflow.training.averaging import fast_at_first, mean_at_first, weight_average
+from kinflow.training.loop import LoopConfig
+from kinflow.training.processes import Processes
+from kinflow.training.schedules import constant_and_linear_end, cosine, warm_up_and_cosine
+from kinflow.training.seeds import RandomStates, seed_everything
+
+SHORT = 3 * EVAL_EVERY
+
+
+def what_is_left(folder: Path) -> dict[str, object]:
+    """Everything that a finished run is judged by: weights, all states, and its log."""
+    left: dict[str, object] = {"log": (folder / "log.csv").read_bytes()}
+    for name in ("weights.safetensors", "checkpoint.safetensors"):
+        with safe_open(folder / name, framework="pt") as file:
+            left[name] = file.metadata()  # with a checksum of all that is in the file
+            assert CHECKSUM in file.metadata()
+    return left
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    toy_loop(folder).run()
+    return folder
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(monkeypatch, target, name: str, call: int, afterwards: bool) -> None:
+    """Stop the run at a call of a function, before it does anything or when it is done."""
+    function, calls = getattr(target, name), []
+
+    def stopping(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == call and not afterwards:
+            raise Interrupted
+        result = function(*args, **kwargs)
+        if len(calls) == call:
+            raise Interrupted
+        return result
+
+    monkeypatch.setattr(target, name, stopping)
+
+
+@pytest.mark.parametrize("afterwards", [False, True])
+@pytest.mark.parametrize(
+    ("where", "call"),
+    [
+        *(("train_step", step) for step in range(EVAL_EVERY, 2 * EVAL_EVERY + 2)),
+        *(("keep", call) for call in (1, 2)),
+        *(("write", call) for call in (1, 2, 3)),
+        *(("save", call) for call in (1, 2, 3)),
+        ("evaluate", 2),
+    ],
+)
+def test_a_run_interrupted_around_a_checkpoint_ends_the_same(
+    tmp_path, monkeypatch, where, call, afterwards
+):
+    toy_loop(tmp_path / "whole", steps=SHORT).run()
+    loop = toy_loop(tmp_path / "stopped", steps=SHORT)
+    target = {"write": loop_module.RunLog, "keep": loop.recipe, "evaluate": loop.recipe}
+    interrupt(monkeypatch, target.get(where, loop), where, call, afterwards)
+    with pytest.raises(Interrupted):
+        loop.run()
+    monkeypatch.undo()
+    seed_everything(999)  # whatever the state of the new process
+    toy_loop(tmp_path / "stopped", steps=SHORT).run()
+    assert what_is_left(tmp_path / "stopped") == what_is_left(tmp_path / "whole")
+    events = EventAccumulator(str(tmp_path / "stopped")).Reload()
+    assert [s.step for s in events.Scalars("score")] == [4, 8, 12]
+
+
+def test_a_run_killed_at_random_moments_ends_the_same(tmp_path):
+    script = str(Path(__file__).with_name("toy_run.py"))
+    command = [sys.executable, script, str(tmp_path / "killed")]
+    # in a process too: what checks types in this one draws from Python's generator
+    subprocess.run([sys.executable, script, str(tmp_path / "whole")], check=True)
+    rng = random.Random(0)
+    for _ in range(4):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdout.readline() == "begins\n"
+            time.sleep(rng.uniform(0.1, 1.2))
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+    subprocess.run(command, check=True)
+    assert what_is_left(tmp_path / "killed") == what_is_left(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_alone_and_may_be_made_longer(tmp_path, undisturbed):
+    toy_loop(tmp_path, steps=SHORT).run()
+    before = what_is_left(tmp_path)
+    toy_loop(tmp_path, steps=SHORT).run()
+    assert what_is_left(tmp_path) == before
+    toy_loop(tmp_path).run()
+    assert what_is_left(tmp_path) == what_is_left(undisturbed)
+
+
+def test_a_torn_row_of_the_log_is_written_again(tmp_path):
+    toy_loop(tmp_path, steps=SHORT).run()
+    whole = (tmp_path / "log.csv").read_bytes()
+    (tmp_path / "log.csv").write_bytes(whole + b"16,0.1234,-0.2000\r\n1")
+    toy_loop(tmp_path, steps=SHORT).run()
+    assert (tmp_path / "log.csv").read_bytes() == whole
+
+
+def test_the_best_weights_are_those_of_the_best_evaluation(undisturbed):
+    rows = [line.split(",") for line in (undisturbed / "log.csv").read_text().splitlines()]
+    assert [int(row[0]) for row in rows] == list(range(EVAL_EVERY, STEPS + 1, EVAL_EVERY))
+    texts, weights = read_tensors(undisturbed / "weights.safetensors", what="weights")
+    best = max(rows, key=lambda row: float(row[2]))
+    assert texts["step"] == best[0]
+    loop = toy_loop(undisturbed)
+    loop.recipe.average.module.load_state_dict(weights)
+    assert loop.recipe.evaluate() == pytest.approx(float(best[2]), abs=1e-4)
+
+
+def test_training_stops_without_improvement(tmp_path, monkeypatch):
+    loop = toy_loop(tmp_path)
+    scores = iter([0.5, 1.0, 0.9, 0.8, 0.7, 2.0])
+    monkeypatch.setattr(loop.recipe, "evaluate", lambda: next(scores))
+    loop.config = LoopConfig(STEPS, EVAL_EVERY, lambda _: 0.01, patience=3)
+    loop.run()
+    assert (loop.step, loop.best_step, loop.best_score) == (5 * EVAL_EVERY, 2 * EVAL_EVERY, 1.0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_its_files(tmp_path, monkeypatch, value):
+    loop = toy_loop(tmp_path)
+    loss = loop.recipe.loss
+    monkeypatch.setattr(loop.recipe, "loss", lambda step: loss(step) * (value if step == 9 else 1))
+    with pytest.raises(InputError, match=r"The loss of step 10 in .* is (nan|inf).*learning rate"):
+        loop.run()
+    assert all(parameter.isfinite().all() for parameter in loop.recipe.network.parameters())
+    fresh = toy_loop(tmp_path)
+    fresh.resume()
+    assert fresh.step == 2 * EVAL_EVERY
+
+
+def test_scores_that_are_no_numbers_leave_no_weights(tmp_path, monkeypatch):
+    loop = toy_loop(tmp_path, steps=SHORT)
+    monkeypatch.setattr(loop.recipe, "evaluate", lambda: float("nan"))
+    with pytest.raises(InputError, match="never gave a score that is a number"):
+        loop.run()
+
+
+def test_generators_go_on_where_they_were():
+    seed_everything(5)
+    np.random.randn(), random.gauss(0, 1)  # each keeps the second of a pair for the next call
+    states = RandomStates().state_dict()
+    drawn = [
+        (torch.rand(2).tolist(), np.random.randn(), np.random.rand(), random.gauss(0, 1))
+        for _ in range(2)
+    ]
+    RandomStates().load_state_dict(states)
+    assert drawn[0] == (
+        torch.rand(2).tolist(),
+        np.random.randn(),
+        np.random.rand(),
+        random.gauss(0, 1),
+    )
+
+
+def test_schedules():
+    for schedule in (cosine(2.0, 1000), warm_up_and_cosine(2.0, 1000)):
+        assert schedule(1000) == pytest.approx(0.0, abs=1e-9)
+        assert schedule(500) == pytest.approx(1.0)
+    assert cosine(2.0, 1000)(0) == 2.0
+    assert warm_up_and_cosine(2.0, 1000)(0) == pytest.approx(0.02)
+    constant = constant_and_linear_end(2.0, 1000, end=0.25)
+    assert constant(0) == pytest.approx(0.02) and constant(100) == constant(750) == 2.0
+    assert constant(875) == pytest.approx(1.0) and constant(999) == pytest.approx(0.008)
+    assert constant_and_linear_end(2.0, 1000, end=0.0)(999) == 2.0
+
+
+@pytest.mark.parametrize("decay", [mean_at_first(0.9), fast_at_first(0.9)])
+def test_averages_follow_weights_and_running_statistics(decay):
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    average = weight_average(network, decay)
+    expected = {k: v.clone() for k, v in network.state_dict().items()}
+    for count in range(1, 40):
+        network(torch.randn(4, 2))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += torch.randn_like(parameter)
+        average.update_parameters(network)
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                expected[name] = decay(count) * expected[name] + (1 - decay(count)) * value
+    assert decay(1) <= 0.5 and decay(1000) == 0.9
+    for name, value in average.module.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+
+
+def test_a_mean_at_first_is_the_plain_mean():
+    network = torch.nn.Linear(1, 1, bias=False)
+    average = weight_average(network, mean_at_first(0.999))
+    seen = [network.weight.item()]
+    for value in (1.0, -2.0, 5.0):
+        network.weight.data.fill_(value)
+        average.update_parameters(network)
+        seen.append(value)
+    assert average.module.weight.item() == pytest.approx(sum(seen) / len(seen), abs=1e-6)
+
+
+class FakeAccelerator:
+    """Two processes, of which the other one has gradients and numbers of 0."""
+
+    device, num_processes = torch.device("cpu"), 2
+
+    def __init__(self, process_index: int) -> None:
+        self.process_index = process_index
+
+    def reduce(self, tensor: torch.Tensor, reduction: str) -> torch.Tensor:
+        assert reduction == "mean"
+        return tensor / 2
+
+    def wait_for_everyone(self) -> None:
+        pass
+
+
+def test_only_the_main_process_writes_and_gradients_are_averaged(tmp_path):
+    for index in (0, 1):
+        loop = toy_loop(tmp_path / str(index), steps=SHORT)
+        loop._processes = Processes(FakeAccelerator(index))
+        if index == 0:
+            assert loop.run().exists()
+            continue
+        with pytest.raises(InputError, match="never gave"):  # where no main process wrote
+            loop.run()
+        assert list((tmp_path / "1").iterdir()) == []
+    parameters = [torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(1))]
+    parameters[0].grad = torch.arange(6.0).view(2, 3)
+    Processes(FakeAccelerator(1)).average_gradients(parameters)
+    assert torch.equal(parameters[0].grad, torch.arange(6.0).view(2, 3) / 2)
+    assert parameters[1].grad is None
+
+
+def test_several_processes_take_accelerate(monkeypatch):
+    assert Processes.started().count == 1 and Processes.started().is_main
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(InputError, match=r"pip install 'kinflow\[train\]'"):
+        Processes.started()
