@@ -10,7 +10,7 @@ from kinflow.results.person import Person
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """All people of one photo or video."""
+    """All people of one photo."""
 
     camera: Camera
     people: tuple[Person, ...]
