@@ -35,7 +35,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch, astronaut_rgb):
     assert len(names["result"].people) == 1
 
 
-@pytest.mark.parametrize("page", ["keypoints", "prior", "synth"])
+@pytest.mark.parametrize("page", ["fitting", "keypoints", "prior", "synth"])
 def test_python_blocks_of_pages_run(page, tmp_path, monkeypatch, astronaut_rgb):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(astronaut_rgb).save("photo.jpg")

@@ -101,7 +101,7 @@ def fit_errors_mm(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return {c: fitting_set.errors_mm(scenes, fitter, c)[0] for c in CONDITIONS}
+        return {c: fitting_set.errors_mm(scenes, fitter, c).pa_mpjpe for c in CONDITIONS}
     finally:
         torch.set_num_threads(threads)
 
