@@ -142,7 +142,7 @@ def true_parts(scene: Scene) -> PartLabels:
     """The naked body's parts wherever nothing hides the person."""
     allowed = torch.where(scene.known, 1 << scene.parts.int(), UNKNOWN).int()
     confidence = torch.ones(allowed.shape)
-    return PartLabels(allowed, confidence, scene.origin_px, scene.cell_px)
+    return PartLabels(allowed, confidence, scene.grid)
 
 
 def silhouette(scene: Scene, exact: bool) -> PartLabels:
@@ -150,7 +150,7 @@ def silhouette(scene: Scene, exact: bool) -> PartLabels:
     mask = scene.mask
     shows = (scene.parts > 0) & scene.known if exact else mask.probability > 0.5
     allowed = torch.where(shows, ANY_PART, BACKGROUND).int()
-    labels = PartLabels(allowed, torch.ones(allowed.shape), mask.origin_px, mask.cell_px)
+    labels = PartLabels(allowed, torch.ones(allowed.shape), mask.grid)
     return without_strangers(labels, [], scene.camera.image_size)
 
 

@@ -65,8 +65,8 @@ class PartLossTarget:
             parts,
             weights,
             torch.stack([_distances(one) for one in labels]),
-            torch.tensor([one.origin_px for one in labels], dtype=torch.float32),
-            torch.tensor([one.cell_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.grid.origin_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.grid.cell_px for one in labels], dtype=torch.float32),
         )
 
 
@@ -149,9 +149,7 @@ def _sample(
     shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
-    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(
-        labels.origin_px, dtype=torch.float32
-    )
+    points = labels.grid.to_px(chosen.flip(-1) + 0.5)
     missing = pixels - len(chosen)
     return (
         F.pad(points, (0, 0, 0, missing)),
@@ -166,4 +164,4 @@ def _distances(labels: PartLabels) -> Tensor:
         may = labels.may_be(part).cpu().numpy()
         away = cv2.distanceTransform((~may).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         fields.append(away if may.any() else np.zeros_like(away))
-    return torch.from_numpy(np.stack(fields)).float() * labels.cell_px
+    return torch.from_numpy(np.stack(fields)).float() * labels.grid.cell_px

@@ -153,10 +153,7 @@ class PartTarget:
         # where a silhouette ends at something unknown it is as vague as elsewhere
         self._is_vague = is_set | self._is_unknown if only_sets else is_set
         self.confidence = labels.confidence.cpu().numpy()
-        self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
-        rows, columns = self.allowed.shape
-        cx, cy = (np.array(camera.principal_px) - self.origin_px) / self.cell_px
-        self.grid_camera = Camera(camera.focal_px / self.cell_px, (cx, cy), (columns, rows))
+        self.grid, self.grid_camera = labels.grid, labels.grid.camera(camera)
         seen = np.argwhere(self.allowed & BACKGROUND == 0)
         self.size_cells = float(np.ptp(seen, axis=0).max() + 1) if len(seen) else 1.0
 
@@ -276,9 +273,9 @@ class PartTarget:
         gap = np.linalg.norm(drawn.vertices_cells[corners] - centre[:, None], axis=-1)
         vertex = np.take_along_axis(corners, gap.argmin(1)[:, None], 1)[:, 0]
         step = (aim - on_body)[:, ::-1]
-        target_px = self.origin_px + self.cell_px * (drawn.vertices_cells[vertex] + step)
+        target_px = self.grid.to_px(drawn.vertices_cells[vertex] + step)
         near = np.linalg.norm(step, axis=-1) < self.config.max_distance * self.size_cells
-        std_px = self.config.std * self.size_cells * self.cell_px
+        std_px = self.config.std * self.size_cells * self.grid.cell_px
         return PartMatches(
             torch.from_numpy(vertex.astype(np.int64))[None],
             torch.from_numpy(target_px.astype(np.float32))[None],

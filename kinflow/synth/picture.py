@@ -122,7 +122,7 @@ def to_image(
     cells: Bool[np.ndarray, "rows columns"] | UInt8[np.ndarray, "rows columns"], scene: Scene
 ) -> np.ndarray:
     """A map on the scene's grid at every pixel of its image; 0 outside of the grid."""
-    (x, y), cell = scene.origin_px, scene.cell_px
+    (x, y), cell = scene.grid.origin_px, scene.grid.cell_px
     # pixel centres lie at +0.5 of pixels, cell centres at +0.5 of cells
     to_cells = np.array([[1, 0, 0.5 - x], [0, 1, 0.5 - y]]) / cell - [[0, 0, 0.5], [0, 0, 0.5]]
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP

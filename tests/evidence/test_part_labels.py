@@ -5,10 +5,12 @@ import torch
 from kinflow.evidence.keypoint_names import BLAZEPOSE33
 from kinflow.evidence.part_labels import LIMB_RADIUS, without_hidden_limbs
 from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels
+from kinflow.geometry.image_grid import ImageGrid
 
 TORSO = 1 << 2
 KNEE, ANKLE = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("left_ankle")
-ORIGIN_PX, CELL_PX = (50.0, 20.0), 2.0
+CELL_PX = 2.0
+GRID = ImageGrid((50.0, 20.0), CELL_PX, (100, 120))
 
 
 def person(ankle_confidence: float) -> torch.Tensor:
@@ -22,7 +24,7 @@ def person(ankle_confidence: float) -> torch.Tensor:
 def labels() -> PartLabels:
     allowed = torch.full((120, 100), BACKGROUND, dtype=torch.int32)
     allowed[:75] = TORSO
-    return PartLabels(allowed, torch.ones(allowed.shape), ORIGIN_PX, CELL_PX)
+    return PartLabels(allowed, torch.ones(allowed.shape), GRID)
 
 
 def test_background_is_unknown_along_a_hidden_lower_leg():

@@ -17,6 +17,7 @@ from kinflow.evidence.types import (
 )
 from kinflow.fitting.parts import PartAligner, PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.metrics.vertices import pve, t_pose_pve
 from kinflow.results import Person
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
@@ -35,7 +36,7 @@ class Seen:
         """The true parts."""
         allowed = torch.where(self.scene.known, 1 << self.scene.parts.int(), UNKNOWN).int()
         known = torch.ones(allowed.shape)
-        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+        return PartLabels(allowed, known, self.scene.grid)
 
     def silhouette(self, grown_cells: int = 0) -> PartLabels:
         """The outline of the body, or of clothes so much wider."""
@@ -44,7 +45,7 @@ class Seen:
         shows = F.max_pool2d(shows[None], width, stride=1, padding=grown_cells)[0]
         allowed = torch.where(shows > 0, ANY_PART, BACKGROUND).int()
         known = torch.ones(allowed.shape)
-        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+        return PartLabels(allowed, known, self.scene.grid)
 
     def fit(self, fitter: PhotoFitter, parts: PartLabels | None) -> Person:
         evidence = ImageEvidence(self.scene.camera.image_size, (replace(self.person, parts=parts),))
@@ -199,8 +200,10 @@ def test_labels_without_an_outline_leave_the_body_where_it_is(people, fitter, ki
     """There may be no match at all."""
     seen, allowed = people[0], WITHOUT_OUTLINE[kind]
     scene = seen.scene
-    cell_px = scene.cell_px * max(scene.parts.shape) / max(allowed.shape)
-    labels = PartLabels(allowed, torch.ones(allowed.shape), scene.origin_px, float(cell_px))
+    cell_px = scene.grid.cell_px * max(scene.parts.shape) / max(allowed.shape)
+    rows, columns = allowed.shape
+    grid = ImageGrid(scene.grid.origin_px, cell_px, (columns, rows))
+    labels = PartLabels(allowed, torch.ones(allowed.shape), grid)
     evidence = ImageEvidence(scene.camera.image_size, (seen.person,))
     targets = fitter.targets(evidence, scene.camera)
     candidates = fitter.fitter.fit(targets)
@@ -215,12 +218,10 @@ def test_labels_without_an_outline_leave_the_body_where_it_is(people, fitter, ki
 
 @pytest.mark.parametrize("kind", ["everything a silhouette", "one cell", "nothing known"])
 def test_labels_without_an_outline_go_through_a_fit(people, fitter, kind):
-    person = people[0].fit(
-        fitter,
-        PartLabels(
-            WITHOUT_OUTLINE[kind], torch.ones(WITHOUT_OUTLINE[kind].shape), (0.0, 0.0), 10.0
-        ),
-    )
+    allowed = WITHOUT_OUTLINE[kind]
+    rows, columns = allowed.shape
+    grid = ImageGrid((0.0, 0.0), 10.0, (columns, rows))
+    person = people[0].fit(fitter, PartLabels(allowed, torch.ones(allowed.shape), grid))
     assert person.code in ("ok", "ambiguous", "truncated", "no_parts")
     assert bool(torch.isfinite(person.joints_cam_m).all())
 
