@@ -25,8 +25,9 @@ import torch
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.body.part_mesh import PartMesh
 from kinflow.datasets.poses import Split
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser

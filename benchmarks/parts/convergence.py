@@ -20,10 +20,11 @@ from soft_silhouette import soft_silhouette
 
 import kinflow.priors
 from kinflow.body import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ANY_PART, BACKGROUND, PartLabels

@@ -19,9 +19,10 @@ import tyro
 import kinflow
 from kinflow.body import BodyModel
 from kinflow.body.part_maps import part_map
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_NAMES
 from kinflow.cli.inputs import find_photos
-from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartTarget
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.onnx_runtime import onnxruntime
 from kinflow.evidence.types import BACKGROUND, UNKNOWN, PartLabels, PersonEvidence

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from kinflow.body.model import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.checks import positive, share, whole
 from kinflow.energy.outlines import SetOutlines, nearest, neighbours, without_border
 from kinflow.evidence.types import BACKGROUND, NUM_PARTS, UNKNOWN, PartLabels
@@ -82,21 +82,6 @@ class PartMatches:
     def to(self, device: torch.device | str) -> PartMatches:
         """The same matches on another device."""
         return replace(self, **{name: value.to(device) for name, value in vars(self).items()})
-
-
-@dataclass(frozen=True)
-class PartMesh:
-    """The mesh as matching needs it."""
-
-    faces: Int[np.ndarray, "faces 3"]
-    parts: Int[np.ndarray, " faces"]
-    """Part of each face: that of its first corner."""
-
-    @staticmethod
-    def of(body: BodyModel) -> PartMesh:
-        """The mesh of a full body."""
-        faces = body.faces.cpu().numpy()
-        return PartMesh(faces, body.vertex_parts.cpu().numpy()[faces[:, 0]])
 
 
 @dataclass(frozen=True)
@@ -181,7 +166,7 @@ class PartTarget:
             self.grid_camera.image_size,
             cull_back_faces=True,
         )
-        part = np.where(raster.face >= 0, self.mesh.parts[raster.face], 0)
+        part = np.where(raster.face >= 0, self.mesh.face_parts[raster.face], 0)
         return DrawnParts(part, raster.face, raster.depth, points)
 
     def matches(self, drawn: DrawnParts, set_weight: float = 1.0) -> PartMatches:

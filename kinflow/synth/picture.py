@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from kinflow.body import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.geometry.rasterizer import interpolate, rasterize
 from kinflow.synth.outfits import dress
-from kinflow.synth.rendering import PartMesh, body_height_m, vertex_normals
+from kinflow.synth.rendering import body_height_m, vertex_normals
 from kinflow.synth.scene import Scene
 from kinflow.synth.textures import any_color, clutter, folds, skin_color
 
@@ -51,7 +52,7 @@ class Painter:
     @staticmethod
     def load() -> Painter:
         """With the bundled body."""
-        return Painter(PartMesh.full(BodyModel.load()))
+        return Painter(PartMesh.of(BodyModel.load()))
 
     def paint(self, scene: Scene, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of a scene; light, colours and background are drawn from `rng`."""

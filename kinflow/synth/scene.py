@@ -21,13 +21,14 @@ from torch import Tensor
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
+from kinflow.body.part_mesh import PartMesh
 from kinflow.checks import nested, whole
 from kinflow.evidence.types import PersonMask
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.synth.observation import ObservationConfig, observe
 from kinflow.synth.people import PeopleConfig, PeopleSource
-from kinflow.synth.rendering import PartMesh, RenderedBody, render
+from kinflow.synth.rendering import RenderedBody, coarse_mesh, render
 from kinflow.synth.views import ViewConfig, ViewSource
 
 GRID_MARGIN = 0.12
@@ -124,7 +125,7 @@ class SceneSource:
     @cached_property
     def mesh(self) -> PartMesh:
         """What label maps are drawn from."""
-        return PartMesh.coarse(BodyModel.load())
+        return coarse_mesh(BodyModel.load())
 
     def rng(self, seed: int) -> np.random.Generator:
         """The source of all randomness of one scene."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.part_mesh import PartMesh
 from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera

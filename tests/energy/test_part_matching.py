@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_INDEX
 from kinflow.energy.part_matching import (
     DrawnParts,
     MatchingConfig,
     PartMatches,
-    PartMesh,
     PartTarget,
 )
 from kinflow.evidence.types import ANY_PART, BACKGROUND, UNKNOWN, PartLabels

@@ -134,13 +134,17 @@ def test_exact_silhouettes_count_fully(people, fitter, with_skin_iou):
 
 def test_wide_clothes_do_not_fatten_the_body(people, fitter, with_skin_iou):
     always = with_skin_iou(0.0)
+    wider_m = []
     for seen in people:
         before = seen.fit(fitter, None).measures().waist_girth_m
         dressed, fattened = (
-            seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m
+            abs(seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m - before)
             for f in (fitter, always)
         )
-        assert abs(dressed - before) < 0.5 * abs(fattened - before)
+        assert dressed < 0.6 * fattened
+        wider_m.append((dressed, fattened))
+    of_dressed, of_fattened = map(sum, zip(*wider_m, strict=True))
+    assert of_dressed < 0.3 * of_fattened
 
 
 def test_the_result_tells_how_parts_overlap(pairs):
