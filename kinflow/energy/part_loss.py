@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.errors import InputError
-from kinflow.evidence.types import BACKGROUND, NUM_PARTS, PartLabels
+from kinflow.evidence.types import NUM_PARTS, PartLabels
 from kinflow.tensors import check_axes
 
 
@@ -83,7 +83,7 @@ def part_alignment_loss(
     Args:
         vertices_px: projected vertices.
         vertex_parts: part of each, 1 to 14.
-        visible: whether it faces the camera unhidden (`camera.rasterizer.visible_points`).
+        visible: whether it faces the camera unhidden (`geometry.rasterizer.visible_points`).
         target: what the images show.
         scale_px: size of each person, so that the loss does not depend on the image's resolution.
         cutoff: distance at which the robust kernel turns, in units of the scale.
@@ -146,7 +146,7 @@ def _sampled_distance(vertices_px: Tensor, vertex_parts: Tensor, target: PartLos
 def _sample(
     labels: PartLabels, pixels: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
+    shows = torch.nonzero(labels.shows())
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
     points = labels.grid.to_px(chosen.flip(-1) + 0.5)

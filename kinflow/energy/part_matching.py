@@ -130,26 +130,25 @@ class PartTarget:
         self.mesh, self.config = mesh, config
         self.allowed = labels.allowed.cpu().numpy()
         self.sets = SetOutlines(self.allowed)
-        shows = self.allowed & BACKGROUND == 0
-        is_set = shows & (self.allowed & (self.allowed - 1) != 0)
+        self.shows = labels.shows().cpu().numpy()
+        is_set = self.shows & (self.allowed & (self.allowed - 1) != 0)
         self.has_sets = bool(is_set.any())
-        self._is_unknown = ~shows & (self.allowed != BACKGROUND)
-        only_sets = self.has_sets and not (shows & ~is_set).any()
+        self._is_unknown = ~self.shows & (self.allowed != BACKGROUND)
+        only_sets = self.has_sets and not (self.shows & ~is_set).any()
         # where a silhouette ends at something unknown it is as vague as elsewhere
         self._is_vague = is_set | self._is_unknown if only_sets else is_set
         self.confidence = labels.confidence.cpu().numpy()
         self.grid, self.grid_camera = labels.grid, labels.grid.camera(camera)
-        seen = np.argwhere(self.allowed & BACKGROUND == 0)
+        seen = np.argwhere(self.shows)
         self.size_cells = float(np.ptp(seen, axis=0).max() + 1) if len(seen) else 1.0
 
     @lazy
     def outlines(self) -> dict[int, Int[np.ndarray, "cells 2"]]:
         """(row, column) of sampled outline cells of every set of parts that was seen."""
-        seen = self.allowed & BACKGROUND == 0
-        rim = np.zeros_like(seen)
+        rim = np.zeros_like(self.shows)
         for allowed in neighbours(self.allowed):
             rim |= allowed & self.allowed == 0
-        cells = np.argwhere(without_border(rim & seen))
+        cells = np.argwhere(without_border(rim & self.shows))
         sets = self.allowed[tuple(cells.T)]
         return {
             parts: self._thinned(cells[sets == parts], parts.bit_count())
@@ -204,10 +203,9 @@ class PartTarget:
 
     def silhouette_iou(self, drawn: DrawnParts) -> float:
         """Overlap of the whole body with the cells that show the person."""
-        seen = self.allowed & BACKGROUND == 0
-        shows = (drawn.part > 0) & (seen | (self.allowed == BACKGROUND))
-        either = np.count_nonzero(shows | seen)
-        return np.count_nonzero(shows & seen) / either if either else float("nan")
+        mine = (drawn.part > 0) & (self.shows | (self.allowed == BACKGROUND))
+        either = np.count_nonzero(mine | self.shows)
+        return np.count_nonzero(mine & self.shows) / either if either else float("nan")
 
     def _pull(self, drawn: DrawnParts) -> Iterator[_Found]:
         edge, part_of_edge = drawn.edge
@@ -230,8 +228,9 @@ class PartTarget:
             if len(outside) and len(way_in):
                 aim = nearest(outside, way_in)
                 yield outside, aim, self.sets.normal(aim, bit), self._confidence(outside)
-            shown = self.allowed[tuple(cells.T)] & BACKGROUND == 0
-            agreeing = cells[allowed & shown & self.sets.touches_outside(cells, bit)]
+            agreeing = cells[
+                allowed & self.shows[tuple(cells.T)] & self.sets.touches_outside(cells, bit)
+            ]
             normal = self.sets.normal(agreeing, bit)
             yield agreeing, agreeing, normal, self._confidence(agreeing)
 

@@ -106,7 +106,7 @@ def usable(labels: PartLabels, keypoints_px: Float[Tensor, "keypoints 3"]) -> bo
     """Whether labels show this person: at least half of the certain keypoints that lie on known
     cells lie on or next to cells of a person. With no such keypoint, whether they show anybody.
     """
-    shows = (labels.allowed & BACKGROUND) == 0
+    shows = labels.shows()
     if not bool(shows.any()):
         return False
     near = F.max_pool2d(shows[None].float(), 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0]

@@ -79,6 +79,10 @@ class PartLabels:
         """Cells that may show `part` (0 for the background)."""
         return (self.allowed >> part & 1).bool()
 
+    def shows(self) -> Bool[Tensor, "rows columns"]:
+        """Cells that show the person for certain, whichever part."""
+        return ~self.may_be(0)
+
     def to(self, device: torch.device | str) -> PartLabels:
         """The same labels on another device."""
         return replace(self, allowed=self.allowed.to(device), confidence=self.confidence.to(device))

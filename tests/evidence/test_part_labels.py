@@ -50,3 +50,10 @@ def test_a_limb_hidden_by_the_own_body_leaves_background_as_it_is():
     keypoints_px[ANKLE, 1] = 140.0
     found = without_hidden_limbs(labels(), keypoints_px)
     assert torch.equal(found.allowed, labels().allowed)
+
+
+def test_only_cells_without_doubt_show_the_person():
+    sets = torch.tensor([[BACKGROUND, TORSO, TORSO | 1 << 5, UNKNOWN, TORSO | BACKGROUND]]).int()
+    some = PartLabels(sets, torch.ones(sets.shape), ImageGrid.of_image((5, 1)))
+    assert some.shows().tolist() == [[False, True, True, False, False]]
+    assert some.may_be(5).tolist() == [[False, False, True, True, False]]
