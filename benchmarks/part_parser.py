@@ -78,7 +78,7 @@ def world_m(scene: Scene) -> torch.Tensor | None:
 
 def truth_at(scene: Scene, points_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True label at image points, and whether it counts."""
-    cells = ((points_px - scene.origin_px) / scene.cell_px - 0.5).astype(np.float32)
+    cells = (scene.grid.to_cells(points_px) - 0.5).astype(np.float32)
     labels = _nearest(scene.parts.numpy(), cells, beyond=0)
     known = _nearest(scene.known.numpy().astype(np.uint8), cells, beyond=1)
     in_image = ((points_px >= 0) & (points_px < scene.camera.image_size)).all(-1)

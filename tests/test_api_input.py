@@ -23,7 +23,7 @@ import kinflow
 import kinflow.priors
 from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
 from kinflow.body.model import BodyModel
-from kinflow.geometry.pinhole import Camera
+from kinflow.geometry import Camera, ImageGrid
 from kinflow.errors import InputError
 from kinflow.evidence import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.detector import DetectorConfig
@@ -66,12 +66,12 @@ def configured(**options):
     return kinflow.Reconstructor(Config(**options))
 
 
-def mask(probability, origin=(0.0, 0.0), cell=1.0):
-    return fit(mask=PersonMask(probability, origin, cell))
+def mask(probability, origin=(0.0, 0.0), cell=1.0, size=(4, 4)):
+    return fit(mask=PersonMask(probability, ImageGrid(origin, cell, size)))
 
 
 def labels(allowed, confidence):
-    return fit(parts=PartLabels(allowed, confidence, (0.0, 0.0), 1.0))
+    return fit(parts=PartLabels(allowed, confidence, ImageGrid((0.0, 0.0), 1.0, (4, 4))))
 
 
 failures = []
@@ -164,10 +164,15 @@ refused = {
         lambda: fit(mask=5),
         lambda: mask(torch.rand(4, 4) + 1),
         lambda: mask(torch.zeros(0, 4)),
-        lambda: mask(torch.rand(4, 4), (NAN, 0)),
-        lambda: mask(torch.rand(4, 4), cell=0),
         lambda: mask(None),
+        lambda: fit(mask=PersonMask(torch.rand(4, 4), (0.0, 0.0))),
     ],
+    "mask.grid.size": [lambda: mask(torch.rand(4, 5)), lambda: mask(torch.rand(5, 4))],
+    "mask.grid.origin_px": [lambda: mask(torch.rand(4, 4), (1e7, 0))],
+    "mask.grid.cell_px": [lambda: mask(torch.rand(4, 4), cell=v) for v in (1e-5, 1e7)],
+    "origin_px has": [lambda: mask(torch.rand(4, 4), (NAN, 0))],
+    "cell_px has": [lambda: mask(torch.rand(4, 4), cell=0)],
+    "parts.grid.size": [lambda: labels(torch.ones(3, 4).int(), torch.ones(3, 4))],
     "parts": [
         lambda: fit(parts=torch.ones(4, 4)),
         lambda: labels(torch.zeros(4, 4).int(), torch.ones(4, 4)),

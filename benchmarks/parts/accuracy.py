@@ -25,9 +25,10 @@ import torch
 import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.datasets.poses import Split
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
@@ -136,7 +137,7 @@ def true_parts(scene: Scene) -> PartLabels:
     """The naked body's parts wherever nothing hides the person."""
     allowed = torch.where(scene.known, 1 << scene.parts.int(), UNKNOWN).int()
     confidence = torch.ones(allowed.shape)
-    return PartLabels(allowed, confidence, scene.origin_px, scene.cell_px)
+    return PartLabels(allowed, confidence, scene.grid)
 
 
 def silhouette(scene: Scene, exact: bool) -> PartLabels:
@@ -144,7 +145,7 @@ def silhouette(scene: Scene, exact: bool) -> PartLabels:
     mask = scene.mask
     shows = (scene.parts > 0) & scene.known if exact else mask.probability > 0.5
     allowed = torch.where(shows, ANY_PART, BACKGROUND).int()
-    labels = PartLabels(allowed, torch.ones(allowed.shape), mask.origin_px, mask.cell_px)
+    labels = PartLabels(allowed, torch.ones(allowed.shape), mask.grid)
     return without_strangers(labels, [], scene.camera.image_size)
 
 

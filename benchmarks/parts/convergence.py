@@ -20,15 +20,17 @@ from soft_silhouette import soft_silhouette
 
 import kinflow.priors
 from kinflow.body import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import ANY_PART, BACKGROUND
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import PartLabels
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
@@ -122,9 +124,9 @@ class Bench:
         return self._seen(truth, start)
 
     def _seen(self, truth: Unknowns, start: Unknowns) -> Case:
-        cell = CAMERA.image_size[0] / GRID_CELLS
+        grid = ImageGrid((0.0, 0.0), CAMERA.image_size[0] / GRID_CELLS, (GRID_CELLS, GRID_CELLS))
         blank = torch.full((GRID_CELLS, GRID_CELLS), BACKGROUND, dtype=torch.int32)
-        labels = PartLabels(blank, torch.ones(blank.shape), (0.0, 0.0), cell)
+        labels = PartLabels(blank, torch.ones(blank.shape), grid)
         mesh = PartMesh.of(self.vertices.body)
         drawn = PartTarget(labels, CAMERA, mesh, MatchingConfig()).draw(self.points(truth).numpy())
         part = torch.from_numpy(drawn.part).int()

@@ -40,7 +40,7 @@ def finer(labels: PartLabels) -> PartLabels:
         grid.repeat_interleave(FINER, 0).repeat_interleave(FINER, 1)
         for grid in (labels.allowed, labels.confidence)
     )
-    return PartLabels(allowed, confidence, labels.origin_px, labels.cell_px / FINER)
+    return PartLabels(allowed, confidence, labels.grid.finer(FINER))
 
 
 def sampled(target: PartTarget, drawn: DrawnParts) -> int:

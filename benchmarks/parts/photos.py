@@ -19,11 +19,11 @@ import tyro
 import kinflow
 from kinflow.body import BodyModel
 from kinflow.body.part_maps import part_map
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import BACKGROUND, PART_NAMES, UNKNOWN
-from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartTarget
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.onnx_runtime import onnxruntime
-from kinflow.evidence.part_labels import cell_centres_px
 from kinflow.evidence.types import PartLabels, PersonEvidence
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
@@ -125,7 +125,7 @@ def main(config: PhotosConfig) -> None:
 
 def sampled(sets: np.ndarray, labels: PartLabels) -> np.ndarray:
     """A map of the image, at the cells of a person's grid."""
-    column, row = np.floor(cell_centres_px(labels).numpy()).astype(int).transpose(2, 0, 1)
+    column, row = np.floor(labels.grid.centres_px().numpy()).astype(int).transpose(2, 0, 1)
     height, width = sets.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     found = sets[row.clip(0, height - 1), column.clip(0, width - 1)]

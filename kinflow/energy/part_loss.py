@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinflow.body.parts import BACKGROUND, NUM_PARTS
+from kinflow.body.parts import NUM_PARTS
 from kinflow.errors import InputError
 from kinflow.evidence.types import PartLabels
 from kinflow.tensors import check_axes
@@ -66,8 +66,8 @@ class PartLossTarget:
             parts,
             weights,
             torch.stack([_distances(one) for one in labels]),
-            torch.tensor([one.origin_px for one in labels], dtype=torch.float32),
-            torch.tensor([one.cell_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.grid.origin_px for one in labels], dtype=torch.float32),
+            torch.tensor([one.grid.cell_px for one in labels], dtype=torch.float32),
         )
 
 
@@ -84,7 +84,7 @@ def part_alignment_loss(
     Args:
         vertices_px: projected vertices.
         vertex_parts: part of each, 1 to 14.
-        visible: whether it faces the camera unhidden (`camera.rasterizer.visible_points`).
+        visible: whether it faces the camera unhidden (`geometry.rasterizer.visible_points`).
         target: what the images show.
         scale_px: size of each person, so that the loss does not depend on the image's resolution.
         cutoff: distance at which the robust kernel turns, in units of the scale.
@@ -147,12 +147,10 @@ def _sampled_distance(vertices_px: Tensor, vertex_parts: Tensor, target: PartLos
 def _sample(
     labels: PartLabels, pixels: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    shows = torch.nonzero(labels.allowed & BACKGROUND == 0)
+    shows = torch.nonzero(labels.shows())
     chosen = shows[torch.randperm(len(shows), generator=generator)[:pixels]]
     row, column = chosen.T
-    points = (chosen.flip(-1) + 0.5) * labels.cell_px + torch.tensor(
-        labels.origin_px, dtype=torch.float32
-    )
+    points = labels.grid.to_px(chosen.flip(-1) + 0.5)
     missing = pixels - len(chosen)
     return (
         F.pad(points, (0, 0, 0, missing)),
@@ -167,4 +165,4 @@ def _distances(labels: PartLabels) -> Tensor:
         may = labels.may_be(part).cpu().numpy()
         away = cv2.distanceTransform((~may).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         fields.append(away if may.any() else np.zeros_like(away))
-    return torch.from_numpy(np.stack(fields)).float() * labels.cell_px
+    return torch.from_numpy(np.stack(fields)).float() * labels.grid.cell_px

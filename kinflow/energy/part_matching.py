@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from kinflow.body.model import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import BACKGROUND, NUM_PARTS, UNKNOWN
 from kinflow.checks import positive, share, whole
 from kinflow.energy.outlines import SetOutlines, nearest, neighbours, without_border
@@ -86,21 +86,6 @@ class PartMatches:
 
 
 @dataclass(frozen=True)
-class PartMesh:
-    """The mesh as matching needs it."""
-
-    faces: Int[np.ndarray, "faces 3"]
-    parts: Int[np.ndarray, " faces"]
-    """Part of each face: that of its first corner."""
-
-    @staticmethod
-    def of(body: BodyModel) -> PartMesh:
-        """The mesh of a full body."""
-        faces = body.faces.cpu().numpy()
-        return PartMesh(faces, body.vertex_parts.cpu().numpy()[faces[:, 0]])
-
-
-@dataclass(frozen=True)
 class DrawnParts:
     """A posed body drawn into the grid of the labels."""
 
@@ -146,29 +131,25 @@ class PartTarget:
         self.mesh, self.config = mesh, config
         self.allowed = labels.allowed.cpu().numpy()
         self.sets = SetOutlines(self.allowed)
-        shows = self.allowed & BACKGROUND == 0
-        is_set = shows & (self.allowed & (self.allowed - 1) != 0)
+        self.shows = labels.shows().cpu().numpy()
+        is_set = self.shows & (self.allowed & (self.allowed - 1) != 0)
         self.has_sets = bool(is_set.any())
-        self._is_unknown = ~shows & (self.allowed != BACKGROUND)
-        only_sets = self.has_sets and not (shows & ~is_set).any()
+        self._is_unknown = ~self.shows & (self.allowed != BACKGROUND)
+        only_sets = self.has_sets and not (self.shows & ~is_set).any()
         # where a silhouette ends at something unknown it is as vague as elsewhere
         self._is_vague = is_set | self._is_unknown if only_sets else is_set
         self.confidence = labels.confidence.cpu().numpy()
-        self.origin_px, self.cell_px = np.array(labels.origin_px), labels.cell_px
-        rows, columns = self.allowed.shape
-        cx, cy = (np.array(camera.principal_px) - self.origin_px) / self.cell_px
-        self.grid_camera = Camera(camera.focal_px / self.cell_px, (cx, cy), (columns, rows))
-        seen = np.argwhere(self.allowed & BACKGROUND == 0)
+        self.grid, self.grid_camera = labels.grid, labels.grid.camera(camera)
+        seen = np.argwhere(self.shows)
         self.size_cells = float(np.ptp(seen, axis=0).max() + 1) if len(seen) else 1.0
 
     @lazy
     def outlines(self) -> dict[int, Int[np.ndarray, "cells 2"]]:
         """(row, column) of sampled outline cells of every set of parts that was seen."""
-        seen = self.allowed & BACKGROUND == 0
-        rim = np.zeros_like(seen)
+        rim = np.zeros_like(self.shows)
         for allowed in neighbours(self.allowed):
             rim |= allowed & self.allowed == 0
-        cells = np.argwhere(without_border(rim & seen))
+        cells = np.argwhere(without_border(rim & self.shows))
         sets = self.allowed[tuple(cells.T)]
         return {
             parts: self._thinned(cells[sets == parts], parts.bit_count())
@@ -185,7 +166,7 @@ class PartTarget:
             self.grid_camera.image_size,
             cull_back_faces=True,
         )
-        part = np.where(raster.face >= 0, self.mesh.parts[raster.face], 0)
+        part = np.where(raster.face >= 0, self.mesh.face_parts[raster.face], 0)
         return DrawnParts(part, raster.face, raster.depth, points)
 
     def matches(self, drawn: DrawnParts, set_weight: float = 1.0) -> PartMatches:
@@ -223,10 +204,9 @@ class PartTarget:
 
     def silhouette_iou(self, drawn: DrawnParts) -> float:
         """Overlap of the whole body with the cells that show the person."""
-        seen = self.allowed & BACKGROUND == 0
-        shows = (drawn.part > 0) & (seen | (self.allowed == BACKGROUND))
-        either = np.count_nonzero(shows | seen)
-        return np.count_nonzero(shows & seen) / either if either else float("nan")
+        mine = (drawn.part > 0) & (self.shows | (self.allowed == BACKGROUND))
+        either = np.count_nonzero(mine | self.shows)
+        return np.count_nonzero(mine & self.shows) / either if either else float("nan")
 
     def _pull(self, drawn: DrawnParts) -> Iterator[_Found]:
         edge, part_of_edge = drawn.edge
@@ -249,8 +229,9 @@ class PartTarget:
             if len(outside) and len(way_in):
                 aim = nearest(outside, way_in)
                 yield outside, aim, self.sets.normal(aim, bit), self._confidence(outside)
-            shown = self.allowed[tuple(cells.T)] & BACKGROUND == 0
-            agreeing = cells[allowed & shown & self.sets.touches_outside(cells, bit)]
+            agreeing = cells[
+                allowed & self.shows[tuple(cells.T)] & self.sets.touches_outside(cells, bit)
+            ]
             normal = self.sets.normal(agreeing, bit)
             yield agreeing, agreeing, normal, self._confidence(agreeing)
 
@@ -277,9 +258,9 @@ class PartTarget:
         gap = np.linalg.norm(drawn.vertices_cells[corners] - centre[:, None], axis=-1)
         vertex = np.take_along_axis(corners, gap.argmin(1)[:, None], 1)[:, 0]
         step = (aim - on_body)[:, ::-1]
-        target_px = self.origin_px + self.cell_px * (drawn.vertices_cells[vertex] + step)
+        target_px = self.grid.to_px(drawn.vertices_cells[vertex] + step)
         near = np.linalg.norm(step, axis=-1) < self.config.max_distance * self.size_cells
-        std_px = self.config.std * self.size_cells * self.cell_px
+        std_px = self.config.std * self.size_cells * self.grid.cell_px
         return PartMatches(
             torch.from_numpy(vertex.astype(np.int64))[None],
             torch.from_numpy(target_px.astype(np.float32))[None],

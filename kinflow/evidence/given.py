@@ -15,11 +15,13 @@ from kinflow.body.parts import UNKNOWN
 from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
 
 KEYPOINTS = 33
 MAX_PX = 1e6
 """Positions farther away than this are not of an image."""
+MIN_CELL_PX = 1e-3
 MAX_HINT_M = 100.0
 
 
@@ -92,8 +94,7 @@ def _mask(mask: Any, name: str) -> PersonMask:
     if not isinstance(mask, PersonMask):
         raise InputError(f"{name} has to be a PersonMask or None, not a {type(mask).__name__}.")
     probability = tensor_within(mask.probability, f"{name}.probability", (None, None), 0, 1)
-    origin, cell = _grid(mask, name)
-    return PersonMask(probability, origin, cell)
+    return PersonMask(probability, _grid(mask.grid, f"{name}.grid", probability))
 
 
 def _parts(parts: Any, name: str) -> PartLabels:
@@ -106,16 +107,25 @@ def _parts(parts: Any, name: str) -> PartLabels:
         raise InputError(f"{name}.allowed has to hold sets of labels as bits, from 1 to {UNKNOWN}.")
     shape = tuple(allowed.shape)
     confidence = tensor_within(parts.confidence, f"{name}.confidence", shape, 0, 1)
-    origin, cell = _grid(parts, name)
-    return PartLabels(allowed.int(), confidence, origin, cell)
+    return PartLabels(allowed.int(), confidence, _grid(parts.grid, f"{name}.grid", confidence))
 
 
-def _grid(grid: PersonMask | PartLabels, name: str) -> tuple[tuple[float, float], float]:
-    origin = grid.origin_px
-    if not isinstance(origin, tuple | list) or len(origin) != 2:
-        raise InputError(f"{name}.origin_px has to be two numbers (x, y), not {origin!r}.")
-    x, y = (_number(value, f"{name}.origin_px", -MAX_PX, MAX_PX) for value in origin)
-    return (x, y), _number(grid.cell_px, f"{name}.cell_px", 1e-3, MAX_PX)
+def _grid(grid: Any, name: str, values: torch.Tensor) -> ImageGrid:
+    """Which has numbers in its fields; here they have to be of an image, and fit the values."""
+    if not isinstance(grid, ImageGrid):
+        raise InputError(
+            f"{name} has to be an ImageGrid, not a {type(grid).__name__}; kinflow.geometry has it."
+        )
+    for value in grid.origin_px:
+        _number(value, f"{name}.origin_px", -MAX_PX, MAX_PX)
+    _number(grid.cell_px, f"{name}.cell_px", MIN_CELL_PX, MAX_PX)
+    rows, columns = values.shape
+    if grid.size != (columns, rows):
+        raise InputError(
+            f"{name}.size has to be that of the values, ({columns}, {rows}) columns and rows, "
+            f"not {grid.size}."
+        )
+    return grid
 
 
 def _number(value: Any, name: str, low: float | int, high: float | int) -> float:

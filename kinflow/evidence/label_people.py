@@ -19,8 +19,9 @@ from kinflow.body.parts import BACKGROUND, UNKNOWN
 from kinflow.evidence.label_maps import PhotoLabels, PixelSets
 from kinflow.evidence.mattes import Matte
 from kinflow.evidence.people import person_size
-from kinflow.evidence.silhouette import Grid, skeleton_distance_px
+from kinflow.evidence.silhouette import grid_around, skeleton_distance_px
 from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 
 MIN_CONFIDENCE = 0.5
 """Keypoints that tell whose labels are whose."""
@@ -44,7 +45,7 @@ def attach_parts(evidence: ImageEvidence, labels: PhotoLabels) -> ImageEvidence:
         labels: its maps, of the image's size.
     """
     share = _maps_of_people if labels.one_person_each else _shares_of_everybody
-    grids = [Grid.around(person.box_px.cpu().numpy()) for person in evidence.people]
+    grids = [grid_around(person.box_px.cpu().numpy()) for person in evidence.people]
     people = []
     for person, grid, (allowed, which) in zip(
         evidence.people, grids, share(evidence, labels.maps, grids), strict=True
@@ -64,7 +65,7 @@ _Share = tuple[Int32[np.ndarray, "rows columns"], int | None]
 
 
 def _shares_of_everybody(
-    evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[Grid]
+    evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[ImageGrid]
 ) -> list[_Share]:
     """Labels of each person from the one map of all of them."""
     shares: list[_Share] = []
@@ -76,32 +77,34 @@ def _shares_of_everybody(
 
 
 def _somebody_elses(
-    people: tuple[PersonEvidence, ...], row: int, grid: Grid
+    people: tuple[PersonEvidence, ...], row: int, grid: ImageGrid
 ) -> Bool[np.ndarray, "rows columns"]:
     """Cells nearer to another skeleton, or too far from this person to be theirs."""
     distance = [_relative_distance(person, grid) for person in people]
     others = distance[:row] + distance[row + 1 :]
-    nearer = np.min(others, axis=0) < distance[row] if others else np.zeros(grid.size[::-1], bool)
+    nearer = np.min(others, axis=0) < distance[row] if others else np.zeros(grid.shape, bool)
     box = people[row].box_px.cpu().numpy()
     margin = BOX_GROWTH * float((box[2:] - box[:2]).max())
-    x, y = _centres_px(grid)
+    x, y = grid.axes_px()
     in_x = (x >= box[0] - margin) & (x <= box[2] + margin)
     in_y = (y >= box[1] - margin) & (y <= box[3] + margin)
     near = (in_y[:, None] & in_x) | (distance[row] < REACH)
     return nearer | ~near
 
 
-def _relative_distance(person: PersonEvidence, grid: Grid) -> Float[np.ndarray, "rows columns"]:
+def _relative_distance(
+    person: PersonEvidence, grid: ImageGrid
+) -> Float[np.ndarray, "rows columns"]:
     """Distance to the person's skeleton in sizes of the person."""
     keypoints = person.keypoints_px.cpu().double().numpy()
     distance_px = skeleton_distance_px(keypoints[:, :2], keypoints[:, 2], grid)
     if distance_px is None:
-        return np.full(grid.size[::-1], np.inf)
+        return np.full(grid.shape, np.inf)
     return distance_px / person_size(person.box_px.cpu().numpy())
 
 
 def _maps_of_people(
-    evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[Grid]
+    evidence: ImageEvidence, maps: tuple[PixelSets, ...], grids: list[ImageGrid]
 ) -> list[_Share]:
     """Labels of each person from maps of one person each."""
     owned = _owned_maps(evidence.people, maps)
@@ -110,10 +113,10 @@ def _maps_of_people(
         sampled = [_sampled(pixels, grid) for pixels in maps]
         mine = owned.get(row)
         if mine is None:
-            shares.append((np.full(grid.size[::-1], UNKNOWN, np.int32), None))
+            shares.append((np.full(grid.shape, UNKNOWN, np.int32), None))
             continue
         others = [_shows(allowed) for i, allowed in enumerate(sampled) if i != mine]
-        elsewhere = np.any(others, axis=0) if others else np.zeros(grid.size[::-1], bool)
+        elsewhere = np.any(others, axis=0) if others else np.zeros(grid.shape, bool)
         shares.append((_hidden(sampled[mine], elsewhere & ~_shows(sampled[mine])), mine))
     return shares
 
@@ -143,25 +146,15 @@ def _confident_px(keypoints_px: Tensor) -> Float[np.ndarray, "seen 2"]:
 
 
 def _sampled(
-    pixels: PixelSets | Matte, grid: Grid, outside: int = UNKNOWN
+    pixels: PixelSets | Matte, grid: ImageGrid, outside: int = UNKNOWN
 ) -> Int32[np.ndarray, "rows columns"]:
     """The value at the centre of each cell, and what there is outside the image."""
     height, width = pixels.shape
-    x, y = (np.floor(centres).astype(int) for centres in _centres_px(grid))
-    sampled = np.full(grid.size[::-1], outside, np.int32)
+    x, y = (np.floor(centres).astype(int) for centres in grid.axes_px())
+    sampled = np.full(grid.shape, outside, np.int32)
     in_x, in_y = (x >= 0) & (x < width), (y >= 0) & (y < height)
     sampled[np.ix_(in_y, in_x)] = pixels[np.ix_(y[in_y], x[in_x])]
     return sampled
-
-
-def _centres_px(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """x of the columns' and y of the rows' centres in the image."""
-    columns, rows = grid.size
-    x0, y0 = grid.origin_px
-    return (
-        x0 + (np.arange(columns) + 0.5) * grid.cell_px,
-        y0 + (np.arange(rows) + 0.5) * grid.cell_px,
-    )
 
 
 def _shows(allowed: np.ndarray) -> Bool[np.ndarray, "..."]:
@@ -173,15 +166,15 @@ def _hidden(allowed: np.ndarray, where: np.ndarray) -> Int32[np.ndarray, "rows c
     return np.where(where, UNKNOWN, allowed).astype(np.int32)
 
 
-def _labels(allowed: Int32[np.ndarray, "rows columns"], grid: Grid) -> PartLabels:
+def _labels(allowed: Int32[np.ndarray, "rows columns"], grid: ImageGrid) -> PartLabels:
     """Labels that are certain wherever anything is known."""
     known = torch.from_numpy((allowed != UNKNOWN).astype(np.float32))
-    return PartLabels(torch.from_numpy(allowed), known, grid.origin_px, grid.cell_px)
+    return PartLabels(torch.from_numpy(allowed), known, grid)
 
 
 def _with_silhouette(
     person: PersonEvidence,
-    grid: Grid,
+    grid: ImageGrid,
     allowed: Int32[np.ndarray, "rows columns"],
     shown: Float32[np.ndarray, "rows columns"],
 ) -> PersonEvidence:
@@ -194,5 +187,5 @@ def _with_silhouette(
     labels = _labels(allowed, grid)
     labels = replace(labels, confidence=labels.confidence * torch.from_numpy(certainty))
     probability = torch.from_numpy(np.where(allowed == UNKNOWN, np.float32(0), shown))
-    mask = PersonMask(probability, grid.origin_px, grid.cell_px)
+    mask = PersonMask(probability, grid)
     return replace(person, parts=labels, mask=mask)

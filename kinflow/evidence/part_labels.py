@@ -19,6 +19,7 @@ from kinflow.body.bones import STICK_FIGURE_ROWS
 from kinflow.body.parts import BACKGROUND, UNKNOWN
 from kinflow.evidence.silhouette import BONE_CONFIDENCE
 from kinflow.evidence.types import PartLabels, PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 
 MIN_OTHER = 0.3
 """Probability from which a cell counts as somebody else's."""
@@ -43,8 +44,7 @@ NEAR_CELLS = 3
 def labels_of_probabilities(
     probability: Float[Tensor, "labels rows columns"],
     inside: Bool[Tensor, "rows columns"],
-    origin_px: tuple[float, float],
-    cell_px: float,
+    grid: ImageGrid,
 ) -> PartLabels:
     """A part parser's answer as labels to align with: the likeliest label of every finer cell.
 
@@ -61,14 +61,14 @@ def labels_of_probabilities(
     told = inside & (values >= MIN_PROBABILITY)
     allowed = torch.where(told, torch.ones_like(labels) << labels, UNKNOWN).int()
     confidence = PARSER_CONFIDENCE * (2 * values - 1).clamp_min(0).square() * told
-    return PartLabels(allowed, confidence, origin_px, cell_px / FINER)
+    return PartLabels(allowed, confidence, grid.finer(FINER))
 
 
 def without_strangers(
     labels: PartLabels, others: list[PersonMask], image_size: tuple[int, int]
 ) -> PartLabels:
     """The same labels, unknown outside the image and where background may be another person."""
-    centres = cell_centres_px(labels)
+    centres = labels.grid.centres_px(labels.allowed.device)
     size = centres.new_tensor(image_size)
     unknown = ((centres < 0) | (centres >= size)).any(-1)
     background = labels.allowed == BACKGROUND
@@ -84,7 +84,7 @@ def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]
     Legs under a table are where they are although the table is what shows.
     """
     keypoints, allowed = keypoints_px.detach().cpu().numpy(), labels.allowed.cpu().numpy()
-    points = (keypoints[:, :2] - np.array(labels.origin_px)) / labels.cell_px
+    points = labels.grid.to_cells(keypoints[:, :2])
     rows, columns = allowed.shape
     column, row = np.floor(points).astype(int).T
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
@@ -108,26 +108,14 @@ def usable(labels: PartLabels, keypoints_px: Float[Tensor, "keypoints 3"]) -> bo
     """Whether labels show this person: at least half of the certain keypoints that lie on known
     cells lie on or next to cells of a person. With no such keypoint, whether they show anybody.
     """
-    shows = (labels.allowed & BACKGROUND) == 0
+    shows = labels.shows()
     if not bool(shows.any()):
         return False
     near = F.max_pool2d(shows[None].float(), 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0]
     certain = keypoints_px[keypoints_px[:, 2] > 0.5, :2]
     rows, columns = shows.shape
-    cells = ((certain - certain.new_tensor(labels.origin_px)) / labels.cell_px).long()
+    cells = labels.grid.to_cells(certain).long()
     inside = ((cells >= 0) & (cells < cells.new_tensor([columns, rows]))).all(-1)
     column, row = cells[inside].T
     known = labels.allowed[row, column] != UNKNOWN
     return not len(row) or not bool(known.any()) or float(near[row, column][known].mean()) >= 0.5
-
-
-def cell_centres_px(labels: PartLabels) -> Float[Tensor, "rows columns 2"]:
-    """Image positions (x, y) of the centres of the cells."""
-    rows, columns = labels.allowed.shape
-    device = labels.allowed.device
-    y, x = torch.meshgrid(
-        torch.arange(rows, device=device, dtype=torch.float32) + 0.5,
-        torch.arange(columns, device=device, dtype=torch.float32) + 0.5,
-        indexing="ij",
-    )
-    return torch.stack([x, y], -1) * labels.cell_px + x.new_tensor(labels.origin_px)

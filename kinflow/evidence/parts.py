@@ -12,7 +12,7 @@ do with keypoints and silhouette.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import PartLabels, PersonEvidence, PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.threads import lazy
 
 SHIPPED = "evidence/parts.safetensors"
@@ -61,49 +62,29 @@ class PartParserConfig:
         share(self, "set_probability")
 
 
-@dataclass(frozen=True)
-class PartGrid:
-    """The square of the image that the network looks at, in `GRID` x `GRID` cells."""
+def grid_around(keypoints_px: Float[Tensor, "33 3"], mask: PersonMask) -> ImageGrid | None:
+    """The square around a person that the network looks at, in `GRID` x `GRID` cells; None if the
+    mask is empty."""
+    shown = mask.probability > _CERTAIN
+    if not shown.any():
+        return None
+    rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
+    corners = torch.stack([columns[[0, -1]], rows[[0, -1]]], -1).to(keypoints_px)
+    corners[1] += 1
+    certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
+    points = torch.cat([mask.grid.to_px(corners), certain])
+    low, high = points.amin(0), points.amax(0)
+    side = float((high - low).max().clamp_min(1.0)) * (1 + 2 * _MARGIN)
+    x, y = ((low + high) / 2 - side / 2).tolist()
+    return ImageGrid((x, y), side / GRID, (GRID, GRID))
 
-    origin_px: tuple[float, float]
-    cell_px: float
 
-    @staticmethod
-    def around(keypoints_px: Float[Tensor, "33 3"], mask: PersonMask) -> PartGrid | None:
-        """The square around a person, None if the mask is empty."""
-        shown = mask.probability > _CERTAIN
-        if not shown.any():
-            return None
-        origin = keypoints_px.new_tensor(mask.origin_px)
-        rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
-        first = torch.stack([columns[0], rows[0]]).to(origin) * mask.cell_px + origin
-        last = (torch.stack([columns[-1], rows[-1]]).to(origin) + 1) * mask.cell_px + origin
-        certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
-        points = torch.cat([first[None], last[None], certain])
-        low, high = points.amin(0), points.amax(0)
-        side = float((high - low).max().clamp_min(1.0)) * (1 + 2 * _MARGIN)
-        x, y = ((low + high) / 2 - side / 2).tolist()
-        return PartGrid((x, y), side / GRID)
-
-    def centres_px(self, per_cell: int = 1) -> Float[Tensor, "rows columns 2"]:
-        """Image positions of the cells' centres, or of those of `per_cell` squared sub-cells."""
-        cells = torch.arange(GRID * per_cell, dtype=torch.float32)
-        steps = (cells + 0.5) * (self.cell_px / per_cell)
-        y, x = torch.meshgrid(steps + self.origin_px[1], steps + self.origin_px[0], indexing="ij")
-        return torch.stack([x, y], -1)
-
-    def to_cells(self, keypoints_px: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
-        """Keypoints with their positions in cells."""
-        at = (keypoints_px[:, :2] - keypoints_px.new_tensor(self.origin_px)) / self.cell_px
-        return torch.cat([at, keypoints_px[:, 2:]], 1)
-
-    def crop(
-        self, image_rgb: UInt8[np.ndarray, "height width 3"]
-    ) -> UInt8[np.ndarray, "192 192 3"]:
-        """The pixels of the square, black outside the image."""
-        side = GRID * self.cell_px
-        x, y = self.origin_px
-        return Region((x + side / 2, y + side / 2), side).crop(image_rgb, PICTURE)
+def crop_of(
+    grid: ImageGrid, image_rgb: UInt8[np.ndarray, "height width 3"]
+) -> UInt8[np.ndarray, "192 192 3"]:
+    """The pixels of a square grid, black outside the image."""
+    (x, y), (side, _) = grid.origin_px, grid.extent_px
+    return Region((x + side / 2, y + side / 2), side).crop(image_rgb, PICTURE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +95,7 @@ class PartProbabilities:
     """Of each label in each cell."""
     inside: Bool[Tensor, "96 96"]
     """Cells whose centre lies in the image."""
-    grid: PartGrid
+    grid: ImageGrid
 
 
 class PartParser:
@@ -165,11 +146,10 @@ class PartParser:
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
             nothing = torch.zeros(GRID, GRID, dtype=torch.float32)
-            return PartLabels(unknown, nothing, mask.origin_px, mask.cell_px)
+            return PartLabels(unknown, nothing, replace(mask.grid, size=(GRID, GRID)))
         allowed, confidence = label_sets(found.probability, self.config.set_probability)
         allowed = torch.where(found.inside, allowed, UNKNOWN).int()
-        grid = found.grid
-        return PartLabels(allowed, confidence * found.inside, grid.origin_px, grid.cell_px)
+        return PartLabels(allowed, confidence * found.inside, found.grid)
 
     def labels(
         self,
@@ -185,10 +165,7 @@ class PartParser:
         )
         if found is None:
             return None
-        grid = found.grid
-        labels = labels_of_probabilities(
-            found.probability, found.inside, grid.origin_px, grid.cell_px
-        )
+        labels = labels_of_probabilities(found.probability, found.inside, found.grid)
         return without_hidden_limbs(labels, person.keypoints_px)
 
     @torch.no_grad()
@@ -202,20 +179,21 @@ class PartParser:
     ) -> PartProbabilities | None:
         """The probability of every label, None if the mask is empty; arguments as above."""
         keypoints_px, mask = keypoints_px.detach().cpu().float(), mask.to("cpu")
-        grid = PartGrid.around(keypoints_px, mask)
+        grid = grid_around(keypoints_px, mask)
         if grid is None:
             return None
         inside = _inside(grid, image_size)
         # two samples a side and cell: the mask is often finer than the grid
-        fine = mask.sample(grid.centres_px(per_cell=2)).float()
+        fine = mask.sample(grid.finer(2).centres_px()).float()
         shown = F.avg_pool2d(fine[None], 2) * inside
         depth_m = torch.zeros_like(keypoints_px[:, 2])
         if world_m is not None:
             depth_m = world_m[:, 2].detach().cpu().float()
-        cells, seen = grid.to_cells(keypoints_px)[None], inside.float()[None]
+        at, confidence = grid.to_cells(keypoints_px[:, :2]), keypoints_px[:, 2:]
+        cells, seen = torch.cat([at, confidence], 1)[None], inside.float()[None]
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:
-            picture = torch.from_numpy(grid.crop(image_rgb))[None]
+            picture = torch.from_numpy(crop_of(grid, image_rgb))[None]
         given = part_input(cells, depth_m[None], shown, seen, picture)
         scores = self._loaded[0](given)[0]
         return PartProbabilities(scores.softmax(0), inside, grid)
@@ -236,7 +214,7 @@ def label_sets(
     return allowed.int(), confidence
 
 
-def _inside(grid: PartGrid, image_size: tuple[int, int] | None) -> Bool[Tensor, "96 96"]:
+def _inside(grid: ImageGrid, image_size: tuple[int, int] | None) -> Bool[Tensor, "96 96"]:
     if image_size is None:
         return torch.ones(GRID, GRID, dtype=torch.bool)
     centres = grid.centres_px()

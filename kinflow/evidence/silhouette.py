@@ -23,6 +23,7 @@ from kinflow.evidence.people import person_size
 from kinflow.evidence.region import warp
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.types import PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 
 GRID_CELLS = 256
 BOX_MARGIN = 0.15
@@ -33,37 +34,20 @@ BONE_CONFIDENCE = 0.3
 CLAIM_FRACTION = 0.06
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Axis-aligned cells over a box of the image."""
+def grid_around(box_px: Float[np.ndarray, " 4"]) -> ImageGrid:
+    """At most `GRID_CELLS` cells a side, none smaller than a pixel, over a box with a margin."""
+    return ImageGrid.around(box_px, BOX_MARGIN, GRID_CELLS, min_cell_px=1.0)
 
-    origin_px: tuple[float, float]
-    cell_px: float
-    size: tuple[int, int]
-    """(columns, rows)."""
 
-    @classmethod
-    def around(cls, box_px: Float[np.ndarray, " 4"]) -> Grid:
-        """A grid of at most `GRID_CELLS` cells a side over a box with a margin."""
-        extent = np.maximum(box_px[2:] - box_px[:2], 1.0)
-        margin = BOX_MARGIN * float(extent.max())
-        width, height = (float(v) for v in extent + 2 * margin)
-        cell = max(1.0, max(width, height) / GRID_CELLS)
-        origin = (float(box_px[0]) - margin, float(box_px[1]) - margin)
-        return cls(origin, cell, (max(1, round(width / cell)), max(1, round(height / cell))))
-
-    def to_cells(self) -> Float[np.ndarray, "2 3"]:
-        """Affine map from image points to grid coordinates."""
-        x, y = self.origin_px
-        return np.array([[1, 0, -x], [0, 1, -y]]) / self.cell_px
-
-    def resample(
-        self, mask: Float[np.ndarray, "mask_rows mask_columns"], to_mask: Float[np.ndarray, "2 3"]
-    ) -> Float[np.ndarray, "rows columns"]:
-        """Sample a mask that lies in the image by the affine map `to_mask` of image points."""
-        to_cells = np.vstack((self.to_cells(), (0, 0, 1)))
-        to_image = np.linalg.inv(np.vstack((to_mask, (0, 0, 1))))
-        return warp(mask.astype(np.float32), (to_cells @ to_image)[:2], self.size)
+def _resampled(
+    mask: Float[np.ndarray, "mask_rows mask_columns"],
+    to_mask: Float[np.ndarray, "2 3"],
+    grid: ImageGrid,
+) -> Float[np.ndarray, "rows columns"]:
+    """Sample a mask that lies in the image by the affine map `to_mask` of image points."""
+    to_cells = np.vstack((grid.to_cells_affine(), (0, 0, 1)))
+    to_image = np.linalg.inv(np.vstack((to_mask, (0, 0, 1))))
+    return warp(mask.astype(np.float32), (to_cells @ to_image)[:2], grid.size)
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,7 @@ def silhouettes(
     segmenter: SelfieSegmenter,
 ) -> list[PersonMask]:
     """The silhouette of every person, each on its own grid."""
-    grids = [Grid.around(subject.box_px) for subject in subjects]
+    grids = [grid_around(subject.box_px) for subject in subjects]
     combined = [
         _combined(image_rgb, subject, grid, segmenter)
         for subject, grid in zip(subjects, grids, strict=True)
@@ -89,7 +73,7 @@ def silhouettes(
     for i, grid in enumerate(grids):
         claims = []
         for subject, other_grid, mask in zip(subjects, grids, combined, strict=True):
-            shared = grid.resample(mask, other_grid.to_cells())
+            shared = _resampled(mask, other_grid.to_cells_affine(), grid)
             # Most people are far apart: no need to look for a skeleton that cannot matter.
             matters = subject is subjects[i] or bool(shared.max(initial=0) > 0.1)
             claims.append(shared * _nearness(subject.pose, grid) if matters else 0 * shared)
@@ -100,14 +84,14 @@ def silhouettes(
 
 
 def _combined(
-    image_rgb: np.ndarray, subject: Subject, grid: Grid, segmenter: SelfieSegmenter
+    image_rgb: np.ndarray, subject: Subject, grid: ImageGrid, segmenter: SelfieSegmenter
 ) -> Float[np.ndarray, "rows columns"]:
     """Mean of the two segmenters where they agree on the whole, else BlazePose's."""
-    own = grid.resample(subject.pose.mask, subject.pose.region.to_crop(blazepose.CROP_PX))
+    own = _resampled(subject.pose.mask, subject.pose.region.to_crop(blazepose.CROP_PX), grid)
     if person_size(subject.box_px) < MIN_SHARPENED_PX:
         return own
     region = selfie.region_from_box(subject.box_px)
-    anyone = grid.resample(segmenter(image_rgb, region), region.to_crop(selfie.CROP_PX))
+    anyone = _resampled(segmenter(image_rgb, region), region.to_crop(selfie.CROP_PX), grid)
     near = cv2.dilate(own, np.ones((9, 9), np.uint8)) > 0.3
     anyone = np.where(near, anyone, 0)
     both = np.count_nonzero((own > 0.5) & (anyone > 0.5))
@@ -116,11 +100,11 @@ def _combined(
 
 
 def skeleton_distance_px(
-    keypoints_px: Float[np.ndarray, "33 2"], confidence: Float[np.ndarray, " 33"], grid: Grid
+    keypoints_px: Float[np.ndarray, "33 2"], confidence: Float[np.ndarray, " 33"], grid: ImageGrid
 ) -> Float[np.ndarray, "rows columns"] | None:
     """Distance of each cell to the visible bones in the grid, in image pixels; None without any."""
-    away = np.ones(grid.size[::-1], np.uint8)
-    points = keypoints_px @ grid.to_cells()[:, :2].T + grid.to_cells()[:, 2]
+    away = np.ones(grid.shape, np.uint8)
+    points = grid.to_cells(keypoints_px)
     for a, b in STICK_FIGURE_ROWS:
         if min(confidence[a], confidence[b]) > BONE_CONFIDENCE:
             ends = [tuple(int(v) for v in np.clip(points[k], -30000, 30000)) for k in (a, b)]
@@ -130,14 +114,14 @@ def skeleton_distance_px(
     return cv2.distanceTransform(away, cv2.DIST_L2, 3) * grid.cell_px
 
 
-def _nearness(pose: Pose, grid: Grid) -> Float[np.ndarray, "rows columns"]:
+def _nearness(pose: Pose, grid: ImageGrid) -> Float[np.ndarray, "rows columns"]:
     """Weight in (0, 1] that falls with the distance to the visible skeleton."""
     distance_px = skeleton_distance_px(pose.keypoints_px, pose.confidence, grid)
     if distance_px is None:
-        return np.ones(grid.size[::-1], np.float32)
+        return np.ones(grid.shape, np.float32)
     return np.exp2(-distance_px / (CLAIM_FRACTION * pose.region.size_px)).astype(np.float32)
 
 
-def _person_mask(probability: np.ndarray, grid: Grid) -> PersonMask:
+def _person_mask(probability: np.ndarray, grid: ImageGrid) -> PersonMask:
     values = torch.from_numpy(np.ascontiguousarray(probability, np.float32)).clamp(0, 1)
-    return PersonMask(values, grid.origin_px, grid.cell_px)
+    return PersonMask(values, grid)

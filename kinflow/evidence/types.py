@@ -13,22 +13,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.geometry.image_grid import ImageGrid
+
 
 @dataclass(frozen=True)
 class PersonMask:
-    """Soft silhouette of one person on a grid of square cells, axis-aligned with the image.
-
-    Cell (row, column) covers the image square whose top-left corner is
-    `(origin_px[0] + column * cell_px, origin_px[1] + row * cell_px)`; outside the grid the
-    probability is zero.
-    """
+    """Soft silhouette of one person; outside its grid the probability is zero."""
 
     probability: Float[Tensor, "rows columns"]
     """Probability in [0, 1] that the cell shows this person."""
-    origin_px: tuple[float, float]
-    """(x, y) of the top-left corner of the grid in the image."""
-    cell_px: float
-    """Side of one cell in image pixels."""
+    grid: ImageGrid
+    """Where the cells lie in the image."""
 
     def to(self, device: torch.device | str) -> PersonMask:
         """The same mask on another device."""
@@ -36,13 +31,13 @@ class PersonMask:
 
     def sample(self, points_px: Float[Tensor, "*points 2"]) -> Float[Tensor, "*points"]:
         """Bilinearly interpolated probability at image points (x, y); zero outside the grid."""
-        rows, columns = self.probability.shape
-        origin = points_px.new_tensor(self.origin_px)
-        extent = points_px.new_tensor((columns * self.cell_px, rows * self.cell_px))
-        grid = (points_px - origin) / extent * 2 - 1
+        origin = points_px.new_tensor(self.grid.origin_px)
+        extent = points_px.new_tensor(self.grid.extent_px)
+        # across the grid from -1 to 1, as torch wants it
+        at = (points_px - origin) / extent * 2 - 1
         values = F.grid_sample(
             self.probability[None, None].to(points_px),
-            grid.reshape(1, 1, -1, 2),
+            at.reshape(1, 1, -1, 2),
             align_corners=False,
             padding_mode="zeros",
         )
@@ -50,14 +45,7 @@ class PersonMask:
 
     def rasterize(self, image_size: tuple[int, int]) -> Float[Tensor, "height width"]:
         """The probability at every pixel centre of an image of `image_size` (width, height)."""
-        width, height = image_size
-        device = self.probability.device
-        y, x = torch.meshgrid(
-            torch.arange(height, device=device, dtype=torch.float32) + 0.5,
-            torch.arange(width, device=device, dtype=torch.float32) + 0.5,
-            indexing="ij",
-        )
-        return self.sample(torch.stack((x, y), dim=-1))
+        return self.sample(ImageGrid.of_image(image_size).centres_px(self.probability.device))
 
 
 @dataclass(frozen=True)
@@ -66,21 +54,23 @@ class PartLabels:
 
     A cell holds the set of labels it may have: bit 0 stands for the background, bit k for part k.
     So a part map, a map of clothes that cover several parts each, a plain silhouette and cells
-    that say nothing are all the same thing. The grid is as that of `PersonMask`.
+    that say nothing are all the same thing.
     """
 
     allowed: Int[Tensor, "rows columns"]
     """Bit sets (int32)."""
     confidence: Float[Tensor, "rows columns"]
     """In [0, 1], how far to rely on the set."""
-    origin_px: tuple[float, float]
-    """(x, y) of the top-left corner of the grid in the image."""
-    cell_px: float
-    """Side of one cell in image pixels."""
+    grid: ImageGrid
+    """Where the cells lie in the image."""
 
     def may_be(self, part: int) -> Bool[Tensor, "rows columns"]:
         """Cells that may show `part` (0 for the background)."""
         return (self.allowed >> part & 1).bool()
+
+    def shows(self) -> Bool[Tensor, "rows columns"]:
+        """Cells that show the person for certain, whichever part."""
+        return ~self.may_be(0)
 
     def to(self, device: torch.device | str) -> PartLabels:
         """The same labels on another device."""

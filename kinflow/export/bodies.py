@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32, Int32
 
 from kinflow.body.model import BodyModel, ShapedBody
+from kinflow.body.part_mesh import PartMesh
 from kinflow.results import Person
 
 
@@ -23,8 +24,7 @@ class Bodies:
     normals_cam: Float32[np.ndarray, "people vertices 3"]
     faces: Int32[np.ndarray, "faces 3"]
     face_parts: Int32[np.ndarray, " faces"]
-    """Semantic part of each triangle: the lowest of its corners', so that seams between parts run
-    along the loops of the mesh instead of the diagonals of its quads."""
+    """Semantic part of each triangle (see `body.part_mesh`)."""
 
     @staticmethod
     def of(people: Sequence[Person]) -> Bodies:
@@ -37,7 +37,7 @@ class Bodies:
             vertices_m = shaped.with_pose(pose, t_root_m).vertices_m().numpy()
         faces = model.faces.numpy().astype(np.int32)
         normals = np.stack([vertex_normals(vertices, faces) for vertices in vertices_m])
-        face_parts = model.vertex_parts.numpy()[faces].min(1).astype(np.int32)
+        face_parts = PartMesh.of(model).face_parts
         return Bodies(tuple(people), shaped, vertices_m, normals, faces, face_parts)
 
     def stacked_faces(self) -> Int32[np.ndarray, "all_faces 3"]:

@@ -46,8 +46,8 @@ def _place(shown: Int32[np.ndarray, "height width"], labels: PartLabels, scale: 
     """Put labels onto the pixels of the reduced photo, in place; what shows somebody stays."""
     allowed = labels.allowed.cpu().numpy()
     cells = [
-        np.floor(((np.arange(pixels) + 0.5) / scale - origin) / labels.cell_px).astype(int)
-        for pixels, origin in zip(shown.shape, reversed(labels.origin_px), strict=True)
+        np.floor(((np.arange(pixels) + 0.5) / scale - origin) / labels.grid.cell_px).astype(int)
+        for pixels, origin in zip(shown.shape, reversed(labels.grid.origin_px), strict=True)
     ]
     spans = [
         slice(*np.searchsorted(cell, (0, count)))

@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.checks import nested, not_negative, numbers_of, whole
 from kinflow.energy.body_energy import Energy, Targets
-from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import PartLabels, PersonEvidence

@@ -172,8 +172,8 @@ def _truth(scene: Scene) -> bytes:
         "focal_px": np.array(camera.focal_px),
         "principal_px": np.array(camera.principal_px),
         "image_size": np.array(camera.image_size),
-        "grid_origin_px": np.array(scene.origin_px),
-        "grid_cell_px": np.array(scene.cell_px),
+        "grid_origin_px": np.array(scene.grid.origin_px),
+        "grid_cell_px": np.array(scene.grid.cell_px),
         # replaced by the estimate where there is one
         "detected_depth_m": np.full(len(BLAZEPOSE33), np.nan, np.float32),
         "mask": np.round(255 * scene.mask.probability.numpy()).astype(np.uint8),

@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from kinflow.body import BodyModel
+from kinflow.body.part_mesh import PartMesh
 from kinflow.geometry.rasterizer import interpolate, rasterize
 from kinflow.synth.outfits import dress
-from kinflow.synth.rendering import PartMesh, body_height_m, vertex_normals
+from kinflow.synth.rendering import body_height_m, vertex_normals
 from kinflow.synth.scene import Scene
 from kinflow.synth.textures import any_color, clutter, folds, skin_color
 
@@ -51,7 +52,7 @@ class Painter:
     @staticmethod
     def load() -> Painter:
         """With the bundled body."""
-        return Painter(PartMesh.full(BodyModel.load()))
+        return Painter(PartMesh.of(BodyModel.load()))
 
     def paint(self, scene: Scene, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of a scene; light, colours and background are drawn from `rng`."""
@@ -122,7 +123,7 @@ def to_image(
     cells: Bool[np.ndarray, "rows columns"] | UInt8[np.ndarray, "rows columns"], scene: Scene
 ) -> np.ndarray:
     """A map on the scene's grid at every pixel of its image; 0 outside of the grid."""
-    (x, y), cell = scene.origin_px, scene.cell_px
+    (x, y), cell = scene.grid.origin_px, scene.grid.cell_px
     # pixel centres lie at +0.5 of pixels, cell centres at +0.5 of cells
     to_cells = np.array([[1, 0, 0.5 - x], [0, 1, 0.5 - y]]) / cell - [[0, 0, 0.5], [0, 0, 0.5]]
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int8, UInt8
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import interpolate, rasterize
@@ -40,30 +41,9 @@ class RenderedBody:
     """What the person's own height measures at their distance: the scale of everything."""
 
 
-@dataclass(frozen=True)
-class PartMesh:
-    """A body's triangles with a part each."""
-
-    body: BodyModel
-    faces: Int[np.ndarray, "faces 3"]
-    face_parts: UInt8[np.ndarray, " faces"]
-
-    @staticmethod
-    def full(body: BodyModel) -> PartMesh:
-        """All triangles of a body."""
-        faces = body.faces.numpy()
-        return PartMesh(body, faces, _face_parts(faces, body.vertex_parts.numpy()))
-
-    @staticmethod
-    def coarse(body: BodyModel) -> PartMesh:
-        """A third of the triangles, all parts and outlines kept to within a centimetre."""
-        return PartMesh.full(body.coarsened(_CUBE_M))
-
-
-def _face_parts(faces: np.ndarray, vertex_parts: np.ndarray) -> np.ndarray:
-    """Part of each triangle: the one that two of its corners share, else the first corner's."""
-    a, b, c = vertex_parts[faces].T
-    return np.where(b == c, b, a).astype(np.uint8)
+def coarse_mesh(body: BodyModel) -> PartMesh:
+    """A third of a body's triangles, all parts and outlines kept to within a centimetre."""
+    return PartMesh.of(body.coarsened(_CUBE_M))
 
 
 def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:

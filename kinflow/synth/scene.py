@@ -21,12 +21,14 @@ from torch import Tensor
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.model import PosedBody
+from kinflow.body.part_mesh import PartMesh
 from kinflow.checks import nested, whole
 from kinflow.evidence.types import PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.synth.observation import ObservationConfig, observe
 from kinflow.synth.people import PeopleConfig, PeopleSource
-from kinflow.synth.rendering import PartMesh, RenderedBody, render
+from kinflow.synth.rendering import RenderedBody, coarse_mesh, render
 from kinflow.synth.views import ViewConfig, ViewSource
 
 GRID_MARGIN = 0.12
@@ -61,53 +63,10 @@ class SceneConfig:
 
 
 @dataclass(frozen=True)
-class PersonGrid:
-    """Square cells over a part of the image, as those of `PersonMask`."""
-
-    origin_px: tuple[float, float]
-    cell_px: float
-    size: tuple[int, int]
-    """(columns, rows)."""
-
-    @staticmethod
-    def around(box_px: Float[np.ndarray, " 4"], cells: int) -> PersonGrid:
-        """A grid of `cells` along the longer side of a box (x0, y0, x1, y1) with a margin."""
-        extent = np.maximum(box_px[2:] - box_px[:2], 1.0)
-        margin = GRID_MARGIN * float(extent.max())
-        cell = float(extent.max() + 2 * margin) / cells
-        columns, rows = (max(1, round(float(side + 2 * margin) / cell)) for side in extent)
-        return PersonGrid(
-            (float(box_px[0]) - margin, float(box_px[1]) - margin), cell, (columns, rows)
-        )
-
-    def camera(self, camera: Camera) -> Camera:
-        """The camera whose pixels are the cells."""
-        x, y = (
-            (p - o) / self.cell_px for p, o in zip(camera.principal_px, self.origin_px, strict=True)
-        )
-        return Camera(camera.focal_px / self.cell_px, (x, y), self.size)
-
-    def inside(self, image_size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
-        """Cells of which some lies in the image."""
-        x, y = (
-            origin + np.arange(count) * self.cell_px
-            for origin, count in zip(self.origin_px, self.size, strict=True)
-        )
-        column = (x + self.cell_px > 0) & (x < image_size[0])
-        row = (y + self.cell_px > 0) & (y < image_size[1])
-        return row[:, None] & column
-
-    def to_px(self, cells: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Image positions of points in cells."""
-        return cells * self.cell_px + np.array(self.origin_px)
-
-
-@dataclass(frozen=True)
 class Scene:
     """One person: the truth, and what was measured. Keypoints are BlazePose's 33.
 
-    The label map and its companions lie on a grid: cell (row, column) covers the image square with
-    the top-left corner `origin_px + cell_px * (column, row)`.
+    The label map and its companions lie on one grid, as does the mask.
     """
 
     shape: Float[Tensor, " 6"]
@@ -130,8 +89,7 @@ class Scene:
     """Cells inside the image that no occluder hides."""
     neighbour: Bool[Tensor, "rows columns"]
     """Cells inside the image that show somebody else, who may be the occluder."""
-    origin_px: tuple[float, float]
-    cell_px: float
+    grid: ImageGrid
     detected_keypoints_px: Float[Tensor, "33 3"]
     """(x, y, confidence) with a detector's errors."""
     detected_depth_m: Float[Tensor, " 33"] | None
@@ -152,7 +110,7 @@ class BodyInView:
     posed: PosedBody
     t_cam_root_m: Float[Tensor, " 3"]
     camera: Camera
-    grid: PersonGrid
+    grid: ImageGrid
     render: RenderedBody
 
 
@@ -167,7 +125,7 @@ class SceneSource:
     @cached_property
     def mesh(self) -> PartMesh:
         """What label maps are drawn from."""
-        return PartMesh.coarse(BodyModel.load())
+        return coarse_mesh(BodyModel.load())
 
     def rng(self, seed: int) -> np.random.Generator:
         """The source of all randomness of one scene."""
@@ -193,7 +151,7 @@ class SceneSource:
         points_px = camera.project(posed.vertices_m()).numpy()
         limit = np.array(camera.image_size, np.float64)
         corners = np.clip([points_px.min(0), points_px.max(0)], 0, limit)
-        grid = PersonGrid.around(corners.reshape(4), self.config.grid_cells)
+        grid = ImageGrid.around(corners.reshape(4), GRID_MARGIN, self.config.grid_cells)
         rendered = render(self.mesh, posed, grid.camera(camera))
         return BodyInView(shape, posed, t_cam_root_m, camera, grid, rendered)
 
@@ -203,7 +161,7 @@ class SceneSource:
         view = self.body(rng)
         # whoever stands near shows a silhouette only, for which any other body will do
         other = self.body(rng).render.labels
-        inside = view.grid.inside(view.camera.image_size)
+        inside = _in_image(view.grid, view.camera.image_size)
         seen = observe(view.render, inside, other, self.config.observation, rng)
         grid, keypoints_m = view.grid, view.posed.keypoints_m()[: len(BLAZEPOSE33)]
         keypoints_px = view.camera.project(keypoints_m)
@@ -226,9 +184,21 @@ class SceneSource:
             dressed=torch.from_numpy(seen.dressed),
             known=torch.from_numpy(seen.known),
             neighbour=torch.from_numpy(seen.neighbour),
-            origin_px=grid.origin_px,
-            cell_px=grid.cell_px,
+            grid=grid,
             detected_keypoints_px=torch.from_numpy(detected_px).float(),
             detected_depth_m=None if depth_m is None else torch.from_numpy(depth_m).float(),
-            mask=PersonMask(torch.from_numpy(seen.mask), grid.origin_px, grid.cell_px),
+            mask=PersonMask(torch.from_numpy(seen.mask), grid),
         )
+
+
+def _in_image(grid: ImageGrid, image_size: tuple[int, int]) -> Bool[np.ndarray, "rows columns"]:
+    """Cells of which some lies in the image."""
+    first_x, first_y = (
+        origin + np.arange(count) * grid.cell_px
+        for origin, count in zip(grid.origin_px, grid.size, strict=True)
+    )
+    column, row = (
+        (first + grid.cell_px > 0) & (first < side)
+        for first, side in zip((first_x, first_y), image_size, strict=True)
+    )
+    return row[:, None] & column

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.energy.part_loss import PartLossTarget, part_alignment_loss
-from kinflow.energy.part_matching import MatchingConfig, PartMesh, PartTarget
+from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.evidence.types import PartLabels
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import rasterize, visible_points
 
@@ -43,10 +45,11 @@ def figure(body) -> Figure:
     raster = rasterize(px.numpy(), depth, body.faces.numpy(), CAMERA.image_size)
     visible = torch.from_numpy(visible_points(raster, px.numpy(), depth, tolerance=0.01))
     nothing = torch.full((200, 200), UNKNOWN, dtype=torch.int32)
-    empty = PartLabels(nothing, torch.ones(200, 200), (0.0, 0.0), 1.0)
+    grid = ImageGrid.of_image((200, 200))
+    empty = PartLabels(nothing, torch.ones(200, 200), grid)
     drawn = PartTarget(empty, CAMERA, PartMesh.of(body), MatchingConfig()).draw(vertices.numpy())
     labels = PartLabels(
-        torch.from_numpy((1 << drawn.part).astype(np.int32)), torch.ones(200, 200), (0.0, 0.0), 1.0
+        torch.from_numpy((1 << drawn.part).astype(np.int32)), torch.ones(200, 200), grid
     )
     some = slice(None, None, 8)
     return Figure(px[some], body.vertex_parts[some], visible[some], labels)
@@ -94,8 +97,7 @@ def test_a_silhouette_is_less_demanding_than_parts(figure):
     outline = PartLabels(
         torch.where(allowed == BACKGROUND, BACKGROUND, ANY_PART).int(),
         figure.labels.confidence,
-        figure.labels.origin_px,
-        1.0,
+        figure.labels.grid,
     )
     mirrored = Figure(
         figure.points_px * torch.tensor([-1.0, 1.0]) + torch.tensor([200.0, 0.0]),
@@ -122,5 +124,5 @@ def test_each_row_of_a_batch_is_on_its_own(figure):
 
 def test_unknown_labels_cost_nothing(figure):
     unknown = torch.full_like(figure.labels.allowed, UNKNOWN)
-    labels = PartLabels(unknown, figure.labels.confidence, (0.0, 0.0), 1.0)
+    labels = PartLabels(unknown, figure.labels.confidence, figure.labels.grid)
     assert figure.loss((30.0, 0.0), labels) == 0

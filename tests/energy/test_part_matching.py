@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import ANY_PART, BACKGROUND, PART_INDEX, UNKNOWN
 from kinflow.energy.part_matching import (
     DrawnParts,
     MatchingConfig,
     PartMatches,
-    PartMesh,
     PartTarget,
 )
 from kinflow.evidence.types import PartLabels
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 
 CAMERA = Camera(500.0, (160.0, 120.0), (320, 240))
-ORIGIN_PX, CELL_PX, ROWS, COLUMNS = (60.0, 20.0), 1.0, 200, 200
+ROWS, COLUMNS = 200, 200
+GRID = ImageGrid((60.0, 20.0), 1.0, (COLUMNS, ROWS))
 FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
 
@@ -42,8 +44,7 @@ class Stage:
         labels = PartLabels(
             torch.from_numpy(allowed.astype(np.int32)),
             torch.ones(allowed.shape),
-            ORIGIN_PX,
-            CELL_PX,
+            GRID,
         )
         return PartTarget(labels, CAMERA, self.mesh, MatchingConfig(max_distance=0.5))
 
@@ -116,7 +117,7 @@ def test_each_part_is_matched_with_itself(stage):
     assert len(steps)
     # other parts are pushed off the background at most; the leg that was seen pulls the leg alone
     aim_px = CAMERA.project(torch.from_numpy(stage.vertices()))[vertex] + steps
-    column, row = ((aim_px - torch.tensor(ORIGIN_PX)) / CELL_PX).long().T
+    column, row = GRID.to_cells(aim_px).long().T
     # away from the seams, where a neighbour's vertex may aim within a cell of the leg
     rows = np.flatnonzero((labels == 1 << only).any(1))
     middle = (row > np.quantile(rows, 0.2)) & (row < np.quantile(rows, 0.8))
@@ -148,7 +149,7 @@ def test_far_matches_and_weights(stage):
     labels = as_parts(stage.drawn(stage.vertices(x_m=0.08)))
     near = replace(MatchingConfig(), max_distance=1e-3)
     target = PartTarget(
-        PartLabels(torch.from_numpy(labels.astype(np.int32)), torch.ones(200, 200), ORIGIN_PX, 1.0),
+        PartLabels(torch.from_numpy(labels.astype(np.int32)), torch.ones(200, 200), GRID),
         CAMERA,
         stage.mesh,
         near,

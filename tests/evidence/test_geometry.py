@@ -12,6 +12,7 @@ from kinflow.evidence.movenet import Detection
 from kinflow.evidence.people import box_overlap, keypoint_similarity, without_duplicates
 from kinflow.evidence.region import Region, transform_points
 from kinflow.evidence.types import PersonMask
+from kinflow.geometry.image_grid import ImageGrid
 
 
 def test_region_maps_are_inverse_and_upright():
@@ -93,7 +94,8 @@ def test_error_grows_with_doubt_and_size():
 
 
 def test_mask_sampling():
-    mask = PersonMask(torch.tensor([[0.0, 1.0], [0.5, 0.0]]), (10.0, 20.0), 4.0)
+    grid = ImageGrid((10.0, 20.0), 4.0, (2, 2))
+    mask = PersonMask(torch.tensor([[0.0, 1.0], [0.5, 0.0]]), grid)
     centers = torch.tensor([[12.0, 22.0], [16.0, 22.0], [12.0, 26.0], [100.0, 100.0]])
     torch.testing.assert_close(mask.sample(centers), torch.tensor([0.0, 1.0, 0.5, 0.0]))
     raster = mask.rasterize((40, 30))

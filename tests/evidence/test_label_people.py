@@ -9,7 +9,7 @@ from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import ANY_PART, BACKGROUND, UNKNOWN
 from kinflow.evidence.label_maps import PhotoLabels, sets_of_matte
 from kinflow.evidence.label_people import attach_parts
-from kinflow.evidence.part_labels import cell_centres_px, usable
+from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 
 SIZE = (400, 300)
@@ -67,7 +67,7 @@ def everybody() -> np.ndarray:
 
 def at(labels, *points) -> list[int]:
     """Labels at image points (x, y)."""
-    cells = (np.array(points) - labels.origin_px) / labels.cell_px
+    cells = labels.grid.to_cells(np.array(points))
     return [int(labels.allowed[int(row), int(column)]) for column, row in cells]
 
 
@@ -90,7 +90,7 @@ def test_labels_are_those_of_the_pixels(two, everybody):
     """No cell is shifted: each known one has the label of the pixel at its centre."""
     labels = attach_parts(two, PhotoLabels((everybody,), False, False)).people[0].parts
     known = labels.allowed != UNKNOWN
-    x, y = cell_centres_px(labels)[known].floor().long().T
+    x, y = labels.grid.centres_px()[known].floor().long().T
     assert torch.equal(labels.allowed[known], torch.from_numpy(everybody.astype(np.int32))[y, x])
     assert float(known.float().mean()) > 0.5
 
@@ -99,7 +99,7 @@ def test_outside_the_image_nothing_is_known():
     cut = (20.0, 150.0, 220.0)  # feet and the right arm are out of view
     evidence = ImageEvidence(SIZE, (person(*cut),))
     labels = attach_parts(evidence, PhotoLabels((figure(*cut),), False, False)).people[0].parts
-    x, y = cell_centres_px(labels).unbind(-1)
+    x, y = labels.grid.centres_px().unbind(-1)
     outside = (x < 0) | (y < 0) | (x >= SIZE[0]) | (y >= SIZE[1])
     assert bool(outside.any())
     assert torch.equal(labels.allowed == UNKNOWN, outside)
@@ -177,7 +177,7 @@ def test_soft_mattes_stay_soft(one_person_each):
         return attach_parts(evidence, labels).people[0]
 
     hard, smoothed, soft = seen(0), seen(0.7), seen(8)
-    x, y = cell_centres_px(soft.parts).floor().long().unbind(-1)
+    x, y = soft.parts.grid.centres_px().floor().long().unbind(-1)
     matte = torch.from_numpy(matte_of(figure(*LEFT), 8))
     known = soft.parts.allowed != UNKNOWN
     expected = matte[y[known], x[known]] / 255

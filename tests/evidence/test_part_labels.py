@@ -6,10 +6,12 @@ from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import BACKGROUND, UNKNOWN
 from kinflow.evidence.part_labels import LIMB_RADIUS, without_hidden_limbs
 from kinflow.evidence.types import PartLabels
+from kinflow.geometry.image_grid import ImageGrid
 
 TORSO = 1 << 2
 KNEE, ANKLE = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("left_ankle")
-ORIGIN_PX, CELL_PX = (50.0, 20.0), 2.0
+CELL_PX = 2.0
+GRID = ImageGrid((50.0, 20.0), CELL_PX, (100, 120))
 
 
 def person(ankle_confidence: float) -> torch.Tensor:
@@ -23,7 +25,7 @@ def person(ankle_confidence: float) -> torch.Tensor:
 def labels() -> PartLabels:
     allowed = torch.full((120, 100), BACKGROUND, dtype=torch.int32)
     allowed[:75] = TORSO
-    return PartLabels(allowed, torch.ones(allowed.shape), ORIGIN_PX, CELL_PX)
+    return PartLabels(allowed, torch.ones(allowed.shape), GRID)
 
 
 def test_background_is_unknown_along_a_hidden_lower_leg():
@@ -49,3 +51,10 @@ def test_a_limb_hidden_by_the_own_body_leaves_background_as_it_is():
     keypoints_px[ANKLE, 1] = 140.0
     found = without_hidden_limbs(labels(), keypoints_px)
     assert torch.equal(found.allowed, labels().allowed)
+
+
+def test_only_cells_without_doubt_show_the_person():
+    sets = torch.tensor([[BACKGROUND, TORSO, TORSO | 1 << 5, UNKNOWN, TORSO | BACKGROUND]]).int()
+    some = PartLabels(sets, torch.ones(sets.shape), ImageGrid.of_image((5, 1)))
+    assert some.shows().tolist() == [[False, True, True, False, False]]
+    assert some.may_be(5).tolist() == [[False, False, True, True, False]]

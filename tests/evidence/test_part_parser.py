@@ -1,6 +1,7 @@
 """The part parser: its grid, its input, its sets of labels, and that it knows parts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,9 +27,17 @@ from kinflow.evidence.part_network import (
     part_input,
     save_part_network,
 )
-from kinflow.evidence.parts import SHIPPED, PartGrid, PartParser, PartParserConfig, label_sets
+from kinflow.evidence.parts import (
+    SHIPPED,
+    PartParser,
+    PartParserConfig,
+    crop_of,
+    grid_around,
+    label_sets,
+)
 from kinflow.evidence.types import PersonMask
 from kinflow.files.tensor_files import read_tensors, write_tensors
+from kinflow.geometry.image_grid import ImageGrid
 
 FIGURE_PX = {
     "nose": (150, 45), "left_ear": (160, 45), "right_ear": (140, 45),
@@ -66,7 +75,8 @@ def figure(shift_px: tuple[float, float] = (0.0, 0.0)) -> tuple[torch.Tensor, Pe
         shown |= sausage(f"{side}_knee", f"{side}_ankle", 13)
         shown |= sausage(f"{side}_heel", f"{side}_big_toe", 10)
     keypoints = np.column_stack((points + shift_px, np.ones(33)))
-    mask = PersonMask(torch.from_numpy(shown).float(), (shift_px[0] - 50, shift_px[1]), 1.0)
+    grid = ImageGrid((shift_px[0] - 50, shift_px[1]), 1.0, (400, 440))
+    mask = PersonMask(torch.from_numpy(shown).float(), grid)
     return torch.from_numpy(keypoints).float(), mask
 
 
@@ -76,8 +86,7 @@ def parser() -> PartParser:
 
 
 def label_at(parts, x: float, y: float) -> int:
-    column = int((x - parts.origin_px[0]) / parts.cell_px)
-    row = int((y - parts.origin_px[1]) / parts.cell_px)
+    column, row = parts.grid.to_cells(torch.tensor([x, y])).long()
     return int(parts.allowed[row, column])
 
 
@@ -116,23 +125,22 @@ def test_left_and_right_follow_the_keypoints(parser):
 
 def test_the_place_in_the_image_does_not_matter(parser):
     here, there = parser(*figure()), parser(*figure((1000.0, 500.0)))
-    assert there.origin_px[0] - here.origin_px[0] == pytest.approx(1000.0, abs=0.01)
+    assert there.grid.origin_px[0] - here.grid.origin_px[0] == pytest.approx(1000.0, abs=0.01)
     assert (here.allowed == there.allowed).float().mean() > 0.99
 
 
 def test_outside_the_image_nothing_is_known(parser):
     keypoints, mask = figure()
     parts = parser(keypoints, mask, image_size=(200, 300))
-    steps = (torch.arange(GRID) + 0.5) * parts.cell_px
-    x, y = steps + parts.origin_px[0], steps + parts.origin_px[1]
-    outside = ~(((y >= 0) & (y < 300))[:, None] & ((x >= 0) & (x < 200)))
+    x, y = parts.grid.centres_px().unbind(-1)
+    outside = (x < 0) | (x >= 200) | (y < 0) | (y >= 300)
     assert (parts.allowed[outside] == UNKNOWN).all() and (parts.confidence[outside] == 0).all()
     assert (parts.allowed[~outside] != UNKNOWN).float().mean() > 0.9
 
 
 def test_an_empty_mask_says_nothing(parser):
     keypoints, mask = figure()
-    empty = PersonMask(torch.zeros(20, 20), mask.origin_px, mask.cell_px)
+    empty = PersonMask(torch.zeros(20, 20), replace(mask.grid, size=(20, 20)))
     parts = parser(keypoints, empty)
     assert (parts.allowed == UNKNOWN).all() and (parts.confidence == 0).all()
 
@@ -192,17 +200,13 @@ def test_a_real_person(parser, detector, astronaut, pixels):
 
 def test_the_grid_holds_the_person():
     keypoints, mask = figure()
-    grid = PartGrid.around(keypoints, mask)
-    assert grid is not None
-    last = grid.origin_px[0] + GRID * grid.cell_px, grid.origin_px[1] + GRID * grid.cell_px
-    assert grid.origin_px[0] < -22 and last[0] > 322
-    assert grid.origin_px[1] < 16 and last[1] > 412
-    cells = grid.to_cells(keypoints)
-    assert ((cells[:, :2] > 0) & (cells[:, :2] < GRID)).all()
-    back = grid.centres_px()[10, 20]
-    torch.testing.assert_close(
-        back, torch.tensor(grid.origin_px) + grid.cell_px * torch.tensor([20.5, 10.5])
-    )
+    grid = grid_around(keypoints, mask)
+    assert grid is not None and grid.size == (GRID, GRID)
+    x0, y0, x1, y1 = grid.box_px
+    assert x0 < -22 and x1 > 322
+    assert y0 < 16 and y1 > 412
+    cells = grid.to_cells(keypoints[:, :2])
+    assert ((cells > 0) & (cells < GRID)).all()
 
 
 def test_sets_of_labels():
@@ -300,11 +304,11 @@ def test_pixels_outside_of_the_image_do_not_matter():
 def test_the_grid_cuts_its_pixels_out():
     image = np.zeros((120, 100, 3), np.uint8)
     image[40:60, 30:50] = 200
-    crop = PartGrid((20.0, 30.0), 0.5).crop(image)
+    crop = crop_of(ImageGrid((20.0, 30.0), 0.5, (GRID, GRID)), image)
     assert crop.shape == (PICTURE, PICTURE, 3)
     # 48 image pixels along a side, each 4 x 4 of the crop
     assert (crop[44:116, 44:116] == 200).all() and (crop[:36] == 0).all()
-    assert (PartGrid((-48.0, 0.0), 0.5).crop(image) == 0).all()
+    assert (crop_of(ImageGrid((-48.0, 0.0), 0.5, (GRID, GRID)), image) == 0).all()
 
 
 def random_input() -> PartInput:

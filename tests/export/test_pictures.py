@@ -22,6 +22,7 @@ from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import quantised, viewer_html
 from kinflow.export.writer import png_bytes
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.results import Reconstruction
 
 PLAIN = PaintStyle(opacity=1.0, outline_px=0.5)
@@ -75,7 +76,10 @@ def test_overlay_in_the_colors_of_the_parts(photo):
 
 def labels_of(allowed, origin_px=(100.0, 40.0), cell_px=4.0) -> PartLabels:
     allowed = torch.as_tensor(allowed).int()
-    return PartLabels(allowed, torch.ones(allowed.shape), origin_px, cell_px)
+    rows, columns = allowed.shape
+    return PartLabels(
+        allowed, torch.ones(allowed.shape), ImageGrid(origin_px, cell_px, (columns, rows))
+    )
 
 
 def test_parts_seen_lie_on_their_pixels(photo):

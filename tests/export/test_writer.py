@@ -19,6 +19,7 @@ from kinflow.export.people_files import load
 from kinflow.export.results import NAMES_OF_FILES, Origin, is_made
 from kinflow.export.writer import FILE_NAMES, FORMATS, ExportOptions, write_all
 from kinflow.files.marker import MARKER_NAME, Marker
+from kinflow.geometry.image_grid import ImageGrid
 
 
 def names(folder: Path) -> set[str]:
@@ -47,7 +48,8 @@ def test_some_formats(reconstruction, photo, tmp_path):
 
 def test_parts_are_shown_beside_the_bodies(reconstruction, photo, tmp_path):
     options = ExportOptions(formats=("overlay",), show_parts=True)
-    labels = PartLabels(torch.full((30, 20), 1 << 2), torch.ones(30, 20), (40.0, 50.0), 2.0)
+    grid = ImageGrid((40.0, 50.0), 2.0, (20, 30))
+    labels = PartLabels(torch.full((30, 20), 1 << 2), torch.ones(30, 20), grid)
     pictures = {}
     for name, seen in (("seen", [labels]), ("unseen", [])):
         path = write_all(reconstruction, photo, tmp_path / name, options, seen)["overlay"]

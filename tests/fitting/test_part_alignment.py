@@ -12,6 +12,7 @@ from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence
 from kinflow.fitting import verdict
 from kinflow.fitting.parts import PartAligner, PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.geometry.image_grid import ImageGrid
 from kinflow.metrics.vertices import pve, t_pose_pve
 from kinflow.results import Person
 from kinflow.synth.scene import Scene, SceneConfig, SceneSource
@@ -30,7 +31,7 @@ class Seen:
         """The true parts."""
         allowed = torch.where(self.scene.known, 1 << self.scene.parts.int(), UNKNOWN).int()
         known = torch.ones(allowed.shape)
-        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+        return PartLabels(allowed, known, self.scene.grid)
 
     def silhouette(self, grown_cells: int = 0) -> PartLabels:
         """The outline of the body, or of clothes so much wider."""
@@ -39,7 +40,7 @@ class Seen:
         shows = F.max_pool2d(shows[None], width, stride=1, padding=grown_cells)[0]
         allowed = torch.where(shows > 0, ANY_PART, BACKGROUND).int()
         known = torch.ones(allowed.shape)
-        return PartLabels(allowed, known, self.scene.origin_px, self.scene.cell_px)
+        return PartLabels(allowed, known, self.scene.grid)
 
     def fit(self, fitter: PhotoFitter, parts: PartLabels | None) -> Person:
         evidence = ImageEvidence(self.scene.camera.image_size, (replace(self.person, parts=parts),))
@@ -128,13 +129,17 @@ def test_exact_silhouettes_count_fully(people, fitter, with_skin_iou):
 
 def test_wide_clothes_do_not_fatten_the_body(people, fitter, with_skin_iou):
     always = with_skin_iou(0.0)
+    wider_m = []
     for seen in people:
         before = seen.fit(fitter, None).measures().waist_girth_m
         dressed, fattened = (
-            seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m
+            abs(seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m - before)
             for f in (fitter, always)
         )
-        assert abs(dressed - before) < 0.5 * abs(fattened - before)
+        assert dressed < 0.6 * fattened
+        wider_m.append((dressed, fattened))
+    of_dressed, of_fattened = map(sum, zip(*wider_m, strict=True))
+    assert of_dressed < 0.3 * of_fattened
 
 
 def test_the_result_tells_how_parts_overlap(pairs):
@@ -195,8 +200,10 @@ def test_labels_without_an_outline_leave_the_body_where_it_is(people, fitter, ki
     """There may be no match at all."""
     seen, allowed = people[0], WITHOUT_OUTLINE[kind]
     scene = seen.scene
-    cell_px = scene.cell_px * max(scene.parts.shape) / max(allowed.shape)
-    labels = PartLabels(allowed, torch.ones(allowed.shape), scene.origin_px, float(cell_px))
+    cell_px = scene.grid.cell_px * max(scene.parts.shape) / max(allowed.shape)
+    rows, columns = allowed.shape
+    grid = ImageGrid(scene.grid.origin_px, cell_px, (columns, rows))
+    labels = PartLabels(allowed, torch.ones(allowed.shape), grid)
     evidence = ImageEvidence(scene.camera.image_size, (seen.person,))
     targets = fitter.targets(evidence, scene.camera)
     candidates = fitter.fitter.fit(targets)
@@ -215,8 +222,9 @@ def test_labels_without_an_outline_leave_the_body_where_it_is(people, fitter, ki
 def test_labels_without_an_outline_go_through_a_fit(people, pairs, fitter, kind):
     """They say where nobody is, or nothing at all, so the keypoints alone decide."""
     allowed, (before, _) = WITHOUT_OUTLINE[kind], pairs[0]
-    labels = PartLabels(allowed, torch.ones(allowed.shape), (0.0, 0.0), 10.0)
-    person = people[0].fit(fitter, labels)
+    rows, columns = allowed.shape
+    grid = ImageGrid((0.0, 0.0), 10.0, (columns, rows))
+    person = people[0].fit(fitter, PartLabels(allowed, torch.ones(allowed.shape), grid))
     assert person.code == "no_parts" and person.part_iou is None
     assert torch.equal(person.joints_cam_m, before.joints_cam_m)
 

@@ -49,7 +49,7 @@ def test_parts_lie_around_their_keypoints(scenes):
             knee = KEYPOINT_INDEX[f"{side}_knee"]
             if not scene.keypoint_visible[knee]:
                 continue
-            x, y = (scene.keypoints_px[knee] - torch.tensor(scene.origin_px)) / scene.cell_px
+            x, y = scene.grid.to_cells(scene.keypoints_px[knee])
             row, column = int(y), int(x)
             near = scene.parts[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].unique()
             legs = {PART_INDEX[f"{side}_upper_leg"], PART_INDEX[f"{side}_lower_leg"]}
@@ -87,7 +87,7 @@ def test_masks_follow_the_dressed_person(scenes):
 def test_detections_are_near_the_truth(scenes):
     errors = []
     for scene in scenes:
-        size = scene.parts.shape[0] * scene.cell_px
+        size = scene.grid.extent_px[1]
         sure = scene.keypoint_visible & (scene.detected_keypoints_px[:, 2] > 0.8)
         offset = scene.detected_keypoints_px[sure, :2] - scene.keypoints_px[sure]
         errors += (offset.norm(dim=1) / size).tolist()
@@ -98,9 +98,9 @@ def test_masks_and_labels_share_one_grid(scenes):
     scene = scenes[0]
     mask = scene.mask
     assert isinstance(mask, PersonMask)
-    assert (mask.origin_px, mask.cell_px) == (scene.origin_px, scene.cell_px)
+    assert mask.grid == scene.grid and scene.grid.shape == tuple(scene.parts.shape)
     row, column = np.argwhere(mask.probability.numpy() > 0.9)[0]
-    centre = torch.tensor([column + 0.5, row + 0.5]) * mask.cell_px + torch.tensor(mask.origin_px)
+    centre = mask.grid.centres_px()[row, column]
     assert mask.sample(centre) == pytest.approx(float(mask.probability[row, column]), abs=1e-3)
 
 
