@@ -180,7 +180,7 @@ class SoftRendering:
 
     def run(self, case: Case, seconds: float) -> tuple[Unknowns, int]:
         """Descend for a given time, from soft to sharp."""
-        delta = torch.zeros(1, self.bench.model.num_unknowns, requires_grad=True)
+        delta = torch.zeros(1, self.bench.model.layout.size, requires_grad=True)
         optimiser = torch.optim.Adam([delta], lr=self.config.soft_rate)
         begin, steps = time.process_time(), 0
         while (elapsed := time.process_time() - begin) < seconds:
@@ -238,7 +238,7 @@ def _print_costs(bench: Bench, soft: SoftRendering, case: Case) -> None:
     seen = PartTarget(case.parts, CAMERA, bench.aligner.mesh, MatchingConfig())
     points = bench.points(case.start).numpy()
     matched = replace(bench.targets, parts=seen.matches(seen.draw(points)))
-    delta = torch.zeros(1, bench.model.num_unknowns, requires_grad=True)
+    delta = torch.zeros(1, bench.model.layout.size, requires_grad=True)
     work: dict[str, Callable[[], object]] = {
         "draw and match": lambda: seen.matches(seen.draw(points)),
         "residuals and Jacobian of matches": lambda: bench.energy.linearise(case.start, matched),

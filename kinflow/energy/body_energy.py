@@ -16,8 +16,8 @@ from torch import Tensor
 from kinflow.checks import not_negative, positive
 from kinflow.energy.keypoint_model import KeypointModel, Motion
 from kinflow.energy.part_matching import PartMatches
-from kinflow.energy.terms import Term, latent, outline, reprojection, root_relative
-from kinflow.energy.unknowns import LATENT_START, Unknowns
+from kinflow.energy.terms import Term, outline, prior_term, reprojection, root_relative
+from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 
 
@@ -77,8 +77,7 @@ class Energy:
         vertices: VertexModel | None = None,
     ) -> None:
         self.model, self.origin, self.config, self.vertices = model, origin, config, vertices
-        self.estimate_focal = config.focal_log_std > 0
-        self.num_unknowns = model.num_unknowns + self.estimate_focal
+        self.layout = replace(model.layout, has_focal=config.focal_log_std > 0)
         self._shape_columns = torch.eye(
             model.shape_prior.size, device=origin.device, dtype=torch.float32
         )[None]
@@ -101,7 +100,7 @@ class Energy:
         state = model.evaluate(unknowns, with_jacobian)
         points, jacobian = state.keypoints_cam_m, state.jacobian
         focal_px = targets.focal_px
-        if self.estimate_focal:
+        if self.layout.has_focal:
             focal_px = focal_px * unknowns.log_focal.exp()
         terms = [
             reprojection(
@@ -112,12 +111,10 @@ class Energy:
                 targets.observed_px,
                 targets.inverse_std_px,
                 config.keypoint_cutoff,
-                self.estimate_focal,
+                self.layout,
             )
         ]
         if targets.hint_m is not None and targets.hint_inverse_std_m is not None:
-            if jacobian is not None and self.estimate_focal:
-                jacobian = torch.nn.functional.pad(jacobian, (0, 1))
             terms.append(
                 root_relative(
                     points,
@@ -126,6 +123,7 @@ class Energy:
                     targets.hint_m,
                     targets.hint_inverse_std_m,
                     config.hint_cutoff,
+                    self.layout,
                 )
             )
         if targets.parts is not None:
@@ -145,25 +143,26 @@ class Energy:
             matches.target_px,
             matches.normal * matches.inverse_std_px[..., None],
             self.config.part_cutoff,
-            self.estimate_focal,
+            self.layout,
         )
 
     def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:
-        config, total = self.config, self.num_unknowns
-        z, s = unknowns.z, unknowns.s
-        pose, pose_columns = self.model.prior.residual_with_jacobian(z)
-        shape_columns = self._shape_columns.expand(len(s), -1, -1)
-        first_s = LATENT_START + z.shape[-1]
+        config, layout = self.config, self.layout
+        pose, pose_columns = self.model.prior.residual_with_jacobian(unknowns.z)
+        shape_columns = self._shape_columns.expand(len(unknowns.s), -1, -1)
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
-            latent("pose_prior", pose, kept[0], LATENT_START, total, config.prior_weight),
-            latent("shape_prior", s, kept[1], first_s, total, config.shape_weight),
+            prior_term("pose_prior", pose, kept[0], "latent", layout, config.prior_weight),
+            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, config.shape_weight),
         ]
-        if self.estimate_focal:
+        if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std
             column = torch.ones_like(deviation)[..., None] / config.focal_log_std
-            column = column if with_jacobian else None
-            terms.append(latent("focal_prior", deviation, column, total - 1, total))
+            terms.append(
+                prior_term(
+                    "focal_prior", deviation, column if with_jacobian else None, "focal", layout
+                )
+            )
         return terms
 
     def residuals(self, unknowns: Unknowns, targets: Targets) -> Float[Tensor, "batch residuals"]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.energy.layout import BlockName, TangentLayout
 from kinflow.geometry.pinhole import NEAR_M
 
 
@@ -45,17 +45,19 @@ def robustify(
 
 def reprojection(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     focal_px: Float[Tensor, " batch"],
     principal_px: Float[Tensor, "batch 2"],
     observed_px: Float[Tensor, "batch points 2"],
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
-    estimate_focal: bool = False,
+    layout: TangentLayout,
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
-    With `estimate_focal` the Jacobian gets a last column for the log of the focal length.
+    Args:
+        jacobian: of the points; its columns are the layout's `body`.
+        layout: the unknowns of the term's own Jacobian.
     """
     z = points_cam_m[..., 2:].clamp_min(NEAR_M)
     ray = points_cam_m[..., :2] / z
@@ -65,21 +67,21 @@ def reprojection(
     if jacobian is not None:
         slope = scale[..., None] / z[..., None]
         J = slope * (jacobian[..., :2, :] - ray[..., None] * jacobian[..., 2:, :])
-        if estimate_focal:
-            J = torch.cat([J, (ray * scale)[..., None]], -1)
+        if layout.has_focal:
+            J = layout.columns(body=J, focal=(ray * scale)[..., None])
     r, J = robustify(r, J, cutoff)
     return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def outline(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     focal_px: Float[Tensor, " batch"],
     principal_px: Float[Tensor, "batch 2"],
     target_px: Float[Tensor, "batch points 2"],
     across: Float[Tensor, "batch points 2"],
     cutoff: float,
-    estimate_focal: bool = False,
+    layout: TangentLayout,
 ) -> Term:
     """Distance of projected points from lines in the image, in standard deviations.
 
@@ -87,7 +89,7 @@ def outline(
         target_px: a point of each line.
         across: normal of each line, as long as the inverse of the standard deviation (0 leaves a
             point out).
-        jacobian, estimate_focal: as in `reprojection`.
+        jacobian, layout: as in `reprojection`.
     """
     z = points_cam_m[..., 2].clamp_min(NEAR_M)
     focal = focal_px[:, None]
@@ -97,41 +99,44 @@ def outline(
     if jacobian is not None:
         slope = torch.cat([across, -bearing[..., None]], -1) * (focal / z)[..., None]
         J = slope[..., None, :] @ jacobian
-        if estimate_focal:
-            J = torch.cat([J, (focal * bearing)[..., None, None]], -1)
+        if layout.has_focal:
+            J = layout.columns(body=J, focal=(focal * bearing)[..., None, None])
     r, J = robustify(r[..., None], J, cutoff)
     return Term("parts", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def root_relative(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     origin: Float[Tensor, " points"],
     hint_m: Float[Tensor, "batch points 3"],
     inverse_std: Float[Tensor, "batch points 3"],
     cutoff: float,
+    layout: TangentLayout,
 ) -> Term:
-    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate."""
+    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate.
+
+    `jacobian` and `layout` are as in `reprojection`.
+    """
     r = (points_cam_m - origin @ points_cam_m[..., None, :, :] - hint_m) * inverse_std
     J = None
     if jacobian is not None:
         mean = torch.einsum("p,bpdu->bdu", origin, jacobian)
-        J = (jacobian - mean[:, None]) * inverse_std[..., None]
+        J = layout.columns(body=(jacobian - mean[:, None]) * inverse_std[..., None])
     r, J = robustify(r, J, cutoff)
     return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
-def latent(
+def prior_term(
     name: str,
     residual: Float[Tensor, "batch rows"],
-    jacobian: Float[Tensor, "batch rows d"] | None,
-    first_column: int,
-    num_unknowns: int,
+    jacobian: Float[Tensor, "batch rows columns"] | None,
+    block: BlockName,
+    layout: TangentLayout,
     weight: float = 1.0,
 ) -> Term:
-    """Energy of a latent: 0.5 weight |residual|^2, its Jacobian padded to all unknowns."""
+    """Energy of one block of unknowns: 0.5 weight |residual|^2."""
     root = weight**0.5
     if jacobian is None:
         return Term(name, root * residual, None)
-    after = num_unknowns - first_column - jacobian.shape[-1]
-    return Term(name, root * residual, F.pad(root * jacobian, (first_column, after)))
+    return Term(name, root * residual, layout.columns(**{block: root * jacobian}))

@@ -137,8 +137,9 @@ class PhotoFitter:
         unknowns = candidates.unknowns[best]
         with torch.no_grad():
             _, J = self._focal_fitter.energy.linearise(unknowns, targets)
+        focal = self._focal_fitter.energy.layout.focal
         hessian = (J.mT @ J).cpu().double()  # not every device has float64
-        precision = 1 / torch.linalg.inv(hessian)[:, -1, -1].clamp_min(1e-9)
+        precision = 1 / torch.linalg.inv(hessian)[:, focal, focal].flatten().clamp_min(1e-9)
         log_focal = float((precision * unknowns.log_focal.cpu()).sum() / precision.sum())
         return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 

@@ -102,10 +102,9 @@ class PersonFitter:
         assert state.jacobian is not None
         hessian = (J.mT @ J).cpu().double()  # not every device has float64
         eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
-        covariance = torch.linalg.inv(hessian + 1e-6 * eye)
+        body = self.energy.layout.body
+        covariance = torch.linalg.inv(hessian + 1e-6 * eye)[:, body, body]
         joints = state.jacobian.cpu().double()
-        if self.energy.estimate_focal:
-            joints = torch.nn.functional.pad(joints, (0, 1))
         relative = joints - joints[:, :1]
         variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
         root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])

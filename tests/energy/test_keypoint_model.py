@@ -54,7 +54,7 @@ def test_jacobian_matches_finite_differences(model, prior):
     numeric = numeric_jacobian(
         lambda x, rows: model.evaluate(x, with_jacobian=False).keypoints_cam_m,
         x,
-        model.num_unknowns,
+        model.layout.size,
     )
     torch.testing.assert_close(model.evaluate(x).jacobian, numeric, atol=2e-3, rtol=1e-2)
 
@@ -70,7 +70,7 @@ def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:
     points = energy.model.evaluate(truth, with_jacobian=False).keypoints_cam_m
     count = len(points)
     generator = torch.Generator().manual_seed(5)
-    focal = 900 * (truth.log_focal.exp() if energy.estimate_focal else torch.ones(count))
+    focal = 900 * (truth.log_focal.exp() if energy.layout.has_focal else torch.ones(count))
     px = focal[:, None, None] * points[..., :2] / points[..., 2:] + 300
     hint = points - points[:, [11, 12]].mean(1, keepdim=True)
     return Targets(
@@ -89,7 +89,7 @@ def test_residual_jacobian_matches_finite_differences(energy, prior):
     residual, jacobian = energy.linearise(x, targets)
     torch.testing.assert_close(residual, energy.residuals(x, targets))
     numeric = numeric_jacobian(
-        lambda x, rows: energy.residuals(x, targets[rows]), x, energy.num_unknowns
+        lambda x, rows: energy.residuals(x, targets[rows]), x, energy.layout.size
     )
     torch.testing.assert_close(jacobian, numeric, atol=4e-2, rtol=1e-2)
 

@@ -1,5 +1,7 @@
 """Chosen vertices against the body model, and their Jacobian against finite differences."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from test_keypoint_model import numeric_jacobian, random_unknowns
@@ -45,13 +47,14 @@ def test_jacobian_matches_finite_differences(model, vertices, chosen, prior):
         motion = model.evaluate(x, with_jacobian=False).motion
         return vertices.evaluate(motion, chosen[rows]).vertices_cam_m
 
-    numeric = numeric_jacobian(moved, x, model.num_unknowns)
+    numeric = numeric_jacobian(moved, x, model.layout.size)
     analytic = vertices.evaluate(model.evaluate(x).motion, chosen).jacobian
     torch.testing.assert_close(analytic, numeric, atol=2e-3, rtol=1e-2)
 
 
-@pytest.mark.parametrize("estimate_focal", [False, True])
-def test_outline_term_matches_finite_differences(model, vertices, chosen, prior, estimate_focal):
+@pytest.mark.parametrize("has_focal", [False, True])
+def test_outline_term_matches_finite_differences(model, vertices, chosen, prior, has_focal):
+    layout = replace(model.layout, has_focal=has_focal)
     x = random_unknowns(prior, 2, seed=1)
     generator = torch.Generator().manual_seed(2)
     focal_px, principal_px = torch.tensor([700.0, 900.0]), torch.full((2, 2), 300.0)
@@ -67,12 +70,10 @@ def test_outline_term_matches_finite_differences(model, vertices, chosen, prior,
         state = vertices.evaluate(model.evaluate(x, with_jacobian).motion, chosen[rows])
         focal = focal_px[rows] * x.log_focal.exp()
         at = (focal, principal_px[rows], aim_px[rows], across[rows])
-        return outline(state.vertices_cam_m, state.jacobian, *at, 3.0, estimate_focal)
+        return outline(state.vertices_cam_m, state.jacobian, *at, 3.0, layout)
 
     rows = torch.arange(2)
-    numeric = numeric_jacobian(
-        lambda x, rows: term(x, rows).residual, x, model.num_unknowns + estimate_focal
-    )
+    numeric = numeric_jacobian(lambda x, rows: term(x, rows).residual, x, layout.size)
     found = term(x, rows, with_jacobian=True)
     torch.testing.assert_close(found.jacobian, numeric, atol=4e-2, rtol=1e-2)
     assert found.residual.shape == (2, 60) and not found.residual[:, 0].any()
@@ -87,7 +88,7 @@ def test_points_on_their_lines_cost_nothing(model, vertices, chosen, prior):
     px = 900 * points[..., :2] / points[..., 2:]
     across = torch.nn.functional.normalize(torch.randn(2, 60, 2), dim=-1)
     along = torch.stack([-across[..., 1], across[..., 0]], -1)
-    term = outline(points, None, focal_px, principal_px, px + 50 * along, across, 3.0)
+    term = outline(points, None, focal_px, principal_px, px + 50 * along, across, 3.0, model.layout)
     assert term.jacobian is None and term.energy().max() < 1e-4
-    off = outline(points, None, focal_px, principal_px, px + 50 * across, across, 1e6)
+    off = outline(points, None, focal_px, principal_px, px + 50 * across, across, 1e6, model.layout)
     torch.testing.assert_close(off.residual, torch.full((2, 60), -50.0), atol=1e-2, rtol=0)

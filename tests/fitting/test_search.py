@@ -42,9 +42,8 @@ def test_a_linear_problem_is_solved_in_few_steps(joints_body, prior):
 
     def linearise(x, rows):
         r = x.z - goal[rows]
-        J = torch.zeros(len(rows), prior.latent_dim, fitter.model.num_unknowns)
-        J[:, :, 6 : 6 + prior.latent_dim] = torch.eye(prior.latent_dim)
-        return DenseModel.of(r, J)
+        J = torch.eye(prior.latent_dim).expand(len(rows), -1, -1)
+        return DenseModel.of(r, fitter.model.layout.columns(latent=J))
 
     result = minimise(x, linearise, LMConfig(max_step=100.0))
     torch.testing.assert_close(result.state.z, goal, atol=1e-3, rtol=0)
