@@ -41,6 +41,7 @@ from torch import Tensor
 from kinflow.body.kinematics import forward_kinematics, offsets_in_t_pose
 from kinflow.body.shape import ShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS
+from kinflow.body.skinning import blended, joint_maps, moved_m
 from kinflow.tensors import check_axes
 
 Subset = Literal["full", "fit", "joints"]
@@ -216,8 +217,6 @@ class PosedBody:
         if body.pose_basis_m is not None:
             feature = (self.pose[..., 1:, :, :] - torch.eye(3).to(self.pose)).flatten(-3)
             rest = rest + (feature @ body.pose_basis_m.flatten(1)).unflatten(-1, (-1, 3))
-        W = self.R_joints @ body.Q_rest
-        t = self.joints_m - (W @ self.shaped.rest_joints_m[..., None])[..., 0]
-        transforms = torch.cat([W, t[..., None]], -1).flatten(-2)
-        blended = (body.skin_weights @ transforms).unflatten(-1, (3, 4))
-        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
+        rest_joints_m = self.shaped.rest_joints_m
+        maps = joint_maps(self.R_joints, self.joints_m, rest_joints_m, body.Q_rest)
+        return moved_m(blended(body.skin_weights, maps), rest)
