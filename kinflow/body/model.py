@@ -32,7 +32,6 @@ In the T-pose arms point along +x (left) and -x, and elbows flex forwards (+z) a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Literal
 
 import torch
@@ -40,8 +39,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body.asset import load_bundled
+from kinflow.body.kinematics import forward_kinematics, offsets_in_t_pose
 from kinflow.body.shape import ShapeSpace
-from kinflow.body.skeleton import NUM_JOINTS, PARENTS, descendants_mask
+from kinflow.body.skeleton import NUM_JOINTS
+from kinflow.body.skinning import blended, joint_maps, moved_m
 from kinflow.tensors import check_axes
 
 Subset = Literal["full", "fit", "joints"]
@@ -224,70 +225,6 @@ class PosedBody:
         if body.pose_basis_m is not None:
             feature = (self.pose[..., 1:, :, :] - torch.eye(3).to(self.pose)).flatten(-3)
             rest = rest + (feature @ body.pose_basis_m.flatten(1)).unflatten(-1, (-1, 3))
-        W = self.R_joints @ body.Q_rest
-        t = self.joints_m - (W @ self.shaped.rest_joints_m[..., None])[..., 0]
-        transforms = torch.cat([W, t[..., None]], -1).flatten(-2)
-        blended = (body.skin_weights @ transforms).unflatten(-1, (3, 4))
-        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
-
-
-def offsets_in_t_pose(
-    rest_joints_m: Float[Tensor, "*batch 22 3"], Q_rest: Float[Tensor, "22 3 3"]
-) -> Float[Tensor, "*batch 22 3"]:
-    """Q_parent (a_child - a_parent); linear in the rest joints, so it serves derivatives too."""
-    parents = _tree(rest_joints_m.device).parents
-    step = rest_joints_m - rest_joints_m.index_select(-2, parents)
-    return (Q_rest[parents] @ step[..., None])[..., 0]
-
-
-def _jumps() -> list[list[int]]:
-    """For each round k the 2^k-th ancestor of every joint; NUM_JOINTS stands for none."""
-    nearest = [parent if parent >= 0 else NUM_JOINTS for parent in PARENTS] + [NUM_JOINTS]
-    rounds = []
-    while any(ancestor != NUM_JOINTS for ancestor in nearest):
-        rounds.append(nearest)
-        nearest = [nearest[ancestor] for ancestor in nearest]
-    return rounds
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """Index tensors of the joint tree on one device."""
-
-    jumps: tuple[Int[Tensor, "23"], ...]
-    parents: Int[Tensor, "22"]
-    above: Float[Tensor, "22 22"]
-    """`above[j, a]` is 1 when joint `a` is `j` or lies on the way from the root to it."""
-    nothing: Float[Tensor, "1 3 3"]
-    """The rotation of an ancestor that does not exist."""
-
-
-@cache
-def _tree(device: torch.device) -> _Tree:
-    return _Tree(
-        jumps=tuple(torch.tensor(rows, device=device) for rows in _jumps()),
-        parents=torch.tensor([max(p, 0) for p in PARENTS], device=device),
-        above=torch.tensor(descendants_mask(), device=device).T.float(),
-        nothing=torch.eye(3, device=device, dtype=torch.float32)[None],
-    )
-
-
-def forward_kinematics(
-    pose: Float[Tensor, "*batch 22 3 3"],
-    t_root_m: Float[Tensor, "*batch 3"],
-    offsets_m: Float[Tensor, "*#batch 22 3"],
-) -> tuple[Float[Tensor, "*batch 22 3 3"], Float[Tensor, "*batch 22 3"]]:
-    """Global rotations and positions of the joints.
-
-    Rotations are chained by pointer jumping: after round k each joint holds the product over its
-    next 2^(k+1) ancestors, so three batched products reach from the root to the wrists.
-    """
-    tree = _tree(pose.device)
-    nothing = tree.nothing.to(pose).expand(*pose.shape[:-3], 1, 3, 3)
-    R = torch.cat([pose, nothing], -3)
-    for ancestors in tree.jumps:
-        R = R.index_select(-3, ancestors) @ R
-    R_joints = R[..., :NUM_JOINTS, :, :]
-    steps = (R_joints.index_select(-3, tree.parents) @ offsets_m[..., None])[..., 0]
-    # the root's own offset is zero, so a joint is the root plus the steps on the way to it
-    return R_joints, tree.above.to(steps) @ steps + t_root_m[..., None, :]
+        rest_joints_m = self.shaped.rest_joints_m
+        maps = joint_maps(self.R_joints, self.joints_m, rest_joints_m, body.Q_rest)
+        return moved_m(blended(body.skin_weights, maps), rest)

@@ -16,7 +16,7 @@ from torch import Tensor
 from kinflow.checks import not_negative, positive
 from kinflow.energy.keypoint_model import KeypointModel, Motion
 from kinflow.energy.part_matching import PartMatches
-from kinflow.energy.terms import Term, latent, outline, reprojection, root_relative
+from kinflow.energy.terms import Term, outline, prior_term, reprojection, root_relative
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 
@@ -148,19 +148,21 @@ class Energy:
 
     def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:
         config, layout = self.config, self.layout
-        z, s = unknowns.z, unknowns.s
-        pose, pose_columns = self.model.prior.residual_with_jacobian(z)
-        shape_columns = self._shape_columns.expand(len(s), -1, -1)
+        pose, pose_columns = self.model.prior.residual_with_jacobian(unknowns.z)
+        shape_columns = self._shape_columns.expand(len(unknowns.s), -1, -1)
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
-            latent("pose_prior", pose, kept[0], layout.latent, layout, config.prior_weight),
-            latent("shape_prior", s, kept[1], layout.shape, layout, config.shape_weight),
+            prior_term("pose_prior", pose, kept[0], "latent", layout, config.prior_weight),
+            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, config.shape_weight),
         ]
         if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std
             column = torch.ones_like(deviation)[..., None] / config.focal_log_std
-            column = column if with_jacobian else None
-            terms.append(latent("focal_prior", deviation, column, layout.focal, layout))
+            terms.append(
+                prior_term(
+                    "focal_prior", deviation, column if with_jacobian else None, "focal", layout
+                )
+            )
         return terms
 
     def residuals(self, unknowns: Unknowns, targets: Targets) -> Float[Tensor, "batch residuals"]:

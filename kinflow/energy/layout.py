@@ -1,77 +1,122 @@
-"""Which columns of a Jacobian are which unknowns: the one place that knows their order.
+"""Which columns of a Jacobian belong to which unknowns: the layout of the tangent space.
 
-A local step is laid out as [root rotation, root position, pose latent, shape, log focal length];
-the last is there only where the focal length is estimated. What bodies do depends on all but it,
-the `body` block.
+A local step of one body (`unknowns.py` says what it does) and the columns of every Jacobian are
+
+    [rotation (3), position (3), latent (D), shape (S), optionally log focal length (1)]
+
+In a chain of frames (`optim.arrow`) every frame has a `frame` of its own, the first three blocks,
+and all of them have the rest in common, which is `shared`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-_ROTATION, _POSITION = 3, 3
+BlockName = Literal["rotation", "position", "latent", "shape", "focal", "body", "frame", "shared"]
+
+
+class TangentStep(NamedTuple):
+    """A local step, block by block."""
+
+    rotation: Float[Tensor, "*batch 3"]
+    """Rotation vector in the camera frame, radians."""
+    position: Float[Tensor, "*batch 3"]
+    """Sideways and down, as shares of the depth, and the change of the depth's logarithm."""
+    latent: Float[Tensor, "*batch latent"]
+    shape: Float[Tensor, "*batch shape"]
+    focal: Float[Tensor, "*batch focal"]
+    """Change of the logarithm of the focal length; no column where that is fixed."""
 
 
 @dataclass(frozen=True)
 class TangentLayout:
-    """The blocks of a step, by name, as slices of its columns."""
+    """Sizes of the blocks of unknowns, and where each of them lies."""
 
-    latent_dim: int
-    shape_dim: int
+    latent_size: int
+    shape_size: int
     has_focal: bool = False
-    """Whether the focal length is among the unknowns."""
+    """Whether the focal length is unknown as well."""
 
     @property
     def rotation(self) -> slice:
-        """Rotation vector of the root, in camera axes."""
-        return slice(0, _ROTATION)
+        """The root's rotation."""
+        return slice(0, 3)
 
     @property
     def position(self) -> slice:
-        """Step of the root's position (see `Unknowns.step`)."""
-        return slice(_ROTATION, _ROTATION + _POSITION)
+        """The root's position."""
+        return slice(3, 6)
 
     @property
     def latent(self) -> slice:
-        """Pose latent."""
-        first = self.position.stop
-        return slice(first, first + self.latent_dim)
+        """The pose latent."""
+        return slice(6, 6 + self.latent_size)
 
     @property
     def shape(self) -> slice:
-        """Latent shape."""
-        first = self.latent.stop
-        return slice(first, first + self.shape_dim)
+        """The latent shape."""
+        return slice(self.latent.stop, self.latent.stop + self.shape_size)
 
     @property
     def focal(self) -> slice:
-        """Log of the focal length; empty where it is fixed."""
-        first = self.shape.stop
-        return slice(first, first + self.has_focal)
+        """The logarithm of the focal length; empty where that is fixed."""
+        return slice(self.shape.stop, self.shape.stop + self.has_focal)
 
     @property
     def body(self) -> slice:
-        """All that moves points in space: everything but the focal length."""
+        """All that moves the body: everything but the focal length."""
         return slice(0, self.shape.stop)
 
     @property
+    def frame(self) -> slice:
+        """What each frame of a chain has for itself: rotation, position and pose latent."""
+        return slice(0, self.latent.stop)
+
+    @property
+    def shared(self) -> slice:
+        """What all frames of a chain have in common: shape and focal length."""
+        return slice(self.latent.stop, self.size)
+
+    @property
     def size(self) -> int:
-        """Number of unknowns."""
+        """How many unknowns there are."""
         return self.focal.stop
 
-    def spread(
-        self, columns: Float[Tensor, "*rows block"], block: slice
-    ) -> Float[Tensor, "*rows unknowns"]:
-        """Derivatives by one block as derivatives by all unknowns, zero elsewhere."""
-        return F.pad(columns, (block.start, self.size - block.stop))
+    def columns(self, **blocks: Float[Tensor, "*rows _"]) -> Float[Tensor, "*rows unknowns"]:
+        """A Jacobian of the whole layout from the columns of some blocks; the others are zero.
 
-    def joined(
-        self, body: Float[Tensor, "*rows body"], focal: Float[Tensor, "*rows"]
-    ) -> Float[Tensor, "*rows unknowns"]:
-        """Derivatives by the body and, where it is an unknown, by the log focal length."""
-        return torch.cat([body, focal[..., None]], -1) if self.has_focal else body
+        Args:
+            blocks: columns by the name of their block (`BlockName`), at least one.
+
+        Raises:
+            ValueError: blocks overlap, or one has another number of columns.
+        """
+        some = next(iter(blocks.values()))
+        parts: list[Tensor] = []
+        end = 0
+        placed = sorted((_bounds(getattr(self, name)), name) for name in blocks)
+        for (start, stop), name in placed:
+            width = blocks[name].shape[-1]
+            if start < end or width != stop - start:
+                raise ValueError(f"{width} columns of '{name}' do not fit at {start} to {stop}")
+            if start > end:
+                parts.append(some.new_zeros(*some.shape[:-1], start - end))
+            parts.append(blocks[name])
+            end = stop
+        if end < self.size:
+            parts.append(some.new_zeros(*some.shape[:-1], self.size - end))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    def split(self, step: Float[Tensor, "*batch unknowns"]) -> TangentStep:
+        """The blocks of a step."""
+        sizes = [3, 3, self.latent_size, self.shape_size, int(self.has_focal)]
+        return TangentStep(*step.split(sizes, -1))
+
+
+def _bounds(block: slice) -> tuple[int, int]:
+    return block.start, block.stop

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.energy.layout import TangentLayout
+from kinflow.energy.layout import BlockName, TangentLayout
 from kinflow.geometry.pinhole import NEAR_M
 
 
@@ -45,7 +45,7 @@ def robustify(
 
 def reprojection(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     focal_px: Float[Tensor, " batch"],
     principal_px: Float[Tensor, "batch 2"],
     observed_px: Float[Tensor, "batch points 2"],
@@ -55,7 +55,9 @@ def reprojection(
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
-    The Jacobian that is given has the columns of `layout.body`, that of the term all of them.
+    Args:
+        jacobian: of the points; its columns are the layout's `body`.
+        layout: the unknowns of the term's own Jacobian.
     """
     z = points_cam_m[..., 2:].clamp_min(NEAR_M)
     ray = points_cam_m[..., :2] / z
@@ -65,14 +67,15 @@ def reprojection(
     if jacobian is not None:
         slope = scale[..., None] / z[..., None]
         J = slope * (jacobian[..., :2, :] - ray[..., None] * jacobian[..., 2:, :])
-        J = layout.joined(J, ray * scale)
+        if layout.has_focal:
+            J = layout.columns(body=J, focal=(ray * scale)[..., None])
     r, J = robustify(r, J, cutoff)
     return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def outline(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     focal_px: Float[Tensor, " batch"],
     principal_px: Float[Tensor, "batch 2"],
     target_px: Float[Tensor, "batch points 2"],
@@ -96,14 +99,15 @@ def outline(
     if jacobian is not None:
         slope = torch.cat([across, -bearing[..., None]], -1) * (focal / z)[..., None]
         J = slope[..., None, :] @ jacobian
-        J = layout.joined(J, (focal * bearing)[..., None])
+        if layout.has_focal:
+            J = layout.columns(body=J, focal=(focal * bearing)[..., None, None])
     r, J = robustify(r[..., None], J, cutoff)
     return Term("parts", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def root_relative(
     points_cam_m: Float[Tensor, "batch points 3"],
-    jacobian: Float[Tensor, "batch points 3 unknowns"] | None,
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
     origin: Float[Tensor, " points"],
     hint_m: Float[Tensor, "batch points 3"],
     inverse_std: Float[Tensor, "batch points 3"],
@@ -112,37 +116,27 @@ def root_relative(
 ) -> Term:
     """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate.
 
-    Args:
-        jacobian, layout: as in `reprojection`.
+    `jacobian` and `layout` are as in `reprojection`.
     """
     r = (points_cam_m - origin @ points_cam_m[..., None, :, :] - hint_m) * inverse_std
     J = None
     if jacobian is not None:
         mean = torch.einsum("p,bpdu->bdu", origin, jacobian)
-        J = layout.spread((jacobian - mean[:, None]) * inverse_std[..., None], layout.body)
+        J = layout.columns(body=(jacobian - mean[:, None]) * inverse_std[..., None])
     r, J = robustify(r, J, cutoff)
     return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
-def latent(
+def prior_term(
     name: str,
     residual: Float[Tensor, "batch rows"],
-    jacobian: Float[Tensor, "batch rows d"] | None,
-    block: slice,
+    jacobian: Float[Tensor, "batch rows columns"] | None,
+    block: BlockName,
     layout: TangentLayout,
     weight: float = 1.0,
 ) -> Term:
-    """Energy of a latent, 0.5 weight |residual|^2.
-
-    Args:
-        name: of the term.
-        residual: what is squared.
-        jacobian: its derivatives by the unknowns of `block`.
-        block: one of `layout`.
-        layout: of all unknowns.
-        weight: factor on the energy.
-    """
+    """Energy of one block of unknowns: 0.5 weight |residual|^2."""
     root = weight**0.5
     if jacobian is None:
         return Term(name, root * residual, None)
-    return Term(name, root * residual, layout.spread(root * jacobian, block))
+    return Term(name, root * residual, layout.columns(**{block: root * jacobian}))

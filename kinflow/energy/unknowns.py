@@ -1,7 +1,7 @@
 """What a fit solves for, and the local step that it takes.
 
 The unknowns of one body are (Zanfir et al. 2020, section 3): the pose latent `z`, the shape, the
-root's rotation and its position. A step `delta`, laid out as `TangentLayout` says, means
+root's rotation and its position. A step delta, whose columns `layout.py` names, is
 
     R_cam_root <- rotvec_to_matrix(delta_rotation) R_cam_root
     t_cam_root <- (t + depth * (delta_x, delta_y, 0)) * exp(delta_depth)
@@ -35,24 +35,17 @@ class Unknowns:
     """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
 
     def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
-        """Retraction along a local step (see the module's docstring).
-
-        Raises:
-            ValueError: the step has another number of columns than these unknowns.
-        """
-        layout = TangentLayout(self.z.shape[-1], self.s.shape[-1])
-        layout = replace(layout, has_focal=delta.shape[-1] > layout.size)
-        if delta.shape[-1] != layout.size:
-            raise ValueError(f"a step of {layout.size} columns is needed, not {delta.shape[-1]}")
-        position = delta[..., layout.position]
+        """Retraction along a local step (see the module's docstring)."""
+        body = TangentLayout(self.z.shape[-1], self.s.shape[-1])
+        step = replace(body, has_focal=delta.shape[-1] > body.size).split(delta)
         depth = self.t_cam_root_m[..., 2:]
-        shift = torch.cat([position[..., :2] * depth, torch.zeros_like(depth)], -1)
+        shift = torch.cat([step.position[..., :2] * depth, torch.zeros_like(depth)], -1)
         return Unknowns(
-            rotvec_to_matrix(delta[..., layout.rotation]) @ self.R_cam_root,
-            (self.t_cam_root_m + shift) * position[..., 2:].exp(),
-            self.z + delta[..., layout.latent],
-            self.s + delta[..., layout.shape],
-            self.log_focal + delta[..., layout.focal].sum(-1),
+            rotvec_to_matrix(step.rotation) @ self.R_cam_root,
+            (self.t_cam_root_m + shift) * step.position[..., 2:].exp(),
+            self.z + step.latent,
+            self.s + step.shape,
+            self.log_focal + step.focal.sum(-1),
         )
 
     def __len__(self) -> int:
@@ -71,3 +64,12 @@ class Unknowns:
         """Join along the first batch axis."""
         names = vars(parts[0])
         return Unknowns(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
+
+
+def position_columns(t_cam_root_m: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
+    """Derivative of the root's position, and so of every point, along the position of a step."""
+    depth = t_cam_root_m[:, 2]
+    zero = torch.zeros_like(depth)
+    x, y = t_cam_root_m[:, 0], t_cam_root_m[:, 1]
+    rows = [depth, zero, x, zero, depth, y, zero, zero, depth]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))

@@ -1,11 +1,9 @@
 """Chosen vertices of the mesh in the camera frame, with analytic Jacobians.
 
 Part alignment needs a few hundred vertices that change from round to round, so they are picked by
-index out of the full mesh and nothing is computed for the others. With the affine transforms
-(W_j, b_j) of the joints (`body/model.py`) a vertex is v = sum_j w_j (W_j a + b_j), and with the
-joints below a mover m (the root or a free joint, at p_m) turning with angular velocity w_m,
-
-    dv = w_m x sum_{j below m} w_j (W_j a + b_j - p_m)
+index out of the full mesh and nothing is computed for the others. With the affine maps (W_j, t_j)
+of the joints (`body/skinning.py`) a vertex is v = sum_j w_j (W_j a + t_j), a weighted sum of points
+that ride on joints (`body/kinematics.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +14,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.model import BodyModel, offsets_in_t_pose
-from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS, PARENTS, descendants_mask
-from kinflow.energy.keypoint_model import KeypointModel, Motion
-from kinflow.geometry.rotations import skew
+from kinflow.body.kinematics import (
+    joint_tree,
+    joints_from_root_m,
+    offsets_in_t_pose,
+    turning_jacobian,
+)
+from kinflow.body.model import BodyModel
+from kinflow.body.skeleton import NUM_JOINTS
+from kinflow.body.skinning import blended, joint_maps, moved_m, translations_m
+from kinflow.energy.keypoint_model import Motion
+from kinflow.energy.unknowns import position_columns
 
 
 @dataclass(frozen=True)
@@ -39,84 +44,65 @@ class VertexModel:
 
     def __init__(self, body: BodyModel) -> None:
         self.body = body
-        device = body.rest_mean_m.device
         first = len(body.rest_mean_m) - body.num_vertices
         self._rest_mean = body.rest_mean_m[first:]
         # by vertex, so that picking some of them is one contiguous gather
         self._rest_basis = body.rest_basis_m[:, first:].permute(1, 2, 0).contiguous()
         self._joint_mean = body.rest_mean_m[:NUM_JOINTS]
         self._joint_basis = body.rest_basis_m[:, :NUM_JOINTS].flatten(1)
-        self._parents = torch.tensor([max(p, 0) for p in PARENTS], device=device)
-        self._free_parents = torch.tensor([PARENTS[j] for j in FREE_JOINTS], device=device)
-        self._movers = torch.tensor([0, *FREE_JOINTS], device=device)
-        below = torch.tensor(descendants_mask(), dtype=torch.float32, device=device)
-        self._below, self._above = below[self._movers], below.T.contiguous()
 
     def all_vertices(self, motion: Motion) -> Float[Tensor, "batch vertices 3"]:
         """Every vertex, without derivatives."""
         code = motion.codes[:, 0]
         rest = torch.einsum("vdr,br->bvd", self._rest_basis, code) + self._rest_mean
-        transforms = self._transforms(motion, self._rest_joints(motion.codes)[:, 0])[..., :]
-        blended = (self.body.skin_weights @ transforms.flatten(-2)).unflatten(-1, (3, 4))
-        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
+        maps = self._maps(motion, self._rest_joints(motion.codes)[:, 0])
+        return moved_m(blended(self.body.skin_weights, maps), rest)
 
     def evaluate(self, motion: Motion, chosen: Int[Tensor, "batch chosen"]) -> VertexState:
-        """The chosen vertices of each body; with derivatives if `motion` has them.
-
-        Columns are those of the `KeypointModel`'s layout.
-        """
+        """The chosen vertices of each body; with derivatives if `motion` has them."""
         weights = self.body.skin_weights[chosen]
         rest = self._rest_basis[chosen] @ motion.codes.mT[:, None]  # (batch, chosen, 3, codes)
         rest_joints = self._rest_joints(motion.codes)
-        transforms = self._transforms(motion, rest_joints[:, 0])
+        maps = self._maps(motion, rest_joints[:, 0])
         own = rest[..., 0] + self._rest_mean[chosen]
-        blended = (weights @ transforms.flatten(-2)).unflatten(-1, (3, 4))
-        vertices = (blended[..., :3] @ own[..., None])[..., 0] + blended[..., 3]
-        if motion.omega is None:
+        own_maps = blended(weights, maps)
+        vertices = moved_m(own_maps, own)
+        if motion.spins is None:
             return VertexState(vertices, None)
-        rotation = self._rotation_columns(motion, weights, transforms, own)
-        shape = self._shape_columns(motion, weights, blended, rest[..., 1:], rest_joints[:, 1:])
-        return VertexState(vertices, torch.cat([*rotation, shape], -1))
+        rotation, latent = self._turning(motion, motion.spins, weights, maps, own)
+        position = position_columns(motion.joints_m[:, 0])[:, None].expand_as(rotation)
+        carried = weights @ self._shape_translations(motion, maps, rest_joints[:, 1:])
+        shape = own_maps[..., :3] @ rest[..., 1:] + carried.unflatten(-1, (3, -1))
+        jacobian = motion.layout.columns(
+            rotation=rotation, position=position, latent=latent, shape=shape
+        )
+        return VertexState(vertices, jacobian)
 
     def _rest_joints(self, codes: Tensor) -> Tensor:
         """(batch, codes, 22, 3): rest joints, and their derivatives in the further rows."""
         joints = (codes @ self._joint_basis).unflatten(-1, (NUM_JOINTS, 3))
         return torch.cat([joints[:, :1] + self._joint_mean, joints[:, 1:]], 1)
 
-    def _transforms(self, motion: Motion, rest_joints: Tensor) -> Tensor:
-        """(batch, 22, 3, 4): affine maps from rest to the camera frame."""
-        W = motion.G @ self.body.Q_rest
-        b = motion.joints_m - (W @ rest_joints[..., None])[..., 0]
-        return torch.cat([W, b[..., None]], -1)
+    def _maps(self, motion: Motion, rest_joints: Tensor) -> Tensor:
+        """(batch, 22, 3, 4): affine maps of the joints from rest to the camera frame."""
+        return joint_maps(motion.G, motion.joints_m, rest_joints, self.body.Q_rest)
 
-    def _rotation_columns(
-        self, motion: Motion, weights: Tensor, transforms: Tensor, own: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """d vertices / d [root rotation], [position], [z]."""
-        assert motion.omega is not None
-        batch, chosen = own.shape[:2]
-        turned = (own @ transforms[..., :3].flatten(1, 2).mT).unflatten(-1, (-1, 3))
-        shares = weights[..., None] * (turned + transforms[:, None, :, :, 3])
-        arm = self._below @ shares  # (batch, chosen, movers, 3)
-        pivot = motion.joints_m.index_select(1, self._movers)[:, None]
-        spread = skew((weights @ self._below.T)[..., None] * pivot - arm)
-        turning = motion.G.index_select(1, self._free_parents) @ motion.omega
-        # every size is given: of no chosen vertices none could be inferred
-        columns = 3 * len(FREE_JOINTS)
-        rows = spread[:, :, 1:].transpose(2, 3).reshape(batch, chosen * 3, columns)
-        latent = (rows @ turning.flatten(1, 2)).unflatten(1, (chosen, 3))
-        position = KeypointModel.position_columns(motion.joints_m[:, 0])[:, None]
-        return spread[:, :, 0], position.expand(-1, chosen, -1, -1), latent
+    @staticmethod
+    def _turning(
+        motion: Motion, spins: Tensor, weights: Tensor, maps: Tensor, own: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """d vertices / d [root rotation], [z]."""
+        below = joint_tree(own).below
+        turned = (own @ maps[..., :3].flatten(1, 2).mT).unflatten(-1, (-1, 3))
+        shares = weights[..., None] * (turned + maps[:, None, :, :, 3])
+        return turning_jacobian(weights @ below.T, below @ shares, motion.joints_m, spins)
 
-    def _shape_columns(
-        self, motion: Motion, weights: Tensor, blended: Tensor, drest: Tensor, djoints: Tensor
-    ) -> Tensor:
-        """d vertices / d s: rest points change, rotations do not; the root joint stays in place."""
+    def _shape_translations(self, motion: Motion, maps: Tensor, djoints: Tensor) -> Tensor:
+        """(batch, 22, 3 * 6): derivatives of the maps' translations with respect to s.
+
+        Rotations do not depend on the shape, and the root joint stays in place.
+        """
         offsets = offsets_in_t_pose(djoints, self.body.Q_rest)
-        G_parents = motion.G.index_select(1, self._parents)[:, None]
-        displaced = self._above @ (G_parents @ offsets[..., None])[..., 0]
-        W = (motion.G @ self.body.Q_rest)[:, None]
-        shift = displaced - (W @ djoints[..., None])[..., 0]  # (batch, 6, 22, 3)
-        per_joint = shift.permute(0, 2, 3, 1).flatten(2)
-        carried = (weights @ per_joint).unflatten(-1, (3, -1))
-        return blended[..., :3] @ drest + carried
+        displaced = joints_from_root_m(motion.G[:, None], offsets)
+        shift = translations_m(maps[:, None, ..., :3], displaced, djoints)  # (batch, 6, 22, 3)
+        return shift.permute(0, 2, 3, 1).flatten(2)

@@ -45,9 +45,9 @@ def describe(
     assert state.jacobian is not None
     hessian = (J.mT @ J).cpu().double()  # not every device has float64
     eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
-    covariance = torch.linalg.inv(hessian + 1e-6 * eye)
+    body = energy.layout.body
+    covariance = torch.linalg.inv(hessian + 1e-6 * eye)[:, body, body]
     joints = state.jacobian.cpu().double()
-    joints = energy.layout.spread(joints, energy.layout.body)
     relative = joints - joints[:, :1]
     variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
     root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])

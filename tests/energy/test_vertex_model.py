@@ -52,8 +52,9 @@ def test_jacobian_matches_finite_differences(model, vertices, chosen, prior):
     torch.testing.assert_close(analytic, numeric, atol=2e-3, rtol=1e-2)
 
 
-@pytest.mark.parametrize("estimate_focal", [False, True])
-def test_outline_term_matches_finite_differences(model, vertices, chosen, prior, estimate_focal):
+@pytest.mark.parametrize("has_focal", [False, True])
+def test_outline_term_matches_finite_differences(model, vertices, chosen, prior, has_focal):
+    layout = replace(model.layout, has_focal=has_focal)
     x = random_unknowns(prior, 2, seed=1)
     generator = torch.Generator().manual_seed(2)
     focal_px, principal_px = torch.tensor([700.0, 900.0]), torch.full((2, 2), 300.0)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import torch
 
-from kinflow.body.bones import BONES
-from kinflow.body.keypoints import COCO17
+from kinflow.body.keypoints import COCO17_NAMES
 from kinflow.energy.body_energy import Targets
 from kinflow.fitting.multistart import run
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.starts import (
+    BONES,
     estimate_depth_m,
     image_roll_rad,
     resting,
@@ -20,7 +20,7 @@ from kinflow.priors.shape import ShapePrior
 
 
 def person_fitter(joints_body, prior) -> PersonFitter:
-    return PersonFitter(joints_body, prior, ShapePrior(), COCO17, FitConfig())
+    return PersonFitter(joints_body, prior, ShapePrior(), COCO17_NAMES, FitConfig())
 
 
 def observe(fitter: PersonFitter, unknowns) -> Targets:
@@ -42,9 +42,8 @@ def test_a_linear_problem_is_solved_in_few_steps(joints_body, prior):
 
     def linearise(x, rows):
         r = x.z - goal[rows]
-        J = torch.zeros(len(rows), prior.latent_dim, fitter.model.layout.size)
-        J[:, :, 6 : 6 + prior.latent_dim] = torch.eye(prior.latent_dim)
-        return DenseModel.of(r, J)
+        J = torch.eye(prior.latent_dim).expand(len(rows), -1, -1)
+        return DenseModel.of(r, fitter.model.layout.columns(latent=J))
 
     result = minimise(x, linearise, LMConfig(max_step=100.0))
     torch.testing.assert_close(result.state.z, goal, atol=1e-3, rtol=0)
@@ -56,7 +55,7 @@ def test_energy_never_rises_and_rows_are_independent(joints_body, prior):
     truth = resting(fitter.model, 1, "cpu")
     truth = replace(truth, t_cam_root_m=torch.tensor([[0.1, 0.2, 4.0]]))
     targets = observe(fitter, truth)
-    start = fitter.gallery.starts(targets, COCO17, sectors=4, per_sector=1)
+    start = fitter.gallery.starts(targets, COCO17_NAMES, sectors=4, per_sector=1)
     rows = targets[torch.zeros(4, dtype=torch.long)]
     before = 0.5 * fitter.energy.residuals(start, rows).square().sum(1)
     result = run(fitter.energy, rows, start, LMConfig(max_iterations=3))
@@ -75,7 +74,7 @@ def test_depth_estimate_scales_with_distance(joints_body, prior):
         targets = observe(fitter, unknowns)
         points = fitter.model.evaluate(rest, with_jacobian=False).keypoints_cam_m[0]
         depth = estimate_depth_m(
-            targets.observed_px, targets.inverse_std_px, points, targets.focal_px, COCO17
+            targets.observed_px, targets.inverse_std_px, points, targets.focal_px, COCO17_NAMES
         )
         depths.append(float(depth))
         assert abs(depths[-1] / z - 1) < 0.15
@@ -90,19 +89,19 @@ def test_roll_follows_the_trunk():
         ("left_hip", 15.0, 0.0),
         ("right_hip", -15.0, 0.0),
     ):
-        points[0, COCO17.index(name)] = torch.tensor([x, y])
+        points[0, COCO17_NAMES.index(name)] = torch.tensor([x, y])
     visible = torch.ones(1, 17)
-    assert abs(float(image_roll_rad(points, visible, COCO17))) < 1e-6
+    assert abs(float(image_roll_rad(points, visible, COCO17_NAMES))) < 1e-6
     turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # clockwise by 90 degrees in an image
-    rolled = image_roll_rad(points @ turn.T, visible, COCO17)
+    rolled = image_roll_rad(points @ turn.T, visible, COCO17_NAMES)
     assert abs(float(rolled) - torch.pi / 2) < 1e-5
     hidden = visible.clone()
-    hidden[0, COCO17.index("left_hip")] = 0
-    assert float(image_roll_rad(points @ turn.T, hidden, COCO17)) == 0.0
+    hidden[0, COCO17_NAMES.index("left_hip")] = 0
+    assert float(image_roll_rad(points @ turn.T, hidden, COCO17_NAMES)) == 0.0
 
 
 def test_bones_name_keypoints():
-    assert {name for pair in BONES for name in pair} <= set(COCO17)
+    assert {name for pair in BONES for name in pair} <= set(COCO17_NAMES)
 
 
 def test_nearest_rotation_recovers_a_rotation():
