@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from kinflow.body.keypoints import COCO17_NAMES
+from kinflow.body.keypoints import COCO17
 from kinflow.energy.body_energy import Targets
 from kinflow.fitting.multistart import run
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -20,7 +20,7 @@ from kinflow.priors.shape import ShapePrior
 
 
 def person_fitter(joints_body, prior) -> PersonFitter:
-    return PersonFitter(joints_body, prior, ShapePrior(), COCO17_NAMES, FitConfig())
+    return PersonFitter(joints_body, prior, ShapePrior(), COCO17, FitConfig())
 
 
 def observe(fitter: PersonFitter, unknowns) -> Targets:
@@ -55,7 +55,7 @@ def test_energy_never_rises_and_rows_are_independent(joints_body, prior):
     truth = resting(fitter.model, 1, "cpu")
     truth = replace(truth, t_cam_root_m=torch.tensor([[0.1, 0.2, 4.0]]))
     targets = observe(fitter, truth)
-    start = fitter.gallery.starts(targets, COCO17_NAMES, sectors=4, per_sector=1)
+    start = fitter.gallery.starts(targets, COCO17, sectors=4, per_sector=1)
     rows = targets[torch.zeros(4, dtype=torch.long)]
     before = 0.5 * fitter.energy.residuals(start, rows).square().sum(1)
     result = run(fitter.energy, rows, start, LMConfig(max_iterations=3))
@@ -74,7 +74,7 @@ def test_depth_estimate_scales_with_distance(joints_body, prior):
         targets = observe(fitter, unknowns)
         points = fitter.model.evaluate(rest, with_jacobian=False).keypoints_cam_m[0]
         depth = estimate_depth_m(
-            targets.observed_px, targets.inverse_std_px, points, targets.focal_px, COCO17_NAMES
+            targets.observed_px, targets.inverse_std_px, points, targets.focal_px, COCO17
         )
         depths.append(float(depth))
         assert abs(depths[-1] / z - 1) < 0.15
@@ -89,19 +89,19 @@ def test_roll_follows_the_trunk():
         ("left_hip", 15.0, 0.0),
         ("right_hip", -15.0, 0.0),
     ):
-        points[0, COCO17_NAMES.index(name)] = torch.tensor([x, y])
+        points[0, COCO17.index(name)] = torch.tensor([x, y])
     visible = torch.ones(1, 17)
-    assert abs(float(image_roll_rad(points, visible, COCO17_NAMES))) < 1e-6
+    assert abs(float(image_roll_rad(points, visible, COCO17))) < 1e-6
     turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # clockwise by 90 degrees in an image
-    rolled = image_roll_rad(points @ turn.T, visible, COCO17_NAMES)
+    rolled = image_roll_rad(points @ turn.T, visible, COCO17)
     assert abs(float(rolled) - torch.pi / 2) < 1e-5
     hidden = visible.clone()
-    hidden[0, COCO17_NAMES.index("left_hip")] = 0
-    assert float(image_roll_rad(points @ turn.T, hidden, COCO17_NAMES)) == 0.0
+    hidden[0, COCO17.index("left_hip")] = 0
+    assert float(image_roll_rad(points @ turn.T, hidden, COCO17)) == 0.0
 
 
 def test_bones_name_keypoints():
-    assert {name for pair in BONES for name in pair} <= set(COCO17_NAMES)
+    assert {name for pair in BONES for name in pair} <= set(COCO17)
 
 
 def test_nearest_rotation_recovers_a_rotation():
