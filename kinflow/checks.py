@@ -278,5 +278,5 @@ def _keep(options: Any, name: str, good: bool, plain: Any, wanted: str, flags: b
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -113,7 +113,13 @@ class TangentLayout:
         return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     def split(self, step: Float[Tensor, "*batch unknowns"]) -> TangentStep:
-        """The blocks of a step."""
+        """The blocks of a step.
+
+        Raises:
+            ValueError: it has another number of columns.
+        """
+        if step.shape[-1] != self.size:
+            raise ValueError(f"a step of {self.size} columns is needed, not {step.shape[-1]}")
         sizes = [3, 3, self.latent_size, self.shape_size, int(self.has_focal)]
         return TangentStep(*step.split(sizes, -1))
 

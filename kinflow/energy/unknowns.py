@@ -35,7 +35,11 @@ class Unknowns:
     """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
 
     def step(self, delta: Float[Tensor, "*batch unknowns"]) -> Unknowns:
-        """Retraction along a local step (see the module's docstring)."""
+        """Retraction along a local step (see the module's docstring).
+
+        Raises:
+            ValueError: the step has another number of columns than these unknowns.
+        """
         body = TangentLayout(self.z.shape[-1], self.s.shape[-1])
         step = replace(body, has_focal=delta.shape[-1] > body.size).split(delta)
         depth = self.t_cam_root_m[..., 2:]

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.bones import UPPER_LEG, both_sides
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
@@ -42,7 +43,7 @@ MIN_SILHOUETTE_IOU = 0.3
 printed by `benchmarks/parts photos`."""
 
 _LIMB_ROWS = [FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]
-_LEGS = [KEYPOINT_INDEX[f"{side}_{name}"] for name in ("hip", "knee") for side in ("left", "right")]
+_LEGS = [KEYPOINT_INDEX[name] for leg in both_sides(UPPER_LEG) for name in leg]
 
 
 def is_ambiguous(energies: Float[Tensor, " bodies"]) -> bool:

@@ -54,17 +54,19 @@ def named_options() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
             is_error = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InputError"
             if is_error and len(node.args) > 1 and isinstance(node.args[1], ast.Dict):
-                names |= {ast.literal_eval(value) for value in node.args[1].values}
+                names |= {v.value for v in node.args[1].values if isinstance(v, ast.Constant)}
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_option"):
+                names.add(ast.literal_eval(node.value))  # said by a base class
     return names
 
 
 def test_every_option_that_errors_speak_of_has_a_flag(capsys):
     known = ""
-    for command in (["reconstruct"], ["train", "prior"], ["synth"]):
+    for command in (["reconstruct"], ["train", "prior"], ["train", "parts"], ["synth"]):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
         known += capsys.readouterr().out
     names = named_options()
-    assert {"overwrite", "keypoints", "masks", "out"} <= names
+    assert {"overwrite", "keypoints", "masks", "out", "vae.learning_rate"} <= names
     for name in names:
         assert re.search(rf"(?<![\w-]){re.escape(flag_of(name))}(?![\w.-])", known), name

@@ -60,7 +60,6 @@ def test_outline_term_matches_finite_differences(model, vertices, chosen, prior,
     focal_px, principal_px = torch.tensor([700.0, 900.0]), torch.full((2, 2), 300.0)
     across = torch.randn(2, 60, 2, generator=generator) / 10
     across[:, 0] = 0
-    layout = replace(model.layout, has_focal=estimate_focal)
     truth = random_unknowns(prior, 2, seed=3)
     state = vertices.evaluate(model.evaluate(truth, with_jacobian=False).motion, chosen)
     aim_px = (

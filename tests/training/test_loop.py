@@ -1,5 +1,6 @@
 """The training loop: a run that was killed anywhere ends like one that was not, to the bit."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from toy_run import EVAL_EVERY, STEPS, toy_loop
 
 from kinflow.errors import InputError
@@ -47,6 +49,16 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.fixture
+def seconds_apart():
+    """Event files are read in the order of their names, which hold whole seconds: no two runs here
+    may begin within one."""
+    clock = itertools.count(time.time())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_file_writer.time, "time", lambda: next(clock))
+        yield
+
+
 def interrupt(monkeypatch, target, name: str, call: int, afterwards: bool) -> None:
     """Stop the run at a call of a function, before it does anything or when it is done."""
     function, calls = getattr(target, name), []
@@ -75,7 +87,7 @@ def interrupt(monkeypatch, target, name: str, call: int, afterwards: bool) -> No
     ],
 )
 def test_a_run_interrupted_around_a_checkpoint_ends_the_same(
-    tmp_path, monkeypatch, where, call, afterwards
+    tmp_path, monkeypatch, seconds_apart, where, call, afterwards
 ):
     toy_loop(tmp_path / "whole", steps=SHORT).run()
     loop = toy_loop(tmp_path / "stopped", steps=SHORT)
