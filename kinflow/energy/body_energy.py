@@ -16,7 +16,8 @@ from torch import Tensor
 from kinflow.checks import not_negative, positive
 from kinflow.energy.keypoint_model import KeypointModel, Motion
 from kinflow.energy.part_matching import PartMatches
-from kinflow.energy.terms import Term, outline, prior_term, reprojection, root_relative
+from kinflow.energy.rough_points import RoughPoints
+from kinflow.energy.terms import Term, outline, prior_term, reprojection, rough_3d
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 
@@ -29,9 +30,8 @@ class Targets:
     principal_px: Float[Tensor, "batch 2"]
     observed_px: Float[Tensor, "batch points 2"]
     inverse_std_px: Float[Tensor, "batch points"]
-    hint_m: Float[Tensor, "batch points 3"] | None = None
-    """Rough 3D keypoints relative to the middle of the hips, camera axes."""
-    hint_inverse_std_m: Float[Tensor, "batch points 3"] | None = None
+    hint: RoughPoints | None = None
+    """Rough 3D keypoints."""
     parts: PartMatches | None = None
     """On which lines of the image vertices of the mesh should be seen."""
 
@@ -64,7 +64,7 @@ class Energy:
 
     Args:
         model: gives the points that targets are ordered by.
-        origin: weights of the points whose mean the 3D hint is relative to (the hips).
+        origin: weights of the points whose mean bodies are compared about (the hips).
         config: weights.
         vertices: gives the vertices that targets with part matches are about.
     """
@@ -114,18 +114,8 @@ class Energy:
                 self.layout,
             )
         ]
-        if targets.hint_m is not None and targets.hint_inverse_std_m is not None:
-            terms.append(
-                root_relative(
-                    points,
-                    jacobian,
-                    self.origin,
-                    targets.hint_m,
-                    targets.hint_inverse_std_m,
-                    config.hint_cutoff,
-                    self.layout,
-                )
-            )
+        if targets.hint is not None:
+            terms.append(rough_3d(points, jacobian, targets.hint, config.hint_cutoff, self.layout))
         if targets.parts is not None:
             terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
         return (*terms, *self._prior_terms(unknowns, with_jacobian))

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.energy.layout import BlockName, TangentLayout
+from kinflow.energy.rough_points import RoughPoints
 from kinflow.geometry.pinhole import NEAR_M
 
 
@@ -105,26 +106,26 @@ def outline(
     return Term("parts", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
-def root_relative(
+def rough_3d(
     points_cam_m: Float[Tensor, "batch points 3"],
     jacobian: Float[Tensor, "batch points 3 body"] | None,
-    origin: Float[Tensor, " points"],
-    hint_m: Float[Tensor, "batch points 3"],
-    inverse_std: Float[Tensor, "batch points 3"],
+    rough: RoughPoints,
     cutoff: float,
     layout: TangentLayout,
 ) -> Term:
-    """3D keypoints relative to a weighted mean of them (`origin`) against a rough 3D estimate.
+    """3D keypoints against rough ones, up to the errors that these have in common.
 
     `jacobian` and `layout` are as in `reprojection`.
     """
-    r = (points_cam_m - origin @ points_cam_m[..., None, :, :] - hint_m) * inverse_std
-    J = None
-    if jacobian is not None:
-        mean = torch.einsum("p,bpdu->bdu", origin, jacobian)
-        J = layout.columns(body=(jacobian - mean[:, None]) * inverse_std[..., None])
-    r, J = robustify(r, J, cutoff)
-    return Term("hint_3d", r.flatten(1), None if J is None else J.flatten(1, 2))
+    own, common = rough.residual(points_cam_m)
+    if jacobian is None:
+        own, _ = robustify(own, None, cutoff)
+        return Term("hint_3d", torch.cat([own.flatten(1), common], 1), None)
+    own_J, common_J = rough.jacobian(jacobian)
+    own, own_J = robustify(own, own_J, cutoff)
+    assert own_J is not None
+    J = layout.columns(body=torch.cat([own_J.flatten(1, 2), common_J], 1))
+    return Term("hint_3d", torch.cat([own.flatten(1), common], 1), J)
 
 
 def prior_term(

@@ -31,6 +31,7 @@ from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.energy.body_energy import Targets
+from kinflow.energy.rough_points import RoughPoints
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.metrics.pose import pa_mpjpe
@@ -210,14 +211,13 @@ def targets(scenes: FittingSet, config: Condition) -> Targets:
     inverse_std = torch.full((count, 17), 1 / max(config.noise_px, 2.0))
     if config.hide_legs:
         inverse_std[:, 13:] = 0
-    hint_weight = torch.full((count, 17, 3), 1 / 0.06)
+    weight = torch.full((count, 17, 3), 1 / 0.06)
     return Targets(
         focal_px=torch.full((count,), FOCAL_PX),
         principal_px=torch.zeros(count, 2),
         observed_px=pixels + config.noise_px * scenes.noise_px,
         inverse_std_px=inverse_std,
-        hint_m=scenes.hint_m if config.hint else None,
-        hint_inverse_std_m=hint_weight if config.hint else None,
+        hint=RoughPoints.of(scenes.hint_m, weight) if config.hint else None,
     )
 
 

@@ -64,9 +64,8 @@ def facing(
     roll = image_roll_rad(targets.observed_px, targets.inverse_std_px, names)
     zero = torch.zeros_like(roll)
     R = rotvec_to_matrix(torch.stack([zero, zero, roll], -1)) @ R_CAM_UPRIGHT.to(roll.device)
-    if targets.hint_m is None or targets.hint_inverse_std_m is None:
+    if targets.hint is None:
         return R
     trunk = [names.index(name) for name in _TRUNK]
-    hinted = (targets.hint_inverse_std_m > 0).flatten(1).any(1)
-    R_hint = nearest_rotation(rest_points_m[:, trunk], targets.hint_m[:, trunk])
-    return torch.where(hinted[:, None, None], R_hint, R)
+    R_hint = nearest_rotation(rest_points_m[:, trunk], targets.hint.points_m[:, trunk])
+    return torch.where(targets.hint.known()[:, None, None], R_hint, R)

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
-from kinflow.checks import flag, numbers_of, positive, share
+from kinflow.checks import flag, not_negative, numbers_of, positive, share
 from kinflow.energy.body_energy import Targets
+from kinflow.energy.rough_points import RoughPoints
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.starts import bone_lengths
 from kinflow.geometry.pinhole import Camera
@@ -33,6 +34,10 @@ class ObservationConfig:
     """Use the detector's rough 3D landmarks as a weak term."""
     hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
     """Their error across the image and in depth."""
+    hint_scale_std: float = 0.0
+    """Spread of the factor between an average adult's size and the landmarks'."""
+    hint_tilt_std_deg: float = 0.0
+    """How far the landmarks as a whole may be turned away from the image."""
     keypoint_std_scale: float = 0.5
     """The detector's errors are alike within a person and a body takes up much of them, so that
     residuals are about half as large as errors; measured on real photos."""
@@ -45,6 +50,7 @@ class ObservationConfig:
         flag(self, "use_hint")
         numbers_of(self, "hint_std_m", count=3, above=0)
         positive(self, "keypoint_std_scale")
+        not_negative(self, "hint_scale_std", "hint_tilt_std_deg")
         share(self, "min_confidence", "cluster_weight")
 
 
@@ -84,11 +90,11 @@ def observe(
     R_cam_view = view_rotation(targets, seen)
     # a person without rough 3D has no hint, whatever the others have
     hint_weight = weight.sqrt()[..., None] * known[:, None, None]
-    return replace(
-        targets,
-        hint_m=hint @ R_cam_view.mT,
-        hint_inverse_std_m=hint_weight / hint.new_tensor(config.hint_std_m),
+    inverse_std_m = hint_weight / hint.new_tensor(config.hint_std_m)
+    rough = RoughPoints.of(
+        hint @ R_cam_view.mT, inverse_std_m, config.hint_scale_std, config.hint_tilt_std_deg
     )
+    return replace(targets, hint=rough)
 
 
 def view_rotation(

@@ -8,6 +8,7 @@ import torch
 from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.rough_points import RoughPoints
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.starts import hip_origin
 from kinflow.geometry.rotations import rotvec_to_matrix
@@ -66,7 +67,7 @@ def energy(request, joints_body, prior, shape_prior) -> Energy:
     return Energy(model, hip_origin(COCO17), config)
 
 
-def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:
+def make_targets(energy, truth: Unknowns, noise_px: float, noise_m: float = 0.05) -> Targets:
     points = energy.model.evaluate(truth, with_jacobian=False).keypoints_cam_m
     count = len(points)
     generator = torch.Generator().manual_seed(5)
@@ -78,8 +79,12 @@ def make_targets(energy, truth: Unknowns, noise_px: float) -> Targets:
         principal_px=torch.full((count, 2), 300.0),
         observed_px=px + noise_px * torch.randn(px.shape, generator=generator),
         inverse_std_px=torch.rand(count, 17, generator=generator) / 4,
-        hint_m=hint + 0.05 * torch.randn(hint.shape, generator=generator),
-        hint_inverse_std_m=torch.full_like(hint, 12.0),
+        hint=RoughPoints.of(
+            hint + noise_m * torch.randn(hint.shape, generator=generator),
+            torch.full_like(hint, 12.0),
+            scale_std=0.2,
+            tilt_std_deg=10.0,
+        ),
     )
 
 
