@@ -16,6 +16,7 @@ from kinflow.datasets import build_poses
 from kinflow.evaluation import prior_table
 from kinflow.synth import files
 from kinflow.training.parts import trainer as part_trainer
+from kinflow.training.priors import attitude_trainer
 from kinflow.training.priors import recipe as prior_recipe
 
 
@@ -39,6 +40,10 @@ def _train_parts(config: part_trainer.TrainPartsConfig, command_line: str) -> No
     print(f"Wrote {weights}; PartParserConfig(weights=...) takes it.")
 
 
+def _train_attitude(config: attitude_trainer.TrainAttitudeConfig, command_line: str) -> None:
+    print(f"Wrote {attitude_trainer.train(config, command_line)}.")
+
+
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
@@ -49,6 +54,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "train": {
         "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
+        "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
     },
     "evaluate": {
         "prior": ResearchCommand(

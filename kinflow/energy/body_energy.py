@@ -1,6 +1,6 @@
 """The energy of a body given what was seen of it: the sum of the terms in `terms.py`.
 
-    E = keypoints + hint_3d + parts + pose prior 0.5 |z|^2 + shape prior 0.5 |s|^2      (nats)
+    E = keypoints + hint_3d + attitude + parts + 0.5 |z|^2 + 0.5 |s|^2      (nats)
 
 after Zanfir et al. 2020, eq. 9, with 3D landmarks of the detector as an optional weak term.
 """
@@ -17,9 +17,23 @@ from kinflow.checks import not_negative, positive
 from kinflow.energy.keypoint_model import KeypointModel, Motion
 from kinflow.energy.part_matching import PartMatches
 from kinflow.energy.rough_points import RoughPoints
-from kinflow.energy.terms import Term, outline, prior_term, reprojection, rough_3d
+from kinflow.energy.terms import Term, attitude, outline, prior_term, reprojection, rough_3d
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
+
+
+@dataclass(frozen=True)
+class UpTarget:
+    """What is up where a person is, and how closely what is up by their pose keeps to it."""
+
+    up_cam: Float[Tensor, "batch 3"]
+    """Unit vectors."""
+    inverse_std: Float[Tensor, "batch 3"]
+    """Along each axis of the camera, of the difference of unit vectors (about radians)."""
+
+    def __getitem__(self, index) -> UpTarget:
+        """Rows of the batch."""
+        return UpTarget(self.up_cam[index], self.inverse_std[index])
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,8 @@ class Targets:
     inverse_std_px: Float[Tensor, "batch points"]
     hint: RoughPoints | None = None
     """Rough 3D keypoints."""
+    up: UpTarget | None = None
+    """What is up."""
     parts: PartMatches | None = None
     """On which lines of the image vertices of the mesh should be seen."""
 
@@ -51,12 +67,14 @@ class EnergyConfig:
     """Standard deviations beyond which a keypoint counts as an outlier."""
     hint_cutoff: float = 4.0
     part_cutoff: float = 3.0
+    up_cutoff: float = 2.5
+    """Whoever lies or tumbles has another up than their pose suggests."""
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
     def __post_init__(self) -> None:
         not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
-        positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff")
+        positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff", "up_cutoff")
 
 
 class Energy:
@@ -89,6 +107,7 @@ class Energy:
             keypoint_cutoff=self.config.keypoint_cutoff * factor,
             hint_cutoff=self.config.hint_cutoff * factor,
             part_cutoff=self.config.part_cutoff * factor,
+            up_cutoff=self.config.up_cutoff * factor,
         )
         return Energy(self.model, self.origin, config, self.vertices)
 
@@ -116,6 +135,18 @@ class Energy:
         ]
         if targets.hint is not None:
             terms.append(rough_3d(points, jacobian, targets.hint, config.hint_cutoff, self.layout))
+        if targets.up is not None:
+            assert state.up_cam is not None, "a model without an attitude prior knows of no up"
+            terms.append(
+                attitude(
+                    state.up_cam,
+                    state.up_jacobian,
+                    targets.up.up_cam,
+                    targets.up.inverse_std,
+                    config.up_cutoff,
+                    self.layout,
+                )
+            )
         if targets.parts is not None:
             terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
         return (*terms, *self._prior_terms(unknowns, with_jacobian))

@@ -25,6 +25,8 @@ from kinflow.body.model import BodyModel, PosedBody
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.energy.layout import TangentLayout
 from kinflow.energy.unknowns import Unknowns, position_columns
+from kinflow.geometry.rotations import skew
+from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.threads import lazy
@@ -53,6 +55,9 @@ class KeypointState:
     keypoints_cam_m: Float[Tensor, "batch keypoints 3"]
     jacobian: Float[Tensor, "batch keypoints 3 unknowns"] | None
     motion: Motion
+    up_cam: Float[Tensor, "batch 3"] | None = None
+    """What is up by the pose, in the camera frame; None without an attitude prior."""
+    up_jacobian: Float[Tensor, "batch 3 unknowns"] | None = None
 
 
 class KeypointModel:
@@ -63,6 +68,7 @@ class KeypointModel:
         prior: decodes pose latents.
         keypoints: indices into KEYPOINT_NAMES.
         with_joints: append the 22 joints to the points.
+        attitude: tells what is up by the pose, where that is asked for.
     """
 
     def __init__(
@@ -72,8 +78,10 @@ class KeypointModel:
         shape_prior: ShapePrior,
         keypoints: tuple[int, ...],
         with_joints: bool = False,
+        attitude: AttitudePrior | None = None,
     ) -> None:
         self.body, self.prior, self.shape_prior = body, prior, shape_prior
+        self.attitude = attitude
         self.layout = TangentLayout(prior.latent_dim, shape_prior.size)
         device = body.rest_mean_m.device
         # points are sums of virtual points (keypoints) or joints themselves, each rigid to a joint
@@ -125,14 +133,21 @@ class KeypointModel:
             R_free = self.prior.decode(unknowns.z)
             code = self.body.shape_space.code(phenotypes)[:, None]
             G, joints, moved, _ = self._move(unknowns, R_free, code)
-            return KeypointState(self._mass @ moved, None, Motion(self.layout, G, joints, code))
+            motion = Motion(self.layout, G, joints, code)
+            up = None if self.attitude is None else _turned(G[:, 0], self.attitude(R_free))
+            return KeypointState(self._mass @ moved, None, motion, up)
         R_free, omega = self.prior.decode_with_jacobian(unknowns.z)
         code, dcode = self.body.shape_space.code_with_jacobian(phenotypes)
         codes = torch.cat([code[:, None], dcode * slope[..., None]], 1)
         G, joints, moved, doffsets = self._move(unknowns, R_free, codes)
         motion = Motion(self.layout, G, joints, codes, free_spins(G, omega))
         jacobian = self._jacobian(motion, moved, doffsets)
-        return KeypointState(self._mass @ moved, jacobian, motion)
+        if self.attitude is None:
+            return KeypointState(self._mass @ moved, jacobian, motion)
+        up, latent = self.attitude.with_jacobian(R_free, omega)
+        up_cam = _turned(G[:, 0], up)
+        up_jacobian = self.layout.columns(rotation=-skew(up_cam), latent=G[:, 0] @ latent)
+        return KeypointState(self._mass @ moved, jacobian, motion, up_cam, up_jacobian)
 
     def _offsets_of(self, rest: Tensor, used: Tensor) -> Tensor:
         """T-pose offsets of joints from parents and of virtual points from their joints.
@@ -178,6 +193,10 @@ class KeypointModel:
         moved = (G_points @ doffsets[:, :, NUM_JOINTS:, :, None])[..., 0]
         moved = moved + djoints.index_select(2, self._joint)
         return (self._mass @ moved).permute(0, 2, 3, 1)
+
+
+def _turned(R: Float[Tensor, "batch 3 3"], vector: Float[Tensor, "batch 3"]) -> Tensor:
+    return (R @ vector[..., None])[..., 0]
 
 
 def _pad_points(offsets: Tensor, count: int) -> Tensor:

@@ -128,6 +128,26 @@ def rough_3d(
     return Term("hint_3d", torch.cat([own.flatten(1), common], 1), J)
 
 
+def attitude(
+    up_by_pose: Float[Tensor, "batch 3"],
+    jacobian: Float[Tensor, "batch 3 body"] | None,
+    up_cam: Float[Tensor, "batch 3"],
+    inverse_std: Float[Tensor, "batch 3"],
+    cutoff: float,
+    layout: TangentLayout,
+) -> Term:
+    """What is up by the pose (`kinflow.priors.attitude`) against what is up; both of length 1.
+
+    `jacobian` and `layout` are as in `reprojection`.
+    """
+    r = (up_by_pose - up_cam) * inverse_std
+    J = None
+    if jacobian is not None:
+        J = layout.columns(body=jacobian * inverse_std[..., None])
+    r, J = robustify(r, J, cutoff)
+    return Term("attitude", r, J)
+
+
 def prior_term(
     name: str,
     residual: Float[Tensor, "batch rows"],

@@ -38,9 +38,9 @@ def test_a_factor_costs_its_own_deviations(factor):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_lean_costs_its_own_deviations(axis):
     rotvec = torch.zeros(3)
-    rotvec[axis] = math.radians(6.0)
+    rotvec[axis] = math.radians(1.5)
     turned = POINTS @ rotvec_to_matrix(rotvec).T
-    cost = energy(rough_of(POINTS, tilt_std_deg=4.0), turned)
+    cost = energy(rough_of(POINTS, tilt_std_deg=1.0), turned)
     torch.testing.assert_close(cost, torch.full((2,), 0.5 * 1.5**2), rtol=0.15, atol=0)
 
 

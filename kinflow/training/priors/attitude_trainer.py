@@ -1,0 +1,182 @@
+"""`kinflow train attitude`: learn which way is up from poses whose root's rotation is known.
+
+Directions have a heavy-tailed error: a Student t distribution of the angle, so that the few who lie
+or tumble do not bend the rest. Subjects count equally, poses are mirrored and jittered, and the
+subjects of validation stop the training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from kinflow.checks import not_negative, path, positive, whole
+from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
+from kinflow.files.destinations import check_file_destination
+from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
+from kinflow.priors.pose_space import mirror_rotvec
+from kinflow.training.averaging import mean_at_first, weight_average
+from kinflow.training.checkpoint import Part
+from kinflow.training.loop import Loop, LoopConfig, Recipe
+from kinflow.training.priors.stream import frame_weights
+from kinflow.training.schedules import warm_up_and_cosine
+from kinflow.training.seeds import seed_everything
+
+WEIGHTS_NAME = "attitude.safetensors"
+_FREEDOM = 3.0
+"""Degrees of freedom of Student's t; 3 lets one in thirty be anywhere."""
+_SCALE_RAD = math.radians(5.0)
+_BALANCE_POWER = -0.5
+
+
+@dataclass(frozen=True)
+class TrainAttitudeConfig:
+    """Train the attitude prior on a pose set; started again, it goes on where it was.
+
+    Attributes:
+        data: pose set written by `kinflow data poses`.
+        out: folder of the run.
+        hidden: width of the two hidden layers.
+        jitter_rad: noise on every joint, as fitted poses have.
+        batch_size: poses per step.
+        steps: optimiser steps altogether.
+        learning_rate: peak learning rate; cosine decay to zero.
+        weight_decay: of AdamW.
+        eval_every: steps between evaluations on the validation subjects, and checkpoints.
+        seed: seeds everything.
+    """
+
+    data: Path
+    out: Path
+    hidden: int = 32
+    jitter_rad: float = 0.1
+    batch_size: int = 512
+    steps: int = 1500
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    eval_every: int = 250
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        path(self, "data")
+        path(self, "out")
+        whole(self, "hidden", "batch_size", "steps", "eval_every", at_least=1)
+        whole(self, "seed")
+        positive(self, "learning_rate")
+        not_negative(self, "weight_decay", "jitter_rad")
+
+
+@dataclass(frozen=True)
+class _Attitudes:
+    """Poses and what is up in the frames of their roots."""
+
+    rotvec: Float[Tensor, "poses 19 3"]
+    up: Float[Tensor, "poses 3"]
+    weight: Float[Tensor, "poses"]
+
+    @staticmethod
+    def of(poses: PoseSet) -> _Attitudes:
+        up = rotvec_to_matrix(poses.root_rotvec)[:, 1]  # the world's y axis, in the root's frame
+        return _Attitudes(poses.rotvec, up, frame_weights(poses, _BALANCE_POWER))
+
+
+class AttitudeRecipe(Recipe):
+    """An attitude prior that learns from poses with their roots."""
+
+    network: AttitudePrior
+    average: AveragedModel
+    weights_name = WEIGHTS_NAME
+    score_name = "minus_error_deg"
+
+    def __init__(self, config: TrainAttitudeConfig, poses: PoseSet, command: str = "") -> None:
+        self.config = config
+        training, validation = poses.split("train"), poses.split("validation")
+        if not len(training) or not len(validation):
+            raise InputError("the pose set holds no training or no validation subjects")
+        self.training, self.validation = _Attitudes.of(training), _Attitudes.of(validation)
+        seed_everything(config.seed)
+        self.info = AttitudeInfo(command, config.seed, poses.sha256, config.hidden)
+        self.network = AttitudePrior(self.info)
+        self.average = weight_average(self.network, mean_at_first(0.99))
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        settings = {k: v for k, v in asdict(config).items() if k not in ("data", "out")}
+        self.run_key = json.dumps([settings, poses.sha256])
+
+    @property
+    def loop_config(self) -> LoopConfig:
+        """How this recipe is trained."""
+        config = self.config
+        return LoopConfig(
+            steps=config.steps,
+            eval_every=config.eval_every,
+            learning_rate=warm_up_and_cosine(config.learning_rate, config.steps),
+            seed=config.seed,
+        )
+
+    def parts(self) -> dict[str, Part]:
+        return {
+            "network": self.network,
+            "average": self._averaged,
+            "optimizer": self.optimizer,
+        }
+
+    @property
+    def _averaged(self) -> AttitudePrior:
+        assert isinstance(self.average.module, AttitudePrior)
+        return self.average.module
+
+    def loss(self, step: int) -> Tensor:
+        """Mean negative log density of the angles, up to a constant."""
+        data = self.training
+        rows = torch.multinomial(data.weight, self.config.batch_size, replacement=True)
+        rotvec, up = data.rotvec[rows], data.up[rows]
+        if step % 2:  # seen in a mirror, left and right change places
+            rotvec, up = mirror_rotvec(rotvec), up * up.new_tensor((-1.0, 1.0, 1.0))
+        rotvec = rotvec + self.config.jitter_rad * torch.randn_like(rotvec)
+        squared = _angle_rad(self.network(rotvec_to_matrix(rotvec)), up).square()
+        tail = torch.log1p(squared / (_FREEDOM * _SCALE_RAD**2))
+        return (_FREEDOM + 2) / 2 * tail.mean()
+
+    @torch.no_grad()
+    def evaluate(self) -> float:
+        """Minus the mean angle between up and its guess, in degrees, subjects in balance."""
+        return -self._mean_error_deg()
+
+    def _mean_error_deg(self) -> float:
+        data = self.validation
+        error = torch.rad2deg(_angle_rad(self._averaged(rotvec_to_matrix(data.rotvec)), data.up))
+        return float((error * data.weight).sum() / data.weight.sum())
+
+    def keep(self, path: Path, step: int, score: float) -> None:
+        metrics = {"validation_error_deg": -score, "steps": float(step)}
+        kept = AttitudePrior(replace(self.info, metrics=metrics))
+        kept.load_state_dict(self._averaged.state_dict())
+        kept.save(path)
+
+
+def train(config: TrainAttitudeConfig, command: str = "") -> Path:
+    """Train to the end in `config.out`, continuing what is there; returns the best weights.
+
+    Raises:
+        InputError: the pose set is unusable, or the weights cannot be written there.
+    """
+    check_file_destination(config.out / WEIGHTS_NAME)
+    recipe = AttitudeRecipe(config, PoseSet.load(config.data), command)
+    return Loop(recipe, recipe.loop_config, config.out).run()
+
+
+def _angle_rad(a: Float[Tensor, "poses 3"], b: Float[Tensor, "poses 3"]) -> Tensor:
+    """Between unit vectors; the sine keeps its slope where the angle is small."""
+    sine = torch.linalg.cross(a, b).square().sum(-1).clamp_min(1e-12).sqrt()
+    return torch.atan2(sine, (a * b).sum(-1))
