@@ -88,8 +88,16 @@ def fit(
         explored = run(soft, targets[owner], start, config.explore)
         begun = Candidates(explored.state, explored.energy, owner, source)
         kept = begun[_distinct(energy, begun, config.distinct_m, config.keep)]
-        polished = run(energy, targets[kept.person], kept.unknowns, config.polish)
-        done = replace(kept, unknowns=polished.state, energy=polished.energy)
+        return polish(energy, targets, kept, config)
+
+
+def polish(
+    energy: Energy, targets: Targets, found: Candidates, config: MultistartConfig
+) -> Candidates:
+    """Fit bodies on from where they are: distinct ones, sorted by person, then by energy."""
+    with torch.no_grad():
+        polished = run(energy, targets[found.person], found.unknowns, config.polish)
+        done = replace(found, unknowns=polished.state, energy=polished.energy)
         return done[_distinct(energy, done, config.distinct_m)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,12 +12,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
-from kinflow.checks import flag, not_negative, numbers_of, positive, share
+from kinflow.checks import flag, not_negative, number, numbers_of, positive, share
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.rough_points import RoughPoints
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.starts import bone_lengths
 from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 FITTED_KEYPOINTS: tuple[str, ...] = tuple(
     name for name in BLAZEPOSE33 if not name.endswith(("_inner", "_outer"))
@@ -33,11 +35,15 @@ class ObservationConfig:
     use_hint: bool = True
     """Use the detector's rough 3D landmarks as a weak term."""
     hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
-    """Their error across the image and in depth."""
-    hint_scale_std: float = 0.0
+    """Each point's own error across the image and in depth, where it is seen for certain."""
+    hint_widening: float = 3.0
+    """Factor on that error for points of no confidence at all."""
+    hint_scale_std: float = 0.14
     """Spread of the factor between an average adult's size and the landmarks'."""
-    hint_tilt_std_deg: float = 0.0
-    """How far the landmarks as a whole may be turned away from the image."""
+    hint_tilt_std_deg: float = 14.0
+    """How far the landmarks as a whole are turned about each axis of the image."""
+    hint_lean_deg: float = 7.0
+    """By how much they lean towards the camera on average."""
     keypoint_std_scale: float = 0.5
     """The detector's errors are alike within a person and a body takes up much of them, so that
     residuals are about half as large as errors; measured on real photos."""
@@ -51,6 +57,8 @@ class ObservationConfig:
         numbers_of(self, "hint_std_m", count=3, above=0)
         positive(self, "keypoint_std_scale")
         not_negative(self, "hint_scale_std", "hint_tilt_std_deg")
+        number(self, "hint_widening", at_least=1)
+        number(self, "hint_lean_deg", at_least=-90, at_most=90)
         share(self, "min_confidence", "cluster_weight")
 
 
@@ -89,10 +97,16 @@ def observe(
     hint = hint * _hint_scale(hint, rest_points_m)[:, None, None]
     R_cam_view = view_rotation(targets, seen)
     # a person without rough 3D has no hint, whatever the others have
-    hint_weight = weight.sqrt()[..., None] * known[:, None, None]
-    inverse_std_m = hint_weight / hint.new_tensor(config.hint_std_m)
+    widening = 1 + (config.hint_widening - 1) * (1 - confidence)
+    hint_weight = _cluster_weights(config.cluster_weight, confidence.device).sqrt() / widening
+    hint_weight = hint_weight * known[:, None]
+    inverse_std_m = hint_weight[..., None] / hint.new_tensor(config.hint_std_m)
+    lean = hint.new_tensor([-math.radians(config.hint_lean_deg), 0.0, 0.0])
     rough = RoughPoints.of(
-        hint @ R_cam_view.mT, inverse_std_m, config.hint_scale_std, config.hint_tilt_std_deg
+        hint @ rotvec_to_matrix(lean).mT @ R_cam_view.mT,
+        inverse_std_m,
+        config.hint_scale_std,
+        config.hint_tilt_std_deg,
     )
     return replace(targets, hint=rough)
 

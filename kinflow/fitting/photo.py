@@ -21,6 +21,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
+from kinflow.fitting.gravity import GravityConfig, GravityEstimator
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, ObservationConfig, observe
@@ -29,6 +30,7 @@ from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
+from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.results import Hypothesis, Person, ResultCode
@@ -43,6 +45,7 @@ class PhotoFitConfig:
         default_factory=lambda: FitConfig(energy=EnergyConfig(keypoint_cutoff=6.0))
     )
     observations: ObservationConfig = field(default_factory=ObservationConfig)
+    gravity: GravityConfig = field(default_factory=GravityConfig)
     estimate_focal: bool = False
     """Estimate the focal length from all people together, about the one that is assumed."""
     focal_log_std: float = 0.3
@@ -54,6 +57,7 @@ class PhotoFitConfig:
 
     def __post_init__(self) -> None:
         nested(self, fit=FitConfig, observations=ObservationConfig, parts=PartFitConfig)
+        nested(self, gravity=GravityConfig)
         flag(self, "estimate_focal")
         positive(self, "focal_log_std")
         whole(self, "max_hypotheses", at_most=1000)
@@ -88,9 +92,11 @@ class PhotoFitter:
             ShapePrior(),
             FITTED_KEYPOINTS,
             further=further,
+            attitude=copy.deepcopy(AttitudePrior.load()).to(device),
         )
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
+        self.gravity = GravityEstimator(self.fitter.energy, config.gravity)
         self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
@@ -120,6 +126,11 @@ class PhotoFitter:
         with one_thread():
             targets = self._targets(people, cameras)
             candidates = self.fitter.fit(targets)
+            if len(people) > 1:
+                best = torch.stack([candidates.of(i)[0] for i in range(len(people))])
+                gravity = self.gravity.of_people(candidates.unknowns[best], targets)
+                targets = replace(targets, up=self.gravity.known(gravity, len(people)))
+                candidates = self.fitter.polish(candidates, targets)
             return tuple(
                 self._person(i, seen, camera, targets[i : i + 1], candidates[candidates.of(i)])
                 for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
@@ -131,7 +142,8 @@ class PhotoFitter:
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         rest_m = self.fitter.model.points_at_rest_m
-        return observe(people, cameras, rest_m, self.config.observations)
+        targets = observe(people, cameras, rest_m, self.config.observations)
+        return replace(targets, up=self.gravity.unknown(len(people)))
 
     def _person(
         self,

@@ -18,9 +18,10 @@ from kinflow.energy.vertex_model import VertexModel
 from kinflow.fitting.facing import FacingStart
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.initialisers import Initialiser
-from kinflow.fitting.multistart import Candidates, MultistartConfig, fit
+from kinflow.fitting.multistart import Candidates, MultistartConfig, fit, polish
 from kinflow.fitting.starts import hip_origin
 from kinflow.fitting.uncertainty import Description, describe
+from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.threads import lazy
@@ -49,6 +50,7 @@ class PersonFitter:
         config: energy, starts and search.
         vertices: needed when targets are to have part matches.
         further: sources of starts besides the gallery and the facing pose.
+        attitude: needed when targets are to say what is up.
     """
 
     def __init__(
@@ -60,10 +62,11 @@ class PersonFitter:
         config: FitConfig,
         vertices: VertexModel | None = None,
         further: tuple[Initialiser, ...] = (),
+        attitude: AttitudePrior | None = None,
     ) -> None:
         self.names, self.config = names, config
         points = tuple(KEYPOINT_INDEX[name] for name in names)
-        self.model = KeypointModel(body, prior, shape_prior, points)
+        self.model = KeypointModel(body, prior, shape_prior, points, attitude=attitude)
         self.joint_model = KeypointModel(body, prior, shape_prior, (), with_joints=True)
         origin = hip_origin(names).to(body.rest_mean_m.device)
         self.energy = Energy(self.model, origin, config.energy, vertices)
@@ -82,6 +85,10 @@ class PersonFitter:
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
         return fit(self.energy, targets, self.names, self.initialisers, self.config.search)
+
+    def polish(self, found: Candidates, targets: Targets) -> Candidates:
+        """Found bodies fitted to other targets of the same people, best first."""
+        return polish(self.energy, targets, found, self.config.search)
 
     def joints_m(self, unknowns: Unknowns) -> Float[Tensor, "batch 22 3"]:
         """The 22 joints in the camera frame."""
