@@ -44,6 +44,8 @@ _APART_M = 0.25
 """Joints of different people are at least this far from each other."""
 _FRONT_SHARE = 0.45
 """Who covers another's legs has at least this share of the other's distance."""
+_SMALL_AGES = (0.08, 0.25)
+"""Phenotype `age` of children who cover the legs of a grown-up: one and a half to five years."""
 _LEAST_SEAT_M = 0.15
 _LEAST_JOINTS = 12
 """Joints in the image of people who are not hidden on purpose, of 22."""
@@ -138,19 +140,21 @@ class WorldSource:
             boxes += [front.seat] if front.seat is not None else []
         return self._seen(bodies, boxes, camera, R, t)
 
-    def _shape(self, rng: np.random.Generator) -> tuple[Tensor, bool]:
-        """Phenotypes, and whether they are those of a child."""
+    def _shape(self, rng: np.random.Generator, small: bool) -> tuple[Tensor, bool]:
+        """Phenotypes, and whether they are those of a child; a small child where that is wanted."""
         spread = self.config.shape_spread * np.array(_ADULT_STD)
         shape = (np.array(_ADULT_MEAN) + spread * rng.standard_normal(6)).clip(0.01, 0.99)
         shape[1] = shape[1].clip(0.75, 0.93)
         child = bool(rng.random() < self.config.child_share)
-        if child:
-            shape[1] = rng.uniform(*self.config.child_ages)
-        return torch.from_numpy(shape).float(), child
+        if child or small:
+            shape[1] = rng.uniform(*(_SMALL_AGES if small else self.config.child_ages))
+        return torch.from_numpy(shape).float(), child or small
 
-    def _body(self, posture: Posture, ground_m: Tensor, rng: np.random.Generator) -> _Body:
+    def _body(
+        self, posture: Posture, ground_m: Tensor, rng: np.random.Generator, small: bool = False
+    ) -> _Body:
         """Somebody whose lowest point is on the floor, the pelvis above `ground_m`."""
-        shape, child = self._shape(rng)
+        shape, child = self._shape(rng, small)
         pose = pose_in_world(self.people, posture, self.mesh, rng)
         shaped = self.mesh.body.with_shape(shape)
         posed = shaped.with_pose(pose, torch.zeros(3))
@@ -220,10 +224,12 @@ class WorldSource:
         return None
 
     def _in_front(self, body: _Body, position_m: Tensor, rng: np.random.Generator) -> _Body:
-        """Somebody who is low enough to cover the legs only."""
+        """A small child or somebody who sits, low enough to cover the legs only."""
         ahead, aside = _towards(body.ground_m, position_m)
         ground_m = body.ground_m + ahead * rng.uniform(0.45, 1.0) + aside * rng.normal(0, 0.12)
-        return self._body("sitting", ground_m.float(), rng)
+        small = bool(rng.random() < 0.5)
+        posture = "standing" if small and rng.random() < 0.7 else "sitting"
+        return self._body(posture, ground_m.float(), rng, small)
 
     def _background(
         self, bodies: list[_Body], position_m: Tensor, R: Tensor, rng: np.random.Generator
@@ -278,7 +284,7 @@ class WorldSource:
         if self.config.hiding != "nothing":
             legs, upper = first.keypoint_uncovered[_LEGS], first.keypoint_uncovered[_UPPER]
             face = first.keypoint_uncovered[:_FACE_KEYPOINTS]
-            return not legs.any() and int(upper.sum()) >= 3 and bool(face.all())
+            return int(legs.sum()) <= 1 and bool(upper.all()) and bool(face.all())
         if self.config.in_full:
             return all(bool(person.keypoint_uncovered.all()) for person in world.people)
         return int(first.keypoint_uncovered.sum()) >= _LEAST_JOINTS
