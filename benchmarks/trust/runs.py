@@ -69,39 +69,35 @@ class Sets:
     config: TrustConfig
 
     def __post_init__(self) -> None:
-        people = PeopleConfig(
-            poses=self.config.poses, split=self.config.split, prior_share=0.0
-        )
+        people = PeopleConfig(poses=self.config.poses, split=self.config.split, prior_share=0.0)
         self._kinds = world_sets(people)
         self._seen: dict[str, list[SeenWorld]] = {}
         self._fitted: dict[tuple[str, bool], list[FittedWorld]] = {}
+        with_landmarks = self.config.fit
+        observations = replace(with_landmarks.fit.observations, use_hint=False)
+        without = replace(
+            with_landmarks, fit=replace(with_landmarks.fit, observations=observations)
+        )
+        self._reconstructors = {True: Reconstructor(with_landmarks), False: Reconstructor(without)}
 
     def seen(self, name: str) -> list[SeenWorld]:
         """The photos of a set with what the product's detector sees in them."""
         if name not in self._seen:
             begin, count = time.perf_counter(), self.config.photos or PHOTOS[name]
-            detect = Reconstructor(self.config.fit).detector.detect
+            detect = self._reconstructors[True].detector.detect
             self._seen[name] = seen_worlds(self._kinds[name], count, detect, self.config.cache)
-            print(f"({name}: {count} photos looked at in {time.perf_counter() - begin:.0f} s)\n")
+            seconds = time.perf_counter() - begin
+            print(f"({name}: {count} photos looked at in {seconds:.0f} s)\n", flush=True)
         return self._seen[name]
 
     def fitted(self, name: str, landmarks_3d: bool = True) -> list[FittedWorld]:
         """The photos of a set, fitted, with or without the detector's 3D landmarks."""
         if (name, landmarks_3d) not in self._fitted:
             seen, begin = self.seen(name), time.perf_counter()
-            fitted = [_fit(one, self._reconstructor(landmarks_3d), self.config) for one in seen]
+            fitted = [_fit(one, self._reconstructors[landmarks_3d], self.config) for one in seen]
             self._fitted[name, landmarks_3d] = fitted
             print(f"({name}: fitted in {time.perf_counter() - begin:.0f} s)\n", flush=True)
         return self._fitted[name, landmarks_3d]
-
-    def _reconstructor(self, landmarks_3d: bool) -> Reconstructor:
-        if landmarks_3d not in (made := self.__dict__.setdefault("_made", {})):
-            config = self.config.fit
-            observations = replace(config.fit.observations, use_hint=landmarks_3d)
-            if not landmarks_3d:
-                config = replace(config, fit=replace(config.fit, observations=observations))
-            made[landmarks_3d] = Reconstructor(config)
-        return made[landmarks_3d]
 
 
 def _fit(seen: SeenWorld, reconstructor: Reconstructor, config: TrustConfig) -> FittedWorld:
@@ -157,5 +153,3 @@ def of(values: list[float] | np.ndarray, how: str, digits: int = 1) -> str:
 def percent(hits: list[bool] | np.ndarray) -> str:
     """A share as text."""
     return f"{100 * np.mean(hits):.1f} %" if len(hits) else "–"
-
-

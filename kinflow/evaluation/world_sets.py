@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-import kinflow
+import kinflow.body
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS, MIRROR_KEYPOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.evaluation.value_files import read_values, write_values
@@ -156,7 +156,7 @@ def _key(kinds: Sequence[WorldConfig], count: int) -> str:
         digest.update(json.dumps(asdict(nameless), sort_keys=True).encode())
     if (poses := kinds[0].people.poses) is not None:
         digest.update(PoseSet.load(poses).sha256.encode())
-    package = Path(kinflow.__file__).parent
+    package = Path(kinflow.body.__file__).parent.parent
     for name in ("body", "evidence", "geometry", "synth"):
         for source in sorted((package / name).rglob("*.py")):
             digest.update(source.read_bytes())

@@ -136,9 +136,7 @@ def _put_furniture(
     np.copyto(depth_m, raster.depth, where=raster.covered)
 
 
-def _surroundings(
-    world: World, rng: np.random.Generator
-) -> Float32[np.ndarray, "height width 3"]:
+def _surroundings(world: World, rng: np.random.Generator) -> Float32[np.ndarray, "height width 3"]:
     """What is behind people and furniture: clutter or walls, and the floor where it shows."""
     width, height = world.camera.image_size
     canvas = clutter((height, width), rng).astype(np.float32)
