@@ -91,20 +91,20 @@ def paint(view: View, rng: np.random.Generator) -> UInt8[np.ndarray, "height wid
         stranger = _stranger(view.neighbour, rng)
         np.copyto(canvas, stranger, where=view.neighbour[..., None])
     if view.part.any():
-        box = _box(view.dressed)
+        box = box_around(view.dressed)
         shown = view.dressed[box]
-        np.copyto(canvas[box], _person(view, box, rng), where=shown[..., None])
+        np.copyto(canvas[box], person_colors(view, box, rng), where=shown[..., None])
     if view.hidden.any():
         np.copyto(canvas, clutter(size, rng), where=view.hidden[..., None])
-    return _photographed(canvas, rng)
+    return photographed(canvas, rng)
 
 
-def _person(
+def person_colors(
     view: View, box: tuple[slice, slice], rng: np.random.Generator
 ) -> Float32[np.ndarray, "box_height box_width 3"]:
     """The dressed person in a box of the view; pixels that do not show them hold anything."""
     part, normal = view.part[box], view.normal[box]
-    nearest = _nearest(part > 0)
+    nearest = nearest_shown(part > 0)
     worn, normal = part.ravel()[nearest], normal.reshape(-1, 3)[nearest]
     keypoints_px = view.keypoints_px - (box[1].start, box[0].start)
     colors, skin = dress(worn, keypoints_px, view.face_shows, view.height_px, rng)
@@ -113,7 +113,7 @@ def _person(
     return colors * light[..., None]
 
 
-def _box(shown: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
+def box_around(shown: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
     """Rows and columns of the box around the pixels that are shown."""
     rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -143,7 +143,7 @@ def _light(
     return (ambient + (np.float32(1.15) - ambient) * direct) * (1 - rim)
 
 
-def _nearest(shown: Bool[np.ndarray, "height width"]) -> np.ndarray:
+def nearest_shown(shown: Bool[np.ndarray, "height width"]) -> np.ndarray:
     """Flat index of the nearest pixel that is shown, whose clothes a pixel shows."""
     away = (~shown).astype(np.uint8)
     found = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
@@ -165,7 +165,7 @@ def _stranger(shown: Bool[np.ndarray, "height width"], rng: np.random.Generator)
     return colors[band][:, None] * folds(size, float(height), rng)[..., None]
 
 
-def _photographed(canvas: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+def photographed(canvas: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
     """What a camera and a file make of it: exposure, tint, blur, coarse pixels, noise, JPEG."""
     height, width = canvas.shape[:2]
     tint = 1 + rng.normal(0, 0.06, 3)
