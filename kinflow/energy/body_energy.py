@@ -67,7 +67,7 @@ class EnergyConfig:
     """Standard deviations beyond which a keypoint counts as an outlier."""
     hint_cutoff: float = 4.0
     part_cutoff: float = 3.0
-    up_cutoff: float = 2.5
+    up_cutoff: float = 4.0
     """Whoever lies or tumbles has another up than their pose suggests."""
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.body.bones import STICK_FIGURE_ROWS
-from kinflow.body.parts import BACKGROUND, UNKNOWN
+from kinflow.body.bones import BONE_OF_PART, STICK_FIGURE_ROWS
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.parts import BACKGROUND, PART_INDEX, UNKNOWN
+from kinflow.body.sides import SIDES
 from kinflow.evidence.silhouette import BONE_CONFIDENCE
 from kinflow.evidence.types import PartLabels, PersonMask
 from kinflow.geometry.image_grid import ImageGrid
@@ -36,6 +38,12 @@ LIMB_RADIUS = 0.08
 """How far from its bones a hidden limb reaches, as a share of the person's size."""
 MAX_THICKNESS = 255
 """Of lines that OpenCV draws."""
+
+_FAR_END = {
+    PART_INDEX[f"{side}_{part}"]: KEYPOINT_INDEX[f"{side}_{far}"]
+    for part, (_, far) in BONE_OF_PART.items()
+    for side in SIDES
+}
 
 NEAR_CELLS = 3
 """A keypoint of a person may lie so many cells outside of the outline."""
@@ -77,30 +85,46 @@ def without_strangers(
     return replace(labels, allowed=labels.allowed.masked_fill(unknown, UNKNOWN))
 
 
-def without_hidden_limbs(labels: PartLabels, keypoints_px: Float[Tensor, "33 3"]) -> PartLabels:
-    """The same labels, with background unknown along bones to keypoints that are not seen for
-    certain and lie before the background.
+def without_hidden_limbs(
+    labels: PartLabels, keypoints_px: Float[Tensor, "33 3"], image_size: tuple[int, int]
+) -> PartLabels:
+    """The same labels, as far as they can be about limbs that do not show.
 
-    Legs under a table are where they are although the table is what shows.
+    Legs under a table are where they are although the table is what shows, so background is unknown
+    along bones to keypoints in the image that are not seen for certain. And a parser that is told of
+    legs finds some, squeezed in above the table: what it takes for such a limb is unknown too.
+
+    Args:
+        labels: of one person.
+        keypoints_px: theirs (x, y, confidence).
+        image_size: (width, height).
     """
     keypoints, allowed = keypoints_px.detach().cpu().numpy(), labels.allowed.cpu().numpy()
     points = labels.grid.to_cells(keypoints[:, :2])
     rows, columns = allowed.shape
     column, row = np.floor(points).astype(int).T
-    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    on_grid = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     below = allowed[row.clip(0, rows - 1), column.clip(0, columns - 1)]
-    hidden = (keypoints[:, 2] < BONE_CONFIDENCE) & inside & (below == BACKGROUND)
+    in_image = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] < image_size)).all(1)
+    hidden = (keypoints[:, 2] < BONE_CONFIDENCE) & in_image & (~on_grid | (below == BACKGROUND))
     limb = np.zeros(allowed.shape, np.uint8)
     thickness = round(2 * LIMB_RADIUS * float(np.ptp(points, axis=0).max()))
     for a, b in STICK_FIGURE_ROWS:
         if hidden[a] or hidden[b]:
             ends = [tuple(int(v) for v in np.clip(points[k], -10000, 10000)) for k in (a, b)]
             cv2.line(limb, ends[0], ends[1], 1, min(max(thickness, 1), MAX_THICKNESS))
-    unknown = torch.from_numpy((limb > 0) & (allowed == BACKGROUND)).to(labels.allowed.device)
+    unknown = (limb > 0) & (allowed == BACKGROUND)
+    for part, far_end in _FAR_END.items():
+        if hidden[far_end]:
+            unknown |= allowed == 1 << part
+    return _unknown_at(labels, torch.from_numpy(unknown).to(labels.allowed.device))
+
+
+def _unknown_at(labels: PartLabels, cells: Bool[Tensor, "rows columns"]) -> PartLabels:
     return replace(
         labels,
-        allowed=labels.allowed.masked_fill(unknown, UNKNOWN),
-        confidence=labels.confidence.masked_fill(unknown, 0.0),
+        allowed=labels.allowed.masked_fill(cells, UNKNOWN),
+        confidence=labels.confidence.masked_fill(cells, 0.0),
     )
 
 

@@ -166,7 +166,7 @@ class PartParser:
         if found is None:
             return None
         labels = labels_of_probabilities(found.probability, found.inside, found.grid)
-        return without_hidden_limbs(labels, person.keypoints_px)
+        return without_hidden_limbs(labels, person.keypoints_px, image_size)
 
     @torch.no_grad()
     def probabilities(
