@@ -115,11 +115,9 @@ def _fit(seen: SeenWorld, reconstructor: Reconstructor, config: TrustConfig) -> 
 
 
 def up_of(result: Reconstruction) -> Float[Tensor, " 3"]:
-    """The way up that a reconstruction gives, in the camera's frame.
-
-    Results say nothing of gravity, so it is what whoever shows them assumes: up in the image.
-    """
-    return torch.tensor([0.0, -1.0, 0.0])
+    """The way up that a reconstruction gives, in the camera's frame; else that of the image."""
+    gravity = result.only_frame.gravity
+    return torch.tensor((0.0, -1.0, 0.0) if gravity is None else gravity.up_cam)
 
 
 def found_pairs(fitted: list[FittedWorld]) -> Iterator[tuple[WorldPerson, Person]]:

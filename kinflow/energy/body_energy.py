@@ -7,6 +7,7 @@ after Zanfir et al. 2020, eq. 9, with 3D landmarks of the detector as an optiona
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,6 +35,14 @@ class UpTarget:
     def __getitem__(self, index) -> UpTarget:
         """Rows of the batch."""
         return UpTarget(self.up_cam[index], self.inverse_std[index])
+
+    @staticmethod
+    def concatenate(parts: Sequence[UpTarget]) -> UpTarget:
+        """Join along the batch."""
+        return UpTarget(
+            torch.cat([part.up_cam for part in parts]),
+            torch.cat([part.inverse_std for part in parts]),
+        )
 
 
 @dataclass(frozen=True)

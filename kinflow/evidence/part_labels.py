@@ -91,8 +91,8 @@ def without_hidden_limbs(
     """The same labels, as far as they can be about limbs that do not show.
 
     Legs under a table are where they are although the table is what shows, so background is unknown
-    along bones to keypoints in the image that are not seen for certain. And a parser that is told of
-    legs finds some, squeezed in above the table: what it takes for such a limb is unknown too.
+    along bones to keypoints in the image that are not seen for certain. And a parser that is told
+    of legs finds some, squeezed in above the table: what it takes for such a limb is unknown too.
 
     Args:
         labels: of one person.

@@ -24,6 +24,7 @@ from kinflow.energy.terms import robustify
 from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.rotations import rotvec_to_matrix, skew
 from kinflow.optim import ArrowModel, ArrowStep, ChainTerm, DenseModel, LMConfig, minimise
+from kinflow.results import Gravity
 
 IMAGE_UP = (0.0, -1.0, 0.0)
 """Up, as long as nothing else is known: that of the image."""
@@ -42,16 +43,6 @@ class GravityConfig:
     def __post_init__(self) -> None:
         positive(self, "pitch_std_deg", "roll_std_deg", "attitude_std_deg")
         nested(self, steps=LMConfig)
-
-
-@dataclass(frozen=True)
-class Gravity:
-    """What is up, and how well that is known."""
-
-    up_cam: Float[Tensor, "3"]
-    """Unit vector in the camera frame."""
-    std_deg: float
-    """Root of the mean variance about the two axes across it."""
 
 
 class GravityEstimator:
@@ -81,7 +72,7 @@ class GravityEstimator:
     def known(self, gravity: Gravity, people: int) -> UpTarget:
         """For people in whose photo this is up: one row each."""
         std = math.hypot(self._attitude_std, math.radians(gravity.std_deg))
-        up = gravity.up_cam.to(self._device)
+        up = torch.tensor(gravity.up_cam, device=self._device, dtype=torch.float32)
         return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std))
 
     def of_people(self, bodies: Unknowns, targets: Targets) -> Gravity:
@@ -101,7 +92,8 @@ class GravityEstimator:
         with torch.no_grad():
             solved = minimise(scene, linearise, self.config.steps).state
             std = _std_of_shared(self._model(solved, targets))
-        return Gravity(solved.up_cam[0].cpu(), math.degrees(std))
+        x, y, z = F.normalize(solved.up_cam[0].double(), dim=0).tolist()
+        return Gravity((x, y, z), math.degrees(std))
 
     def _first_guess(self, bodies: Unknowns) -> Float[Tensor, "3"]:
         """The best of the image's up and of what each body says, as the bodies are."""

@@ -11,12 +11,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 
 import torch
 
 from kinflow.body.model import BodyModel
 from kinflow.checks import flag, nested, not_negative, positive, whole
-from kinflow.energy.body_energy import EnergyConfig, Targets
+from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
@@ -33,7 +34,7 @@ from kinflow.geometry.pinhole import Camera
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.results import Hypothesis, Person, ResultCode
+from kinflow.results import Gravity, Hypothesis, Person, ResultCode
 from kinflow.threads import lazy, one_thread
 
 
@@ -62,6 +63,17 @@ class PhotoFitConfig:
         positive(self, "focal_log_std")
         whole(self, "max_hypotheses", at_most=1000)
         not_negative(self, "hypothesis_margin")
+
+
+@dataclass(frozen=True)
+class PhotoFit:
+    """What is found in a photo."""
+
+    people: tuple[Person, ...]
+    camera: Camera
+    """The one that was given, with another focal length if that was to be estimated."""
+    gravity: Gravity | None
+    """What is up; None without people."""
 
 
 class PhotoFitter:
@@ -104,37 +116,59 @@ class PhotoFitter:
         """Fits people with a focal length of their own each."""
         return self._person_fitter(with_free_focal(self.config.fit, self.config.focal_log_std))
 
-    def fit(self, evidence: ImageEvidence, camera: Camera) -> tuple[Person, ...]:
-        """One `Person` for each person of the evidence, in the same order.
-
-        Their camera is `camera`, with another focal length if that was to be estimated.
-        """
+    def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
+        """The people of a photo, in the order of the evidence, and what is up there."""
         if not evidence.people:
-            return ()
+            return PhotoFit((), camera, None)
         with one_thread():
             if self.config.estimate_focal:
                 log_focal = shared_log_focal(self.focal_fitter, self.targets(evidence, camera))
                 camera = replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
-            return self.fit_people(evidence.people, [camera] * len(evidence.people))
+            (photo,) = self.fit_photos([evidence], [camera])
+            return photo
 
-    def fit_people(
-        self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]
-    ) -> tuple[Person, ...]:
-        """One `Person` for each row: people of any photos, with the camera each was seen with."""
-        if not people:
-            return ()
+    def fit_photos(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+    ) -> tuple[PhotoFit, ...]:
+        """Several photos in one batch, each with people, and with the camera it was taken with."""
+        people = [person for photo in photos for person in photo.people]
+        seen_by = [c for photo, c in zip(photos, cameras, strict=True) for _ in photo.people]
+        ends = list(accumulate(len(photo.people) for photo in photos))
+        rows = [
+            range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
+        ]
         with one_thread():
-            targets = self._targets(people, cameras)
+            targets = self._targets(people, seen_by)
             candidates = self.fitter.fit(targets)
-            if len(people) > 1:
-                best = torch.stack([candidates.of(i)[0] for i in range(len(people))])
-                gravity = self.gravity.of_people(candidates.unknowns[best], targets)
-                targets = replace(targets, up=self.gravity.known(gravity, len(people)))
+            gravity = [self._gravity(candidates, targets, mine) for mine in rows]
+            if any(len(mine) > 1 for mine in rows):
+                up = [self._up(known, len(mine)) for known, mine in zip(gravity, rows, strict=True)]
+                targets = replace(targets, up=UpTarget.concatenate(up))
                 candidates = self.fitter.polish(candidates, targets)
-            return tuple(
-                self._person(i, seen, camera, targets[i : i + 1], candidates[candidates.of(i)])
-                for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
-            )
+            bodies = [
+                self._person(
+                    i - mine.start,
+                    people[i],
+                    camera,
+                    targets[i : i + 1],
+                    candidates[candidates.of(i)],
+                )
+                for camera, mine in zip(cameras, rows, strict=True)
+                for i in mine
+            ]
+        return tuple(
+            PhotoFit(tuple(bodies[mine.start : mine.stop]), camera, known)
+            for camera, known, mine in zip(cameras, gravity, rows, strict=True)
+        )
+
+    def _gravity(self, found: Candidates, targets: Targets, people: range) -> Gravity:
+        best = torch.stack([found.of(i)[0] for i in people])
+        return self.gravity.of_people(found.unknowns[best], targets[people.start : people.stop])
+
+    def _up(self, gravity: Gravity, people: int) -> UpTarget:
+        """What is up for the people of one photo: somebody alone has been fitted with it already,
+        and with how little their own say counts."""
+        return self.gravity.known(gravity, people) if people > 1 else self.gravity.unknown(1)
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""

@@ -134,9 +134,9 @@ class Reconstructor:
         else:
             evidence = checked_evidence(evidence, photo.size)
             evidence = replace(evidence, people=evidence.people[: self.config.max_people])
-        people = self.fitter.fit(evidence, camera)
+        fit = self.fitter.fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
-        return Reconstruction.of_frame(people[0].camera if people else camera, people, source)
+        return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity)
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""

@@ -5,6 +5,7 @@ Fitting and networks produce these values, export writes and reads them.
 
 from kinflow.results.codes import RESULT_SENTENCES, ResultCode
 from kinflow.results.frames import Frame
+from kinflow.results.gravity import Gravity
 from kinflow.results.person import Hypothesis, Person
 from kinflow.results.reconstruction import Reconstruction
 from kinflow.results.tracks import Track
@@ -12,6 +13,7 @@ from kinflow.results.tracks import Track
 __all__ = [
     "RESULT_SENTENCES",
     "Frame",
+    "Gravity",
     "Hypothesis",
     "Person",
     "Reconstruction",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kinflow.checks import nested, not_negative, whole
 from kinflow.geometry.pinhole import Camera
+from kinflow.results.gravity import Gravity
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,12 @@ class Frame:
     time_s: float
     """Seconds since the start of the source."""
     camera: Camera
+    gravity: Gravity | None = None
+    """What is up, where that is known."""
 
     def __post_init__(self) -> None:
         whole(self, "index")
         not_negative(self, "time_s")
         nested(self, camera=Camera)
+        if self.gravity is not None:
+            nested(self, gravity=Gravity)

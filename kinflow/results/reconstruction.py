@@ -21,6 +21,7 @@ from itertools import pairwise
 from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
 from kinflow.results.frames import Frame
+from kinflow.results.gravity import Gravity
 from kinflow.results.person import Person
 from kinflow.results.tracks import Track, tracks_of
 
@@ -71,13 +72,24 @@ class Reconstruction:
             )
 
     @staticmethod
-    def of_frame(camera: Camera, people: Sequence[Person], source: str = "") -> Reconstruction:
+    def of_frame(
+        camera: Camera,
+        people: Sequence[Person],
+        source: str = "",
+        gravity: Gravity | None = None,
+    ) -> Reconstruction:
         """The people of a photo, which is frame 0 at time 0.
+
+        Args:
+            camera: of the photo.
+            people: in any order.
+            source: path of the photo.
+            gravity: what is up in it.
 
         Raises:
             InputError: two people have the same number, or one has another camera.
         """
-        return Reconstruction.of_frames([Frame(0, 0.0, camera)], [people], source)
+        return Reconstruction.of_frames([Frame(0, 0.0, camera, gravity)], [people], source)
 
     @staticmethod
     def of_frames(
