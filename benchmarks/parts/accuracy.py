@@ -199,8 +199,8 @@ def run(config: AccuracyConfig) -> dict[str, np.ndarray]:
         for i, scene in enumerate(everything):
             parts = labels(scene, np.random.default_rng((PAINT_SEED, i)))
             seen = replace(evidence(scene), parts=parts)
-            evidence = ImageEvidence(scene.camera.image_size, (seen,))
-            people = fitter.fit(evidence, scene.camera).people
+            photo = ImageEvidence(scene.camera.image_size, (seen,))
+            people = fitter.fit(photo, scene.camera).people
             rows.append(errors(people[0], scene, body, mesh))
         results[name] = np.array(rows)
         print(row(name, results[name]), flush=True)
