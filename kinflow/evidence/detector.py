@@ -19,6 +19,7 @@ from kinflow.checks import flag, nested, not_negative, share, whole
 from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement, trust
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.error_model import keypoint_std_px
+from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.movenet import Detection, MoveNet
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
@@ -130,7 +131,8 @@ class EvidenceDetector:
         ]
         if self.parts:
             evidence = [self._with_parts(i, evidence, image_rgb) for i in range(len(people))]
-        return ImageEvidence((width, height), tuple(evidence))
+        lines = upright_lines(image_rgb, [person.box_px.numpy() for person in evidence])
+        return ImageEvidence((width, height), tuple(evidence), torch.from_numpy(lines).float())
 
     def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
         found = search(image_rgb, self.movenet, self.config.pyramid, self.config.min_score)

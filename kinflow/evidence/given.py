@@ -49,7 +49,12 @@ def checked_evidence(evidence: Any, image_size: tuple[int, int]) -> ImageEvidenc
     if not isinstance(people, tuple | list):
         raise InputError(f"people has to be a tuple, not a {type(people).__name__}.")
     checked = tuple(_person(person, f"people[{i}]") for i, person in enumerate(people))
-    return ImageEvidence(image_size, checked)
+    lines = evidence.lines_px
+    if lines is not None:
+        lines = tensor_within(
+            given_tensor(lines, "lines_px", (-1, 4)), "lines_px", (-1, 4), low=-MAX_PX, high=MAX_PX
+        )
+    return ImageEvidence(image_size, checked, lines)
 
 
 def _person(person: Any, name: str) -> PersonEvidence:

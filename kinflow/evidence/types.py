@@ -122,7 +122,14 @@ class ImageEvidence:
     image_size: tuple[int, int]
     """(width, height) in pixels."""
     people: tuple[PersonEvidence, ...]
+    lines_px: Float[Tensor, "lines 4"] | None = None
+    """Straight edges (x0, y0, x1, y1) off people that may be upright ones; None where nobody looked
+    for them."""
 
     def to(self, device: torch.device | str) -> ImageEvidence:
         """The same evidence on another device."""
-        return replace(self, people=tuple(person.to(device) for person in self.people))
+        return replace(
+            self,
+            people=tuple(person.to(device) for person in self.people),
+            lines_px=None if self.lines_px is None else self.lines_px.to(device),
+        )

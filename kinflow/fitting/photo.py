@@ -108,7 +108,7 @@ class PhotoFitter:
         )
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
-        self.gravity = GravityEstimator(self.fitter.energy, config.gravity)
+        self.gravity = GravityEstimator(self.fitter.model, config.gravity)
         self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
@@ -137,21 +137,25 @@ class PhotoFitter:
         rows = [
             range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
         ]
+        lines = [photo.lines_px for photo in photos]
         with one_thread():
-            targets = self._targets(people, seen_by)
-            candidates = self.fitter.fit(targets)
-            gravity = [self._gravity(candidates, targets, mine) for mine in rows]
-            if any(len(mine) > 1 for mine in rows):
-                up = [self._up(known, len(mine)) for known, mine in zip(gravity, rows, strict=True)]
-                targets = replace(targets, up=UpTarget.concatenate(up))
-                candidates = self.fitter.polish(candidates, targets)
+            level = [
+                self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
+            ]
+            targets = self._with_up(self._targets(people, seen_by), level, rows)
+            found = self.fitter.fit(targets)
+            best = torch.stack([found.of(i)[0] for i in range(len(people))])
+            gravity = [
+                self.gravity.with_people(
+                    camera, drawn, found.unknowns[best[mine.start : mine.stop]]
+                )
+                for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
+            ]
+            targets = self._with_up(targets, gravity, rows)
+            found = self.fitter.polish(found, targets)
             bodies = [
                 self._person(
-                    i - mine.start,
-                    people[i],
-                    camera,
-                    targets[i : i + 1],
-                    candidates[candidates.of(i)],
+                    i - mine.start, people[i], camera, targets[i : i + 1], found[found.of(i)]
                 )
                 for camera, mine in zip(cameras, rows, strict=True)
                 for i in mine
@@ -161,14 +165,12 @@ class PhotoFitter:
             for camera, known, mine in zip(cameras, gravity, rows, strict=True)
         )
 
-    def _gravity(self, found: Candidates, targets: Targets, people: range) -> Gravity:
-        best = torch.stack([found.of(i)[0] for i in people])
-        return self.gravity.of_people(found.unknowns[best], targets[people.start : people.stop])
-
-    def _up(self, gravity: Gravity, people: int) -> UpTarget:
-        """What is up for the people of one photo: somebody alone has been fitted with it already,
-        and with how little their own say counts."""
-        return self.gravity.known(gravity, people) if people > 1 else self.gravity.unknown(1)
+    def _with_up(
+        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range]
+    ) -> Targets:
+        """Targets of all people, those of each photo with what is up there."""
+        up = [self.gravity.target(g, len(mine)) for g, mine in zip(gravity, rows, strict=True)]
+        return replace(targets, up=UpTarget.concatenate(up))
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
@@ -176,8 +178,7 @@ class PhotoFitter:
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         rest_m = self.fitter.model.points_at_rest_m
-        targets = observe(people, cameras, rest_m, self.config.observations)
-        return replace(targets, up=self.gravity.unknown(len(people)))
+        return observe(people, cameras, rest_m, self.config.observations)
 
     def _person(
         self,

@@ -16,6 +16,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.given import checked_evidence
 from kinflow.evidence.image import Photo, as_photo
+from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
@@ -134,6 +135,10 @@ class Reconstructor:
         else:
             evidence = checked_evidence(evidence, photo.size)
             evidence = replace(evidence, people=evidence.people[: self.config.max_people])
+            if evidence.lines_px is None:
+                boxes = [person.box_px.numpy() for person in evidence.people]
+                lines = torch.from_numpy(upright_lines(photo.rgb, boxes)).float()
+                evidence = replace(evidence, lines_px=lines)
         fit = self.fitter.fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
         return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity)
