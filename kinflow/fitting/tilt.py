@@ -26,7 +26,7 @@ _MAX_PITCH_DEG, _MAX_ROLL_DEG = 60.0, 30.0
 class TiltConfig:
     """What is known of cameras, lines and poses."""
 
-    pitch_std_deg: float = 14.0
+    pitch_std_deg: float = 18.0
     roll_std_deg: float = 4.0
     line_std_deg: float = 1.2
     """Of an upright line's direction in the image."""
