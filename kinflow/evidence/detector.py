@@ -1,6 +1,7 @@
 """Pixels to evidence: find the people, look at each one closely, keep what is consistent.
 
-1. MoveNet searches the image at several scales; duplicates are removed.
+1. MoveNet searches the image at several scales, and turned where people may not be upright;
+   duplicates are removed.
 2. BlazePose looks at each person, and again where its own landmarks suggest another region.
 3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
    neighbour. If it did, the narrower first look, looks at other regions, and at last MoveNet's own
@@ -22,13 +23,14 @@ from kinflow.evidence.blazepose import BlazePose, region_from_coco
 from kinflow.evidence.candidates import WeakConfig, sure_candidates, weak_candidates
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
-from kinflow.evidence.movenet import MoveNet
+from kinflow.evidence.movenet import Detection, MoveNet
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
 from kinflow.evidence.people import keypoint_similarity, person_size
 from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
+from kinflow.evidence.turns import TurnsConfig, search_turned
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.threads import lazy
@@ -40,6 +42,7 @@ class DetectorConfig:
 
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     pyramid: PyramidConfig = field(default_factory=PyramidConfig)
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
     min_score: float = 0.18
     """Least MoveNet score of a candidate that BlazePose only has to confirm."""
     weak: WeakConfig = field(default_factory=WeakConfig)
@@ -60,7 +63,7 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
-        nested(self, weak=WeakConfig, more_looks=MoreLooksConfig)
+        nested(self, turns=TurnsConfig, weak=WeakConfig, more_looks=MoreLooksConfig)
         share(self, "min_score", "min_presence", "min_agreement")
         whole(self, "min_certain_keypoints", at_most=33)
         flag(self, "silhouette")
@@ -119,23 +122,30 @@ class EvidenceDetector:
         config, weakly = self.config, self.config.weak
         least = min(config.min_score, weakly.min_score)
         found = search(image_rgb, self.movenet, config.pyramid, least, config.min_score)
-        sure = sure_candidates(found, config.min_score)
-        weak = weak_candidates(found, sure, weakly)
+        turned = search_turned(image_rgb, self.movenet, found, config.turns, least)
+        sure = sure_candidates(found + turned, config.min_score)
+        weak = weak_candidates(found + turned, sure, weakly)
         looks = CloseLooks(image_rgb, self.blazepose, [*sure, *weak], config.more_looks)
-        certain = config.min_certain_keypoints
-        of_sure = Demands(config.min_presence, config.min_agreement, certain)
-        of_weak = Demands(weakly.min_presence, weakly.min_agreement, certain)
         people: list[Person] = []
-        for i, candidate in enumerate((*sure, *weak)):
+        for candidate in (*sure, *weak):
             if max_people is not None and len(people) >= max_people:
                 break
-            if i < len(sure):
-                person = looks.at_sure(candidate, of_sure)
-            else:
-                person = looks.at_weak(candidate, of_weak)
+            person = self._look_at(candidate, looks, any(candidate is other for other in turned))
             if person is not None and not self._seen_before(person, people):
                 people.append(person)
         return sorted(people, key=_size, reverse=True)
+
+    def _look_at(self, candidate: Detection, looks: CloseLooks, turned: bool) -> Person | None:
+        """BlazePose on one candidate; None when there is nobody."""
+        config, weak, certain = self.config, self.config.weak, self.config.min_certain_keypoints
+        if turned:  # to MoveNet, dogs upside down look like people
+            presence = max(weak.min_presence, config.turns.min_presence)
+            return looks.at_weak(candidate, Demands(presence, weak.min_agreement, certain))
+        if candidate.score < config.min_score:
+            demands = Demands(weak.min_presence, weak.min_agreement, certain)
+            return looks.at_weak(candidate, demands)
+        demands = Demands(config.min_presence, config.min_agreement, certain)
+        return looks.at_sure(candidate, demands)
 
     def _seen_before(self, person: Person, others: list[Person]) -> bool:
         """Whether two candidates ended up on the same person."""
