@@ -8,6 +8,7 @@ the candidate's box and below its shoulders as well.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,6 @@ from jaxtyping import Float, UInt8
 from kinflow.checks import not_negative, whole
 from kinflow.evidence.agreement import COCO_ROWS, pose_agreement, trust
 from kinflow.evidence.blazepose import (
-    BlazePose,
     Pose,
     region_from_box,
     region_from_coco,
@@ -95,7 +95,7 @@ class CloseLooks:
 
     Args:
         image_rgb: the photo.
-        blazepose: the network.
+        blazepose: the network, `BlazePose`.
         candidates: everybody who may be there; a pose of one of them must not be another's.
         config: how many looks at other regions, and at whom.
     """
@@ -103,7 +103,7 @@ class CloseLooks:
     def __init__(
         self,
         image_rgb: UInt8[np.ndarray, "height width 3"],
-        blazepose: BlazePose,
+        blazepose: Callable[[np.ndarray, Region], Pose],
         candidates: list[Detection],
         config: MoreLooksConfig,
     ) -> None:
