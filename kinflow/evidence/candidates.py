@@ -27,7 +27,7 @@ class WeakConfig:
     """Least BlazePose score."""
     min_agreement: float = 0.5
     """Least similarity of BlazePose's and MoveNet's keypoints."""
-    min_px: float = 32.0
+    min_px: float = 40.0
     """Least size, the square root of the area of the box: smaller ones are far in the background,
     and there is somebody in any texture of that size."""
     at_most: int = 16

@@ -32,20 +32,18 @@ class TurnsConfig:
     """All three turns are searched where nobody scores as much as this."""
     beyond_degrees: float = 60.0
     """A torso that leans more than this asks for the turn that sets it upright."""
-    min_score: float = 0.25
-    """Least score of a candidate in a turned photo: turned dogs and motorcycles score less."""
+    min_best: float = 0.42
+    """Nobody in a turned copy counts unless somebody in it scores more than this, and more than
+    everybody in the photo as it is: dogs upside down score 0.4."""
     min_presence: float = 0.95
-    """Least BlazePose score of such a candidate."""
-    surely_turned: float = 0.45
-    """Where somebody scores more than this, and more than everybody in the photo as it is, the
-    photo is taken for a turned one: less certain people in it are candidates as well."""
+    """Least BlazePose score of a candidate in a turned copy."""
     side_px: int = 256
     """Long side of the turned photo."""
     fine_side_px: int = 512
-    """Long side of one more search of a photo that is taken for a turned one."""
+    """Long side of one more search of a turned copy in which somebody counts."""
 
     def __post_init__(self) -> None:
-        share(self, "below_score", "min_score", "min_presence", "surely_turned")
+        share(self, "below_score", "min_best", "min_presence")
         number(self, "beyond_degrees", at_least=0, at_most=180)
         whole(self, "side_px", "fine_side_px", at_least=32, at_most=4096)
 
@@ -64,16 +62,14 @@ def search_turned(
         movenet: the network.
         found: candidates in the photo as it is.
         config: what asks for a turned copy.
-        min_score: least score of a candidate in a photo that is taken for a turned one.
+        min_score: least score of a candidate.
     """
-    best = max(_best(found), config.surely_turned)
+    best = max(_best(found), config.min_best)
     people: list[Detection] = []
     for turns in wanted_turns(found, config):
         seen = _look(image_rgb, movenet, turns, config.side_px, min_score)
         if _best(seen) > best:
             people += seen + _look(image_rgb, movenet, turns, config.fine_side_px, min_score)
-        else:
-            people += [person for person in seen if person.score >= config.min_score]
     return people
 
 
