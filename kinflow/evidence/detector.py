@@ -138,10 +138,7 @@ class EvidenceDetector:
     def _look_at(self, candidate: Detection, looks: CloseLooks, turned: bool) -> Person | None:
         """BlazePose on one candidate; None when there is nobody."""
         config, weak, certain = self.config, self.config.weak, self.config.min_certain_keypoints
-        if turned:  # to MoveNet, dogs upside down look like people
-            presence = max(weak.min_presence, config.turns.min_presence)
-            return looks.at_weak(candidate, Demands(presence, weak.min_agreement, certain))
-        if candidate.score < config.min_score:
+        if turned or candidate.score < config.min_score:  # dogs upside down look like people
             demands = Demands(weak.min_presence, weak.min_agreement, certain)
             return looks.at_weak(candidate, demands)
         demands = Demands(config.min_presence, config.min_agreement, certain)

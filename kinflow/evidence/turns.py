@@ -35,15 +35,13 @@ class TurnsConfig:
     min_best: float = 0.42
     """Nobody in a turned copy counts unless somebody in it scores more than this, and more than
     everybody in the photo as it is: dogs upside down score 0.4."""
-    min_presence: float = 0.95
-    """Least BlazePose score of a candidate in a turned copy."""
     side_px: int = 256
     """Long side of the turned photo."""
     fine_side_px: int = 512
-    """Long side of one more search of a turned copy in which somebody counts."""
+    """Long side of one more search of a turned copy that shows people better than the photo."""
 
     def __post_init__(self) -> None:
-        share(self, "below_score", "min_best", "min_presence")
+        share(self, "below_score", "min_best")
         number(self, "beyond_degrees", at_least=0, at_most=180)
         whole(self, "side_px", "fine_side_px", at_least=32, at_most=4096)
 
@@ -64,12 +62,13 @@ def search_turned(
         config: what asks for a turned copy.
         min_score: least score of a candidate.
     """
-    best = max(_best(found), config.min_best)
+    best = _best(found)
     people: list[Detection] = []
     for turns in wanted_turns(found, config):
         seen = _look(image_rgb, movenet, turns, config.side_px, min_score)
         if _best(seen) > best:
-            people += seen + _look(image_rgb, movenet, turns, config.fine_side_px, min_score)
+            seen += _look(image_rgb, movenet, turns, config.fine_side_px, min_score)
+            people += seen if _best(seen) > config.min_best else []
     return people
 
 
