@@ -16,10 +16,13 @@ from kinflow.energy.body_energy import EnergyConfig
 from kinflow.energy.part_matching import MatchingConfig
 from kinflow.errors import InputError
 from kinflow.evaluation.prior_table import EvaluatePriorConfig
+from kinflow.evidence.candidates import WeakConfig
 from kinflow.evidence.detector import DetectorConfig
+from kinflow.evidence.looks import MoreLooksConfig
 from kinflow.evidence.part_network import PartNetworkConfig
 from kinflow.evidence.parts import PartParserConfig
 from kinflow.evidence.pyramid import PyramidConfig
+from kinflow.evidence.turns import TurnsConfig
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.export.writer import ExportOptions
 from kinflow.files.destinations import check_file_destination, check_folder_destination
@@ -62,6 +65,9 @@ EXAMPLES = [
     MatchingConfig(),
     DetectorConfig(),
     PyramidConfig(),
+    TurnsConfig(),
+    WeakConfig(),
+    MoreLooksConfig(),
     RuntimeConfig(),
     PartParserConfig(),
     PartNetworkConfig(),

@@ -23,6 +23,10 @@ LANDMARKS = 33
 HIP_CENTER, FULL_BODY = 33, 34  # auxiliary landmarks that span the next region
 REGION_MARGIN = 1.25
 BEYOND_KEYPOINTS = 1.07
+# From the hips to the ankles of a standing body, in lengths of its torso.
+BODY_TORSOS = 1.6
+# Length of a torso in widths of the shoulders, and at least what share of a box that shows it.
+TORSO_WIDTHS, TORSO_OF_BOX = 1.4, 0.35
 HEATMAP_WINDOW = 7
 HEATMAP_CONFIDENCE = 0.5
 MIN_SIZE_PX = 8.0
@@ -91,9 +95,30 @@ def region_from_coco(keypoints_px: Float[np.ndarray, "17 3"], min_score: float =
     shoulders = points[[index["left_shoulder"], index["right_shoulder"]]].mean(axis=0)
     seen = points[keypoints_px[:, 2] > min_score]
     reach = np.linalg.norm(seen - hips, axis=1).max() if len(seen) else 0.0
-    radius = BEYOND_KEYPOINTS * max(reach, 1.6 * np.linalg.norm(shoulders - hips))
+    radius = BEYOND_KEYPOINTS * max(reach, BODY_TORSOS * np.linalg.norm(shoulders - hips))
     up = shoulders - hips
     return _region(hips, float(radius), up)
+
+
+def region_from_box(box_px: Float[np.ndarray, " 4"]) -> Region:
+    """An upright region that a box of a whole body fills."""
+    middle = (box_px[:2] + box_px[2:]) / 2
+    return _region(middle, float((box_px[2:] - box_px[:2]).max()) / 2, np.array((0.0, -1.0)))
+
+
+def region_from_shoulders(
+    keypoints_px: Float[np.ndarray, "17 3"], box_px: Float[np.ndarray, " 4"]
+) -> Region:
+    """An upright region about where the hips should be, for a body that is cut off below the chest.
+
+    Hips that are out of sight are guesses, so the torso's length is taken from the width of the
+    shoulders or, of people seen from the side, from the box.
+    """
+    shoulders = keypoints_px[[COCO17.index(f"{side}_shoulder") for side in ("left", "right")], :2]
+    width = np.linalg.norm(shoulders[0] - shoulders[1])
+    torso = max(TORSO_WIDTHS * width, TORSO_OF_BOX * (box_px[3] - box_px[1]))
+    hips = shoulders.mean(axis=0) + (0.0, torso)
+    return _region(hips, BEYOND_KEYPOINTS * BODY_TORSOS * float(torso), np.array((0.0, -1.0)))
 
 
 def refine_by_heatmap(

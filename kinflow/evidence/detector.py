@@ -1,9 +1,11 @@
 """Pixels to evidence: find the people, look at each one closely, keep what is consistent.
 
-1. MoveNet searches the image at several scales; duplicates are removed.
+1. MoveNet searches the image at several scales, and turned where people may not be upright;
+   duplicates are removed.
 2. BlazePose looks at each person, and again where its own landmarks suggest another region.
 3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
-   neighbour. If it did, the narrower first look, and at last MoveNet's own keypoints, stand in.
+   neighbour. If it did, the narrower first look, looks at other regions, and at last MoveNet's own
+   keypoints stand in.
 4. When asked, two segmenters give each person's silhouette.
 """
 
@@ -13,20 +15,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from kinflow.checks import flag, nested, not_negative, share, whole
-from kinflow.evidence.agreement import COCO_ROWS, difference_px, pose_agreement, trust
-from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
+from kinflow.evidence.agreement import difference_px
+from kinflow.evidence.blazepose import BlazePose, region_from_coco
+from kinflow.evidence.candidates import WeakConfig, sure_candidates, weak_candidates
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.lines import upright_lines
+from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
 from kinflow.evidence.movenet import Detection, MoveNet
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
-from kinflow.evidence.people import keypoint_similarity, person_size, without_duplicates
+from kinflow.evidence.people import keypoint_similarity, person_size
 from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
+from kinflow.evidence.turns import TurnsConfig, search_turned
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.threads import lazy
@@ -38,8 +43,13 @@ class DetectorConfig:
 
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     pyramid: PyramidConfig = field(default_factory=PyramidConfig)
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
     min_score: float = 0.18
-    """Least MoveNet score of a candidate."""
+    """Least MoveNet score of a candidate that BlazePose only has to confirm."""
+    weak: WeakConfig = field(default_factory=WeakConfig)
+    """Candidates that score less."""
+    more_looks: MoreLooksConfig = field(default_factory=MoreLooksConfig)
+    """Looks at candidates whom the first look does not show."""
     min_presence: float = 0.5
     """Least BlazePose score; below it a candidate is not a person."""
     min_agreement: float = 0.4
@@ -54,27 +64,11 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
+        nested(self, turns=TurnsConfig, weak=WeakConfig, more_looks=MoreLooksConfig)
         share(self, "min_score", "min_presence", "min_agreement")
         whole(self, "min_certain_keypoints", at_most=33)
         flag(self, "silhouette")
         not_negative(self, "min_parts_px")
-
-
-@dataclass(frozen=True)
-class _Person:
-    """A candidate that was accepted; `pose` is None where only MoveNet is to be trusted."""
-
-    detection: Detection
-    pose: Pose | None
-
-    @property
-    def keypoints_px(self) -> Float[np.ndarray, "33 3"]:
-        if self.pose is not None:
-            confidence = self.pose.confidence * trust(self.pose, self.detection)
-            return np.column_stack((self.pose.keypoints_px, confidence))
-        keypoints = np.zeros((33, 3))
-        keypoints[COCO_ROWS] = self.detection.keypoints_px
-        return keypoints
 
 
 class EvidenceDetector:
@@ -114,16 +108,7 @@ class EvidenceDetector:
     ) -> ImageEvidence:
         """The people of an image, largest first, at most `max_people`."""
         height, width = image_rgb.shape[:2]
-        people: list[_Person] = []
-        for candidate in self._candidates(image_rgb):
-            if max_people is not None and len(people) >= max_people:
-                break
-            person = self._look_at(image_rgb, candidate)
-            if person is None or self._seen_before(person, people):
-                continue
-            certain = (person.keypoints_px[:, 2] > 0.5).sum()
-            if certain >= self.config.min_certain_keypoints:
-                people.append(person)
+        people = self._people(image_rgb, max_people)
         masks = self._masks(image_rgb, people)
         evidence = [
             _person_evidence(person, (width, height), mask)
@@ -134,26 +119,34 @@ class EvidenceDetector:
         lines = upright_lines(image_rgb, [person.box_px.numpy() for person in evidence])
         return ImageEvidence((width, height), tuple(evidence), torch.from_numpy(lines).float())
 
-    def _candidates(self, image_rgb: np.ndarray) -> list[Detection]:
-        found = search(image_rgb, self.movenet, self.config.pyramid, self.config.min_score)
-        unique = without_duplicates(found)
-        return sorted(unique, key=lambda person: person_size(person.box_px), reverse=True)
+    def _people(self, image_rgb: np.ndarray, max_people: int | None) -> list[Person]:
+        """Sure candidates go first, so that no weak one takes the place of one of them."""
+        config, weakly = self.config, self.config.weak
+        least = min(config.min_score, weakly.min_score)
+        found = search(image_rgb, self.movenet, config.pyramid, least, config.min_score)
+        turned = search_turned(image_rgb, self.movenet, found, config.turns, least)
+        sure = sure_candidates(found + turned, config.min_score)
+        weak = weak_candidates(found + turned, sure, weakly)
+        looks = CloseLooks(image_rgb, self.blazepose, [*sure, *weak], config.more_looks)
+        people: list[Person] = []
+        for candidate in (*sure, *weak):
+            if max_people is not None and len(people) >= max_people:
+                break
+            person = self._look_at(candidate, looks, any(candidate is other for other in turned))
+            if person is not None and not self._seen_before(person, people):
+                people.append(person)
+        return sorted(people, key=_size, reverse=True)
 
-    def _look_at(self, image_rgb: np.ndarray, detection: Detection) -> _Person | None:
+    def _look_at(self, candidate: Detection, looks: CloseLooks, turned: bool) -> Person | None:
         """BlazePose on one candidate; None when there is nobody."""
-        first = self.blazepose(image_rgb, region_from_coco(detection.keypoints_px))
-        looks = [first]
-        if not first.region.resembles(first.next_region):
-            looks.insert(0, self.blazepose(image_rgb, first.next_region))
-        poses = [pose for pose in looks if pose.score >= self.config.min_presence]
-        if not poses:
-            return None
-        for pose in poses:
-            if pose_agreement(pose, detection) >= self.config.min_agreement:
-                return _Person(detection, pose)
-        return _Person(detection, None)
+        config, weak, certain = self.config, self.config.weak, self.config.min_certain_keypoints
+        if turned or candidate.score < config.min_score:  # dogs upside down look like people
+            demands = Demands(weak.min_presence, weak.min_agreement, certain)
+            return looks.at_weak(candidate, demands)
+        demands = Demands(config.min_presence, config.min_agreement, certain)
+        return looks.at_sure(candidate, demands)
 
-    def _seen_before(self, person: _Person, others: list[_Person]) -> bool:
+    def _seen_before(self, person: Person, others: list[Person]) -> bool:
         """Whether two candidates ended up on the same person."""
         size = person_size(person.detection.box_px)
         return any(
@@ -161,7 +154,7 @@ class EvidenceDetector:
             for other in others
         )
 
-    def _masks(self, image_rgb: np.ndarray, people: list[_Person]) -> list[PersonMask | None]:
+    def _masks(self, image_rgb: np.ndarray, people: list[Person]) -> list[PersonMask | None]:
         masks: list[PersonMask | None] = [None] * len(people)
         if self.config.silhouette or self.parts:
             rows = [i for i, person in enumerate(people) if person.pose is not None]
@@ -189,8 +182,12 @@ class EvidenceDetector:
         return replace(person, parts=without_strangers(labels, others, image_size))
 
 
+def _size(person: Person) -> float:
+    return person_size(person.detection.box_px)
+
+
 def _person_evidence(
-    person: _Person, image_size: tuple[int, int], mask: PersonMask | None
+    person: Person, image_size: tuple[int, int], mask: PersonMask | None
 ) -> PersonEvidence:
     keypoints = person.keypoints_px
     inside = (keypoints[:, :2] >= 0).all(axis=1) & (keypoints[:, :2] <= image_size).all(axis=1)

@@ -52,7 +52,7 @@ def without_duplicates(detections: list[Detection]) -> list[Detection]:
     """
     kept: list[Detection] = []
     for candidate in sorted(detections, key=_completeness, reverse=True):
-        if not any(_same_person(candidate, other) for other in kept):
+        if not any(same_person(candidate, other) for other in kept):
             kept.append(candidate)
     return kept
 
@@ -61,7 +61,10 @@ def _completeness(person: Detection) -> float:
     return person.score * np.sqrt(np.count_nonzero(person.keypoints_px[:, 2] > SEEN_KEYPOINT))
 
 
-def _same_person(a: Detection, b: Detection) -> bool:
+def same_person(
+    a: Detection, b: Detection, similarity: float = SAME_PERSON, overlap: float = SAME_BOX
+) -> bool:
+    """Whether two detections are of the same person: more alike than either of the limits."""
     size = max(person_size(a.box_px), person_size(b.box_px))
-    similarity = keypoint_similarity(a.keypoints_px, b.keypoints_px, size)
-    return similarity > SAME_PERSON or box_overlap(a.box_px, b.box_px) > SAME_BOX
+    alike = keypoint_similarity(a.keypoints_px, b.keypoints_px, size)
+    return alike > similarity or box_overlap(a.box_px, b.box_px) > overlap

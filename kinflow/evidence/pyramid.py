@@ -65,8 +65,13 @@ def search(
     movenet: MoveNet,
     config: PyramidConfig,
     min_score: float,
+    sure_score: float | None = None,
 ) -> list[Detection]:
-    """All candidates at all scales; the same person usually appears more than once."""
+    """All candidates at all scales; the same person usually appears more than once.
+
+    Where somebody was found with at least `sure_score` (`min_score` unless given), no second look
+    is taken.
+    """
     long_side = max(image_rgb.shape[:2])
     large = long_side >= config.large_from_px
     sides = (*config.sides_px, config.large_side_px) if large else config.sides_px
@@ -77,7 +82,8 @@ def search(
         look = movenet.look(_resized(image_rgb, scale), min_score)
         found += [person.moved((0, 0), scale) for person in look.people]
         heat = np.where(look.center_side_px < config.small_px, look.center_heat, 0)
-    heat = _without_people(heat, found, scale / STRIDE)
+    sure = [person for person in found if person.score >= (sure_score or min_score)]
+    heat = _without_people(heat, sure, scale / STRIDE)
     fine_scale = config.fine_scale if large else config.fine_side_px / long_side
     for x, y in _warm_tiles(heat, STRIDE * fine_scale / scale, large, config):
         # Only the tile is resized: a large photo has no enlarged copy.

@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 
 from kinflow.body.keypoints import BLAZEPOSE33
@@ -125,3 +126,37 @@ def test_an_unknown_execution_provider():
     config = DetectorConfig(runtime=RuntimeConfig(providers=("AbacusExecutionProvider",)))
     with pytest.raises(InputError, match="no execution provider 'Abacus.*CPUExecutionProvider"):
         EvidenceDetector(config).detect(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_blurred_photo_on_its_side_or_head(detector, astronaut, turns):
+    """Sharp, she is found at any angle; blurred, only in a copy that is turned back."""
+    blurred = cv2.GaussianBlur(astronaut, (0, 0), 4)
+    (person,) = detector.detect(np.ascontiguousarray(np.rot90(blurred, turns))).people
+    nose = person.keypoints_px[NOSE, :2].numpy()
+    expected = {1: (112, 512 - 224), 2: (512 - 224, 512 - 112)}[turns]
+    assert np.linalg.norm(nose - expected) < 25
+
+
+@pytest.mark.parametrize("turns", [0, 3])
+def test_everybody_in_a_crowd(detector, astronaut, turns):
+    """Two rows of eight, shoulder to shoulder: MoveNet is unsure of a quarter of them, and of most
+    when the photo lies on its side."""
+    person = cv2.resize(astronaut[:, :400], None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    row = np.concatenate([person, person[:, ::-1]] * 4, axis=1)
+    crowd = np.rot90(np.concatenate((row, row[:, ::-1])), turns)
+    assert len(detector.detect(np.ascontiguousarray(crowd)).people) == 16
+
+
+def test_somebody_cut_off_by_the_edge(detector, astronaut):
+    """Without the head above the mouth MoveNet is unsure, and its hips are guesses."""
+    (person,) = detector.detect(np.ascontiguousarray(astronaut[140:])).people
+    left, right = (BLAZEPOSE33.index(f"{side}_shoulder") for side in ("left", "right"))
+    assert person.keypoints_px[left, 0] > person.keypoints_px[right, 0] + 100
+
+
+def test_no_person_in_photos_of_things(detector):
+    """What BlazePose confirms is a person also where MoveNet is asked for its faintest guesses."""
+    for photo in (skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()):
+        for turns in (0, 2):
+            assert detector.detect(np.ascontiguousarray(np.rot90(photo, turns))).people == ()
