@@ -117,14 +117,11 @@ def rough_3d(
 
     `jacobian` and `layout` are as in `reprojection`.
     """
-    own, common = rough.residual(points_cam_m)
-    if jacobian is None:
-        own, _ = robustify(own, None, cutoff)
-        return Term("hint_3d", torch.cat([own.flatten(1), common], 1), None)
-    own_J, common_J = rough.jacobian(jacobian)
-    own, own_J = robustify(own, own_J, cutoff)
-    assert own_J is not None
-    J = layout.columns(body=torch.cat([own_J.flatten(1, 2), common_J], 1))
+    (own, common), by_body = rough.residual(points_cam_m, jacobian)
+    own, own_J = robustify(own, None if by_body is None else by_body[0], cutoff)
+    J = None
+    if own_J is not None and by_body is not None:
+        J = layout.columns(body=torch.cat([own_J.flatten(1, 2), by_body[1]], 1))
     return Term("hint_3d", torch.cat([own.flatten(1), common], 1), J)
 
 
