@@ -38,7 +38,7 @@ class ObservationConfig:
     """Each point's own error across the image and in depth, where it is seen for certain."""
     hint_widening: float = 3.0
     """Factor on that error for points of no confidence at all."""
-    hint_scale_std: float = 0.14
+    hint_scale_std: float = 0.3
     """Spread of the factor between an average adult's size and the landmarks'."""
     hint_tilt_std_deg: float = 14.0
     """How far the landmarks as a whole are turned about each axis of the image."""
