@@ -45,7 +45,7 @@ def main() -> None:
         path.write_text(json.dumps([{"keypoints": numbers, "score": 0.9}]))
         evidence = read_people(path, IMAGE_SIZE).evidence
     fitter = PhotoFitter(kinflow.priors.load(), PhotoFitConfig())
-    (person,) = fitter.fit(evidence, Camera.centred(IMAGE_SIZE, focal_px=900.0))
+    (person,) = fitter.fit(evidence, Camera.centred(IMAGE_SIZE, focal_px=900.0)).people
     print(f"{person.code}; limbs are off by {person.limb_error_px():.1f} px on average")
     for name in ("left_wrist", "right_wrist", "left_ankle"):
         joint = JOINT_INDEX[name]

@@ -27,11 +27,13 @@ from kinflow.evidence.weights import RuntimeConfig
 from kinflow.export.writer import ExportOptions
 from kinflow.files.destinations import check_file_destination, check_folder_destination
 from kinflow.fitting.gallery import GalleryConfig
+from kinflow.fitting.gravity import GravityConfig
 from kinflow.fitting.multistart import MultistartConfig
 from kinflow.fitting.observations import ObservationConfig as FitObservationConfig
 from kinflow.fitting.parts import PartFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
+from kinflow.fitting.tilt import TiltConfig
 from kinflow.optim import LMConfig
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
@@ -45,6 +47,7 @@ from kinflow.synth.scene import SceneConfig
 from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
 from kinflow.synth.views import ViewConfig
 from kinflow.training.parts.trainer import TrainPartsConfig
+from kinflow.training.priors.attitude_trainer import TrainAttitudeConfig
 from kinflow.training.priors.flow_trainer import FlowTraining
 from kinflow.training.priors.recipe import TrainPriorConfig
 from kinflow.training.priors.stream import StreamConfig
@@ -56,6 +59,8 @@ EXAMPLES = [
     kinflow.ReconstructorConfig(),
     PhotoFitConfig(),
     FitObservationConfig(),
+    GravityConfig(),
+    TiltConfig(),
     FitConfig(),
     MultistartConfig(),
     GalleryConfig(),
@@ -78,6 +83,7 @@ EXAMPLES = [
     FlowTraining(),
     VaeTraining(),
     TrainPriorConfig(Path("poses"), Path("out")),
+    TrainAttitudeConfig(Path("poses"), Path("out")),
     TrainPartsConfig(Path("out")),
     EvaluatePriorConfig(Path("poses")),
     SynthConfig(Path("out")),
@@ -195,6 +201,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("interpolate a b --out .", "is a folder, not a file"),
         ("synth --out FILE", "is a file, not a folder"),
         ("train prior --data p --out FILE/below", "is a file, not a folder"),
+        ("train attitude --data p --out FILE/below", "is a file, not a folder"),
         ("train parts --out FILE --poses p", "is a file, not a folder"),
         ("evaluate prior --data p --csv-path FILE/table.csv", "is a file, not a folder"),
     ],

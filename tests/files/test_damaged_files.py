@@ -33,6 +33,7 @@ from kinflow.export.people_files import load, npz_bytes, write_json, write_npz
 from kinflow.export.people_to_fields import to_fields
 from kinflow.files.tensor_files import CHECKSUM
 from kinflow.geometry.pinhole import Camera
+from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
 from kinflow.priors.families import flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.gaussian import GaussianPrior
@@ -111,6 +112,16 @@ def use_prior(path: Path) -> None:
     assert prior.score(R_free).percentile.isfinite().all() if prior.info.calibration_nats else True
 
 
+def write_attitude(path: Path) -> None:
+    torch.manual_seed(0)
+    AttitudePrior(AttitudeInfo("a test", hidden=4, metrics={"degrees": 5.0})).save(path)
+
+
+def use_attitude(path: Path) -> None:
+    up = AttitudePrior.load(path)(torch.eye(3).expand(2, 19, 3, 3))
+    torch.testing.assert_close(up.norm(dim=-1), torch.ones(2))
+
+
 def use_poses(path: Path) -> None:
     loaded = PoseSet.load(path)
     assert rotvec_to_matrix(loaded.rotvec).isfinite().all()
@@ -177,6 +188,7 @@ KINDS = {
     "people.json": Kind(lambda path: write_json(people(), path), mutated_json, use_people, ".json"),
     "truth": Kind(write_truth, mutated_npz, read_truth, ".npz"),
     "pose set": Kind(lambda path: poses().save(path), mutated_safetensors, use_poses),
+    "attitude prior": Kind(write_attitude, mutated_safetensors, use_attitude),
     "part network": Kind(write_part_network, mutated_safetensors, use_part_network),
     "checkpoint": Kind(write_checkpoint, mutated_safetensors, use_checkpoint),
     **{

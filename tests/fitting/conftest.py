@@ -1,5 +1,6 @@
 """People of known pose before a known camera, as evidence a detector could have given."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -8,10 +9,23 @@ import torch
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
 from kinflow.geometry import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
+
+OBSERVED = ObservationConfig()
+
+
+def leaning(world_m: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Landmarks as a detector gives them: turned as a whole, mostly towards the camera."""
+    tilt = math.radians(OBSERVED.hint_tilt_std_deg) * torch.randn(
+        len(world_m), 2, generator=generator
+    )
+    lean = torch.tensor([math.radians(OBSERVED.hint_lean_deg), 0.0])
+    rotvec = torch.cat([tilt + lean, tilt.new_zeros(len(tilt), 1)], -1)
+    return world_m @ rotvec_to_matrix(rotvec).mT
 
 
 @dataclass(frozen=True)
@@ -35,9 +49,12 @@ def fitter(prior) -> PhotoFitter:
 
 @pytest.fixture(scope="session")
 def make_scene(fitter, camera):
-    """Call with headings in degrees to get people side by side, noise in pixels."""
+    """Call with headings in degrees to get people side by side, noise in pixels.
 
-    def make(headings_deg, noise_px=1.0, camera=camera, hidden=(), seed=0) -> Scene:
+    Their rough 3D keypoints err by 5 cm, or with `rough` by all that the fitter reckons with.
+    """
+
+    def make(headings_deg, noise_px=1.0, camera=camera, hidden=(), seed=0, rough=False) -> Scene:
         model = fitter.fitter.model
         generator = torch.Generator().manual_seed(seed)
         count = len(headings_deg)
@@ -60,11 +77,15 @@ def make_scene(fitter, camera):
         confidence[:, [BLAZEPOSE33.index(name) for name in hidden]] = 0.0
         hips = [BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")]
         world = keypoints - keypoints[:, hips].mean(1, keepdim=True)
+        errors = 0.05 * torch.randn(world.shape, generator=generator)
+        if rough:
+            world, errors = leaning(world, generator), errors / 0.05 * OBSERVED.hint_std_m[0]
+            errors[..., 2] *= OBSERVED.hint_std_m[2] / OBSERVED.hint_std_m[0]
         people = tuple(
             PersonEvidence(
                 keypoints_px=torch.cat([pixels[i], confidence[i]], -1),
                 keypoint_std_px=torch.full((len(BLAZEPOSE33),), 6.0),
-                world_m=world[i] + 0.05 * torch.randn(world[i].shape, generator=generator),
+                world_m=world[i] + errors[i],
                 box_px=torch.cat([pixels[i].amin(0), pixels[i].amax(0)]),
                 score=0.9,
             )

@@ -91,7 +91,7 @@ def test_a_photo_is_fitted_from_a_further_source_and_the_person_says_so(
 ):
     scene = make_scene((0.0, 150.0, -80.0))
     knowing = PhotoFitter(prior, PhotoFitConfig(), further=(Oracle(found, (0, 1, 2)),))
-    before, after = fitter.fit(scene.evidence, camera), knowing.fit(scene.evidence, camera)
+    before, after = (f.fit(scene.evidence, camera).people for f in (fitter, knowing))
     assert {person.start_source for person in before} <= {"gallery", "facing"}
     assert "oracle" in {person.start_source for person in after}
     for one, other in zip(before, after, strict=True):

@@ -44,7 +44,7 @@ class Seen:
 
     def fit(self, fitter: PhotoFitter, parts: PartLabels | None) -> Person:
         evidence = ImageEvidence(self.scene.camera.image_size, (replace(self.person, parts=parts),))
-        return fitter.fit(evidence, self.scene.camera)[0]
+        return fitter.fit(evidence, self.scene.camera).people[0]
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,8 @@ def test_wide_clothes_do_not_fatten_the_body(people, fitter, with_skin_iou):
             abs(seen.fit(f, seen.silhouette(grown_cells=4)).measures().waist_girth_m - before)
             for f in (fitter, always)
         )
-        assert dressed < 0.6 * fattened
+        # where hardly anything is fattened, the two are alike
+        assert dressed < max(0.6 * fattened, 0.01)
         wider_m.append((dressed, fattened))
     of_dressed, of_fattened = map(sum, zip(*wider_m, strict=True))
     assert of_dressed < 0.3 * of_fattened

@@ -22,7 +22,7 @@ def joints(people) -> torch.Tensor:
 
 def test_recovers_people_whichever_way_they_face(fitter, make_scene, camera):
     scene = make_scene((0.0, 120.0, 180.0, -90.0))
-    people = fitter.fit(scene.evidence, camera)
+    people = fitter.fit(scene.evidence, camera).people
     assert pa_mpjpe(joints(people), scene.joints_m).max() < 0.05
     assert mpjpe(joints(people), scene.joints_m).max() < 0.09
     assert all(p.code == "ok" for p in people)
@@ -34,27 +34,33 @@ def test_recovers_people_whichever_way_they_face(fitter, make_scene, camera):
 def test_keypoints_alone_suffice_for_most_people(make_scene, prior, camera):
     alone = PhotoFitter(prior, PhotoFitConfig(observations=ObservationConfig(use_hint=False)))
     scene = make_scene((0.0, 60.0, 180.0, -120.0), seed=3)
-    people = alone.fit(scene.evidence, camera)
+    people = alone.fit(scene.evidence, camera).people
     assert pa_mpjpe(joints(people), scene.joints_m).median() < 0.06
 
 
-def test_people_do_not_influence_each_other(fitter, make_scene, camera):
+def test_people_of_a_photo_share_what_is_up_and_else_do_not_influence_each_other(
+    fitter, make_scene, camera
+):
+    """More people know better what is up, which turns each of them by little."""
     scene = make_scene((10.0, 200.0, 90.0))
     together = fitter.fit(scene.evidence, camera)
-    alone = fitter.fit(ImageEvidence(camera.image_size, scene.evidence.people[1:2]), camera)
-    torch.testing.assert_close(together[1].joints_cam_m, alone[0].joints_cam_m, atol=0.01, rtol=0.0)
+    middle = ImageEvidence(camera.image_size, scene.evidence.people[1:2])
+    alone = fitter.fit(middle, camera)
+    assert together.gravity.std_deg < alone.gravity.std_deg
+    one, other = together.people[1].joints_cam_m, alone.people[0].joints_cam_m
+    assert mpjpe(one, other) < 0.03 and pa_mpjpe(one, other) < 0.01
 
 
 def test_same_input_same_result(fitter, make_scene, camera):
     scene = make_scene((30.0,))
-    first, second = (fitter.fit(scene.evidence, camera)[0] for _ in range(2))
+    first, second = (fitter.fit(scene.evidence, camera).people[0] for _ in range(2))
     assert torch.equal(first.joints_cam_m, second.joints_cam_m)
     assert torch.equal(first.z, second.z)
 
 
 def test_hidden_legs_get_a_plausible_rest_and_more_uncertainty(fitter, make_scene, camera):
-    seen = fitter.fit(make_scene((20.0,)).evidence, camera)[0]
-    hidden = fitter.fit(make_scene((20.0,), hidden=LEGS).evidence, camera)[0]
+    seen = fitter.fit(make_scene((20.0,)).evidence, camera).people[0]
+    hidden = fitter.fit(make_scene((20.0,), hidden=LEGS).evidence, camera).people[0]
     assert hidden.code == "truncated"
     ankles = [7, 8]
     assert (hidden.joint_std_m[ankles] > 2 * seen.joint_std_m[ankles]).all()
@@ -72,8 +78,8 @@ def test_uncertainty_covers_the_error(fitter, make_scene, camera):
     """
     inside: dict[float, list[torch.Tensor]] = {1.538: [], 2.500: []}
     for seed in range(6):
-        scene = make_scene((0.0, 140.0, -70.0), noise_px=3.0, seed=seed)
-        people = fitter.fit(scene.evidence, camera)
+        scene = make_scene((0.0, 140.0, -70.0), noise_px=3.0, seed=seed, rough=True)
+        people = fitter.fit(scene.evidence, camera).people
         truth = scene.joints_m - scene.joints_m[:, :1]
         error_m = (joints(people) - joints(people)[:, :1] - truth)[:, 1:].norm(dim=-1)
         std_m = torch.stack([p.joint_std_m for p in people])[:, 1:]
@@ -88,7 +94,7 @@ def test_estimates_the_focal_length(make_scene, prior, camera):
     scene = make_scene((0.0, 40.0, 90.0, 180.0), noise_px=0.3)
     wrong = replace(camera, focal_px=camera.focal_px * 1.35)
     estimating = PhotoFitter(prior, PhotoFitConfig(estimate_focal=True))
-    found = estimating.fit(scene.evidence, wrong)[0].camera.focal_px
+    found = estimating.fit(scene.evidence, wrong).people[0].camera.focal_px
     before = abs(wrong.focal_px / camera.focal_px - 1)
     assert abs(found / camera.focal_px - 1) < before
 
@@ -99,20 +105,25 @@ def test_nothing_is_made_for_a_focal_length_that_nobody_asked_for(prior, make_sc
     assert "focal_fitter" not in vars(fitter)
 
 
-def test_people_of_several_photos_are_fitted_together(fitter, make_scene, camera):
-    """Each with the camera they were seen with, as if photo by photo."""
+def test_a_photo_is_fitted_among_others_as_it_is_alone(fitter, make_scene, camera):
+    """With the camera it was taken with; what is up in one photo says nothing of another."""
     narrow = Camera.from_fov((800, 1200), 30.0)
     one, other = make_scene((0.0, 90.0)), make_scene((200.0,), camera=narrow, seed=1)
-    people = (*one.evidence.people, *other.evidence.people)
-    together = fitter.fit_people(people, (camera, camera, narrow))
-    alone = (*fitter.fit(one.evidence, camera), *fitter.fit(other.evidence, narrow))
-    assert [person.camera for person in together] == [camera, camera, narrow]
-    torch.testing.assert_close(joints(together), joints(alone), atol=0.01, rtol=0.0)
+    together = fitter.fit_photos((one.evidence, other.evidence), (camera, narrow))
+    alone = fitter.fit(one.evidence, camera), fitter.fit(other.evidence, narrow)
+    for among, lonely in zip(together, alone, strict=True):
+        assert among.camera == lonely.camera
+        assert among.gravity.up_cam == lonely.gravity.up_cam
+        assert among.gravity.std_deg == pytest.approx(lonely.gravity.std_deg, rel=1e-3)
+        assert all(person.camera == among.camera for person in among.people)
+        torch.testing.assert_close(
+            joints(among.people), joints(lonely.people), atol=0.002, rtol=0.0
+        )
 
 
 def test_energy_terms_are_reported(fitter, make_scene, camera):
-    person = fitter.fit(make_scene((0.0,)).evidence, camera)[0]
-    assert set(person.energy) == {"keypoints", "hint_3d", "pose_prior", "shape_prior"}
+    person = fitter.fit(make_scene((0.0,)).evidence, camera).people[0]
+    assert set(person.energy) == {"keypoints", "hint_3d", "attitude", "pose_prior", "shape_prior"}
     assert all(value >= 0 for value in person.energy.values())
     assert person.energy["pose_prior"] == pytest.approx(0.5 * float(person.z @ person.z), rel=1e-3)
     total = sum(person.energy.values())
@@ -120,32 +131,37 @@ def test_energy_terms_are_reported(fitter, make_scene, camera):
 
 
 def test_nobody_gives_nobody(fitter, camera):
-    assert fitter.fit(ImageEvidence(camera.image_size, ()), camera) == ()
+    nothing = fitter.fit(ImageEvidence(camera.image_size, ()), camera)
+    assert nothing.people == () and nothing.gravity is None and nothing.camera == camera
 
 
 def test_hardly_any_keypoints_are_called_a_guess(fitter, make_scene, camera):
     names = tuple(n for n in BLAZEPOSE33 if n not in ("nose", "left_shoulder", "right_shoulder"))
-    person = fitter.fit(make_scene((0.0,), hidden=names).evidence, camera)[0]
+    person = fitter.fit(make_scene((0.0,), hidden=names).evidence, camera).people[0]
     assert person.code == "few_keypoints"
     assert person.joints_cam_m.isfinite().all()
+
+
+def bodies_of(fitter, targets):
+    """The best body of each row."""
+    found = fitter.fitter.fit(targets)
+    return found.unknowns[torch.stack([found.of(row)[0] for row in range(len(targets.focal_px))])]
 
 
 def test_one_person_without_3d_landmarks_costs_nobody_else_theirs(fitter, make_scene, camera):
     scene = make_scene((0.0, 120.0, 200.0))
     first, second, third = scene.evidence.people
     mixed = replace(scene.evidence, people=(first, replace(second, world_m=None), third))
-    people, alone = (
-        fitter.fit(mixed, camera),
-        fitter.fit(replace(scene.evidence, people=(replace(second, world_m=None),)), camera)[0],
-    )
-    everybody = fitter.fit(scene.evidence, camera)
-    for row in (0, 2):
-        torch.testing.assert_close(
-            people[row].joints_cam_m, everybody[row].joints_cam_m, atol=0.01, rtol=0.0
-        )
-        assert people[row].energy["hint_3d"] > 0
-    assert people[1].energy["hint_3d"] == 0
-    torch.testing.assert_close(people[1].joints_cam_m, alone.joints_cam_m, atol=0.01, rtol=0.0)
+    best = [
+        # without gravity, which people of a photo do share
+        bodies_of(fitter, fitter.targets(evidence, camera))
+        for evidence in (scene.evidence, mixed, replace(mixed, people=mixed.people[1:2]))
+    ]
+    everybody, people, alone = (fitter.fitter.joints_m(bodies) for bodies in best)
+    torch.testing.assert_close(everybody[[0, 2]], people[[0, 2]], atol=0.01, rtol=0.0)
+    torch.testing.assert_close(people[1], alone[0], atol=0.01, rtol=0.0)
+    energy = [person.energy["hint_3d"] for person in fitter.fit(mixed, camera).people]
+    assert energy[0] > 0 and energy[1] == 0 and energy[2] > 0
 
 
 def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene, camera):
@@ -163,7 +179,7 @@ def test_view_rotation_turns_the_optical_axis_to_the_person(fitter, make_scene, 
 def test_small_and_distant_people_do_not_break_the_fit(fitter, make_scene):
     tiny = Camera.from_fov((64, 48), 55.0)
     scene = make_scene((0.0,), noise_px=0.1, camera=tiny)
-    person = fitter.fit(scene.evidence, tiny)[0]
+    person = fitter.fit(scene.evidence, tiny).people[0]
     assert pa_mpjpe(person.joints_cam_m, scene.joints_m[0]) < 0.1
     assert abs(float(person.t_cam_root_m[2] / scene.t_cam_root_m[0, 2]) - 1) < 0.15
 
@@ -175,7 +191,7 @@ def test_the_hint_says_nothing_about_size(fitter, make_scene, camera):
         for person in scene.evidence.people
         if person.world_m is not None
     )
-    plain = fitter.fit(scene.evidence, camera)
-    scaled = fitter.fit(replace(scene.evidence, people=smaller), camera)
+    plain = fitter.fit(scene.evidence, camera).people
+    scaled = fitter.fit(replace(scene.evidence, people=smaller), camera).people
     for a, b in zip(plain, scaled, strict=True):
         assert abs(a.measures().height_m - b.measures().height_m) < 0.01
