@@ -6,7 +6,8 @@ python benchmarks/trust all --poses poses.safetensors --cache DIR [--default-foc
 People of `kinflow.synth.world` stand, sit and lie on a floor. `hidden`: their legs are behind
 furniture, behind somebody, or below the image's edge. `pitch`: the camera looks up or down by as
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
-`space`: where people of all sets are. `codes`: how many people of each code are right. With a cache
+`space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`: what
+tells right bodies from wrong ones. With a cache
 pictures are painted and looked at once, and fitted anew every time.
 """
 
@@ -15,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+import doubts
 import tables
 import torch
 import tyro
 from runs import Sets, TrustConfig
 
-Name = Literal["hidden", "pitch", "sizes", "space", "crowd", "codes", "all"]
+Name = Literal["hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "all"]
 
 TABLES: dict[str, Callable[[Sets], str]] = {
     "hidden": tables.hidden,
@@ -29,6 +31,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "space": tables.space,
     "crowd": tables.crowd,
     "codes": tables.codes,
+    "doubt": doubts.doubts,
 }
 
 

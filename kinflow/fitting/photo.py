@@ -21,6 +21,7 @@ from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator
 from kinflow.fitting.initialisers import Initialiser
@@ -196,7 +197,11 @@ class PhotoFitter:
         if self._aligner is not None and seen.parts is not None:
             aligned, code = self._aligner.on_parts(found, targets, seen, camera, code)
         person = self._described(index, seen, camera, targets, found, code, aligned)
-        return replace(person, code="implausible") if what_cannot_be_right(person) else person
+        if what_cannot_be_right(person):
+            return replace(person, code="implausible")
+        if person.code == "ok" and doubt(person) > MAX_DOUBT:
+            return replace(person, code="uncertain")
+        return person
 
     def _worth_telling(self, found: Candidates) -> Candidates:
         close = found.energy - found.energy[0] < self.config.hypothesis_margin

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 ResultCode = Literal[
-    "ok", "truncated", "ambiguous", "no_parts", "poor_fit", "few_keypoints", "implausible"
+    "ok",
+    "uncertain",
+    "truncated",
+    "ambiguous",
+    "no_parts",
+    "poor_fit",
+    "few_keypoints",
+    "implausible",
 ]
 
 RESULT_SENTENCES: dict[ResultCode, str] = {
     "ok": "The body explains the image well.",
+    "uncertain": "Nothing in particular is wrong, but bodies seen as vaguely as this one often are.",
     "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
     "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
     "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",
