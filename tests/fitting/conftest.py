@@ -48,7 +48,7 @@ def fitter(prior) -> PhotoFitter:
 
 
 @pytest.fixture(scope="session")
-def make_scene(fitter, camera):
+def make_scene(fitter, camera, see):
     """Call with headings in degrees to get people side by side, noise in pixels.
 
     Their rough 3D keypoints err by 5 cm, or with `rough` by all that the fitter reckons with.
@@ -70,17 +70,28 @@ def make_scene(fitter, camera):
             0.5 * torch.randn(count, 6, generator=generator),
             torch.zeros(count),
         )
-        keypoints = model.posed(truth).keypoints_m()[:, : len(BLAZEPOSE33)]
+        return see(truth, camera, generator, noise_px, hidden, rough)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def see(fitter):
+    """Call with bodies, a camera and a source of randomness to get what a detector sees."""
+
+    def seen(truth, camera, generator, noise_px=1.0, hidden=(), rough=False) -> Scene:
+        count = len(truth.z)
+        keypoints = fitter.fitter.model.posed(truth).keypoints_m()[:, : len(BLAZEPOSE33)]
         pixels = camera.project(keypoints)
         pixels = pixels + noise_px * torch.randn(pixels.shape, generator=generator)
         confidence = torch.full((count, len(BLAZEPOSE33), 1), 0.95)
         confidence[:, [BLAZEPOSE33.index(name) for name in hidden]] = 0.0
         hips = [BLAZEPOSE33.index("left_hip"), BLAZEPOSE33.index("right_hip")]
         world = keypoints - keypoints[:, hips].mean(1, keepdim=True)
-        errors = 0.05 * torch.randn(world.shape, generator=generator)
+        errors = torch.randn(world.shape, generator=generator)
         if rough:
-            world, errors = leaning(world, generator), errors / 0.05 * OBSERVED.hint_std_m[0]
-            errors[..., 2] *= OBSERVED.hint_std_m[2] / OBSERVED.hint_std_m[0]
+            world = leaning(world, generator)
+        errors = errors * torch.tensor(OBSERVED.hint_std_m if rough else (0.05, 0.05, 0.05))
         people = tuple(
             PersonEvidence(
                 keypoints_px=torch.cat([pixels[i], confidence[i]], -1),
@@ -92,6 +103,6 @@ def make_scene(fitter, camera):
             for i in range(count)
         )
         joints = fitter.fitter.joints_m(truth)
-        return Scene(ImageEvidence(camera.image_size, people), joints, t)
+        return Scene(ImageEvidence(camera.image_size, people), joints, truth.t_cam_root_m)
 
-    return make
+    return seen
