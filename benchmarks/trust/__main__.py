@@ -6,9 +6,9 @@ python benchmarks/trust all --poses poses.safetensors --cache DIR [--default-foc
 People of `kinflow.synth.world` stand, sit and lie on a floor. `hidden`: their legs are behind
 furniture, behind somebody, or below the image's edge. `pitch`: the camera looks up or down by as
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
-`space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`: what
-tells right bodies from wrong ones. With a cache
-pictures are painted and looked at once, and fitted anew every time.
+`space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
+what tells right bodies from wrong ones. With a cache pictures are painted and looked at once, and
+fitted anew every time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which bodies are wrong although their code does not say so: the regression of `fitting/doubt.py`."""
+"""Which bodies are wrong though no code says so: the regression of `fitting/doubt.py`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def doubts(sets: Sets) -> str:
     rows = []
     for kept in _KEPT:
         count = int(kept * len(order))
-        rows.append(
-            (f"{100 * kept:.0f} %", [str(count), f"{100 * (1 - order[:count].mean()):.1f} %"])
-        )
+        right = f"{100 * (1 - order[:count].mean()):.1f} %"
+        rows.append((f"{100 * kept:.0f} %", [str(count), right]))
     weights = logistic(x, wrong)
     ours = weights[0] + x @ weights[1:] < np.log(MAX_DOUBT / (1 - MAX_DOUBT))
     said = ", ".join(f"{value:.2f}" for value in weights.tolist())

@@ -1,9 +1,9 @@
 """How likely a body is wrong although nothing in particular speaks against it.
 
-A logistic regression on rendered people whose truth is known (`python benchmarks/trust doubt` prints
-it, with what it is worth on people that it was not fitted to). Three things tell right from wrong
-bodies: how certain the detector is of the limbs, how well the body fills what was seen of the person,
-and how far its joints could be elsewhere.
+A logistic regression on rendered people whose truth is known (`python benchmarks/trust doubt`
+prints it, with what it is worth on people that it was not fitted to). Three things tell right from
+wrong bodies: how certain the detector is of the limbs, how well the body fills what was seen of the
+person, and how far its joints could be elsewhere.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ ResultCode = Literal[
 
 RESULT_SENTENCES: dict[ResultCode, str] = {
     "ok": "The body explains the image well.",
-    "uncertain": "Nothing in particular is wrong, but bodies seen as vaguely as this one often are.",
+    "uncertain": "Nothing speaks against it, but bodies seen as vaguely are often wrong.",
     "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
     "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
     "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",

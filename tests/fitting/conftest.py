@@ -51,7 +51,8 @@ def fitter(prior) -> PhotoFitter:
 def make_scene(fitter, camera, see):
     """Call with headings in degrees to get people side by side, noise in pixels.
 
-    Their rough 3D keypoints err by 5 cm, or with `rough` by all that the fitter reckons with.
+    Their rough 3D keypoints err by 5 cm. With `rough` they err by all that the fitter reckons with,
+    and people differ as much as the priors say.
     """
 
     def make(headings_deg, noise_px=1.0, camera=camera, hidden=(), seed=0, rough=False) -> Scene:
@@ -63,11 +64,16 @@ def make_scene(fitter, camera, see):
         if count == 1:
             t = torch.zeros(1, 2)
         t = torch.cat([t, torch.full((count, 1), 4.0)], 1)
+        R_heading = rotvec_to_matrix(torch.stack([0 * yaw, yaw, 0 * yaw], -1))
+        spread = (1.0, 1.0) if rough else (0.7, 0.5)
+        if rough:  # nobody's pose tells exactly what is up
+            lean = math.radians(8.0) * torch.randn(count, 3, generator=generator)
+            R_heading = rotvec_to_matrix(lean) @ R_heading
         truth = Unknowns(
-            R_CAM_UPRIGHT @ rotvec_to_matrix(torch.stack([0 * yaw, yaw, 0 * yaw], -1)),
+            R_CAM_UPRIGHT @ R_heading,
             t,
-            0.7 * torch.randn(count, model.prior.latent_dim, generator=generator),
-            0.5 * torch.randn(count, 6, generator=generator),
+            spread[0] * torch.randn(count, model.prior.latent_dim, generator=generator),
+            spread[1] * torch.randn(count, 6, generator=generator),
             torch.zeros(count),
         )
         return see(truth, camera, generator, noise_px, hidden, rough)

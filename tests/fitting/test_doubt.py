@@ -32,7 +32,7 @@ def test_signs_of_trouble_raise_doubt(person):
 def test_a_vaguely_seen_person_is_uncertain(fitter, make_scene, camera):
     scene = make_scene((20.0,))
     (seen,) = scene.evidence.people
-    vague = seen.keypoints_px * torch.tensor([1.0, 1.0, 0.52])
+    vague = seen.keypoints_px * torch.tensor([1.0, 1.0, 0.56])
     evidence = replace(scene.evidence, people=(replace(seen, keypoints_px=vague, world_m=None),))
     (person,) = fitter.fit(evidence, camera).people
     assert person.code in ("uncertain", "ambiguous")
