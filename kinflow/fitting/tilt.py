@@ -26,7 +26,11 @@ _MAX_PITCH_DEG, _MAX_ROLL_DEG = 60.0, 30.0
 class TiltConfig:
     """What is known of cameras, lines and poses."""
 
-    pitch_std_deg: float = 18.0
+    pitch_std_deg: float = 10.0
+    """Of cameras that are held about level."""
+    steep_share: float = 0.35
+    steep_std_deg: float = 25.0
+    """Of the others, which look up or down on purpose, and how many they are."""
     roll_std_deg: float = 4.0
     line_std_deg: float = 1.2
     """Of an upright line's direction in the image."""
@@ -42,9 +46,9 @@ class TiltConfig:
     """Nothing is known better than this."""
 
     def __post_init__(self) -> None:
-        stds = ("pitch_std_deg", "roll_std_deg", "line_std_deg", "vote_std_deg", "min_std_deg")
-        positive(self, *stds, "vote_cutoff", "line_weight")
-        share(self, "line_share")
+        stds = ("pitch_std_deg", "steep_std_deg", "roll_std_deg", "line_std_deg", "vote_std_deg")
+        positive(self, *stds, "min_std_deg", "vote_cutoff", "line_weight")
+        share(self, "line_share", "steep_share")
 
 
 class TiltGrid:
@@ -59,9 +63,9 @@ class TiltGrid:
         self.up_cam: Float[Tensor, "directions 3"] = torch.stack(
             [r.sin(), -r.cos() * p.cos(), -r.cos() * p.sin()], -1
         )
-        self._level = -0.5 * (
-            (pitch_deg / config.pitch_std_deg).square() + (roll_deg / config.roll_std_deg).square()
-        )
+        level = (1 - config.steep_share) * _normal(pitch_deg, config.pitch_std_deg)
+        steep = config.steep_share * _normal(pitch_deg, config.steep_std_deg)
+        self._level = (level + steep).log() - 0.5 * (roll_deg / config.roll_std_deg).square()
 
     def log_prob(
         self,
@@ -119,8 +123,13 @@ class TiltGrid:
         chosen = self.up_cam[int(log_prob.argmax())]
         weight = torch.softmax(log_prob, 0)
         cosine = (self.up_cam @ chosen).clamp(-1, 1)
-        # about each of two axes
-        variance = (weight * torch.rad2deg(cosine.acos()).square()).sum() / 2
+        away_deg, order = torch.rad2deg(cosine.acos()).sort()
+        # the angle within which up is as often as within one deviation of a Gaussian in the plane
+        inside = int((weight[order].cumsum(0) < 1 - math.exp(-0.5)).sum())
         x, y, z = torch.nn.functional.normalize(chosen.double(), dim=0).tolist()
-        std_deg = max(self.config.min_std_deg, math.sqrt(float(variance)))
+        std_deg = max(self.config.min_std_deg, float(away_deg[min(inside, len(order) - 1)]))
         return Gravity((x, y, z), std_deg)
+
+
+def _normal(value: Tensor, std: float) -> Tensor:
+    return (-0.5 * (value / std).square()).exp() / std
