@@ -31,18 +31,18 @@ class UpTarget:
     """Unit vectors."""
     inverse_std: Float[Tensor, "batch 3"]
     """Along each axis of the camera, of the difference of unit vectors (about radians)."""
+    reach: Float[Tensor, " batch"]
+    """Factor on the robust cutoff: how far from up a pose has to be to be taken for a lying one."""
 
     def __getitem__(self, index) -> UpTarget:
         """Rows of the batch."""
-        return UpTarget(self.up_cam[index], self.inverse_std[index])
+        return UpTarget(self.up_cam[index], self.inverse_std[index], self.reach[index])
 
     @staticmethod
     def concatenate(parts: Sequence[UpTarget]) -> UpTarget:
         """Join along the batch."""
-        return UpTarget(
-            torch.cat([part.up_cam for part in parts]),
-            torch.cat([part.inverse_std for part in parts]),
-        )
+        names = ("up_cam", "inverse_std", "reach")
+        return UpTarget(**{n: torch.cat([getattr(part, n) for part in parts]) for n in names})
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class EnergyConfig:
     """Standard deviations beyond which a keypoint counts as an outlier."""
     hint_cutoff: float = 4.0
     part_cutoff: float = 3.0
-    up_cutoff: float = 4.0
+    up_cutoff: float = 2.5
     """Whoever lies or tumbles has another up than their pose suggests."""
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
@@ -152,7 +152,7 @@ class Energy:
                     state.up_jacobian,
                     targets.up.up_cam,
                     targets.up.inverse_std,
-                    config.up_cutoff,
+                    config.up_cutoff * targets.up.reach,
                     self.layout,
                 )
             )

@@ -33,7 +33,9 @@ class Term:
 
 
 def robustify(
-    r: Float[Tensor, "*batch d"], J: Float[Tensor, "*batch d unknowns"] | None, cutoff: float
+    r: Float[Tensor, "*batch d"],
+    J: Float[Tensor, "*batch d unknowns"] | None,
+    cutoff: float | Float[Tensor, "*batch 1"],
 ) -> tuple[Float[Tensor, "*batch d"], Float[Tensor, "*batch d unknowns"] | None]:
     """Geman-McClure residuals and their exact Jacobian; `cutoff` is c in standard deviations."""
     q = (r * r).sum(-1, keepdim=True) / cutoff**2
@@ -130,7 +132,7 @@ def attitude(
     jacobian: Float[Tensor, "batch 3 body"] | None,
     up_cam: Float[Tensor, "batch 3"],
     inverse_std: Float[Tensor, "batch 3"],
-    cutoff: float,
+    cutoff: Float[Tensor, " batch"],
     layout: TangentLayout,
 ) -> Term:
     """What is up by the pose (`kinflow.priors.attitude`) against what is up; both of length 1.
@@ -141,7 +143,7 @@ def attitude(
     J = None
     if jacobian is not None:
         J = layout.columns(body=jacobian * inverse_std[..., None])
-    r, J = robustify(r, J, cutoff)
+    r, J = robustify(r, J, cutoff[:, None])
     return Term("attitude", r, J)
 
 

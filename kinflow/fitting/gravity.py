@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.checks import nested, positive
+from kinflow.checks import nested, not_negative, positive
 from kinflow.energy.body_energy import UpTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
@@ -29,10 +29,13 @@ class GravityConfig:
 
     attitude_std_deg: float = 8.0
     """Of what is up by a fitted pose: on motion capture the error is 5 degrees on average."""
+    hidden_reach: float = 1.0
+    """How much further bodies are kept upright whose legs are not seen at all."""
     tilt: TiltConfig = field(default_factory=TiltConfig)
 
     def __post_init__(self) -> None:
         positive(self, "attitude_std_deg")
+        not_negative(self, "hidden_reach")
         nested(self, tilt=TiltConfig)
 
 
@@ -61,9 +64,18 @@ class GravityEstimator:
         assert votes is not None, "a model without an attitude prior knows of no up"
         return self._grid.best(self._grid.log_prob(camera, lines_px, votes))
 
-    def target(self, gravity: Gravity, people: int) -> UpTarget:
-        """What the people of a photo are fitted to, one row each."""
+    def target(self, gravity: Gravity, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
+        """What the people of a photo are fitted to.
+
+        Whose legs are seen may well lie; bodies whose legs nobody saw are kept upright further.
+
+        Args:
+            gravity: of the photo.
+            leg_confidence: how certain a person's surer knee is.
+        """
         device = self.model.body.rest_mean_m.device
         up = torch.tensor(gravity.up_cam, device=device, dtype=torch.float32)
         std = math.radians(math.hypot(self.config.attitude_std_deg, gravity.std_deg))
-        return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std))
+        people = len(leg_confidence)
+        reach = 1 + self.config.hidden_reach * (1 - leg_confidence.to(up))
+        return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std), reach)

@@ -14,8 +14,12 @@ from functools import partial
 from itertools import accumulate
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
+from kinflow.body.sides import SIDES
 from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
 from kinflow.energy.unknowns import Unknowns
@@ -37,6 +41,8 @@ from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.results import Gravity, Hypothesis, Person, ResultCode
 from kinflow.threads import lazy, one_thread
+
+_KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,8 @@ class PhotoFitter:
             level = [
                 self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
             ]
-            targets = self._with_up(self._targets(people, seen_by), level, rows)
+            legs = _leg_confidence(people)
+            targets = self._with_up(self._targets(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
             gravity = [
@@ -152,7 +159,7 @@ class PhotoFitter:
                 )
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
-            targets = self._with_up(targets, gravity, rows)
+            targets = self._with_up(targets, gravity, rows, legs)
             found = self.fitter.polish(found, targets)
             bodies = [
                 self._person(
@@ -167,10 +174,13 @@ class PhotoFitter:
         )
 
     def _with_up(
-        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range]
+        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
     ) -> Targets:
         """Targets of all people, those of each photo with what is up there."""
-        up = [self.gravity.target(g, len(mine)) for g, mine in zip(gravity, rows, strict=True)]
+        up = [
+            self.gravity.target(known, legs[mine.start : mine.stop])
+            for known, mine in zip(gravity, rows, strict=True)
+        ]
         return replace(targets, up=UpTarget.concatenate(up))
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
@@ -259,3 +269,8 @@ class PhotoFitter:
             shape=shape.cpu(),
             energy=energy,
         )
+
+
+def _leg_confidence(people: Sequence[PersonEvidence]) -> Float[Tensor, " people"]:
+    """Of each person's surer knee."""
+    return torch.stack([person.keypoints_px[_KNEES, 2].max().cpu() for person in people])

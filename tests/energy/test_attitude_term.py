@@ -37,7 +37,9 @@ def test_the_term_is_one_of_the_energy(energy, prior):
     x = random_unknowns(prior, 2, seed=2)
     targets = make_targets(energy, random_unknowns(prior, 2, seed=3), 20.0)
     up = torch.tensor([[0.0, -1.0, 0.0], [0.1, -0.9, 0.42]])
-    up = UpTarget(up / up.norm(dim=-1, keepdim=True), torch.full((2, 3), 8.0))
+    up = UpTarget(
+        up / up.norm(dim=-1, keepdim=True), torch.full((2, 3), 8.0), torch.tensor([1.0, 2.0])
+    )
     targets = replace(targets, up=up)
     residual, jacobian = energy.linearise(x, targets)
     torch.testing.assert_close(residual, energy.residuals(x, targets))
