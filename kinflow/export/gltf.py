@@ -1,7 +1,8 @@
 """`scene.glb`: the people as skinned meshes with named joints, and the camera that saw them.
 
-glTF's frame is x right, y up, z towards the viewer: the camera frame turned by half a turn about x,
-then raised until the lowest point of all people stands on the floor y = 0. The camera node is moved
+glTF's frame is x right, y up, z towards the viewer: the camera frame turned so that up by gravity
+is y (half a turn about x for a level camera, also where nothing is known of gravity), then raised
+until the lowest point of all people stands on the floor y = 0. The camera node is turned and raised
 alike, so a render through it matches the overlay.
 
 Meshes are bound in the model's own A-pose while joint rotations refer to the T-pose. The inverse
@@ -20,6 +21,7 @@ from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from kinflow.export.bodies import Bodies, vertex_normals
 from kinflow.export.colors import person_color, to_linear
 from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
+from kinflow.export.upright import R_GLTF_CAM, R_world_cam
 from kinflow.files.names import printable
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.results import Person, Reconstruction
@@ -52,9 +54,6 @@ MIXAMO_NAMES: tuple[str, ...] = (
 )
 """Mixamo's names of the 22 joints, in SMPL's order."""
 
-R_GLTF_CAM = np.diag([1.0, -1.0, -1.0])
-"""From the camera frame to glTF's axes."""
-
 _MIN_WEIGHT = 1e-5
 """Skin weights below this are dropped; the rest is normalised."""
 
@@ -67,19 +66,20 @@ def scene_glb(
     """Content of `scene.glb` for the people of one frame.
 
     Args:
-        reconstruction: people and camera; without people the scene holds the camera alone.
+        reconstruction: people, camera and gravity; without people the scene holds the camera alone.
         bodies: their meshes, where they are known already.
         joint_names: how joints are called.
 
     Raises:
         InputError: the reconstruction is of several frames.
     """
-    camera = reconstruction.only_frame.camera
+    frame = reconstruction.only_frame
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
-    lowest = float(bodies.vertices_cam_m[..., 1].max()) if bodies else 0.0
-    scene = _Scene(np.array([0.0, lowest, 0.0]), joint_names)
-    scene.add_camera(camera)
+    R = R_world_cam(frame.gravity)
+    lowest_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
+    scene = _Scene(R, np.array([0.0, -lowest_m, 0.0]), joint_names)
+    scene.add_camera(frame.camera)
     if bodies:
         scene.add_bodies(bodies)
     return scene.glb(printable(reconstruction.source))
@@ -88,9 +88,9 @@ def scene_glb(
 class _Scene:
     """The lists of a glTF document while they grow."""
 
-    def __init__(self, raise_m: np.ndarray, joint_names: JointNaming) -> None:
-        self._raise_m = raise_m
-        self._names = MIXAMO_NAMES if joint_names == "mixamo" else JOINT_NAMES
+    def __init__(self, R_world_cam: np.ndarray, raise_m: np.ndarray, names: JointNaming) -> None:
+        self._R_world_cam, self._raise_m = R_world_cam, raise_m
+        self._names = MIXAMO_NAMES if names == "mixamo" else JOINT_NAMES
         self._buffer = GlbBuffer()
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._roots: list[int] = []
@@ -117,8 +117,12 @@ class _Scene:
         index = self._add(
             "cameras", name="camera", type="perspective", perspective=lens, extras=intrinsics
         )
-        node = self._add("nodes", name="camera", camera=index, translation=self._raise_m.tolist())
-        self._roots.append(node)
+        place: dict[str, Any] = {"translation": self._raise_m.tolist()}
+        # glTF's cameras have y up and look along -z
+        R_world_node = self._R_world_cam @ R_GLTF_CAM
+        if not np.array_equal(R_world_node, np.eye(3)):
+            place["rotation"] = unit_quaternions(R_world_node[None])[0].tolist()
+        self._roots.append(self._add("nodes", name="camera", camera=index, **place))
 
     def add_bodies(self, bodies: Bodies) -> None:
         faces = self._buffer.add(bodies.faces.astype(np.uint16).ravel(), ELEMENT_ARRAY_BUFFER)
@@ -170,10 +174,10 @@ class _Scene:
     def _add_skeleton(self, person: Person, offsets_m: np.ndarray) -> list[int]:
         """The joint nodes of a person, in joint order, parents before children."""
         pose = person.pose.double().numpy().copy()
-        pose[0] = R_GLTF_CAM @ pose[0]
+        pose[0] = self._R_world_cam @ pose[0]
         quaternions = unit_quaternions(pose)
         translations = offsets_m.astype(np.float64)
-        translations[0] = R_GLTF_CAM @ person.t_cam_root_m.double().numpy() + self._raise_m
+        translations[0] = self._R_world_cam @ person.t_cam_root_m.double().numpy() + self._raise_m
         nodes = [
             self._add(
                 "nodes",

@@ -8,7 +8,13 @@ from typing import get_args
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.export.people_schema import CONSTANTS, FIELDS, FRAME_FIELDS, Field
+from kinflow.export.people_schema import (
+    CONSTANTS,
+    FIELDS,
+    FRAME_FIELDS,
+    GRAVITY_FIELDS,
+    Field,
+)
 from kinflow.results import ResultCode
 
 KINDS = {"f": "numbers", "i": "whole numbers", "U": "text"}
@@ -18,12 +24,15 @@ _MOST = {"people": 10_000, "hypotheses": 50_000, "frames": 100_000, "terms": 100
 _MOST_LETTERS = 10_000
 _FAR = 1e9
 _UNIT = (-1e-4, 1 + 1e-4)
+_UNIT_LENGTH = 1e-3
 _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("focal_px", "frame_focal_px"), (1e-3, _FAR)),
     **dict.fromkeys(("principal_px", "frame_principal_px"), (-_FAR, _FAR)),
     **dict.fromkeys(("image_size", "frame_image_size"), (1, 1_000_000)),
     **dict.fromkeys(("person", "frame", "frame_index"), (0, 2**31 - 1)),
     **dict.fromkeys(("time_s", "frame_time_s"), (0, _FAR)),
+    "frame_up_cam": (-1.01, 1.01),
+    "frame_up_std_deg": (0, 180),
     "score": _UNIT,
     "joints_cam_m": (-_FAR, _FAR),
     "joint_std_m": (0, _FAR),
@@ -85,6 +94,7 @@ def check_ranges(fields: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"the field '{name}' holds values that cannot be right")
     if ((fields["keypoints_px"][..., 2] < 0) | (fields["keypoints_px"][..., 2] > _UNIT[1])).any():
         raise InputError("the field 'keypoints_px' holds confidences that are not from 0 to 1")
+    _check_gravity(fields)
     largest = np.finfo(np.float32).max
     for name, field in FIELDS.items():
         if field.kind == "f" and name in fields and (np.abs(fields[name]) > largest).any():
@@ -100,9 +110,25 @@ def check_count(axis: str, count: int) -> None:
         raise InputError(f"it holds {count} {axis}, more than the {_MOST[axis]} that are allowed")
 
 
+def _check_gravity(fields: Mapping[str, np.ndarray]) -> None:
+    if "frame_up_cam" not in fields:
+        return
+    up, std_deg = (fields[name].astype(np.float64) for name in GRAVITY_FIELDS)
+    unknown = np.isnan(up)
+    if (unknown != np.isnan(std_deg)[:, None]).any():
+        raise InputError("the fields of gravity do not agree in where it is unknown")
+    length = np.linalg.norm(up[~unknown.any(1)], axis=1)
+    if (np.abs(length - 1) > _UNIT_LENGTH).any():
+        raise InputError("the field 'frame_up_cam' holds directions that are not of length 1")
+
+
 def _may_lack(name: str, fields: Mapping[str, np.ndarray]) -> bool:
-    whole = name not in FRAME_FIELDS or not any(other in fields for other in FRAME_FIELDS)
-    return FIELDS[name].optional and whole
+    needed_by: tuple[str, ...] = ()
+    if name in FRAME_FIELDS:
+        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS)
+    elif name in GRAVITY_FIELDS:
+        needed_by = GRAVITY_FIELDS
+    return FIELDS[name].optional and not any(other in fields for other in needed_by)
 
 
 def _check_array(name: str, array: np.ndarray, field: Field, sizes: dict[str, int]) -> None:

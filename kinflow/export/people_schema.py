@@ -62,6 +62,8 @@ FIELDS: dict[str, Field] = {
     "frame_focal_px": Field(("frames",), optional=True),
     "frame_principal_px": Field(("frames", 2), optional=True),
     "frame_image_size": Field(("frames", 2), "i", optional=True),
+    "frame_up_cam": Field(("frames", 3), optional=True, may_be_unknown=True),
+    "frame_up_std_deg": Field(("frames",), optional=True, may_be_unknown=True),
     "person": Field(("people",), "i"),
     "frame": Field(("people",), "i"),
     "time_s": Field(("people",)),
@@ -96,7 +98,11 @@ FIELDS: dict[str, Field] = {
 }
 """Every array of the format. Axes named alike have the same length."""
 
-FRAME_FIELDS: tuple[str, ...] = tuple(n for n, field in FIELDS.items() if field.rows == "frames")
+GRAVITY_FIELDS = ("frame_up_cam", "frame_up_std_deg")
+"""What is said of gravity, together or not at all, and only where frames are described."""
+FRAME_FIELDS: tuple[str, ...] = tuple(
+    name for name, field in FIELDS.items() if field.rows == "frames" and name not in GRAVITY_FIELDS
+)
 """What is said of frames, which a file says in full or not at all."""
 MEASURES = ("height_m", "weight_kg", "chest_girth_m", "waist_girth_m", "hip_girth_m")
 PERSON_TENSORS = (

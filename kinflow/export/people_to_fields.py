@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -61,6 +62,8 @@ def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:
         "frame_index": [frame.index for frame in frames],
         "frame_time_s": [frame.time_s for frame in frames],
         **{f"frame_{name}": [getattr(f.camera, name) for f in frames] for name in _CAMERA},
+        "frame_up_cam": [f.gravity.up_cam if f.gravity else (math.nan,) * 3 for f in frames],
+        "frame_up_std_deg": [f.gravity.std_deg if f.gravity else math.nan for f in frames],
     }
 
 

@@ -1,8 +1,9 @@
 """The same people seen from their side: the view turned by 90 degrees about the vertical.
 
-The viewer stands to the right of the photo's camera and looks across its line of sight, so that
-what is farther away in the photo is farther to the right, and slightly from above, so that the
-ground grid shows where people stand. What a photo hides, wrong depths above all, shows here.
+Vertical is what gravity says, or the photo's y axis where nothing is known of it. The viewer stands
+to the right of the photo's camera and looks across its line of sight, so that what is farther away
+in the photo is farther to the right, and slightly from above, so that the ground grid shows where
+people stand. What a photo hides, wrong depths above all, shows here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kinflow.export.painter import Layer, PaintStyle, paint, project
+from kinflow.export.upright import R_level_cam
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import rasterize
+from kinflow.results import Gravity
 
 _PITCH = math.radians(10)
 _FOV_DEG = 28.0
@@ -32,18 +35,20 @@ _SUBPIXEL_BITS = 4
 
 
 def draw_side_view(
-    layer: Layer, people: int, height_px: int
+    layer: Layer, people: int, height_px: int, gravity: Gravity | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A panel of the given height with the layer's bodies seen from their side.
 
     Args:
-        layer: bodies in the frame of the photo's camera, whose y axis is taken as vertical.
+        layer: bodies in the frame of the photo's camera.
         people: how many bodies of one size the layer holds, end to end, the most important first.
         height_px: height of the panel; its width follows from the people's extent in depth.
+        gravity: what is up in the photo; None takes its camera for a level one.
     """
+    layer = _turned(layer, R_level_cam(gravity))
     R_side_cam = _side_rotation()
-    turned = (layer.vertices_cam_m @ R_side_cam.T).astype(np.float32)
-    framed = _framed(turned.reshape(people, -1, 3))
+    side = _turned(layer, R_side_cam)
+    framed = _framed(side.vertices_cam_m.reshape(people, -1, 3))
     centre_m = (framed.min(0) + framed.max(0)) / 2
     extent_m = np.ptp(framed, axis=0)
     width_px = round(height_px * float(np.clip(extent_m[0] / extent_m[1], *_ASPECT_RANGE)))
@@ -62,12 +67,17 @@ def draw_side_view(
     on_floor = layer.vertices_cam_m.copy()
     on_floor[:, 1] = floor_m
     _draw_shadow(panel, seen(on_floor), layer.faces, camera)
-    side = replace(
-        layer,
-        vertices_cam_m=turned + t_side_cam,
-        normals_cam=(layer.normals_cam @ R_side_cam.T).astype(np.float32),
-    )
+    side = replace(side, vertices_cam_m=side.vertices_cam_m + t_side_cam)
     return paint(panel, side, camera, PaintStyle(opacity=1.0))
+
+
+def _turned(layer: Layer, R: np.ndarray) -> Layer:
+    """The same bodies in another frame."""
+    return replace(
+        layer,
+        vertices_cam_m=(layer.vertices_cam_m @ R.T).astype(np.float32),
+        normals_cam=(layer.normals_cam @ R.T).astype(np.float32),
+    )
 
 
 def beside(left: np.ndarray, right: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:

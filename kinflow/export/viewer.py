@@ -27,6 +27,8 @@ PHOTO_SIDE_PX = 1280
 """The photo inside the page is reduced to at most this long a side."""
 _JPEG_QUALITY = 85
 _STEPS = 65535
+_LEVEL_UP = (0.0, -1.0, 0.0)
+"""What is up for a level camera, which others are taken for where nothing is known of gravity."""
 
 
 def viewer_html(
@@ -38,13 +40,14 @@ def viewer_html(
 
     Args:
         image_rgb: the photo that was reconstructed.
-        reconstruction: people and camera.
+        reconstruction: people, camera and gravity.
         bodies: their meshes, where they are known already.
 
     Raises:
         InputError: the reconstruction is of several frames.
     """
-    camera = reconstruction.only_frame.camera
+    frame = reconstruction.only_frame
+    camera = frame.camera
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
     scene = {
@@ -53,6 +56,7 @@ def viewer_html(
             "principal_px": camera.principal_px,
             "image_size": camera.image_size,
         },
+        "up": frame.gravity.up_cam if frame.gravity else _LEVEL_UP,
         "photo": _photo_url(image_rgb),
         "faces": _base64(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],

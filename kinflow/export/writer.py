@@ -135,7 +135,9 @@ def _overlay_png(
         overlay = beside(draw_parts_seen(image_rgb, seen), overlay)
     if options.side_view and bodies:
         layer = bodies_layer(bodies, by_part)
-        overlay = beside(overlay, draw_side_view(layer, len(bodies.people), len(overlay)))
+        gravity = reconstruction.only_frame.gravity
+        side = draw_side_view(layer, len(bodies.people), len(overlay), gravity)
+        overlay = beside(overlay, side)
     return png_bytes(overlay)
 
 

@@ -1,5 +1,6 @@
 """Reconstructions and photos that the export tests share."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from hand_made_people import SIZE, make_person
 
-from kinflow.results import Hypothesis, Reconstruction
+from kinflow.results import Gravity, Hypothesis, Person, Reconstruction
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,31 @@ def reconstruction() -> Reconstruction:
     part_iou[3] = torch.nan  # neither seen nor drawn
     second = replace(second, part_iou=part_iou, silhouette_iou=0.8125)
     return Reconstruction.of_frame(first.camera, (first, second), "photos/two people.jpg")
+
+
+@pytest.fixture(scope="session")
+def tilted(reconstruction) -> Reconstruction:
+    """The same two people before a camera that looks down by 25 degrees and is not held straight.
+
+    It stands where the level one stood, so that the world is the same.
+    """
+    x, y, z = math.sin(0.1), -math.cos(0.1) * math.cos(0.44), -math.cos(0.1) * math.sin(0.44)
+    gravity = Gravity((x, y, z), 4.0)
+    R_tilted_level = gravity.R_world_cam().mT @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    people = [turned(person, R_tilted_level) for person in reconstruction.people]
+    return Reconstruction.of_frame(reconstruction.camera, people, reconstruction.source, gravity)
+
+
+def turned(person: Person, R: torch.Tensor) -> Person:
+    """Somebody as a camera at the same place sees them that is turned by R."""
+    pose = torch.cat([R @ person.pose[:1], person.pose[1:]])
+    return replace(
+        person,
+        pose=pose,
+        R_cam_root=pose[0],
+        t_cam_root_m=R @ person.t_cam_root_m,
+        joints_cam_m=person.joints_cam_m @ R.mT,
+    )
 
 
 @pytest.fixture(scope="session")

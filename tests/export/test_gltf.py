@@ -132,6 +132,31 @@ def test_the_camera_node_sees_what_the_camera_saw(glb, reconstruction):
     np.testing.assert_allclose(px, expected, atol=0.02)
 
 
+def test_a_tilted_camera_stands_in_the_same_upright_world(glb, tilted):
+    """Bodies are where the level camera saw them, on the floor; only the camera node is turned."""
+    other = Glb(scene_glb(tilted))
+    for node, expected in zip(skin_nodes(other), skin_nodes(glb), strict=True):
+        np.testing.assert_allclose(other.skinned(node), glb.skinned(expected), atol=1e-4)
+    assert min(other.skinned(n)[:, 1].min() for n in skin_nodes(other)) == pytest.approx(
+        0, abs=1e-4
+    )
+
+
+def test_a_render_through_a_tilted_camera_node_lies_on_the_photo(tilted):
+    glb = Glb(scene_glb(tilted))
+    index = next(i for i, n in enumerate(glb.json["nodes"]) if "camera" in n)
+    world_node = glb.world()[index]
+    # a camera looks along its node's -z with y up
+    local = (glb.skinned(skin_nodes(glb)[1]) - world_node[:3, 3]) @ world_node[:3, :3]
+    width, height = tilted.camera.image_size
+    focal_px = height / 2 / np.tan(glb.json["cameras"][0]["perspective"]["yfov"] / 2)
+    px = local[:, :2] / -local[:, 2:] * [focal_px, -focal_px] + [width / 2, height / 2]
+    expected = tilted.camera.project(tilted.people[1].vertices())
+    np.testing.assert_allclose(px, expected, atol=0.02)
+    x, y, z = world_node[:3, :3].T[:, 1]  # the world's up, in the node's frame
+    np.testing.assert_allclose([x, -y, -z], tilted.only_frame.gravity.up_cam, atol=1e-6)
+
+
 @pytest.mark.parametrize("naming", ["smpl", "mixamo"])
 def test_joints_are_named_and_form_the_skeleton(naming, reconstruction):
     glb = Glb(scene_glb(reconstruction, joint_names=naming))

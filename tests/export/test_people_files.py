@@ -15,7 +15,7 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.export.people_schema import FIELDS, FRAME_FIELDS
+from kinflow.export.people_schema import FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
 from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Reconstruction
 
@@ -33,6 +33,14 @@ def test_round_trip(name, reconstruction, tmp_path):
 def test_round_trip_without_people(name, nobody, tmp_path):
     WRITERS[name](nobody, tmp_path / name)
     assert_same(load(tmp_path / name), nobody)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_round_trip_of_gravity(name, tilted, tmp_path):
+    WRITERS[name](tilted, tmp_path / name)
+    loaded = load(tmp_path / name)
+    assert_same(loaded, tilted)
+    assert loaded.only_frame.gravity == tilted.only_frame.gravity is not None
 
 
 def test_loaded_people_have_meshes(reconstruction, tmp_path):
@@ -82,7 +90,8 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
 
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
-    "before frames": ("start_source", *FRAME_FIELDS),
+    "before gravity": GRAVITY_FIELDS,
+    "before frames": ("start_source", *GRAVITY_FIELDS, *FRAME_FIELDS),
 }
 
 
@@ -96,6 +105,9 @@ def write_lacking(reconstruction: Reconstruction, lacking: tuple[str, ...], fold
     for entry in (document, *document["people"]):
         for name in lacking:
             entry.pop(name, None)
+    for entry in document.get("frames", ()):
+        for name in lacking:
+            entry.pop(name.removeprefix("frame_"), None)
     (folder / "people.json").write_text(json.dumps(document))
 
 
@@ -191,10 +203,28 @@ BAD_ARRAYS = {
     },
     "in the order of their index": lambda a: {
         **a,
-        **{n: np.concatenate([a[n], a[n]]) for n in FRAME_FIELDS},
+        **{n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS)},
     },
     "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
     "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),
+    "'frame_up_std_deg' is missing": lambda a: {
+        n: v for n, v in a.items() if n != "frame_up_std_deg"
+    },
+    "'frame_index' is missing": lambda a: {n: v for n, v in a.items() if n not in FRAME_FIELDS},
+    "'frame_up_cam' has shape": lambda a: changed(a, frame_up_cam=np.zeros((1, 2))),
+    "'frame_up_cam' holds a value that is not": lambda a: changed(
+        a, frame_up_cam=np.array([[0.0, -np.inf, 0.0]]), frame_up_std_deg=np.ones(1)
+    ),
+    "'frame_up_cam' holds values that cannot": lambda a: changed(
+        a, frame_up_cam=np.array([[0.0, -2.0, 0.0]]), frame_up_std_deg=np.ones(1)
+    ),
+    "directions that are not of length 1": lambda a: changed(
+        a, frame_up_cam=np.array([[0.0, -0.9, 0.1]]), frame_up_std_deg=np.ones(1)
+    ),
+    "'frame_up_std_deg' holds values that": lambda a: changed(
+        a, frame_up_cam=np.array([[0.0, -1.0, 0.0]]), frame_up_std_deg=-np.ones(1)
+    ),
+    "do not agree in where it is unknown": lambda a: changed(a, frame_up_std_deg=np.ones(1)),
     "names a person that is not there": lambda a: changed(a, hypothesis_of=np.array([7])),
 }
 
@@ -255,12 +285,20 @@ def bad_documents(document: dict) -> dict[str, object]:
             **document,
             "frames": [{**document["frames"][0], "index": 0.5}],
         },
+        "'frame_up_cam' should hold numbers": {
+            **document,
+            "frames": [{**document["frames"][0], "up_cam": [0, "up", 0]}],
+        },
+        "gravity do not agree": {
+            **document,
+            "frames": [{**document["frames"][0], "up_cam": [0.0, -1.0, None]}],
+        },
         "at least one frame": {**document, "frames": [], "people": []},
         "'start_source' should hold text": with_person(start_source=None),
     }
 
 
-@pytest.mark.parametrize("index", range(26))
+@pytest.mark.parametrize("index", range(28))
 def test_bad_json(index, reconstruction, tmp_path):
     path = tmp_path / "people.json"
     write_json(reconstruction, path)

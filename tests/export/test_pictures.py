@@ -175,6 +175,17 @@ def test_side_view_puts_the_far_person_to_the_right(bodies):
     assert not (saturation[:, [0, -1]] > 60).any()
 
 
+def test_side_view_stands_upright_by_gravity(reconstruction, tilted):
+    """A camera that looks down gives the picture that a level one at its place gives."""
+    level = draw_side_view(bodies_layer(Bodies.of(reconstruction.people)), 2, 240)
+    layer = bodies_layer(Bodies.of(tilted.people))
+    upright = draw_side_view(layer, 2, 240, tilted.only_frame.gravity)
+    assert upright.shape == level.shape
+    assert (np.abs(upright.astype(int) - level).max(-1) > 20).mean() < 0.002
+    unaware = draw_side_view(layer, 2, 240)
+    assert unaware.shape != level.shape or np.abs(unaware.astype(int) - level).mean() > 2
+
+
 def test_side_view_stays_legible_when_somebody_is_far_away():
     near, far = make_person(0, [0.0, 0.1, 3.0]), make_person(1, [5.0, 0.1, 60.0])
     panel = draw_side_view(bodies_layer(Bodies.of((near, far))), 2, 240)
@@ -239,6 +250,12 @@ def test_viewer_holds_everything_it_shows(reconstruction, photo, bodies):
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert np.abs(image[..., ::-1].astype(int) - photo).mean() < 2
     assert scene["camera"]["image_size"] == [320, 240]
+
+
+def test_viewer_knows_what_is_up(reconstruction, tilted, photo):
+    assert embedded(viewer_html(photo, reconstruction))["up"] == [0, -1, 0]
+    page = viewer_html(photo, tilted)
+    assert tuple(embedded(page)["up"]) == tilted.only_frame.gravity.up_cam
 
 
 def test_viewer_cannot_be_broken_by_a_file_name(reconstruction, photo, bodies):

@@ -1,6 +1,7 @@
 """People over time in people.npz and people.json, and what is made for one frame only."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from kinflow.export.people_files import write_json, write_npz
 from kinflow.export.viewer import viewer_html
 from kinflow.export.writer import ExportOptions, write_all
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Frame, Hypothesis, Person, Reconstruction
+from kinflow.results import Frame, Gravity, Hypothesis, Person, Reconstruction
 
 WRITERS = {"people.npz": write_npz, "people.json": write_json}
 SEEDS = range(6)
@@ -33,9 +34,17 @@ def random_frames(rng: np.random.Generator, one_camera: bool) -> list[Frame]:
         for _ in index
     ]
     return [
-        Frame(int(i), float(i) / 29.97, cameras[0 if one_camera else row])
+        Frame(int(i), float(i) / 29.97, cameras[0 if one_camera else row], random_gravity(rng))
         for row, i in enumerate(index)
     ]
+
+
+def random_gravity(rng: np.random.Generator) -> Gravity | None:
+    """What is up, of about every other frame."""
+    x, y, z = rng.normal(size=3) * (0.2, 0.2, 0.4) - (0.0, 1.0, 0.0)
+    long = math.sqrt(x * x + y * y + z * z)
+    known = rng.uniform() < 0.5
+    return Gravity((x / long, y / long, z / long), rng.uniform(1, 9)) if known else None
 
 
 def random_body(person: Person, rng: np.random.Generator) -> Person:
@@ -120,8 +129,13 @@ def test_frames_are_as_documented(tmp_path):
             camera = sequence.frame(int(arrays["frame"][i])).camera
             expected = row[int(arrays["frame"][i])] * x / z + camera.principal_px[0]
             assert joints_px[i, joint, 0] == pytest.approx(expected, rel=1e-4)
-    frame = json.loads((tmp_path / "people.json").read_text())["frames"][2]
-    assert frame == {
+    gravity = [frame.gravity for frame in sequence.frames]
+    assert None in gravity and set(gravity) != {None}
+    frames = json.loads((tmp_path / "people.json").read_text())["frames"]
+    for frame, known in zip(frames, gravity, strict=True):
+        assert frame.pop("up_cam") == (list(known.up_cam) if known else [None] * 3)
+        assert frame.pop("up_std_deg") == (known.std_deg if known else None)
+    assert frames[2] == {
         "index": sequence.frames[2].index,
         "time_s": sequence.frames[2].time_s,
         "focal_px": sequence.frames[2].camera.focal_px,
@@ -153,7 +167,7 @@ def test_pictures_are_of_one_frame(kind, sequence, photo):
         PICTURES[kind](photo, sequence)
     frame = max(sequence.frames, key=lambda f: len(sequence.people_of(f.index)))
     seen = sequence.people_of(frame.index)
-    alone = Reconstruction.of_frame(frame.camera, seen, sequence.source)
+    alone = Reconstruction.of_frame(frame.camera, seen, sequence.source, frame.gravity)
     drawn = PICTURES[kind](photo, sequence.at(frame.index))
     assert np.array_equal(drawn, PICTURES[kind](photo, alone))
 

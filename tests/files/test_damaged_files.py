@@ -40,7 +40,7 @@ from kinflow.priors.gaussian import GaussianPrior
 from kinflow.priors.gmm import GmmPrior
 from kinflow.priors.pose_space import POSE_DIM, Whitening, rotvec_to_matrix
 from kinflow.priors.vae import VaeNetworks, VaePrior
-from kinflow.results import Frame, Hypothesis, Person, Reconstruction
+from kinflow.results import Frame, Gravity, Hypothesis, Person, Reconstruction
 from kinflow.synth.files import SynthConfig, read_truth
 from kinflow.synth.files import main as synthesise
 from kinflow.synth.scene import SceneConfig
@@ -87,7 +87,7 @@ def people() -> Reconstruction:
         hypotheses=(Hypothesis(**body, energy=3.0),),
         **body,
     )
-    frames = Frame(0, 0.0, camera), Frame(3, 0.1, camera)
+    frames = Frame(0, 0.0, camera), Frame(3, 0.1, camera, Gravity((0.0, -0.8, -0.6), 3.0))
     return Reconstruction.of_frames(frames, [[person, replace(person, person=1)], [person]])
 
 

@@ -1,8 +1,9 @@
-// Draws the posed bodies of one photo. Scene frame: the photo's camera (x right, y down, z forward,
-// metres). The view is a rotation R about the people's centre C and a step back,
-//   x_view = R (x - C) + C + (0, 0, back),
-// projected by the photo's own pinhole camera with a 2D zoom and shift on top: at R = 1, back = 0 the
-// bodies lie exactly on the photo, whatever the zoom.
+// Draws the posed bodies of one photo. They come in the frame of the photo's camera (x right, y down,
+// z forward, metres) and are turned into the level frame: that of a camera at its place that is held
+// level, y straight down. The view is a rotation R about the people's centre C and a step back,
+//   x_view = R (x - C) + tilt C + (0, 0, back),
+// projected by the photo's own pinhole camera with a 2D zoom and shift on top: where R is the camera's
+// own tilt and back = 0 the bodies lie exactly on the photo, whatever the zoom.
 "use strict";
 (() => {
   const scene = JSON.parse(document.getElementById("scene").textContent);
@@ -51,28 +52,62 @@
     return list.length ? { low, high } : { low: [-1, -1, 2], high: [1, 1, 4] };
   }
 
-  const points = scene.people.map(positionsOf);
+  const turn = (R, v) => R.map((row) => row[0] * v[0] + row[1] * v[1] + row[2] * v[2]);
+  const transposed = (R) => [0, 1, 2].map((c) => R.map((row) => row[c]));
+
+  // Rows: right, down and forward of a camera that is held level, in the camera's own frame.
+  function levelRotation([x, y, z]) {
+    // level is the way that the camera looks, or the picture's upper edge when it looks straight down
+    const ahead = Math.hypot(x, y) > 1e-3 ? [-x * z, -y * z, 1 - z * z] : [x * y, y * y - 1, y * z];
+    const long = Math.hypot(...ahead);
+    const [a, b, c] = ahead.map((v) => v / long);
+    return [[b * z - c * y, c * x - a * z, a * y - b * x], [-x, -y, -z], [a, b, c]];
+  }
+
+  const level = levelRotation(scene.up);
+  const tilt = transposed(level);
+
+  function levelled(p) {
+    const data = new Float32Array(p.length);
+    for (let i = 0; i < p.length; i += 3) data.set(turn(level, [p[i], p[i + 1], p[i + 2]]), i);
+    return data;
+  }
+
+  const points = scene.people.map((person) => levelled(positionsOf(person)));
   const bounds = boundsOf(points);
   const centre = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
   const floor = bounds.high[1];
   const reach = Math.max(1.5, Math.hypot(...[0, 1, 2].map((a) => bounds.high[a] - bounds.low[a])));
-  const photoDepth = bounds.high[2] * 1.03 + 0.2;
+  const deepest = points.length
+    ? Math.max(...points.map((p) => {
+      let depth = -Infinity;
+      for (let i = 0; i < p.length; i += 3) {
+        depth = Math.max(depth, tilt[2][0] * p[i] + tilt[2][1] * p[i + 1] + tilt[2][2] * p[i + 2]);
+      }
+      return depth;
+    })) : bounds.high[2];
+  const photoDepth = deepest * 1.03 + 0.2;
   const far = photoDepth + 20 * reach;
 
   // ---- view -------------------------------------------------------------------------------------
 
-  const CAMERA = { yaw: 0, pitch: 0, back: 0, zoom: 1, x: 0, y: 0 };
+  // the tilt is a turn about the line of sight after a look from above
+  const CAMERA = {
+    yaw: 0, pitch: Math.atan2(tilt[2][1], tilt[2][2]), roll: Math.atan2(tilt[1][0], tilt[0][0]),
+    back: 0, zoom: 1, x: 0, y: 0,
+  };
+  const pivot = turn(tilt, centre);
   const ANGLES = { Camera: [0, 0], Free: [35, 12], Side: [90, 8], Back: [180, 8], Top: [0, 80] };
   let view = { ...CAMERA };
   let animation = 0;
 
-  function rotationOf({ yaw, pitch }) {
+  function rotationOf({ yaw, pitch, roll = 0 }) {
     const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
-    // first the turn about the vertical, then the look from above
-    return [[cy, 0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]];
+    const [cr, sr] = [Math.cos(roll), Math.sin(roll)];
+    // first the turn about the vertical, then the look from above, then about the line of sight
+    const [right, down, ahead] = [[cy, 0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]];
+    return [right.map((v, i) => cr * v - sr * down[i]), right.map((v, i) => sr * v + cr * down[i]), ahead];
   }
-
-  const turn = (R, v) => R.map((row) => row[0] * v[0] + row[1] * v[1] + row[2] * v[2]);
 
   function fitScale() {
     return Math.min(canvas.width / photoWidth, canvas.height / photoHeight);
@@ -92,29 +127,29 @@
 
   // How far to step back so that nobody comes too near.
   function backOf(turned) {
-    return turned.length ? Math.max(0, 0.7 * reach - centre[2] - Math.min(...turned.map((v) => v[2]))) : 0;
+    return turned.length ? Math.max(0, 0.7 * reach - pivot[2] - Math.min(...turned.map((v) => v[2]))) : 0;
   }
 
   // The view from these angles that shows all people in full.
   function framed(yaw, pitch) {
     const turned = turnedPoints({ yaw, pitch }, 12);
-    if (!turned.length) return { ...CAMERA, yaw, pitch };
+    if (!turned.length) return { ...CAMERA, yaw, pitch, roll: 0 };
     const back = backOf(turned);
     const { focal_px: focal, principal_px: principal } = scene.camera;
     const px = turned.map((v) => [0, 1].map((a) =>
-      focal * (v[a] + centre[a]) / (v[2] + centre[2] + back) + principal[a]));
+      focal * (v[a] + pivot[a]) / (v[2] + pivot[2] + back) + principal[a]));
     const low = [0, 1].map((a) => Math.min(...px.map((p) => p[a])));
     const high = [0, 1].map((a) => Math.max(...px.map((p) => p[a])));
     const scale = fitScale();
     const zoom = 0.8 * Math.min(canvas.width / (high[0] - low[0]), canvas.height / (high[1] - low[1])) / scale;
     const middle = [photoWidth / 2, photoHeight / 2];
     const shift = [0, 1].map((a) => -((low[a] + high[a]) / 2 - middle[a]) * scale * zoom);
-    return { yaw, pitch, back, zoom, x: shift[0] / canvas.width, y: shift[1] / canvas.height };
+    return { yaw, pitch, roll: 0, back, zoom, x: shift[0] / canvas.width, y: shift[1] / canvas.height };
   }
 
   function clipMatrix() {
     const R = rotationOf(view);
-    const shift = turn(R, centre).map((v, a) => centre[a] - v + (a === 2 ? view.back : 0));
+    const shift = turn(R, centre).map((v, a) => pivot[a] - v + (a === 2 ? view.back : 0));
     const scale = fitScale() * view.zoom;
     const { focal_px: focal, principal_px: principal } = scene.camera;
     const [w, h] = [canvas.width, canvas.height];
@@ -213,12 +248,12 @@
   `, ["clip", "flatten", "ground", "color", "middle", "radius"]);
 
   const photoProgram = program(`
-    attribute vec3 position; uniform mat4 clip; uniform vec4 frame; varying vec2 uv;
-    void main() { uv = (position.xy / position.z) * frame.xy + frame.zw; gl_Position = clip * vec4(position, 1.0); }
+    attribute vec3 position; uniform mat4 clip; uniform mat3 level; uniform vec4 frame; varying vec2 uv;
+    void main() { uv = (position.xy / position.z) * frame.xy + frame.zw; gl_Position = clip * vec4(level * position, 1.0); }
   `, `
     precision mediump float; varying vec2 uv; uniform sampler2D image; uniform float opacity;
     void main() { gl_FragColor = vec4(texture2D(image, uv).rgb, 1.0) * opacity; }
-  `, ["clip", "frame", "image", "opacity"]);
+  `, ["clip", "level", "frame", "image", "opacity"]);
 
   function buffer(data, target = gl.ARRAY_BUFFER) {
     const made = gl.createBuffer();
@@ -281,7 +316,8 @@
 
   function photoStrength(R) {
     if (!photoReady || !document.getElementById("photo").checked) return 0;
-    const angle = Math.acos(Math.min(1, R[2][2])) * 180 / Math.PI;
+    const ahead = R[2].reduce((sum, v, i) => sum + v * level[i][2], 0);
+    const angle = Math.acos(Math.max(-1, Math.min(1, ahead))) * 180 / Math.PI;
     return Math.min(1, Math.max(0, (80 - angle) / 60));
   }
 
@@ -290,6 +326,7 @@
     const { focal_px: focal, principal_px: principal } = scene.camera;
     gl.useProgram(made);
     gl.uniformMatrix4fv(uniform.clip, false, clip);
+    gl.uniformMatrix3fv(uniform.level, false, transposed(level).flat());
     gl.uniform4f(uniform.frame, focal / photoWidth, focal / photoHeight, principal[0] / photoWidth, principal[1] / photoHeight);
     gl.uniform1f(uniform.opacity, strength);
     attribute(position, photoQuad);
@@ -326,7 +363,7 @@
     const { made, uniform, position, normal } = bodyProgram;
     gl.useProgram(made);
     gl.uniformMatrix4fv(uniform.clip, false, clip);
-    gl.uniformMatrix3fv(uniform.turned, false, [0, 1, 2].flatMap((c) => R.map((row) => row[c])));
+    gl.uniformMatrix3fv(uniform.turned, false, transposed(R).flat());
     gl.uniform3fv(uniform.shift, shift);
     gl.uniform1f(uniform.opacity, document.getElementById("opacity").value / 100);
     gl.enable(gl.CULL_FACE);
@@ -384,7 +421,7 @@
   function orbit(dx, dy) {
     // the bodies follow the pointer
     view.yaw -= dx / canvas.clientHeight * 3.2;
-    view.pitch = Math.min(1.55, Math.max(-0.6, view.pitch + dy / canvas.clientHeight * 3.2));
+    view.pitch = Math.min(1.55, Math.max(Math.min(-0.6, CAMERA.pitch), view.pitch + dy / canvas.clientHeight * 3.2));
     view.back = Math.max(view.back, backOf(turnedPoints(view, 120)));
     mark("Free");
   }
