@@ -56,8 +56,10 @@ class TiltGrid:
 
     def __init__(self, config: TiltConfig) -> None:
         self.config = config
-        pitch = torch.arange(-_MAX_PITCH_DEG, _MAX_PITCH_DEG + 0.5, _STEP_DEG)
-        roll = torch.arange(-_MAX_ROLL_DEG, _MAX_ROLL_DEG + 0.5, _STEP_DEG)
+        pitch, roll = (
+            torch.arange(-most, most + 0.5, _STEP_DEG, dtype=torch.float32)
+            for most in (_MAX_PITCH_DEG, _MAX_ROLL_DEG)
+        )
         pitch_deg, roll_deg = (v.flatten() for v in torch.meshgrid(pitch, roll, indexing="ij"))
         p, r = torch.deg2rad(pitch_deg), torch.deg2rad(roll_deg)
         self.up_cam: Float[Tensor, "directions 3"] = torch.stack(

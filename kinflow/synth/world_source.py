@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body import BodyModel
+from kinflow.body.bones import LOWER_LEG, UPPER_ARM, both_sides
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX
 from kinflow.body.model import PosedBody
 from kinflow.body.part_mesh import PartMesh
@@ -50,8 +51,8 @@ _LEAST_SEAT_M = 0.15
 _LEAST_JOINTS = 12
 """Joints in the image of people who are not hidden on purpose, of 22."""
 _TRIES = 400
-_LEGS = [KEYPOINT_INDEX[f"{side}_{name}"] for name in ("knee", "ankle") for side in SIDES]
-_UPPER = [KEYPOINT_INDEX[f"{side}_{name}"] for name in ("shoulder", "elbow") for side in SIDES]
+_LEGS = [KEYPOINT_INDEX[name] for bone in both_sides(LOWER_LEG) for name in bone]
+_UPPER = [KEYPOINT_INDEX[name] for bone in both_sides(UPPER_ARM) for name in bone]
 _FACE_KEYPOINTS = 11
 """The first of BlazePose's keypoints are those of the face."""
 
