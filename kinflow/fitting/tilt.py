@@ -97,7 +97,7 @@ class TiltGrid:
         middle = (lines_px[:, :2] + lines_px[:, 2:]) / 2 - principal
         step = lines_px[:, 2:] - lines_px[:, :2]
         length = step.norm(dim=-1)
-        along = step / length[:, None]
+        along = step / length[:, None].clamp_min(1e-6)  # a point has no direction, and no weight
         # towards the vanishing point (f x / z, f y / z), times z
         x, y, z = (v[:, None] for v in self.up_cam.to(lines_px).unbind(-1))
         to_x = camera.focal_px * x - z * middle[:, 0]

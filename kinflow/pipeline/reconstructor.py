@@ -136,7 +136,7 @@ class Reconstructor:
             evidence = checked_evidence(evidence, photo.size)
             evidence = replace(evidence, people=evidence.people[: self.config.max_people])
             if evidence.lines_px is None:
-                boxes = [person.box_px.numpy() for person in evidence.people]
+                boxes = [person.box_px.cpu().numpy() for person in evidence.people]
                 lines = torch.from_numpy(upright_lines(photo.rgb, boxes)).float()
                 evidence = replace(evidence, lines_px=lines)
         fit = self.fitter.fit(evidence, camera)

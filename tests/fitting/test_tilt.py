@@ -56,6 +56,14 @@ def test_lines_in_all_directions_say_nothing():
     assert found.std_deg > 6
 
 
+def test_a_line_without_length_says_nothing():
+    up = up_of(12)
+    lines = walls(up)
+    with_point = torch.cat([lines, torch.tensor([[300.0, 200.0, 300.0, 200.0]])])
+    expected = GRID.log_prob(CAMERA, lines_px=lines)
+    torch.testing.assert_close(GRID.log_prob(CAMERA, lines_px=with_point), expected)
+
+
 def test_people_vote_and_one_who_lies_is_outvoted():
     up = up_of(20)
     standing = up.expand(3, 3)
