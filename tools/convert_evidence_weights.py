@@ -62,6 +62,8 @@ BLAZEPOSE_OUTPUTS = {
     "heatmap_logit": (1, 64, 64, 39),
     "world": (1, 117),
 }
+# What the heads of landmarks, presence and world read: the last activation of the trunk.
+BLAZEPOSE_FEATURES = ("features", (1, 2, 2, 288))
 SELFIE_OUTPUTS = {"class_logits": (1, 256, 256, 6)}
 
 
@@ -81,11 +83,22 @@ def convert_movenet(model_json: Path, out: Path) -> None:
 
 
 def convert_tflite(
-    source: Path, out: Path, outputs: dict[str, tuple[int, ...]], allow_rounding: bool
+    source: Path,
+    out: Path,
+    outputs: dict[str, tuple[int, ...]],
+    allow_rounding: bool,
+    features: tuple[str, tuple[int, ...]] | None = None,
 ) -> None:
-    """A TensorFlow Lite model with a 256 x 256 image scaled to [0, 1] as its input."""
+    """A TensorFlow Lite model with a 256 x 256 image scaled to [0, 1] as its input.
+
+    `features` (name, shape) adds one more output: what the head of the last output reads.
+    """
     graph = OnnxGraph(allow_rounding)
-    values = TfliteModel(source, graph).convert(graph.image_input("image", 1 / 255, 0.0))
+    model = TfliteModel(source, graph)
+    values = model.convert(graph.image_input("image", 1 / 255, 0.0))
+    if features is not None:
+        outputs = {**outputs, features[0]: features[1]}
+        values.append(model.read_by_head(len(values) - 1))
     for name, value in zip(outputs, values, strict=True):
         graph.add("Identity", [value], output=name)
     graph.save(out, ("image", (1, 256, 256, 3)), outputs)
@@ -133,7 +146,13 @@ def main() -> None:
     fetch(MOVENET_BIN, cache)
     convert_movenet(fetch(MOVENET_JSON, cache), movenet)
     blazepose_source, selfie_source = fetch(BLAZEPOSE, cache), fetch(SELFIE, cache)
-    convert_tflite(blazepose_source, blazepose, BLAZEPOSE_OUTPUTS, allow_rounding=False)
+    convert_tflite(
+        blazepose_source,
+        blazepose,
+        BLAZEPOSE_OUTPUTS,
+        allow_rounding=False,
+        features=BLAZEPOSE_FEATURES,
+    )
     convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
 
     for path in (movenet, blazepose, selfie):

@@ -14,7 +14,7 @@ import tyro
 
 from kinflow.datasets import build_poses
 from kinflow.evaluation import prior_table
-from kinflow.synth import files
+from kinflow.synth import files, looks
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.priors import attitude_trainer
 from kinflow.training.priors import recipe as prior_recipe
@@ -49,7 +49,8 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "data": {
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
-        )
+        ),
+        "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
     },
     "train": {
         "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),

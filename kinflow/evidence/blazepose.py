@@ -12,10 +12,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 
 from kinflow.body.keypoints import COCO17
 from kinflow.evidence.region import Region, transform_points
+from kinflow.evidence.types import CloseLook
 from kinflow.evidence.weights import Network, RuntimeConfig
 
 CROP_PX = 256
@@ -45,11 +47,24 @@ class Pose:
     """Relative to the middle of the hips; x right, y down, z forward."""
     score: float
     """Probability that the region shows a person."""
+    features: Float[np.ndarray, " 1152"]
+    """The trunk's last activation, which the heads of landmarks and 3D read."""
     mask: Float[np.ndarray, "256 256"]
     """Probability of the person at each pixel of the crop."""
     region: Region
     next_region: Region
     """The region that these landmarks suggest."""
+
+    def close_look(self) -> CloseLook:
+        """The answer in the axes of the crop."""
+        points = transform_points(self.region.to_crop(CROP_PX), self.keypoints_px) / CROP_PX - 0.5
+        landmarks = np.column_stack((points, self.confidence))
+        return CloseLook(
+            region=self.region,
+            landmarks=torch.from_numpy(landmarks).float(),
+            world_m=torch.from_numpy(turn_about_z(self.world_m, -self.region.roll)).float(),
+            features=torch.from_numpy(self.features).float(),
+        )
 
     @property
     def confidence(self) -> Float[np.ndarray, " 33"]:
@@ -77,6 +92,7 @@ class BlazePose:
             presence=sigmoid(landmarks[:LANDMARKS, 4]),
             world_m=turn_about_z(world, region.roll),
             score=float(outputs["presence"][0]),
+            features=outputs["features"].ravel(),
             mask=sigmoid(outputs["mask_logit"][..., 0]),
             region=region,
             next_region=_region_from_points(points_px[HIP_CENTER], points_px[FULL_BODY]),

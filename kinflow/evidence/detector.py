@@ -208,4 +208,5 @@ def _person_evidence(
         box_px=torch.from_numpy(person.detection.box_px).float(),
         score=person.pose.score if person.pose is not None else person.detection.score,
         mask=mask,
+        look=None if person.pose is None else person.pose.close_look(),
     )

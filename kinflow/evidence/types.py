@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.evidence.region import Region
 from kinflow.geometry.image_grid import ImageGrid
 
 
@@ -78,6 +79,32 @@ class PartLabels:
 
 
 @dataclass(frozen=True)
+class CloseLook:
+    """What the detector made of one person's region, in the axes of its crop.
+
+    The crop's x axis points right and its y axis down, each from -0.5 to 0.5 across the region; a
+    person who is upright in the crop may be so at any roll in the image.
+    """
+
+    region: Region
+    landmarks: Float[Tensor, "33 3"]
+    """(x, y, confidence) of the keypoints, the detector's own confidence in [0, 1]."""
+    world_m: Float[Tensor, "33 3"]
+    """Rough 3D keypoints relative to the middle of the hips, z away from the camera."""
+    features: Float[Tensor, " features"]
+    """The network's last activation, from which it reads everything else."""
+
+    def to(self, device: torch.device | str) -> CloseLook:
+        """The same look on another device."""
+        return replace(
+            self,
+            landmarks=self.landmarks.to(device),
+            world_m=self.world_m.to(device),
+            features=self.features.to(device),
+        )
+
+
+@dataclass(frozen=True)
 class PersonEvidence:
     """All that was measured of one person in one image."""
 
@@ -96,6 +123,8 @@ class PersonEvidence:
     """Soft silhouette, when it was asked for."""
     parts: PartLabels | None = None
     """Body parts, when they were asked for."""
+    look: CloseLook | None = None
+    """What the detector's network saw; None where the evidence came from elsewhere."""
 
     @property
     def height_px(self) -> float:
@@ -112,6 +141,7 @@ class PersonEvidence:
             box_px=self.box_px.to(device),
             mask=None if self.mask is None else self.mask.to(device),
             parts=None if self.parts is None else self.parts.to(device),
+            look=None if self.look is None else self.look.to(device),
         )
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import kinflow.priors
-from kinflow.body.skeleton import FREE_JOINTS, NUM_JOINTS
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES, NUM_JOINTS
 from kinflow.checks import not_negative, one_of, path, share
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
@@ -24,6 +24,11 @@ from kinflow.priors.shape import ShapePrior
 
 _CHILD_AGES = (0.2, 0.6)
 _WIDE_RANGE = (0.03, 0.97)
+_FREE_NAMES = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+_ARMS, _LEGS = (
+    [i for i, name in enumerate(_FREE_NAMES) if name.endswith(ends)]
+    for ends in (("collar", "shoulder", "elbow", "wrist"), ("_hip", "knee", "ankle", "foot"))
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class PeopleConfig:
         shape_spread: adults are drawn with this multiple of the shape prior's spread.
         child_share: share of children between about four and fourteen years.
         wide_share: share of bodies drawn evenly from the whole shape space of teenagers and adults.
+        exchange_share: share of recorded poses that get the arms, and of those that get the legs,
+            of another one.
     """
 
     poses: Path | None = None
@@ -45,11 +52,12 @@ class PeopleConfig:
     shape_spread: float = 1.25
     child_share: float = 0.08
     wide_share: float = 0.15
+    exchange_share: float = 0.0
 
     def __post_init__(self) -> None:
         path(self, "poses", or_none=True)
         one_of(self, "split", get_args(Split))
-        share(self, "prior_share", "child_share", "wide_share")
+        share(self, "prior_share", "child_share", "wide_share", "exchange_share")
         not_negative(self, "shape_spread")
 
 
@@ -91,16 +99,30 @@ class PeopleSource:
             generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
             pose[list(FREE_JOINTS)] = self._prior.sample(1, generator)[0].detach()
             return pose
-        # clips, not frames, are equally likely: the longest recordings are the dullest
-        first, count = self._clip_rows
-        clip = rng.integers(len(first))
-        row = int(first[clip] + rng.integers(count[clip]))
-        rotvec, root = self._poses.rotvec[row], self._poses.root_rotvec[row]
-        if rng.random() < 0.5:
-            rotvec, root = mirror_rotvec(rotvec), root * root.new_tensor((1.0, -1.0, -1.0))
+        rotvec, root = self._recorded(self._poses, rng)
+        if self.config.exchange_share > 0:
+            for limbs in (_ARMS, _LEGS):
+                if rng.random() < self.config.exchange_share:
+                    rotvec = rotvec.clone()
+                    rotvec[limbs] = self._recorded(self._poses, rng)[0][limbs]
         pose[list(FREE_JOINTS)] = rotvec_to_matrix(rotvec)
         pose[0] = rotvec_to_matrix(root)
         return pose
+
+    def _recorded(
+        self, poses: PoseSet, rng: np.random.Generator
+    ) -> tuple[Float[Tensor, "19 3"], Float[Tensor, " 3"]]:
+        """Rotation vectors of the free joints and of the root, as they are or mirrored.
+
+        Clips, not frames, are equally likely: the longest recordings are the dullest.
+        """
+        first, count = self._clip_rows
+        clip = rng.integers(len(first))
+        row = int(first[clip] + rng.integers(count[clip]))
+        rotvec, root = poses.rotvec[row], poses.root_rotvec[row]
+        if rng.random() < 0.5:
+            return mirror_rotvec(rotvec), root * root.new_tensor((1.0, -1.0, -1.0))
+        return rotvec, root
 
     def shape(self, rng: np.random.Generator) -> Float[Tensor, " 6"]:
         """Phenotypes of a person."""

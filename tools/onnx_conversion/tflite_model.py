@@ -48,6 +48,18 @@ class TfliteModel:
             self._operator(self.subgraph.Operators(i))
         return [self.last(int(t)) for t in self.subgraph.OutputsAsNumpy()]
 
+    def read_by_head(self, output: int) -> str:
+        """What the last convolution before an output reads, in TensorFlow's own layout."""
+        tensor = int(self.subgraph.Outputs(output))
+        for i in reversed(range(self.subgraph.OperatorsLength())):
+            operator = self.subgraph.Operators(i)
+            if int(operator.Outputs(0)) != tensor:
+                continue
+            tensor = int(operator.Inputs(0))
+            if self._name(operator) == "CONV_2D":
+                return self.last(tensor)
+        raise ValueError(f"no convolution leads to output {output}")
+
     def shape(self, tensor: int) -> list[int]:
         """Shape of a tensor in TensorFlow's layout."""
         entry = self.subgraph.Tensors(tensor)
@@ -83,9 +95,12 @@ class TfliteModel:
             self._last[tensor] = self.graph.add("Transpose", [self._first[tensor]], perm=TO_LAST)
         return self._last[tensor]
 
-    def _operator(self, operator: Any) -> None:
+    def _name(self, operator: Any) -> str:
         code = self.model.OperatorCodes(operator.OpcodeIndex())
-        name = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        return OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+
+    def _operator(self, operator: Any) -> None:
+        name = self._name(operator)
         inputs = [int(t) for t in operator.InputsAsNumpy()]
         output = int(operator.Outputs(0))
         match name:

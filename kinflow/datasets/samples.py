@@ -1,0 +1,168 @@
+"""Samples that networks learn from: what a detector saw of somebody, and what is known of the truth.
+
+Every label may be there or not, and a mask says which: renders know everything, photographs that
+nobody has labelled know nothing but what was seen. Samples live in folders of shards, one
+safetensors file each, that are written at once; a folder grows by whole shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinflow.errors import InputError
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import CloseLook
+from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import read_tensors, write_tensors
+
+FEATURES = 1152
+_FORMAT = "kinflow-samples-1"
+_WHAT = "a shard of samples"
+_SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "features": ((FEATURES,), torch.float16),
+    "landmarks": ((33, 3), torch.float32),
+    "world_m": ((33, 3), torch.float32),
+    "region": ((4,), torch.float32),
+    "camera": ((5,), torch.float32),
+    "up_cam": ((3,), torch.float32),
+    "has_up": ((), torch.bool),
+    "rotvec": ((22, 3), torch.float32),
+    "phenotypes": ((6,), torch.float32),
+    "root_cam_m": ((3,), torch.float32),
+    "has_body": ((), torch.bool),
+    "keypoint_shows": ((33,), torch.bool),
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Any number of people, each as seen in one picture.
+
+    Attributes:
+        features: last activation of the detector's network.
+        landmarks: (x, y, confidence) in the axes of the region's crop, each from -0.5 to 0.5.
+        world_m: rough 3D keypoints in the axes of the crop.
+        region: (x, y, side, roll) of the crop, in pixels and radians.
+        camera: (focal length, principal x, principal y, width, height) in pixels.
+        up_cam: the way up in the camera's frame; zero where unknown.
+        has_up: where it is known.
+        rotvec: rotation vectors of the pose, entry 0 from the root to the camera; zero where
+            unknown.
+        phenotypes: of the shape; zero where unknown.
+        root_cam_m: position of the root in the camera's frame; zero where unknown.
+        has_body: where pose, shape and position are known.
+        keypoint_shows: keypoints that nothing hides, of those whose truth is known.
+    """
+
+    features: Float[Tensor, "samples 1152"]
+    landmarks: Float[Tensor, "samples 33 3"]
+    world_m: Float[Tensor, "samples 33 3"]
+    region: Float[Tensor, "samples 4"]
+    camera: Float[Tensor, "samples 5"]
+    up_cam: Float[Tensor, "samples 3"]
+    has_up: Bool[Tensor, " samples"]
+    rotvec: Float[Tensor, "samples 22 3"]
+    phenotypes: Float[Tensor, "samples 6"]
+    root_cam_m: Float[Tensor, "samples 3"]
+    has_body: Bool[Tensor, " samples"]
+    keypoint_shows: Bool[Tensor, "samples 33"]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: Tensor | slice) -> Samples:
+        """Some of them."""
+        return Samples(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def to(self, device: torch.device | str) -> Samples:
+        """The same samples on another device."""
+        return Samples(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+    @staticmethod
+    def of_look(
+        look: CloseLook,
+        camera: tuple[float, float, float, float, float],
+        **truth: Tensor,
+    ) -> Samples:
+        """One sample.
+
+        Args:
+            look: what the detector saw.
+            camera: as in `camera` of these attributes.
+            truth: what is known, by attribute and without the first axis.
+        """
+        region = (*look.region.center_px, look.region.size_px, look.region.roll)
+        given = {
+            "features": look.features,
+            "landmarks": look.landmarks,
+            "world_m": look.world_m,
+            "region": torch.tensor(region),
+            "camera": torch.tensor(camera),
+            **truth,
+        }
+        for name, (shape, dtype) in _SHAPES.items():
+            given[name] = given.get(name, torch.zeros(shape)).to(dtype)[None]
+        return Samples(**given)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Samples]) -> Samples:
+        """Samples one after another; at least one part."""
+        return Samples(
+            **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Samples)}
+        )
+
+    def save(self, path: Path) -> None:
+        """Write one shard, atomically."""
+        write_tensors(path, vars(self), {"format": _FORMAT})
+
+    @staticmethod
+    def load(path: Path) -> Samples:
+        """Read one shard; InputError if it is damaged or not one."""
+        texts, tensors = read_tensors(path, what=_WHAT)
+        with guarded(path, _WHAT):
+            if texts.get("format") != _FORMAT:
+                raise InputError(f"'{path}' does not hold samples of this version of kinflow.")
+            for name, (shape, dtype) in _SHAPES.items():
+                tensor = tensors.get(name)
+                if tensor is None or tensor.dtype != dtype or tuple(tensor.shape[1:]) != shape:
+                    raise InputError(
+                        f"'{path}' is damaged: '{name}' is missing or of another shape or type; "
+                        "delete it and make it anew."
+                    )
+            if len({len(tensors[name]) for name in _SHAPES}) != 1:
+                raise InputError(f"'{path}' is damaged: its columns differ in length; delete it.")
+            return Samples(**{name: tensors[name] for name in _SHAPES})
+
+    @staticmethod
+    def load_all(folders: Iterable[Path]) -> Samples:
+        """All shards of some folders, by name.
+
+        Raises:
+            InputError: a folder holds none, or a shard is damaged.
+        """
+        parts = []
+        for folder in folders:
+            shards = sorted(Path(folder).glob("samples_*.safetensors"))
+            if not shards:
+                raise InputError(f"'{folder}' holds no samples; `kinflow data looks` makes some.")
+            parts += [Samples.load(shard) for shard in shards]
+        if not parts:
+            raise InputError("There is no folder of samples to learn from; name one.")
+        return Samples.concatenate(parts)
+
+
+def look_of(samples: Samples, row: int) -> CloseLook:
+    """What the detector saw of one sample."""
+    x, y, side, roll = samples.region[row].tolist()
+    return CloseLook(
+        Region((x, y), side, roll),
+        samples.landmarks[row],
+        samples.world_m[row],
+        samples.features[row].float(),
+    )
