@@ -12,10 +12,11 @@ from typing import Any
 
 import tyro
 
-from kinflow.datasets import build_poses
+from kinflow.datasets import build_poses, photo_samples
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
 from kinflow.training.parts import trainer as part_trainer
+from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer
 from kinflow.training.priors import recipe as prior_recipe
 
@@ -44,6 +45,10 @@ def _train_attitude(config: attitude_trainer.TrainAttitudeConfig, command_line: 
     print(f"Wrote {attitude_trainer.train(config, command_line)}.")
 
 
+def _train_predictor(config: predictor_recipe.TrainPredictorConfig, command_line: str) -> None:
+    print(f"Wrote {predictor_recipe.train(config, command_line)}.")
+
+
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
@@ -51,10 +56,14 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "photos": ResearchCommand(
+            photo_samples.PhotosConfig, lambda config, _: photo_samples.main(config)
+        ),
     },
     "train": {
         "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
+        "predictor": ResearchCommand(predictor_recipe.TrainPredictorConfig, _train_predictor),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
     },
     "evaluate": {

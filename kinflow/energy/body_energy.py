@@ -15,10 +15,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.checks import not_negative, positive
+from kinflow.energy.belief import Belief
 from kinflow.energy.keypoint_model import KeypointModel, Motion
 from kinflow.energy.part_matching import PartMatches
 from kinflow.energy.rough_points import RoughPoints
-from kinflow.energy.terms import Term, attitude, outline, prior_term, reprojection, rough_3d
+from kinflow.energy.terms import (
+    Term,
+    attitude,
+    believed,
+    outline,
+    prior_term,
+    reprojection,
+    rough_3d,
+)
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 
@@ -57,6 +66,8 @@ class Targets:
     """Rough 3D keypoints."""
     up: UpTarget | None = None
     """What is up."""
+    belief: Belief | None = None
+    """What a network believes."""
     parts: PartMatches | None = None
     """On which lines of the image vertices of the mesh should be seen."""
 
@@ -78,12 +89,15 @@ class EnergyConfig:
     part_cutoff: float = 3.0
     up_cutoff: float = 2.5
     """Whoever lies or tumbles has another up than their pose suggests."""
+    belief_cutoff: float = 2.0
+    """Standard deviations for each unknown, beyond which a belief counts as wrong."""
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
     def __post_init__(self) -> None:
         not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
         positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff", "up_cutoff")
+        positive(self, "belief_cutoff")
 
 
 class Energy:
@@ -117,6 +131,7 @@ class Energy:
             hint_cutoff=self.config.hint_cutoff * factor,
             part_cutoff=self.config.part_cutoff * factor,
             up_cutoff=self.config.up_cutoff * factor,
+            belief_cutoff=self.config.belief_cutoff * factor,
         )
         return Energy(self.model, self.origin, config, self.vertices)
 
@@ -158,7 +173,13 @@ class Energy:
             )
         if targets.parts is not None:
             terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
-        return (*terms, *self._prior_terms(unknowns, with_jacobian))
+        if targets.belief is not None:
+            terms.append(
+                believed(
+                    unknowns, targets.belief, with_jacobian, config.belief_cutoff, self.layout
+                )
+            )
+        return (*terms, *self._prior_terms(unknowns, targets.belief, with_jacobian))
 
     def _part_term(
         self, motion: Motion, focal_px: Tensor, targets: Targets, matches: PartMatches
@@ -176,14 +197,17 @@ class Energy:
             self.layout,
         )
 
-    def _prior_terms(self, unknowns: Unknowns, with_jacobian: bool) -> list[Term]:
+    def _prior_terms(
+        self, unknowns: Unknowns, belief: Belief | None, with_jacobian: bool
+    ) -> list[Term]:
         config, layout = self.config, self.layout
+        left = 1.0 if belief is None else belief.prior_weight
         pose, pose_columns = self.model.prior.residual_with_jacobian(unknowns.z)
         shape_columns = self._shape_columns.expand(len(unknowns.s), -1, -1)
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
-            prior_term("pose_prior", pose, kept[0], "latent", layout, config.prior_weight),
-            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, config.shape_weight),
+            prior_term("pose_prior", pose, kept[0], "latent", layout, left * config.prior_weight),
+            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, left * config.shape_weight),
         ]
         if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std

@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.energy.belief import Belief
 from kinflow.energy.layout import BlockName, TangentLayout
 from kinflow.energy.rough_points import RoughPoints
+from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.pinhole import NEAR_M
 
 
@@ -147,16 +149,34 @@ def attitude(
     return Term("attitude", r, J)
 
 
+def believed(
+    unknowns: Unknowns, belief: Belief, with_jacobian: bool, cutoff: float, layout: TangentLayout
+) -> Term:
+    """Deviation from what a network believes; as a whole it may be an outlier.
+
+    Args:
+        unknowns: of the bodies.
+        belief: the network's.
+        with_jacobian: whether derivatives are needed.
+        cutoff: in standard deviations for each unknown.
+        layout: as in `reprojection`.
+    """
+    r, blocks = belief.residual(unknowns, with_jacobian)
+    J = None if blocks is None else layout.columns(**blocks)
+    r, J = robustify(r, J, cutoff * r.shape[1] ** 0.5)
+    return Term("belief", r, J)
+
+
 def prior_term(
     name: str,
     residual: Float[Tensor, "batch rows"],
     jacobian: Float[Tensor, "batch rows columns"] | None,
     block: BlockName,
     layout: TangentLayout,
-    weight: float = 1.0,
+    weight: float | Float[Tensor, " batch"] = 1.0,
 ) -> Term:
-    """Energy of one block of unknowns: 0.5 weight |residual|^2."""
-    root = weight**0.5
+    """Energy of one block of unknowns: 0.5 weight |residual|^2; the weight may be each body's."""
+    root = torch.as_tensor(weight, dtype=residual.dtype, device=residual.device).sqrt()[..., None]
     if jacobian is None:
         return Term(name, root * residual, None)
-    return Term(name, root * residual, layout.columns(**{block: root * jacobian}))
+    return Term(name, root * residual, layout.columns(**{block: root[..., None] * jacobian}))

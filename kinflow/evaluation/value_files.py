@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from kinflow.errors import InputError
-from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import CloseLook, ImageEvidence, PartLabels, PersonEvidence, PersonMask
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
@@ -23,7 +24,7 @@ _CLASSES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(Camera, ImageGrid),
-        *(ImageEvidence, PersonEvidence, PersonMask, PartLabels),
+        *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
         *(World, WorldPerson, Box),
     )
 }

@@ -67,6 +67,7 @@ def observe(
     cameras: Sequence[Camera],
     rest_points_m: Float[Tensor, "points 3"],
     config: ObservationConfig,
+    hinted: Bool[Tensor, " people"] | None = None,
 ) -> Targets:
     """Targets of FITTED_KEYPOINTS, a row for each person, on the device of `rest_points_m`.
 
@@ -75,6 +76,7 @@ def observe(
         cameras: the camera that each was seen with.
         rest_points_m: an average adult's FITTED_KEYPOINTS.
         config: weights.
+        hinted: whose rough 3D counts; None for everybody's.
     """
     people = [person.to(rest_points_m.device) for person in people]
     keypoints = torch.stack([p.keypoints_px for p in people])[:, _ROWS]
@@ -90,6 +92,8 @@ def observe(
         inverse_std_px=torch.where(seen, weight.sqrt() / std, torch.zeros_like(std)),
     )
     known = keypoints.new_tensor([p.world_m is not None for p in people])
+    if hinted is not None:
+        known = known * hinted.to(known)
     if not config.use_hint or not bool(known.any()):
         return targets
     nothing = keypoints.new_zeros(len(BLAZEPOSE33), 3)

@@ -25,6 +25,7 @@ from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.beliefs import BeliefConfig, beliefs
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator
@@ -36,6 +37,7 @@ from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
+from kinflow.predictors import Predictor
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
@@ -54,6 +56,7 @@ class PhotoFitConfig:
     )
     observations: ObservationConfig = field(default_factory=ObservationConfig)
     gravity: GravityConfig = field(default_factory=GravityConfig)
+    belief: BeliefConfig = field(default_factory=BeliefConfig)
     estimate_focal: bool = False
     """Estimate the focal length from all people together, about the one that is assumed."""
     focal_log_std: float = 0.3
@@ -65,7 +68,7 @@ class PhotoFitConfig:
 
     def __post_init__(self) -> None:
         nested(self, fit=FitConfig, observations=ObservationConfig, parts=PartFitConfig)
-        nested(self, gravity=GravityConfig)
+        nested(self, gravity=GravityConfig, belief=BeliefConfig)
         flag(self, "estimate_focal")
         positive(self, "focal_log_std")
         whole(self, "max_hypotheses", at_most=1000)
@@ -93,6 +96,7 @@ class PhotoFitter:
         align_parts: align bodies with body parts where the evidence has them; otherwise parts are
             not looked at.
         further: sources of starts besides the gallery and the facing pose.
+        predictor: tells what is to be believed of people; without one the detector's 3D stands in.
     """
 
     def __init__(
@@ -102,8 +106,10 @@ class PhotoFitter:
         device: torch.device | str = "cpu",
         align_parts: bool = True,
         further: tuple[Initialiser, ...] = (),
+        predictor: Predictor | None = None,
     ) -> None:
         self.config = config
+        self._predictor = None if predictor is None else copy.deepcopy(predictor).to(device)
         self._person_fitter = partial(
             PersonFitter,
             BodyModel.load("joints", device),
@@ -189,7 +195,16 @@ class PhotoFitter:
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         rest_m = self.fitter.model.points_at_rest_m
-        return observe(people, cameras, rest_m, self.config.observations)
+        if self._predictor is None:
+            return observe(people, cameras, rest_m, self.config.observations)
+        people = [person.to(rest_m.device) for person in people]
+        believed = beliefs(self._predictor, people, cameras, self.config.belief)
+        if believed is None or self.config.belief.keep_hint:
+            targets = observe(people, cameras, rest_m, self.config.observations)
+        else:
+            known = believed.says_something()
+            targets = observe(people, cameras, rest_m, self.config.observations, ~known)
+        return replace(targets, belief=believed)
 
     def _person(
         self,

@@ -15,6 +15,7 @@ from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
+from kinflow.fitting.beliefs import BelievedStarts
 from kinflow.fitting.facing import FacingStart
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
 from kinflow.fitting.initialisers import Initialiser
@@ -84,7 +85,10 @@ class PersonFitter:
 
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
-        return fit(self.energy, targets, self.names, self.initialisers, self.config.search)
+        sources = self.initialisers
+        if targets.belief is not None:
+            sources = (*sources, BelievedStarts())
+        return fit(self.energy, targets, self.names, sources, self.config.search)
 
     def polish(self, found: Candidates, targets: Targets) -> Candidates:
         """Found bodies fitted to other targets of the same people, best first."""

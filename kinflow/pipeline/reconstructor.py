@@ -20,6 +20,7 @@ from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
+from kinflow.predictors import Predictor
 from kinflow.results import Reconstruction
 from kinflow.tensors import full_precision
 from kinflow.threads import lazy
@@ -58,6 +59,8 @@ class ReconstructorConfig:
     the keypoints; otherwise neither is done."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
+    predictor: str | None = None
+    """Weight file of a predictor."""
 
     def __post_init__(self) -> None:
         instance(self, "device", (str, torch.device), "the name of a device, such as 'cpu'")
@@ -101,7 +104,12 @@ class Reconstructor:
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)
-        return PhotoFitter(prior, self.config.fit, self.config.device, self.config.parts)
+        predictor = None
+        if self.config.predictor is not None:
+            predictor = Predictor.load(self.config.predictor)
+        return PhotoFitter(
+            prior, self.config.fit, self.config.device, self.config.parts, predictor=predictor
+        )
 
     def __call__(
         self,

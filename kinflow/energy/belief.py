@@ -1,0 +1,81 @@
+"""What a network believes of people, as a term of the energy: a Gaussian over their unknowns.
+
+It is over y = [turn (3), z, s], where the turn is the rotation vector, in camera axes, from the
+believed orientation of the root to the body's. The place is left to what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.rotations import matrix_to_rotvec, skew
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Gaussians over the unknowns of people; a row of zeros in `whitening` believes nothing."""
+
+    R_cam_base: Float[Tensor, "batch 3 3"]
+    """Orientations that turns are about."""
+    centre: Float[Tensor, "batch size"]
+    whitening: Float[Tensor, "batch size size"]
+    """From deviations to standard ones: its square is the precision."""
+    starts: Unknowns
+    """Bodies to start from: the likeliest first, the same number for each person, on a second axis."""
+    prior_weight: Float[Tensor, " batch"]
+    """Weight that is left to the priors of pose and shape."""
+
+    def __getitem__(self, index) -> Belief:
+        """Rows of the batch."""
+        return Belief(**{name: value[index] for name, value in vars(self).items()})
+
+    def says_something(self) -> Bool[Tensor, " batch"]:
+        """Rows of people of whom something is believed."""
+        return self.whitening.flatten(1).any(1)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Belief]) -> Belief:
+        """Join along the batch."""
+        names = ("R_cam_base", "centre", "whitening", "prior_weight")
+        joined = {n: torch.cat([getattr(part, n) for part in parts]) for n in names}
+        return Belief(**joined, starts=Unknowns.concatenate([part.starts for part in parts]))
+
+    def residual(
+        self, unknowns: Unknowns, with_jacobian: bool = False
+    ) -> tuple[Float[Tensor, "batch size"], dict[str, Tensor] | None]:
+        """Standard deviations from the centre, and derivatives by blocks of a local step."""
+        turn = matrix_to_rotvec(unknowns.R_cam_root @ self.R_cam_base.mT)
+        vector = torch.cat([turn, unknowns.z, unknowns.s], 1) - self.centre
+        r = (self.whitening @ vector[..., None])[..., 0]
+        if not with_jacobian:
+            return r, None
+        rotation, latent, shape = self.whitening.split(
+            [3, unknowns.z.shape[1], unknowns.s.shape[1]], -1
+        )
+        return r, {
+            "rotation": rotation @ _inverse_left_jacobian(turn),
+            "latent": latent,
+            "shape": shape,
+        }
+
+
+def _inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
+    """From a small turn on the left to the change of a rotation vector.
+
+    J⁻¹ = I − ½ [v]ₓ + (1/θ² − (1 + cos θ) / (2 θ sin θ)) [v]ₓ² (Solà et al. 2018, eq. 146), which
+    has a pole at a full turn only.
+    """
+    theta2 = (rotvec * rotvec).sum(-1)[:, None, None]
+    theta = theta2.clamp_min(1e-8).sqrt()
+    half = theta / 2
+    exact = (1 - half * torch.cos(half) / torch.sin(half).clamp_min(1e-6)) / theta2.clamp_min(1e-8)
+    factor = torch.where(theta2 < 1e-4, torch.full_like(theta, 1 / 12), exact)
+    K = skew(rotvec)
+    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
+    return eye - K / 2 + factor * (K @ K)

@@ -1,0 +1,133 @@
+"""What a predictor makes of evidence, as a fit takes it: Gaussians and bodies to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.checks import flag, positive, share, whole
+from kinflow.energy.belief import Belief
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.initialisers import Proposals
+from kinflow.geometry.pinhole import Camera
+from kinflow.predictors import Looks, Posterior, Predictor
+from kinflow.predictors.coordinates import PLACE, ROTATION
+
+_STREAM = 0
+_LEAST_STD = 0.05
+
+
+@dataclass(frozen=True)
+class BeliefConfig:
+    """How far a predictor is believed."""
+
+    std_scale: float = 1.0
+    """Factor on the spread that it states."""
+    prior_weight: float = 0.3
+    """Weight that is left to the priors of pose and shape, which it knows of."""
+    samples: int = 128
+    """Samples that the Gaussian is taken from."""
+    shrinkage: float = 0.1
+    """Share of the diagonal in its covariance."""
+    starts: int = 5
+    """Bodies to start from: the best guess and samples."""
+    keep_hint: bool = False
+    """Whether the detector's rough 3D counts besides, of which the predictor knows."""
+
+    def __post_init__(self) -> None:
+        positive(self, "std_scale")
+        flag(self, "keep_hint")
+        share(self, "prior_weight", "shrinkage")
+        whole(self, "samples", at_least=2, at_most=100_000)
+        whole(self, "starts", at_least=1, at_most=1000)
+
+
+def beliefs(
+    predictor: Predictor,
+    people: Sequence[PersonEvidence],
+    cameras: Sequence[Camera],
+    config: BeliefConfig,
+) -> Belief | None:
+    """What the predictor believes of people, a row for each; None where it knows of nobody.
+
+    Who was not seen by its own detector has a row that says nothing.
+    """
+    rows = [i for i, person in enumerate(people) if person.look is not None]
+    looks = [look for person in people if (look := person.look) is not None]
+    if not looks:
+        return None
+    with torch.no_grad():
+        posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
+        known = gaussian(posterior, config)
+    if len(rows) == len(people):
+        return known
+    index = torch.zeros(len(people), dtype=torch.long)
+    index[rows] = torch.arange(len(rows))
+    has = torch.zeros(len(people), dtype=torch.bool)
+    has[rows] = True
+    device = known.centre.device
+    spread, has = known[index.to(device)], has.to(device)
+    return replace(
+        spread,
+        whitening=spread.whitening * has[:, None, None],
+        prior_weight=torch.where(has, spread.prior_weight, torch.ones_like(spread.prior_weight)),
+    )
+
+
+def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
+    """The mean and spread of a posterior's samples, its place left out."""
+    people = len(posterior)
+    generator = torch.Generator().manual_seed(_STREAM)
+    vectors = posterior.sample_vectors(config.samples, generator)
+    R_cam_view = posterior.frame.R_cam_view
+    turns = vectors[..., ROTATION] @ R_cam_view.mT  # into camera axes
+    rest = vectors[..., PLACE.stop :]
+    y = torch.cat([turns, rest], -1)
+    centre = y.mean(1)
+    gap = y - centre[:, None]
+    covariance = gap.mT @ gap / (config.samples - 1)
+    diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
+    covariance = (1 - config.shrinkage) * covariance + config.shrinkage * diagonal
+    lower = torch.linalg.cholesky(covariance * config.std_scale**2)
+    whitening = torch.linalg.solve_triangular(
+        lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
+    )
+    return Belief(
+        R_cam_base=R_cam_view @ posterior.guess.R_view_base,
+        centre=centre,
+        whitening=whitening,
+        starts=_starts(posterior, vectors, config.starts),
+        prior_weight=torch.full((people,), config.prior_weight).to(centre),
+    )
+
+
+def _starts(
+    posterior: Posterior, vectors: Float[Tensor, "people samples size"], count: int
+) -> Unknowns:
+    """The best guess and the first samples of each person, on a second axis."""
+    chosen = torch.cat([posterior.guess.centre[:, None], vectors[:, : count - 1]], 1)
+    people, each, _ = chosen.shape
+    rows = torch.arange(people).repeat_interleave(each)
+    flat = posterior.frame[rows].to_unknowns(
+        chosen.flatten(0, 1), posterior.guess.R_view_base[rows]
+    )
+    return Unknowns(**{n: v.unflatten(0, (people, each)) for n, v in vars(flat).items()})
+
+
+class BelievedStarts:
+    """Proposes the starts of every belief that says something; targets have to have beliefs."""
+
+    def propose(self, targets: Targets, names: tuple[str, ...]) -> Proposals:
+        """Any number of bodies for each row of `targets`."""
+        assert targets.belief is not None, "these starts are those of beliefs"
+        says = torch.nonzero(targets.belief.says_something())[:, 0]
+        starts = targets.belief.starts[says]
+        each = starts.z.shape[1]
+        flat = Unknowns(**{n: v.flatten(0, 1) for n, v in vars(starts).items()})
+        return Proposals(flat, says.repeat_interleave(each), "predictor")

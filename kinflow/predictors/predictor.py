@@ -1,0 +1,101 @@
+"""Predictors as files and as something to call: close looks in, a density over bodies out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from kinflow.assets import asset_path
+from kinflow.errors import InputError
+from kinflow.files.json_values import from_json
+from kinflow.files.reading import guarded
+from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
+from kinflow.predictors.coordinates import ViewFrame
+from kinflow.predictors.looks import Looks
+from kinflow.predictors.network import EvidenceNetwork, NetworkConfig
+from kinflow.predictors.posterior import Posterior
+
+SHIPPED = "predictors/evidence.safetensors"
+_FORMAT = "kinflow predictor 1"
+_WHAT = "a readable weight file of a predictor"
+
+
+@dataclass(frozen=True)
+class PredictorInfo:
+    """Where a predictor comes from; stored in the header of its weight file.
+
+    Attributes:
+        command: the command that trained it.
+        seed: its seed.
+        prior_sha256: of the weights of the pose prior whose latent it predicts.
+        samples: number of samples it was trained on.
+        metrics: figures on samples it was not trained on, by name.
+    """
+
+    command: str = ""
+    seed: int = 0
+    prior_sha256: str = ""
+    samples: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Predictor(nn.Module):
+    """A network and what it says of people.
+
+    Args:
+        config: shape of the network.
+        info: where it comes from.
+    """
+
+    def __init__(self, config: NetworkConfig, info: PredictorInfo) -> None:
+        super().__init__()
+        self.config, self.info = config, info
+        self.network = EvidenceNetwork(config)
+
+    def forward(self, looks: Looks) -> Posterior:
+        """What the network believes of some people."""
+        guess = self.network(looks.inputs())
+        return Posterior(guess, self.network.flow, ViewFrame.of(looks, self.config.latent_size))
+
+    def save(self, path: Path | str) -> None:
+        """Write a weight file in half precision, atomically."""
+        header = {"format": _FORMAT, "info": asdict(self.info), "network": asdict(self.config)}
+        tensors = {name: tensor.half() for name, tensor in self.state_dict().items()}
+        write_tensors(Path(path), tensors, {"kinflow": json.dumps(header)})
+
+    @staticmethod
+    def load(path: Path | str | None = None) -> Predictor:
+        """From a weight file; the shipped one if none is named.
+
+        Raises:
+            InputError: the file is missing, damaged or of another kind.
+            AssetError: the shipped file is missing or damaged.
+        """
+        return _shipped() if path is None else _read(path)
+
+
+@cache
+def _shipped() -> Predictor:
+    return _read(asset_path(SHIPPED), trusted=True)
+
+
+def _read(path: Path | str, trusted: bool = False) -> Predictor:
+    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
+    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
+    if header.get("format") != _FORMAT:
+        raise InputError(f"'{path}' does not hold a predictor of this version of kinflow.")
+    with guarded(path, _WHAT):
+        try:
+            info = from_json(PredictorInfo, header.get("info"), {})
+            config = from_json(NetworkConfig, header.get("network"), {})
+            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
+                predictor = Predictor(config, info)
+            load_weights(predictor, tensors)
+        except InputError as error:
+            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return predictor.float().eval().requires_grad_(False)
