@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evidence",),
     ("energy",),
     ("results",),
+    ("predictors",),
     ("fitting",),
     ("export",),
     ("datasets", "metrics"),

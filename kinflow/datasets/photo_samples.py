@@ -81,9 +81,8 @@ def samples_of_photo(photo: Path, detector: EvidenceDetector, fov_deg: float) ->
         camera = Camera.centred(image.size, image.focal_px)
     else:
         camera = Camera.from_fov(image.size, fov_deg)
-    numbers = (camera.focal_px, *camera.principal_px, *camera.image_size)
     seen = detector.detect(image.rgb).people
     looks = [person.look for person in seen if person.look is not None]
     if not looks:
         return None
-    return Samples.concatenate([Samples.of_look(look, numbers) for look in looks])
+    return Samples.concatenate([Samples.of_look(look, camera) for look in looks])

@@ -20,6 +20,7 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.types import CloseLook
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import read_tensors, write_tensors
+from kinflow.geometry.pinhole import Camera
 
 FEATURES = 1152
 _FORMAT = "kinflow-samples-1"
@@ -87,14 +88,14 @@ class Samples:
     @staticmethod
     def of_look(
         look: CloseLook,
-        camera: tuple[float, float, float, float, float],
+        camera: Camera,
         **truth: Tensor,
     ) -> Samples:
         """One sample.
 
         Args:
             look: what the detector saw.
-            camera: as in `camera` of these attributes.
+            camera: that the picture was taken with.
             truth: what is known, by attribute and without the first axis.
         """
         region = (*look.region.center_px, look.region.size_px, look.region.roll)
@@ -103,7 +104,9 @@ class Samples:
             "landmarks": look.landmarks,
             "world_m": look.world_m,
             "region": torch.tensor(region),
-            "camera": torch.tensor(camera),
+            "camera": torch.tensor(
+                (camera.focal_px, *camera.principal_px, *camera.image_size), dtype=torch.float32
+            ),
             **truth,
         }
         for name, (shape, dtype) in _SHAPES.items():

@@ -6,6 +6,7 @@ the alternatives that explain the image too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from kinflow.checks import nested, not_negative, positive, whole
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.unknowns import Unknowns
-from kinflow.fitting.initialisers import Initialiser
+from kinflow.fitting.initialisers import Proposals
 from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
 
 
@@ -66,8 +67,7 @@ class Candidates:
 def fit(
     energy: Energy,
     targets: Targets,
-    names: tuple[str, ...],
-    initialisers: tuple[Initialiser, ...],
+    proposals: Sequence[Proposals],
     config: MultistartConfig,
 ) -> Candidates:
     """Fit every row of `targets` on its own: distinct bodies, sorted by person, then by energy.
@@ -75,12 +75,10 @@ def fit(
     Args:
         energy: the terms to minimise.
         targets: one row a person.
-        names: keypoint names, the order of the points in `targets`.
-        initialisers: sources of starts; together they propose at least one for each row.
+        proposals: bodies to start from; together at least one for each row.
         config: search effort.
     """
     with torch.no_grad():
-        proposals = [initialiser.propose(targets, names) for initialiser in initialisers]
         start = Unknowns.concatenate([p.unknowns for p in proposals])
         owner = torch.cat([p.person for p in proposals])
         source = tuple(p.source for p in proposals for _ in range(len(p.unknowns)))

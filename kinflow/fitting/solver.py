@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
-from kinflow.checks import nested
+from kinflow.checks import flag, nested
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
@@ -35,9 +35,12 @@ class FitConfig:
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     search: MultistartConfig = field(default_factory=MultistartConfig)
+    gallery_besides_belief: bool = True
+    """Whether the gallery proposes starts also for people of whom a network believes something."""
 
     def __post_init__(self) -> None:
         nested(self, energy=EnergyConfig, gallery=GalleryConfig, search=MultistartConfig)
+        flag(self, "gallery_besides_belief")
 
 
 class PersonFitter:
@@ -85,10 +88,17 @@ class PersonFitter:
 
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
-        sources = self.initialisers
-        if targets.belief is not None:
-            sources = (*sources, BelievedStarts())
-        return fit(self.energy, targets, self.names, sources, self.config.search)
+        with torch.no_grad():
+            proposals = [source.propose(targets, self.names) for source in self._sources(targets)]
+        return fit(self.energy, targets, proposals, self.config.search)
+
+    def _sources(self, targets: Targets) -> tuple[Initialiser, ...]:
+        if targets.belief is None:
+            return self.initialisers
+        believed = targets.belief.says_something()
+        if self.config.gallery_besides_belief or not bool(believed.all()):
+            return (*self.initialisers, BelievedStarts())
+        return (*self.initialisers[1:], BelievedStarts())
 
     def polish(self, found: Candidates, targets: Targets) -> Candidates:
         """Found bodies fitted to other targets of the same people, best first."""

@@ -227,14 +227,13 @@ def _is_of(pose: Pose, person: WorldPerson, shows: np.ndarray) -> bool:
         np.median(np.linalg.norm(pose.keypoints_px[rows] - truth[_POINTS], axis=1)[both])
         for rows in (_POINTS, _MIRRORED)
     ]
-    return min(gaps) < _SAME_PERSON * size
+    return bool(min(gaps) < _SAME_PERSON * size)
 
 
 def _sample(world: World, person: WorldPerson, pose: Pose, shows: np.ndarray) -> Samples:
-    camera = world.camera
     return Samples.of_look(
         pose.close_look(),
-        (camera.focal_px, *camera.principal_px, *camera.image_size),
+        world.camera,
         up_cam=world.up_cam,
         has_up=torch.tensor(True),
         rotvec=matrix_to_rotvec(person.pose),

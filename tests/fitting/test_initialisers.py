@@ -43,7 +43,8 @@ def found(fitter, targets) -> Unknowns:
 
 def search(fitter: PhotoFitter, targets: Targets, *initialisers: Initialiser):
     energy = fitter.fitter.energy
-    return fit(energy, targets, FITTED_KEYPOINTS, initialisers, MultistartConfig())
+    proposals = [source.propose(targets, FITTED_KEYPOINTS) for source in initialisers]
+    return fit(energy, targets, proposals, MultistartConfig())
 
 
 def test_the_gallery_proposes_as_many_for_each_person_as_it_is_told(fitter, targets):

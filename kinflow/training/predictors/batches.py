@@ -27,7 +27,8 @@ class Labelled:
     looks: Looks
     truth: Unknowns
     has_body: Bool[Tensor, " samples"]
-    shows: Bool[Tensor, "samples 33"]
+    points: Float[Tensor, "samples 33 3"]
+    """(x, y, weight) of keypoints in the axes of the crop: annotated or, where nobody did, seen."""
 
     def __len__(self) -> int:
         return len(self.looks)
@@ -35,7 +36,7 @@ class Labelled:
     def __getitem__(self, rows: Tensor | slice) -> Labelled:
         """Some of them."""
         looks = Looks(**{name: value[rows] for name, value in vars(self.looks).items()})
-        return Labelled(looks, self.truth[rows], self.has_body[rows], self.shows[rows])
+        return Labelled(looks, self.truth[rows], self.has_body[rows], self.points[rows])
 
 
 @torch.no_grad()
@@ -53,8 +54,14 @@ def labelled(samples: Samples, prior: PosePrior, shape_prior: ShapePrior) -> Lab
             rotation[:, 0], samples.root_cam_m, z * known, s * known, torch.zeros(len(samples))
         ),
         has_body=samples.has_body,
-        shows=samples.keypoint_shows,
+        points=seen_points(samples.landmarks),
     )
+
+
+def seen_points(landmarks: Float[Tensor, "samples 33 3"]) -> Float[Tensor, "samples 33 3"]:
+    """What the detector saw, as keypoints to learn from: the unsure count for little."""
+    xy, confidence = landmarks.split([2, 1], -1)
+    return torch.cat([xy, confidence.square()], -1)
 
 
 def looks_of(samples: Samples) -> Looks:

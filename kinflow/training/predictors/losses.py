@@ -19,7 +19,6 @@ from kinflow.checks import not_negative
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.predictors.coordinates import ROTATION
-from kinflow.predictors.looks import Looks
 from kinflow.predictors.posterior import Posterior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
@@ -97,7 +96,7 @@ class PredictorLoss:
 
     def _of_keypoints(self, guess: Unknowns, points: Tensor, batch: Labelled) -> Tensor:
         config = self.config
-        in_2d = seen_distance(points, batch.looks)
+        in_2d = keypoint_distance(crop_points(points, batch.looks), batch.points)
         pose = 0.5 * (guess.z * guess.z).mean(1)
         shape = 0.5 * (guess.s * guess.s).mean(1)
         return config.points_2d * in_2d + config.pose_prior * pose + config.shape_prior * shape
@@ -108,14 +107,13 @@ def relative(points_m: Float[Tensor, "people 33 3"]) -> Float[Tensor, "people 33
     return points_m - points_m[:, HIPS].mean(1, keepdim=True)
 
 
-def seen_distance(
-    points_m: Float[Tensor, "people 33 3"], looks: Looks
+def keypoint_distance(
+    xy: Float[Tensor, "people 33 2"], points: Float[Tensor, "people 33 3"]
 ) -> Float[Tensor, " people"]:
-    """Robust distance in the image from the detector's keypoints, by their confidence."""
-    gap = crop_points(points_m, looks) - looks.landmarks[..., :2]
-    squared = (gap * gap).sum(-1)
+    """Robust distance of predicted keypoints from known ones (x, y, weight), both in the crop."""
+    squared = (xy - points[..., :2]).square().sum(-1)
     robust = (squared / (1 + squared / _CUTOFF_CROP**2)).clamp_min(1e-12).sqrt()
-    weight = looks.landmarks[..., 2].square()
+    weight = points[..., 2]
     return (weight * robust).sum(1) / weight.sum(1).clamp_min(1) / _DISTANCE_CROP
 
 

@@ -1,8 +1,8 @@
 """`kinflow train predictor`: learn a density over bodies from what the detector sees of people.
 
-Regimes after Zanfir et al. 2020, section 4: `fs` learns from bodies in 3D, `ws` from keypoints
-where `labels` of the bodies are withheld, `ss` from nothing but what the detector itself saw of
-pictures without labels, and `mix` from all that there is.
+Regimes after Zanfir et al. 2020, section 4: `fs` learns from the share `labels` of bodies in 3D
+and leaves the other samples out, `ws` learns from the keypoints of these as well, `ss` from nothing
+but what the detector itself saw of pictures without labels, and `mix` from all of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from kinflow.priors.shape import ShapePrior
 from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
-from kinflow.training.predictors.batches import Labelled, labelled
+from kinflow.training.predictors.batches import Labelled, crop_points, labelled
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss, relative
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
@@ -105,9 +105,9 @@ class PredictorRecipe(Recipe):
         self.config = config
         prior, shape_prior = kinflow.priors.load(), ShapePrior()
         seed_everything(config.seed)
-        self.training = _with_labels(
-            labelled(Samples.load_all(config.samples), prior, shape_prior), config
-        )
+        self.loss_of = PredictorLoss(prior, config.loss)
+        rendered = Samples.load_all(config.samples)
+        self.training = self._as_known(labelled(rendered, prior, shape_prior), rendered)
         self.validation = labelled(Samples.load_all(config.validation), prior, shape_prior)
         self.photos = None
         if config.unlabelled:
@@ -117,7 +117,6 @@ class PredictorRecipe(Recipe):
                 "The regime 'ss' learns from photographs only; name a folder of them.",
                 {"name a folder of them": "unlabelled"},
             )
-        self.loss_of = PredictorLoss(prior, config.loss)
         self.info = PredictorInfo(
             command, config.seed, _hash_of(prior), len(self.training), {}
         )
@@ -147,6 +146,27 @@ class PredictorRecipe(Recipe):
             seed=config.seed,
             device=config.device,
         )
+
+    @torch.no_grad()
+    def _as_known(self, everything: Labelled, rendered: Samples) -> Labelled:
+        """Rendered samples of which so much is known as the regime and `labels` have it."""
+        config = self.config
+        if config.recipe == "ss":
+            return replace(everything, has_body=torch.zeros_like(everything.has_body))
+        kept = torch.rand(len(everything), generator=torch.Generator().manual_seed(config.seed))
+        known = everything.has_body & (kept < config.labels)
+        if config.recipe == "fs":
+            return everything[known]
+        # the others' keypoints are annotated in the image
+        xy = torch.cat(
+            [
+                crop_points(self.loss_of.points_m(part.truth), part.looks)
+                for part in (everything[rows] for rows in torch.arange(len(kept)).split(1024))
+            ]
+        )
+        annotated = torch.cat([xy, rendered.keypoint_shows[..., None].float()], -1)
+        points = torch.where(everything.has_body[:, None, None], annotated, everything.points)
+        return replace(everything, has_body=known, points=points)
 
     @torch.no_grad()
     def _standardise(self) -> None:
@@ -226,14 +246,6 @@ def train(config: TrainPredictorConfig, command: str = "") -> Path:
     check_file_destination(config.out / WEIGHTS_NAME)
     recipe = PredictorRecipe(config, command)
     return Loop(recipe, recipe.loop_config, config.out).run()
-
-
-def _with_labels(samples: Labelled, config: TrainPredictorConfig) -> Labelled:
-    """Samples of which so many bodies are known as the regime has it."""
-    if config.recipe == "ss":
-        return replace(samples, has_body=torch.zeros_like(samples.has_body))
-    kept = torch.rand(len(samples), generator=torch.Generator().manual_seed(config.seed))
-    return replace(samples, has_body=samples.has_body & (kept < config.labels))
 
 
 def _hash_of(prior: PosePrior) -> str:

@@ -1,0 +1,75 @@
+"""The believed Gaussian as a term: zero at its centre, with exact derivatives, bounded."""
+
+import torch
+
+from kinflow.energy.belief import Belief
+from kinflow.energy.layout import TangentLayout
+from kinflow.energy.terms import believed
+from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.rotations import rotvec_to_matrix
+
+LATENT, SHAPE = 5, 6
+LAYOUT = TangentLayout(LATENT, SHAPE)
+
+
+def some_bodies(count=3, seed=0) -> Unknowns:
+    g = torch.Generator().manual_seed(seed)
+    R = rotvec_to_matrix(torch.randn(count, 3, generator=g).double())
+    t = torch.rand(count, 3, generator=g).double() + torch.tensor([0.0, 0.0, 3.0])
+    z, s = (torch.randn(count, size, generator=g).double() for size in (LATENT, SHAPE))
+    return Unknowns(R, t, z, s, torch.zeros(count).double())
+
+
+def belief_about(bodies: Unknowns, std: float = 1.0) -> Belief:
+    g = torch.Generator().manual_seed(9)
+    size, count = 3 + LATENT + SHAPE, len(bodies)
+    root = torch.randn(count, size, size, generator=g).double() + 3 * torch.eye(size).double()
+    starts = Unknowns(**{n: v[:, None] for n, v in vars(bodies).items()})
+    centre = torch.cat([torch.zeros(count, 3).double(), bodies.z, bodies.s], 1)
+    weight = torch.full((count,), 0.3).double()
+    return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight)
+
+
+def test_it_is_zero_at_its_centre():
+    bodies = some_bodies()
+    r, _ = belief_about(bodies).residual(bodies)
+    torch.testing.assert_close(r, torch.zeros_like(r), atol=1e-6, rtol=0)
+
+
+def test_derivatives_match_finite_differences():
+    belief, bodies = belief_about(some_bodies()), some_bodies(seed=4)
+    term = believed(bodies, belief, True, 2.0, LAYOUT)
+    assert term.jacobian is not None
+    step = 1e-6
+    for k in range(LAYOUT.size):
+        delta = torch.zeros(3, LAYOUT.size).double()
+        delta[:, k] = step
+        ahead, behind = (
+            believed(bodies.step(sign * delta), belief, False, 2.0, LAYOUT).residual
+            for sign in (1, -1)
+        )
+        numeric = (ahead - behind) / (2 * step)
+        torch.testing.assert_close(term.jacobian[..., k], numeric, atol=1e-5, rtol=1e-4)
+
+
+def test_a_wrong_belief_costs_no_more_than_its_cutoff():
+    belief, size = belief_about(some_bodies(), std=1e-4), 3 + LATENT + SHAPE
+    term = believed(some_bodies(seed=5), belief, False, 2.0, LAYOUT)
+    assert bool((term.energy() <= 0.5 * 4.0 * size + 1e-6).all())
+    assert bool((term.energy() > 0.9 * 0.5 * 4.0 * size).all())
+
+
+def test_rows_of_zeros_believe_nothing():
+    belief = belief_about(some_bodies())
+    silent = Belief(**{**vars(belief), "whitening": 0 * belief.whitening})
+    assert not bool(silent.says_something().any()) and bool(belief.says_something().all())
+    assert float(believed(some_bodies(seed=5), silent, False, 2.0, LAYOUT).energy().sum()) == 0
+
+
+def test_rows_are_those_of_the_people():
+    belief, bodies = belief_about(some_bodies()), some_bodies(seed=6)
+    whole, _ = belief.residual(bodies)
+    joined = Belief.concatenate([belief[:1], belief[1:]])
+    rows = torch.tensor([2, 0])
+    part, _ = joined[rows].residual(bodies[rows])
+    torch.testing.assert_close(part, whole[rows])

@@ -1,0 +1,136 @@
+"""What a network believes, in the fit: it decides what nobody saw, and yields to what was seen."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.energy.belief import Belief
+from kinflow.energy.body_energy import Targets
+from kinflow.errors import InputError
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import CloseLook, ImageEvidence
+from kinflow.fitting.beliefs import BeliefConfig, BelievedStarts, beliefs, gaussian
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.metrics.pose import pa_mpjpe
+from kinflow.predictors import Looks, Predictor, PredictorInfo
+from kinflow.predictors.network import NetworkConfig
+
+LEGS = tuple(f"{side}_{point}" for side in ("left", "right") for point in ("knee", "ankle"))
+FEET = tuple(f"{side}_{point}" for side in ("left", "right") for point in ("heel", "big_toe"))
+CONFIG = BeliefConfig(starts=3, samples=64)
+
+
+@pytest.fixture(scope="module")
+def predictor(prior) -> Predictor:
+    config = NetworkConfig(prior.latent_dim, width=24, blocks=1, context=8, flow_blocks=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Predictor(config, PredictorInfo()).eval().requires_grad_(False)
+
+
+def with_look(evidence: ImageEvidence, rows: tuple[int, ...]) -> ImageEvidence:
+    look = CloseLook(
+        Region((600.0, 450.0), 500.0), torch.rand(33, 3) - 0.5, torch.randn(33, 3), torch.rand(1152)
+    )
+    people = [replace(p, look=look if i in rows else None) for i, p in enumerate(evidence.people)]
+    return replace(evidence, people=tuple(people))
+
+
+def knows(fitter: PhotoFitter, evidence: ImageEvidence, camera, truth, std: float) -> Belief:
+    """A belief with the truth in its centre."""
+    size = 3 + truth.z.shape[1] + truth.s.shape[1]
+    return Belief(
+        R_cam_base=truth.R_cam_root,
+        centre=torch.cat([torch.zeros(len(truth), 3), truth.z, truth.s], 1),
+        whitening=(torch.eye(size) / std).expand(len(truth), -1, -1),
+        starts=type(truth)(**{n: v[:, None] for n, v in vars(truth).items()}),
+        prior_weight=torch.zeros(len(truth)),
+    )
+
+
+def truth_of(fitter: PhotoFitter, evidence: ImageEvidence, camera):
+    """Bodies that explain a scene in which everything is seen."""
+    found = fitter.fitter.fit(fitter.targets(evidence, camera))
+    rows = [int(found.of(i)[0]) for i in range(len(evidence.people))]
+    return found.unknowns[torch.tensor(rows)]
+
+
+def test_what_nobody_saw_is_as_it_is_believed(fitter, make_scene, camera):
+    seen = make_scene((20.0,), seed=3)
+    truth = truth_of(fitter, seen.evidence, camera)
+    hidden = make_scene((20.0,), seed=3, hidden=LEGS + FEET).evidence
+    blind = replace(hidden, people=tuple(replace(p, world_m=None) for p in hidden.people))
+    targets = fitter.targets(blind, camera)
+    errors = []
+    for belief in (None, knows(fitter, blind, camera, truth, 0.3)):
+        found = fitter.fitter.fit(replace(targets, belief=belief))
+        joints = fitter.fitter.joints_m(found.unknowns[found.of(0)[:1]])
+        errors.append(float(pa_mpjpe(joints, seen.joints_m).mean()))
+    assert errors[1] < 0.02 < errors[0]
+
+
+def test_what_was_seen_outweighs_a_wrong_belief(fitter, make_scene, camera):
+    scene, other = make_scene((20.0,), seed=3), make_scene((20.0,), seed=8)
+    wrong = knows(
+        fitter, scene.evidence, camera, truth_of(fitter, other.evidence, camera), 1.0
+    )
+    targets = replace(fitter.targets(scene.evidence, camera), belief=wrong)
+    found = fitter.fitter.fit(targets)
+    joints = fitter.fitter.joints_m(found.unknowns[found.of(0)[:1]])
+    assert float(pa_mpjpe(joints, scene.joints_m).mean()) < 0.06
+
+
+def test_whom_the_detector_did_not_look_at_is_fitted_as_before(
+    prior, fitter, predictor, make_scene, camera
+):
+    scene = make_scene((0.0, 60.0))
+    half = with_look(scene.evidence, (1,))
+    believing = PhotoFitter(prior, PhotoFitConfig(belief=CONFIG), predictor=predictor)
+    targets: Targets = believing.targets(half, camera)
+    assert targets.belief is not None and targets.hint is not None
+    assert targets.belief.says_something().tolist() == [False, True]
+    assert targets.belief.prior_weight.tolist() == [1.0, pytest.approx(CONFIG.prior_weight)]
+    assert targets.hint.known().tolist() == [True, False]
+    proposals = BelievedStarts().propose(targets, believing.fitter.names)
+    assert proposals.person.tolist() == [1] * CONFIG.starts
+    without = believing.targets(scene.evidence, camera)
+    assert without.belief is None
+    found = believing.fit(half, camera).people
+    assert len(found) == 2
+
+
+def test_a_gaussian_has_the_samples_moments(predictor):
+    look = with_look_of()
+    from kinflow.geometry import Camera
+
+    posterior = predictor(Looks.of([look], [Camera.from_fov((1200, 900), 55.0)]))
+    belief = gaussian(posterior, replace(CONFIG, samples=4000, shrinkage=0.0))
+    drawn = posterior.sample(4000, torch.Generator().manual_seed(5))
+    several = belief[torch.zeros(4000, dtype=torch.long)]
+    r, _ = several.residual(drawn)
+    assert abs(float(r.mean())) < 0.05
+    assert 0.8 < float(r.square().mean()) < 1.1
+
+
+def with_look_of() -> CloseLook:
+    g = torch.Generator().manual_seed(1)
+    return CloseLook(
+        Region((600.0, 450.0), 500.0),
+        torch.rand(33, 3, generator=g) - 0.5,
+        torch.randn(33, 3, generator=g),
+        torch.rand(1152, generator=g),
+    )
+
+
+def test_nobody_looked_at_means_no_belief(predictor, make_scene, camera):
+    people = make_scene((0.0,)).evidence.people
+    assert beliefs(predictor, people, [camera], CONFIG) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"std_scale": 0.0}, {"prior_weight": 2.0}, {"samples": 1}, {"starts": 0}]
+)
+def test_options_out_of_range_are_refused(change):
+    with pytest.raises(InputError):
+        BeliefConfig(**change)

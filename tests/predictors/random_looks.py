@@ -1,0 +1,22 @@
+"""Looks at people at random."""
+
+import torch
+
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import CloseLook
+from kinflow.geometry import Camera
+from kinflow.predictors import Looks
+
+
+def look(seed: int, center=(300.0, 260.0), size=220.0, roll=0.3) -> CloseLook:
+    generator = torch.Generator().manual_seed(seed)
+    landmarks = torch.rand(33, 3, generator=generator) - torch.tensor([0.5, 0.5, 0.0])
+    world = 0.4 * torch.randn(33, 3, generator=generator)
+    features = torch.randn(1152, generator=generator).relu()
+    return CloseLook(Region(center, size, roll), landmarks, world, features)
+
+
+def looks_of(count: int, camera: Camera | None = None) -> Looks:
+    camera = camera or Camera.from_fov((640, 480), 60.0)
+    several = [look(i, (100.0 + 150 * i, 250.0), 200.0, 0.2 * i) for i in range(count)]
+    return Looks.of(several, [camera] * count)

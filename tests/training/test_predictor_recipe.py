@@ -1,0 +1,137 @@
+"""Predictors learn from whatever labels there are, and a run goes on where it was."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinflow.datasets.samples import Samples, look_of
+from kinflow.errors import InputError
+from kinflow.geometry import Camera
+from kinflow.predictors import Predictor
+from kinflow.predictors.network import NetworkConfig
+from kinflow.synth.looks import Looker, world_kinds
+from kinflow.training.loop import Loop
+from kinflow.training.predictors.batches import crop_points
+from kinflow.training.predictors.losses import keypoint_distance
+from kinflow.training.predictors.recipe import (
+    PredictorRecipe,
+    TrainPredictorConfig,
+    train,
+)
+
+SMALL = NetworkConfig(width=48, blocks=1, context=8, flow_blocks=2, flow_hidden=16, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """A few rendered people, and the same as if they were photographs without labels."""
+    root = tmp_path_factory.mktemp("samples")
+    looker = Looker(world_kinds(None, "train")[:1])
+    known = Samples.concatenate([s for number in range(10) for s in looker.samples(number)])
+    unknown = Samples.concatenate(
+        [Samples.of_look(look, camera) for look, camera in _looks(known)]
+    )
+    for name, samples in (("known", known), ("unknown", unknown)):
+        (root / name).mkdir()
+        samples.save(root / name / "samples_00000.safetensors")
+    return {name: root / name for name in ("known", "unknown")}
+
+
+def _looks(samples: Samples):
+    for row in range(len(samples)):
+        f, x, y, width, height = samples.camera[row].tolist()
+        yield look_of(samples, row), Camera(f, (x, y), (int(width), int(height)))
+
+
+def config_of(folders, out: Path, **changes) -> TrainPredictorConfig:
+    config = TrainPredictorConfig(
+        samples=(folders["known"],),
+        validation=(folders["known"],),
+        out=out,
+        network=SMALL,
+        batch_size=16,
+        steps=20,
+        eval_every=10,
+    )
+    return replace(config, **changes)
+
+
+def test_it_learns_bodies(folders, tmp_path):
+    config = config_of(folders, tmp_path, steps=120, eval_every=40, learning_rate=3e-3)
+    recipe = PredictorRecipe(config)
+    recipe.evaluate()
+    before = dict(recipe.figures(0.0, 0.0, 0.0))
+    predictor = Predictor.load(Loop(recipe, recipe.loop_config, tmp_path).run())
+    after = predictor.info.metrics
+    assert after["nats"] > before["nats"]
+    assert after["mpjpe_mm"] < 0.8 * before["mpjpe_mm"]
+    assert after["rotation_deg"] < before["rotation_deg"]
+
+
+@pytest.mark.parametrize("regime", ["ws", "ss"])
+def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
+    config = config_of(folders, tmp_path, recipe=regime, labels=0.0, learning_rate=3e-3)
+    recipe = PredictorRecipe(
+        replace(config, unlabelled=(folders["unknown"],) if regime == "ss" else ())
+    )
+    assert not bool(recipe.training.has_body.any())
+    batch = recipe.training
+
+    def distance() -> float:
+        with torch.no_grad():
+            points = recipe.loss_of.points_m(recipe.network.eval()(batch.looks).point())
+            xy = crop_points(points, batch.looks)
+            return float(keypoint_distance(xy, batch.points).mean())
+
+    before, loop = distance(), Loop(recipe, recipe.loop_config, tmp_path)
+    for _ in range(80):
+        loop.train_step()
+    assert distance() < 0.75 * before
+
+
+def test_fully_supervised_training_leaves_out_who_has_no_label(folders, tmp_path):
+    everybody = PredictorRecipe(config_of(folders, tmp_path)).training
+    some = PredictorRecipe(config_of(folders, tmp_path, labels=0.4)).training
+    assert 0 < len(some) < len(everybody) and bool(some.has_body.all())
+
+
+def test_mixtures_draw_from_both(folders, tmp_path):
+    config = config_of(folders, tmp_path, recipe="mix", unlabelled=(folders["unknown"],))
+    recipe = PredictorRecipe(config)
+    assert recipe.photos is not None and not bool(recipe.photos.has_body.any())
+    assert bool(torch.isfinite(recipe.loss(0)))
+
+
+def test_photographs_alone_need_photographs(folders, tmp_path):
+    with pytest.raises(InputError, match="photographs"):
+        PredictorRecipe(config_of(folders, tmp_path, recipe="ss"))
+
+
+def test_an_interrupted_run_ends_like_another(folders, tmp_path):
+    whole = train(config_of(folders, tmp_path / "whole"))
+    recipe = PredictorRecipe(config_of(folders, tmp_path / "cut"))
+    loop = Loop(recipe, recipe.loop_config, tmp_path / "cut")
+    (tmp_path / "cut").mkdir()
+    for _ in range(10):
+        loop.train_step()
+    loop._evaluate(0.0, 1.0, None)
+    loop.save()
+    again = train(config_of(folders, tmp_path / "cut"))
+    one, other = Predictor.load(whole).state_dict(), Predictor.load(again).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_folder_of_another_run_is_refused(folders, tmp_path):
+    train(config_of(folders, tmp_path))
+    with pytest.raises(InputError):
+        train(config_of(folders, tmp_path, seed=1))
+
+
+@pytest.mark.parametrize(
+    "change", [{"labels": 1.5}, {"steps": 0}, {"learning_rate": 0.0}]
+)
+def test_options_out_of_range_are_refused(change, folders, tmp_path):
+    with pytest.raises(InputError):
+        config_of(folders, tmp_path, **change)
