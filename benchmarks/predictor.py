@@ -139,9 +139,7 @@ def fitted(seen: Sequence[SeenWorld], found: Found, fitter: PhotoFitter) -> tupl
     for first in track(range(0, len(seen), _BATCH), "fits"):
         some = seen[first : first + _BATCH]
         shown = [one for one in some if one.evidence.people]
-        fits = iter(
-            fitter.fit_photos([o.evidence for o in shown], [o.world.camera for o in shown])
-        )
+        fits = iter(fitter.fit_photos([o.evidence for o in shown], [o.world.camera for o in shown]))
         people += [next(fits).people if one.evidence.people else () for one in some]
     chosen = [people[n][row] for n, row in found.rows]
     body = BodyModel.load("joints")

@@ -83,7 +83,7 @@ class Reconstruct:
     hint_3d: Annotated[
         FlagCreatePairsOff[bool], arg(help_behavior_hint="(default: it is used)")
     ] = True
-    """Do not use the detector's rough 3D landmarks as a weak hint."""
+    """Do not use the detector's rough 3D landmarks, nor what the predictor makes of them."""
     align_parts: Annotated[
         FlagCreatePairsOff[bool],
         arg(name="parts", help_behavior_hint="(default: parts are used)"),
@@ -103,6 +103,8 @@ class Reconstruct:
     """Silhouettes of your own, named as for --parts: black or transparent where nobody is."""
     prior: Annotated[str, arg(metavar="NAME|FILE")] = "realnvp"
     """A shipped pose prior by name, or a weight file."""
+    predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "evidence"
+    """A shipped predictor by name, or a weight file; 'none' fits without one."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 

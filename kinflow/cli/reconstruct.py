@@ -74,6 +74,7 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         fov_deg=options.fov,
         focal_px=options.focal_px,
         prior=options.prior,
+        predictor=None if options.predictor == "none" else options.predictor,
         parts=options.align_parts,
         fit=PhotoFitConfig(
             observations=ObservationConfig(use_hint=options.hint_3d),

@@ -1,4 +1,4 @@
-"""Samples that networks learn from: what a detector saw of somebody, and what is known of the truth.
+"""Samples that networks learn from: what a detector saw of somebody, and the truth if known.
 
 Every label may be there or not, and a mask says which: renders know everything, photographs that
 nobody has labelled know nothing but what was seen. Samples live in folders of shards, one

@@ -27,7 +27,7 @@ class Belief:
     whitening: Float[Tensor, "batch size size"]
     """From deviations to standard ones: its square is the precision."""
     starts: Unknowns
-    """Bodies to start from: the likeliest first, the same number for each person, on a second axis."""
+    """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
     """Weight that is left to the priors of pose and shape."""
 

@@ -175,9 +175,7 @@ class Energy:
             terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
         if targets.belief is not None:
             terms.append(
-                believed(
-                    unknowns, targets.belief, with_jacobian, config.belief_cutoff, self.layout
-                )
+                believed(unknowns, targets.belief, with_jacobian, config.belief_cutoff, self.layout)
             )
         return (*terms, *self._prior_terms(unknowns, targets.belief, with_jacobian))
 
@@ -207,7 +205,9 @@ class Energy:
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
             prior_term("pose_prior", pose, kept[0], "latent", layout, left * config.prior_weight),
-            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, left * config.shape_weight),
+            prior_term(
+                "shape_prior", unknowns.s, kept[1], "shape", layout, left * config.shape_weight
+            ),
         ]
         if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std

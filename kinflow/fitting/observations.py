@@ -33,7 +33,7 @@ class ObservationConfig:
     """How observations are weighed."""
 
     use_hint: bool = True
-    """Use the detector's rough 3D landmarks as a weak term."""
+    """Use the detector's rough 3D landmarks, or what a predictor makes of them."""
     hint_std_m: tuple[float, float, float] = (0.07, 0.07, 0.12)
     """Each point's own error across the image and in depth, where it is seen for certain."""
     hint_widening: float = 3.0

@@ -195,7 +195,7 @@ class PhotoFitter:
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         rest_m = self.fitter.model.points_at_rest_m
-        if self._predictor is None:
+        if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         believed = beliefs(self._predictor, people, cameras, self.config.belief)

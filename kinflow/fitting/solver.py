@@ -35,7 +35,7 @@ class FitConfig:
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     search: MultistartConfig = field(default_factory=MultistartConfig)
-    gallery_besides_belief: bool = True
+    gallery_besides_belief: bool = False
     """Whether the gallery proposes starts also for people of whom a network believes something."""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,9 @@ from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
+from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
 from kinflow.predictors import Predictor
+from kinflow.priors.base import PosePrior
 from kinflow.results import Reconstruction
 from kinflow.tensors import full_precision
 from kinflow.threads import lazy
@@ -54,13 +56,14 @@ class ReconstructorConfig:
     """Focal length in pixels; overrides EXIF and `fov_deg`."""
     prior: str | Path = "realnvp"
     """Name of a shipped pose prior or path of a weight file."""
+    predictor: str | Path | None = DEFAULT_PREDICTOR
+    """Name of a shipped predictor or path of a weight file; None for fits without one. The default
+    one is left out with another prior than the one that it knows."""
     parts: bool = True
     """Find body parts in the image, or take those of the evidence, and align bodies with them after
     the keypoints; otherwise neither is done."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
-    predictor: str | None = None
-    """Weight file of a predictor."""
 
     def __post_init__(self) -> None:
         instance(self, "device", (str, torch.device), "the name of a device, such as 'cpu'")
@@ -69,6 +72,8 @@ class ReconstructorConfig:
         number(self, "focal_px", above=0, or_none=True)
         what = "the name of a pose prior or the path of its weight file"
         instance(self, "prior", (str, os.PathLike), what)
+        what = "the name of a predictor, the path of its weight file, or None"
+        instance(self, "predictor", (str, os.PathLike, type(None)), what)
         flag(self, "parts")
         nested(self, detector=DetectorConfig, fit=PhotoFitConfig)
 
@@ -104,11 +109,28 @@ class Reconstructor:
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)
-        predictor = None
-        if self.config.predictor is not None:
-            predictor = Predictor.load(self.config.predictor)
         return PhotoFitter(
-            prior, self.config.fit, self.config.device, self.config.parts, predictor=predictor
+            prior,
+            self.config.fit,
+            self.config.device,
+            self.config.parts,
+            predictor=self._predictor_for(prior),
+        )
+
+    def _predictor_for(self, prior: PosePrior) -> Predictor | None:
+        """The network of the configuration; the default one only where it knows the prior."""
+        name = self.config.predictor
+        if name is None:
+            return None
+        predictor = Predictor.load(name)
+        if predictor.is_of(prior):
+            return predictor
+        if name == DEFAULT_PREDICTOR:
+            return None
+        raise InputError(
+            f"The predictor '{os.fspath(name)}' was trained with another pose prior than "
+            f"'{os.fspath(self.config.prior)}'; give the prior that it was trained with, or no "
+            "predictor."
         )
 
     def __call__(

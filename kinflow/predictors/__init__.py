@@ -2,6 +2,6 @@
 
 from kinflow.predictors.looks import Looks
 from kinflow.predictors.posterior import Posterior
-from kinflow.predictors.predictor import Predictor, PredictorInfo
+from kinflow.predictors.predictor import DEFAULT, Predictor, PredictorInfo
 
-__all__ = ["Looks", "Posterior", "Predictor", "PredictorInfo"]
+__all__ = ["DEFAULT", "Looks", "Posterior", "Predictor", "PredictorInfo"]

@@ -71,9 +71,7 @@ class ConditionalFlow(nn.Module):
         u, log_det = self.encode(x, context)
         return log_normal(u) + log_det
 
-    def _coupling(
-        self, network: nn.Module, kept: Tensor, context: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _coupling(self, network: nn.Module, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         shift, raw = network(torch.cat([kept, context], -1)).chunk(2, -1)
         return shift, _MAX_LOG_SCALE * torch.tanh(raw / _MAX_LOG_SCALE)
 

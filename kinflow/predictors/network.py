@@ -87,7 +87,9 @@ class EvidenceNetwork(nn.Module):
         self.register_buffer("target_mean", torch.zeros(rest))
         self.register_buffer("target_std", torch.ones(rest))
         self.first = nn.Linear(NUM_INPUTS, config.width)
-        self.blocks = nn.ModuleList(_Block(config.width, config.dropout) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            _Block(config.width, config.dropout) for _ in range(config.blocks)
+        )
         self.rotation = _head(config.width, 6)
         self.centre = _head(config.width, rest)
         self.log_std = _head(config.width, config.size)

@@ -14,7 +14,6 @@ from kinflow.predictors.flow import ConditionalFlow
 from kinflow.predictors.network import Guess
 
 
-
 @dataclass(frozen=True)
 class Posterior:
     """A density over the unknowns of each of some people; nats are with respect to vectors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -19,8 +20,10 @@ from kinflow.predictors.coordinates import ViewFrame
 from kinflow.predictors.looks import Looks
 from kinflow.predictors.network import EvidenceNetwork, NetworkConfig
 from kinflow.predictors.posterior import Posterior
+from kinflow.priors.base import PosePrior
 
-SHIPPED = "predictors/evidence.safetensors"
+SHIPPED = {"evidence": "predictors/evidence.safetensors"}
+DEFAULT = "evidence"
 _FORMAT = "kinflow predictor 1"
 _WHAT = "a readable weight file of a predictor"
 
@@ -68,20 +71,32 @@ class Predictor(nn.Module):
         tensors = {name: tensor.half() for name, tensor in self.state_dict().items()}
         write_tensors(Path(path), tensors, {"kinflow": json.dumps(header)})
 
+    def is_of(self, prior: PosePrior) -> bool:
+        """Whether latents mean the same to the network as to this pose prior."""
+        return self.info.prior_sha256 == weights_sha256(prior)
+
     @staticmethod
-    def load(path: Path | str | None = None) -> Predictor:
-        """From a weight file; the shipped one if none is named.
+    def load(name: Path | str = DEFAULT) -> Predictor:
+        """A shipped one by name, or any from its weight file.
 
         Raises:
             InputError: the file is missing, damaged or of another kind.
             AssetError: the shipped file is missing or damaged.
         """
-        return _shipped() if path is None else _read(path)
+        return _shipped(name) if isinstance(name, str) and name in SHIPPED else _read(name)
+
+
+def weights_sha256(prior: PosePrior) -> str:
+    """Hash of a pose prior's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(prior.state()[0].items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @cache
-def _shipped() -> Predictor:
-    return _read(asset_path(SHIPPED), trusted=True)
+def _shipped(name: str) -> Predictor:
+    return _read(asset_path(SHIPPED[name]), trusted=True)
 
 
 def _read(path: Path | str, trusted: bool = False) -> Predictor:

@@ -72,9 +72,7 @@ def test_what_nobody_saw_is_as_it_is_believed(fitter, make_scene, camera):
 
 def test_what_was_seen_outweighs_a_wrong_belief(fitter, make_scene, camera):
     scene, other = make_scene((20.0,), seed=3), make_scene((20.0,), seed=8)
-    wrong = knows(
-        fitter, scene.evidence, camera, truth_of(fitter, other.evidence, camera), 1.0
-    )
+    wrong = knows(fitter, scene.evidence, camera, truth_of(fitter, other.evidence, camera), 1.0)
     targets = replace(fitter.targets(scene.evidence, camera), belief=wrong)
     found = fitter.fitter.fit(targets)
     joints = fitter.fitter.joints_m(found.unknowns[found.of(0)[:1]])

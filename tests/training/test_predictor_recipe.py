@@ -30,9 +30,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("samples")
     looker = Looker(world_kinds(None, "train")[:1])
     known = Samples.concatenate([s for number in range(10) for s in looker.samples(number)])
-    unknown = Samples.concatenate(
-        [Samples.of_look(look, camera) for look, camera in _looks(known)]
-    )
+    unknown = Samples.concatenate([Samples.of_look(look, camera) for look, camera in _looks(known)])
     for name, samples in (("known", known), ("unknown", unknown)):
         (root / name).mkdir()
         samples.save(root / name / "samples_00000.safetensors")
@@ -129,9 +127,7 @@ def test_a_folder_of_another_run_is_refused(folders, tmp_path):
         train(config_of(folders, tmp_path, seed=1))
 
 
-@pytest.mark.parametrize(
-    "change", [{"labels": 1.5}, {"steps": 0}, {"learning_rate": 0.0}]
-)
+@pytest.mark.parametrize("change", [{"labels": 1.5}, {"steps": 0}, {"learning_rate": 0.0}])
 def test_options_out_of_range_are_refused(change, folders, tmp_path):
     with pytest.raises(InputError):
         config_of(folders, tmp_path, **change)

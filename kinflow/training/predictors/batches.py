@@ -82,7 +82,9 @@ def crop_points(
     """Where points are seen, in the axes of each crop."""
     depth = points_cam_m[..., 2:].clamp_min(0.05)
     px = looks.focal_px[:, None, None] * points_cam_m[..., :2] / depth
-    offset = (px + looks.principal_px[:, None] - looks.region[:, None, :2]) / looks.region[:, None, 2:3]
+    offset = (px + looks.principal_px[:, None] - looks.region[:, None, :2]) / looks.region[
+        :, None, 2:3
+    ]
     cosine, sine = looks.region[:, 3].cos()[:, None], looks.region[:, 3].sin()[:, None]
     x, y = offset.unbind(-1)
     return torch.stack([cosine * x + sine * y, cosine * y - sine * x], -1)

@@ -7,7 +7,6 @@ but what the detector itself saw of pictures without labels, and `mix` from all 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +25,7 @@ from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors.network import NetworkConfig
-from kinflow.predictors.predictor import Predictor, PredictorInfo
-from kinflow.priors.base import PosePrior
+from kinflow.predictors.predictor import Predictor, PredictorInfo, weights_sha256
 from kinflow.priors.shape import ShapePrior
 from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
@@ -118,11 +116,9 @@ class PredictorRecipe(Recipe):
                 {"name a folder of them": "unlabelled"},
             )
         self.info = PredictorInfo(
-            command, config.seed, _hash_of(prior), len(self.training), {}
+            command, config.seed, weights_sha256(prior), len(self.training), {}
         )
-        shape = replace(
-            config.network, latent_size=prior.latent_dim, shape_size=shape_prior.size
-        )
+        shape = replace(config.network, latent_size=prior.latent_dim, shape_size=shape_prior.size)
         self.network = Predictor(shape, self.info)
         self._standardise()
         self.network.to(config.device)
@@ -217,9 +213,7 @@ class PredictorRecipe(Recipe):
 
 
 @torch.no_grad()
-def figures(
-    network: Predictor, loss_of: PredictorLoss, samples: Labelled
-) -> dict[str, float]:
+def figures(network: Predictor, loss_of: PredictorLoss, samples: Labelled) -> dict[str, float]:
     """Errors of best guesses on labelled samples, and how likely the truth was, in nats."""
     sums: dict[str, float] = {}
     for rows in torch.arange(len(samples)).split(512):
@@ -246,10 +240,3 @@ def train(config: TrainPredictorConfig, command: str = "") -> Path:
     check_file_destination(config.out / WEIGHTS_NAME)
     recipe = PredictorRecipe(config, command)
     return Loop(recipe, recipe.loop_config, config.out).run()
-
-
-def _hash_of(prior: PosePrior) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(prior.state()[0].items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
