@@ -28,7 +28,7 @@ from kinflow.evaluation.world_sets import SeenWorld, seen_worlds
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
-from kinflow.predictors import Looks, Predictor
+from kinflow.predictors import DEFAULT, Looks, Predictor
 from kinflow.results import Person
 from kinflow.synth.looks import world_kinds
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss
@@ -48,7 +48,7 @@ class PredictorBenchmark:
     Attributes:
         poses: pose set written by `kinflow data poses`.
         cache: folder in which worlds and what is seen in them are kept.
-        predictor: weight file; the shipped network without one.
+        predictor: name of a shipped network, or a weight file.
         split: whose poses.
         worlds: number of pictures.
         fit: settings of the fits.
@@ -56,7 +56,7 @@ class PredictorBenchmark:
 
     poses: Path
     cache: Path
-    predictor: Path | None = None
+    predictor: str = DEFAULT
     split: Split = "validation"
     worlds: int = 300
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
