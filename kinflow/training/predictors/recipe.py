@@ -194,7 +194,8 @@ class PredictorRecipe(Recipe):
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        network: Predictor = self.average.module
+        network = self.average.module
+        assert isinstance(network, Predictor)
         network.eval()
         self._figures = figures(network, self.loss_of, self.validation)
         return self._figures["nats"]
@@ -203,7 +204,8 @@ class PredictorRecipe(Recipe):
         return {"loss": loss, **self._figures, "steps_per_second": steps_per_second}
 
     def keep(self, path: Path, step: int, score: float) -> None:
-        network: Predictor = self.average.module
+        network = self.average.module
+        assert isinstance(network, Predictor)
         metrics = {"step": float(step), **self._figures}
         network.info = replace(self.info, metrics=metrics)
         network.save(path)
