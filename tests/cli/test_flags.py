@@ -62,7 +62,8 @@ def named_options() -> set[str]:
 
 def test_every_option_that_errors_speak_of_has_a_flag(capsys):
     known = ""
-    for command in (["reconstruct"], ["train", "prior"], ["train", "parts"], ["synth"]):
+    trained = [["train", what] for what in ("prior", "parts", "predictor")]
+    for command in (["reconstruct"], *trained, ["synth"]):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
         known += capsys.readouterr().out

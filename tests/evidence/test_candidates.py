@@ -110,7 +110,8 @@ class Neighbours:
     def __call__(self, _image: np.ndarray, region: Region) -> Pose:
         self.looks += 1
         ones, mask = np.ones(33), np.zeros((256, 256))
-        return Pose(self.points, ones, ones, np.zeros((33, 3)), 1.0, mask, region, region)
+        nothing, features = np.zeros((33, 3)), np.zeros(1152)
+        return Pose(self.points, ones, ones, nothing, 1.0, features, mask, region, region)
 
 
 def test_a_neighbours_pose_is_nobody_elses():

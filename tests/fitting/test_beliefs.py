@@ -103,7 +103,7 @@ def test_a_gaussian_has_the_samples_moments(predictor):
     from kinflow.geometry import Camera
 
     posterior = predictor(Looks.of([look], [Camera.from_fov((1200, 900), 55.0)]))
-    belief = gaussian(posterior, replace(CONFIG, samples=4000, shrinkage=0.0))
+    belief = gaussian(posterior, replace(CONFIG, std_scale=1.0, samples=4000, shrinkage=0.0))
     drawn = posterior.sample(4000, torch.Generator().manual_seed(5))
     several = belief[torch.zeros(4000, dtype=torch.long)]
     r, _ = several.residual(drawn)
