@@ -27,7 +27,8 @@ from kinflow.geometry import Camera, ImageGrid
 from kinflow.errors import InputError
 from kinflow.evidence import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.detector import DetectorConfig
-from kinflow.evidence.types import PartLabels
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import CloseLook, PartLabels
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 from kinflow.metrics.vertices import pve
 
@@ -52,6 +53,16 @@ def evidence(size=SIZE, **changes):
         score=1.0,
     )
     return ImageEvidence(size, (PersonEvidence(**{**fields, **changes}),))
+
+
+def look(**changes):
+    fields = dict(
+        region=Region((32.0, 24.0), 50.0),
+        landmarks=torch.zeros(33, 3),
+        world_m=torch.zeros(33, 3),
+        features=torch.zeros(1152),
+    )
+    return CloseLook(**{**fields, **changes})
 
 
 def fit(**changes):
@@ -148,6 +159,14 @@ refused = {
     "world_m": [
         lambda v=v: fit(world_m=v)
         for v in (5, torch.zeros(17, 3), NAN * torch.ones(33, 3), 1e6 * torch.ones(33, 3))
+    ],
+    "look": [
+        lambda: fit(look=5),
+        lambda: fit(look=look(landmarks=NAN * torch.ones(33, 3))),
+        lambda: fit(look=look(world_m=torch.zeros(17, 3))),
+        lambda: fit(look=look(features=torch.zeros(7))),
+        lambda: fit(look=look(region=Region((NAN, 0.0), 10.0))),
+        lambda: fit(look=look(region=Region((9.0, 9.0), 0.0))),
     ],
     "box_px": [
         lambda v=v: fit(box_px=v)

@@ -14,11 +14,18 @@ import torch
 from kinflow.body.parts import UNKNOWN
 from kinflow.checks import is_number
 from kinflow.errors import InputError
-from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.region import Region
+from kinflow.evidence.types import (
+    CloseLook,
+    ImageEvidence,
+    PartLabels,
+    PersonEvidence,
+    PersonMask,
+)
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
 
-KEYPOINTS = 33
+KEYPOINTS, FEATURES = 33, 1152
 MAX_PX = 1e6
 """Positions farther away than this are not of an image."""
 MIN_CELL_PX = 1e-3
@@ -92,6 +99,23 @@ def _person(person: Any, name: str) -> PersonEvidence:
         score=_number(person.score, f"{name}.score", 0, 1),
         mask=None if person.mask is None else _mask(person.mask, f"{name}.mask"),
         parts=None if person.parts is None else _parts(person.parts, f"{name}.parts"),
+        look=None if person.look is None else _look(person.look, f"{name}.look"),
+    )
+
+
+def _look(look: Any, name: str) -> CloseLook:
+    if not isinstance(look, CloseLook) or not isinstance(look.region, Region):
+        raise InputError(f"{name} has to be a CloseLook or None, not a {type(look).__name__}.")
+    region = look.region
+    for value in (*region.center_px, region.roll):
+        _number(value, f"{name}.region", -MAX_PX, MAX_PX)
+    _number(region.size_px, f"{name}.region.size_px", MIN_CELL_PX, MAX_PX)
+    shape = (KEYPOINTS, 3)
+    return CloseLook(
+        region,
+        tensor_within(look.landmarks, f"{name}.landmarks", shape, -MAX_PX, MAX_PX),
+        tensor_within(look.world_m, f"{name}.world_m", shape, -MAX_HINT_M, MAX_HINT_M),
+        tensor_within(look.features, f"{name}.features", (FEATURES,), -MAX_PX, MAX_PX),
     )
 
 
