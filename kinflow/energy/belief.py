@@ -1,7 +1,8 @@
 """What a network believes of people, as a term of the energy: a Gaussian over their unknowns.
 
-It is over y = [turn (3), z, s], where the turn is the rotation vector, in camera axes, from the
-believed orientation of the root to the body's. The place is left to what was seen.
+It is over y = [turn (3), z], where the turn is the rotation vector, in camera axes, from the
+believed orientation of the root to the body's. The place is left to what was seen, and so is the
+shape, with its prior: networks that see one crop know next to nothing of sizes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Belief:
     starts: Unknowns
     """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
-    """Weight that is left to the priors of pose and shape."""
+    """Weight that is left to the pose prior."""
 
     def __getitem__(self, index) -> Belief:
         """Rows of the batch."""
@@ -51,18 +52,12 @@ class Belief:
     ) -> tuple[Float[Tensor, "batch size"], dict[str, Tensor] | None]:
         """Standard deviations from the centre, and derivatives by blocks of a local step."""
         turn = matrix_to_rotvec(unknowns.R_cam_root @ self.R_cam_base.mT)
-        vector = torch.cat([turn, unknowns.z, unknowns.s], 1) - self.centre
+        vector = torch.cat([turn, unknowns.z], 1) - self.centre
         r = (self.whitening @ vector[..., None])[..., 0]
         if not with_jacobian:
             return r, None
-        rotation, latent, shape = self.whitening.split(
-            [3, unknowns.z.shape[1], unknowns.s.shape[1]], -1
-        )
-        return r, {
-            "rotation": rotation @ _inverse_left_jacobian(turn),
-            "latent": latent,
-            "shape": shape,
-        }
+        rotation, latent = self.whitening.split([3, unknowns.z.shape[1]], -1)
+        return r, {"rotation": rotation @ _inverse_left_jacobian(turn), "latent": latent}
 
 
 def _inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:

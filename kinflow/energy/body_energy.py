@@ -205,9 +205,7 @@ class Energy:
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
             prior_term("pose_prior", pose, kept[0], "latent", layout, left * config.prior_weight),
-            prior_term(
-                "shape_prior", unknowns.s, kept[1], "shape", layout, left * config.shape_weight
-            ),
+            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, config.shape_weight),
         ]
         if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std

@@ -30,7 +30,7 @@ class BeliefConfig:
     std_scale: float = 0.7
     """Factor on the spread that it states, chosen on rendered validation subjects."""
     prior_weight: float = 0.3
-    """Weight that is left to the priors of pose and shape, which it knows of."""
+    """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
     """Samples that the Gaussian is taken from."""
     shrinkage: float = 0.1
@@ -81,14 +81,14 @@ def beliefs(
 
 
 def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
-    """The mean and spread of a posterior's samples, its place left out."""
+    """The mean and spread of a posterior's samples, place and shape left out."""
     people = len(posterior)
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
     R_cam_view = posterior.frame.R_cam_view
     turns = vectors[..., ROTATION] @ R_cam_view.mT  # into camera axes
-    rest = vectors[..., PLACE.stop :]
-    y = torch.cat([turns, rest], -1)
+    latent = vectors[..., PLACE.stop : PLACE.stop + posterior.frame.latent_size]
+    y = torch.cat([turns, latent], -1)
     centre = y.mean(1)
     gap = y - centre[:, None]
     covariance = gap.mT @ gap / (config.samples - 1)

@@ -22,10 +22,10 @@ def some_bodies(count=3, seed=0) -> Unknowns:
 
 def belief_about(bodies: Unknowns, std: float = 1.0) -> Belief:
     g = torch.Generator().manual_seed(9)
-    size, count = 3 + LATENT + SHAPE, len(bodies)
+    size, count = 3 + LATENT, len(bodies)
     root = torch.randn(count, size, size, generator=g).double() + 3 * torch.eye(size).double()
     starts = Unknowns(**{n: v[:, None] for n, v in vars(bodies).items()})
-    centre = torch.cat([torch.zeros(count, 3).double(), bodies.z, bodies.s], 1)
+    centre = torch.cat([torch.zeros(count, 3).double(), bodies.z], 1)
     weight = torch.full((count,), 0.3).double()
     return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight)
 
@@ -53,7 +53,7 @@ def test_derivatives_match_finite_differences():
 
 
 def test_a_wrong_belief_costs_no_more_than_its_cutoff():
-    belief, size = belief_about(some_bodies(), std=1e-4), 3 + LATENT + SHAPE
+    belief, size = belief_about(some_bodies(), std=1e-4), 3 + LATENT
     term = believed(some_bodies(seed=5), belief, False, 2.0, LAYOUT)
     assert bool((term.energy() <= 0.5 * 4.0 * size + 1e-6).all())
     assert bool((term.energy() > 0.9 * 0.5 * 4.0 * size).all())

@@ -39,10 +39,10 @@ def with_look(evidence: ImageEvidence, rows: tuple[int, ...]) -> ImageEvidence:
 
 def knows(fitter: PhotoFitter, evidence: ImageEvidence, camera, truth, std: float) -> Belief:
     """A belief with the truth in its centre."""
-    size = 3 + truth.z.shape[1] + truth.s.shape[1]
+    size = 3 + truth.z.shape[1]
     return Belief(
         R_cam_base=truth.R_cam_root,
-        centre=torch.cat([torch.zeros(len(truth), 3), truth.z, truth.s], 1),
+        centre=torch.cat([torch.zeros(len(truth), 3), truth.z], 1),
         whitening=(torch.eye(size) / std).expand(len(truth), -1, -1),
         starts=type(truth)(**{n: v[:, None] for n, v in vars(truth).items()}),
         prior_weight=torch.zeros(len(truth)),
