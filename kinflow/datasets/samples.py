@@ -17,16 +17,15 @@ from torch import Tensor
 
 from kinflow.errors import InputError
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import CloseLook
+from kinflow.evidence.types import NUM_FEATURES, CloseLook
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry.pinhole import Camera
 
-FEATURES = 1152
 _FORMAT = "kinflow-samples-1"
 _WHAT = "a shard of samples"
 _SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
-    "features": ((FEATURES,), torch.float16),
+    "features": ((NUM_FEATURES,), torch.float16),
     "landmarks": ((33, 3), torch.float32),
     "world_m": ((33, 3), torch.float32),
     "region": ((4,), torch.float32),

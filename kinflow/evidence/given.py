@@ -16,6 +16,7 @@ from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import (
+    NUM_FEATURES,
     CloseLook,
     ImageEvidence,
     PartLabels,
@@ -25,7 +26,7 @@ from kinflow.evidence.types import (
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
 
-KEYPOINTS, FEATURES = 33, 1152
+KEYPOINTS = 33
 MAX_PX = 1e6
 """Positions farther away than this are not of an image."""
 MIN_CELL_PX = 1e-3
@@ -115,7 +116,7 @@ def _look(look: Any, name: str) -> CloseLook:
         region,
         tensor_within(look.landmarks, f"{name}.landmarks", shape, -MAX_PX, MAX_PX),
         tensor_within(look.world_m, f"{name}.world_m", shape, -MAX_HINT_M, MAX_HINT_M),
-        tensor_within(look.features, f"{name}.features", (FEATURES,), -MAX_PX, MAX_PX),
+        tensor_within(look.features, f"{name}.features", (NUM_FEATURES,), -MAX_PX, MAX_PX),
     )
 
 

@@ -16,6 +16,9 @@ from torch import Tensor
 from kinflow.evidence.region import Region
 from kinflow.geometry.image_grid import ImageGrid
 
+NUM_FEATURES = 1152
+"""Numbers in the last activation of the detector's network."""
+
 
 @dataclass(frozen=True)
 class PersonMask:

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.evidence.types import CloseLook
+from kinflow.evidence.types import NUM_FEATURES, CloseLook
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 
-NUM_FEATURES = 1152
 NUM_INPUTS = NUM_FEATURES + 33 * 6 + 7
 _LANDMARK_SCALE, _WORLD_SCALE = 2.0, 3.0
 _RELATIVE_SIDE = 0.6

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinflow.checks import share, whole
+from kinflow.evidence.types import NUM_FEATURES
 from kinflow.predictors.coordinates import ROTATION
 from kinflow.predictors.flow import ConditionalFlow
-from kinflow.predictors.looks import NUM_FEATURES, NUM_INPUTS
+from kinflow.predictors.looks import NUM_INPUTS
 
 _LEAST_STD, _MOST_STD = 0.02, 3.0
 _FEATURES_DROPPED = 0.1

@@ -1,8 +1,8 @@
 """What a predictor's beliefs cost, sample by sample, whatever labels there are.
 
 Where the body is known: its negative log density, and distances of the best guess in 3D, in the
-image and in orientation. Where only keypoints are: the distances in the image of the best guess and
-of samples, and what the priors say of them (Zanfir et al. 2020, section 4; no adversary).
+image and in orientation. Where only keypoints are: the distances in the image of the best guess,
+and what the priors say of it (Zanfir et al. 2020, section 4; no adversary).
 """
 
 from __future__ import annotations

@@ -60,7 +60,6 @@ class TrainPredictorConfig:
         weight_decay: of AdamW.
         eval_every: steps between evaluations, and checkpoints.
         seed: seeds everything.
-        device: where to compute.
     """
 
     samples: tuple[Path, ...]
@@ -78,7 +77,6 @@ class TrainPredictorConfig:
     weight_decay: float = 0.05
     eval_every: int = 250
     seed: int = 0
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
         path(self, "out")
@@ -121,7 +119,6 @@ class PredictorRecipe(Recipe):
         shape = replace(config.network, latent_size=prior.latent_dim, shape_size=shape_prior.size)
         self.network = Predictor(shape, self.info)
         self._standardise()
-        self.network.to(config.device)
         self.average = weight_average(self.network, fast_at_first(0.995))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -140,7 +137,6 @@ class PredictorRecipe(Recipe):
             learning_rate=warm_up_and_cosine(config.learning_rate, config.steps),
             max_gradient_norm=5.0,
             seed=config.seed,
-            device=config.device,
         )
 
     @torch.no_grad()
