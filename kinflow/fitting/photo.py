@@ -156,7 +156,7 @@ class PhotoFitter:
                 self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
             ]
             legs = _leg_confidence(people)
-            targets = self._with_up(self._targets(people, seen_by), level, rows, legs)
+            targets = self._with_up(self.targets_of(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
             gravity = [
@@ -191,9 +191,9 @@ class PhotoFitter:
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
-        return self._targets(evidence.people, [camera] * len(evidence.people))
+        return self.targets_of(evidence.people, [camera] * len(evidence.people))
 
-    def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
+    def targets_of(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
