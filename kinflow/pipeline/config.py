@@ -23,9 +23,9 @@ class PipelineConfig:
     reconstructor: ReconstructorConfig = field(default_factory=ReconstructorConfig)
     export: ExportOptions = field(default_factory=ExportOptions)
     own: OwnEvidenceConfig = field(default_factory=OwnEvidenceConfig)
-    clips: ClipConfig = field(default_factory=ClipConfig)
     patience_s: float = 60.0
     """How long to wait in the end for somebody else who works on the same photo."""
+    clips: ClipConfig = field(default_factory=ClipConfig)
 
     def __post_init__(self) -> None:
         nested(self, reconstructor=ReconstructorConfig, export=ExportOptions, own=OwnEvidenceConfig)
