@@ -193,7 +193,8 @@ class Clip:
             return max(told_s, 0.0) if math.isfinite(told_s) else 0.0
         if math.isfinite(told_s) and told_s > before_s:
             return told_s
-        return before_s + 0.5 / self.info.fps
+        # some containers tell it for a few frames only, or the same for two
+        return before_s + 1 / self.info.fps
 
     def _picture(self, capture: cv2.VideoCapture, time_s: float) -> np.ndarray | None:
         """The frame that was grabbed, in the size of the first; None where that cannot be."""
