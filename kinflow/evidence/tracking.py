@@ -37,6 +37,9 @@ class TrackingConfig:
     """The same for tracks with fewer frames than `births`."""
     dearest: float = 0.7
     """Most that a match may cost, of 1 for people who have nothing in common."""
+    stale: float = 0.3
+    """What a match with somebody costs more who was not seen in the frame before: whoever is in
+    sight is rather the one who was in sight."""
     coasting_s: float = 0.5
     """A velocity loses all but a third of itself in this time."""
     blur: float = 0.15
@@ -49,7 +52,7 @@ class TrackingConfig:
     def __post_init__(self) -> None:
         whole(self, "births", at_least=1, at_most=1000)
         positive(self, "gap_s", "doubtful_gap_s", "coasting_s", "blur", "blur_per_s")
-        share(self, "dearest")
+        share(self, "dearest", "stale")
         number(self, "sizes", above=1)
 
 
@@ -145,7 +148,8 @@ class Tracker:
             [[self._cost(track, seen, time_s) for seen in sightings] for track in self._tracks]
         ).reshape(len(self._tracks), len(sightings))
         numbers = [-1] * len(sightings)
-        for row, column in assign(cost, self.config.dearest):
+        cost[cost > self.config.dearest] = math.inf
+        for row, column in assign(cost + self._stale(), self.config.dearest + self.config.stale):
             track = self._tracks[row]
             track.see(sightings[column], time_s)
             numbers[column] = track.identity
@@ -175,6 +179,12 @@ class Tracker:
         self._tracks = [
             track for track in self._tracks if time_s - track.seen_s <= self._longest_gap_s(track)
         ]
+
+    def _stale(self) -> Float[np.ndarray, "tracks 1"]:
+        """What a match with each track costs more."""
+        latest_s = max((track.seen_s for track in self._tracks), default=0.0)
+        missed = [track.seen_s < latest_s for track in self._tracks]
+        return self.config.stale * np.array(missed, np.float64).reshape(-1, 1)
 
     def _longest_gap_s(self, track: _Track) -> float:
         known = track.identity in self._known

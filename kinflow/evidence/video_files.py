@@ -336,5 +336,5 @@ def _info(capture: cv2.VideoCapture, size: tuple[int, int]) -> ClipInfo:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     known = math.isfinite(fps) and 0 < fps <= MAX_FPS
     count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    told = known and math.isfinite(count) and 0 < count < 1e9
+    told = known and math.isfinite(count) and 1 < count < 1e9
     return ClipInfo(size, fps if known else 30.0, count / fps if told else None)
