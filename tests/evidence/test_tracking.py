@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kinflow.body.keypoints import BLAZEPOSE33
-from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
+from kinflow.evidence.tracking import Sighting, Tracker
 
 FPS = 30.0
 SIZE_PX = 120.0
@@ -29,10 +29,8 @@ def shaken(seen: Sighting, rng: np.random.Generator, std_px: float = 4.0) -> Sig
     return Sighting(keypoints, seen.box_px + rng.normal(0, std_px, 4))
 
 
-def tracked(
-    frames: list[list[Sighting]], fps: float = FPS, config: TrackingConfig = TrackingConfig()
-) -> tuple[list[list[int]], Tracker]:
-    tracker = Tracker(config)
+def tracked(frames: list[list[Sighting]], fps: float = FPS) -> tuple[list[list[int]], Tracker]:
+    tracker = Tracker()
     return [tracker.update(i / fps, seen) for i, seen in enumerate(frames)], tracker
 
 
