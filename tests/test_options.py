@@ -17,12 +17,17 @@ from kinflow.energy.part_matching import MatchingConfig
 from kinflow.errors import InputError
 from kinflow.evaluation.prior_table import EvaluatePriorConfig
 from kinflow.evidence.candidates import WeakConfig
+from kinflow.evidence.clip_people import ClipPeopleConfig
+from kinflow.evidence.cuts import CutConfig
 from kinflow.evidence.detector import DetectorConfig
+from kinflow.evidence.following import FollowConfig
 from kinflow.evidence.looks import MoreLooksConfig
 from kinflow.evidence.part_network import PartNetworkConfig
 from kinflow.evidence.parts import PartParserConfig
 from kinflow.evidence.pyramid import PyramidConfig
+from kinflow.evidence.tracking import TrackingConfig
 from kinflow.evidence.turns import TurnsConfig
+from kinflow.evidence.video_files import ClipRange
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.export.writer import ExportOptions
 from kinflow.files.destinations import check_file_destination, check_folder_destination
@@ -35,6 +40,7 @@ from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.solver import FitConfig
 from kinflow.fitting.tilt import TiltConfig
 from kinflow.optim import LMConfig
+from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.synth.detections import KeypointNoiseConfig
@@ -74,6 +80,12 @@ EXAMPLES = [
     WeakConfig(),
     MoreLooksConfig(),
     RuntimeConfig(),
+    ClipRange(),
+    CutConfig(),
+    TrackingConfig(),
+    FollowConfig(),
+    ClipPeopleConfig(),
+    ClipConfig(),
     PartParserConfig(),
     PartNetworkConfig(),
     ExportOptions(),

@@ -23,7 +23,7 @@ class Output:
     """Where results go and what is written."""
 
     out: Annotated[Path, arg(metavar="DIR")]
-    """Folder for the results; each photo gets a folder of its own in it."""
+    """Folder for the results; each photo or clip gets a folder of its own in it."""
     format: Annotated[tuple[OutputFormat, ...], arg(metavar="NAME [NAME ...]")] = ALL_FORMATS
     """Files to write: any of npz, json, overlay, glb, viewer."""
     side_view: FlagCreatePairsOff[bool] = False
@@ -42,16 +42,25 @@ class Output:
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Find every person in photos and fit a posed, shaped 3D body to each.
+    """Find every person in photos and clips and fit a posed, shaped 3D body to each.
 
     Each photo gets a folder with people.npz, people.json, overlay.png, scene.glb and viewer.html.
+    In clips (MP4, MOV, MKV, WebM, AVI, GIF) people are followed from frame to frame.
     Exit code 0: all photos have results, new or from an earlier run; 2: some could not be used; 1:
     something else failed.
     """
 
     photos: Annotated[tuple[str, ...], Positional, arg(metavar="PHOTO ...")]
-    """Photos, folders of photos or quoted patterns such as '*.jpg'."""
+    """Photos, clips, folders of them or quoted patterns such as '*.jpg'."""
     output: Output
+    start: Annotated[float, arg(metavar="SECONDS")] = 0.0
+    """Of clips: where to begin."""
+    end: Annotated[float | None, arg(metavar="SECONDS")] = None
+    """Of clips: where to stop."""
+    fps: Annotated[float | None, arg(metavar="N")] = None
+    """Of clips: look at this many frames a second at most; all of them unless given."""
+    clip_parts: FlagCreatePairsOff[bool] = False
+    """Of clips: find and follow body parts as in photos, which takes several times as long."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,
@@ -112,6 +121,11 @@ class Reconstruct:
         whole(self, "max_people", at_least=1, or_none=True, flags=True)
         number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
         number(self, "focal_px", above=0, or_none=True, flags=True)
+        number(self, "start", at_least=0, flags=True)
+        number(self, "end", above=0, or_none=True, flags=True)
+        number(self, "fps", above=0, at_most=1000, or_none=True, flags=True)
+        if self.end is not None and self.end <= self.start:
+            refuse(f"--end ({self.end:g} s) has to be after --start ({self.start:g} s).")
 
 
 @dataclass(frozen=True)

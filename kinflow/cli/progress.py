@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kinflow.files.names import one_line
+from kinflow.pipeline.clips import ClipStep
 
 
 class PhotoProgress:
@@ -49,6 +50,12 @@ class PhotoProgress:
         if self._bar is not None:
             self._bar.update(self._task, description=escape(one_line(name)))
 
+    def step(self, name: str, step: ClipStep) -> None:
+        """A frame of a clip is seen."""
+        if self._bar is not None:
+            said = f"{one_line(name)}: {clip_line(step)}"
+            self._bar.update(self._task, description=escape(said))
+
     @contextmanager
     def done(self) -> Iterator[None]:
         """A photo is done; inside, lines may be printed above the bar."""
@@ -59,3 +66,14 @@ class PhotoProgress:
         self._bar.stop()
         yield
         self._bar.start()
+
+
+def clip_line(step: ClipStep) -> str:
+    """How far the work on a clip is, in words."""
+    of = "" if step.of_frames is None else f" of {max(step.of_frames, step.frames)}"
+    people = "1 person" if step.people == 1 else f"{step.people} people"
+    words = [f"frame {step.frames}{of}", people, f"{step.frames_per_s:.1f} frames/s"]
+    if step.left_s is not None:
+        minutes, seconds = divmod(round(step.left_s), 60)
+        words.append(f"{minutes}:{seconds:02d} left")
+    return ", ".join(words)

@@ -10,11 +10,13 @@ from kinflow.cli.output import complain
 from kinflow.cli.progress import PhotoProgress
 from kinflow.cli.signals import raise_if_stopped
 from kinflow.cli.summary import Report, exit_code
+from kinflow.evidence.video_files import ClipRange
 from kinflow.export.writer import ExportOptions
 from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
-from kinflow.pipeline.events import Begun, Outcome
+from kinflow.pipeline.events import Begun, Outcome, Progress
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
@@ -40,6 +42,8 @@ def run(options: Reconstruct) -> int:
             for event in events:
                 if isinstance(event, Begun):
                     progress.begin(event.photo.name)
+                elif isinstance(event, Progress):
+                    progress.step(event.photo.name, event.step)
                 elif isinstance(event, Outcome):
                     # a summary of hundreds of photos needs none of their bodies
                     outcomes.append(replace(event, result=None))
@@ -62,6 +66,9 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             part_maps=options.parts,
             palette=options.parts_palette,
             masks=options.masks,
+        ),
+        clips=ClipConfig(
+            range=ClipRange(options.start, options.end, options.fps), parts=options.clip_parts
         ),
     )
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from rich.cells import cell_len, chop_cells
 
@@ -18,7 +20,7 @@ from kinflow.cli.flags import with_flags
 from kinflow.cli.output import complain, say
 from kinflow.files.names import one_line
 from kinflow.pipeline.events import Outcome
-from kinflow.results import RESULT_SENTENCES, Person, ResultCode
+from kinflow.results import RESULT_SENTENCES, Person, Reconstruction, ResultCode, Track
 
 _COLUMNS = (
     ("person", 6),
@@ -31,6 +33,8 @@ _COLUMNS = (
 _LEFT = ("result",)
 _GAP = "  "
 _NARROWEST = 10
+_LOOKED_AT = 9
+"""Bodies of a track whose error is looked at."""
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -81,6 +85,8 @@ class Report:
         if outcome.already:
             self._already += 1
             self._print((name, "-", "already there", "-", "-", "-", f"{outcome.seconds:.2f}"))
+        elif outcome.result is not None and len(outcome.result.frames) > 1:
+            self._tracks(name, outcome.result, outcome.seconds)
         elif outcome.result is not None:
             self._people(name, outcome.result.people, outcome.seconds)
         if outcome.problem:
@@ -105,6 +111,21 @@ class Report:
             shown = name if first or self._repeat_name else ""
             self._print((shown, *_person_cells(person), f"{seconds:.2f}" if first else ""))
 
+    def _tracks(self, name: str, result: Reconstruction, seconds: float) -> None:
+        for row, track in enumerate(result.tracks):
+            self._codes.add(_usual_code(track))
+            first = row == 0
+            shown = name if first or self._repeat_name else ""
+            self._print((shown, *_track_cells(track), f"{seconds:.2f}" if first else ""))
+        count, people = len(result.frames), len(result.tracks)
+        seen = sum(len(track.bodies) for track in result.tracks)
+        say(
+            f"{name}: {count} frames, {people} {'person' if people == 1 else 'people'}, "
+            f"{seen} bodies, {count / max(seconds, 1e-9):.1f} frames/s; each row is the middle of "
+            "what is found over the frames.",
+            "dim",
+        )
+
     def _counts(self) -> str:
         there = f", {self._already} of them already there" if self._already else ""
         bad = f"; {self._bad} could not be used" if self._bad else ""
@@ -121,6 +142,25 @@ class Report:
         say(_GAP.join([lines[0] + padding, *aligned]).rstrip(), style)
         for line in lines[1:]:
             say(line)
+
+
+def _usual_code(track: Track) -> ResultCode:
+    codes: list[ResultCode] = [body.code for body in track.bodies]
+    return Counter(codes).most_common(1)[0][0]
+
+
+def _track_cells(track: Track) -> tuple[str, ...]:
+    """What holds for a person over a clip: medians, the error of a few frames."""
+    step = -(-len(track.bodies) // _LOOKED_AT)
+    distance_m = median(float(body.t_cam_root_m[2]) for body in track.bodies)
+    error_px = median(body.limb_error_px() for body in track.bodies[::step])
+    return (
+        str(track.identity),
+        _usual_code(track),
+        f"{distance_m:.1f} m",
+        f"{track.bodies[0].measures().height_m:.2f} m",
+        f"{error_px:.1f} px",
+    )
 
 
 def _person_cells(person: Person) -> tuple[str, ...]:

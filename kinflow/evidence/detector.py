@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,7 +28,7 @@ from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
 from kinflow.evidence.movenet import Detection, MoveNet
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
-from kinflow.evidence.people import keypoint_similarity, person_size
+from kinflow.evidence.people import keypoint_similarity, person_size, same_person
 from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
@@ -108,23 +109,49 @@ class EvidenceDetector:
     ) -> ImageEvidence:
         """The people of an image, largest first, at most `max_people`."""
         height, width = image_rgb.shape[:2]
-        people = self._people(image_rgb, max_people)
-        masks = self._masks(image_rgb, people)
+        people = self.measured(image_rgb, self.people(image_rgb, max_people))
+        lines = upright_lines(image_rgb, [person.box_px.numpy() for person in people])
+        return ImageEvidence((width, height), people, torch.from_numpy(lines).float())
+
+    def measured(
+        self,
+        image_rgb: UInt8[np.ndarray, "height width 3"],
+        people: Sequence[Person],
+        parts: bool | None = None,
+    ) -> tuple[PersonEvidence, ...]:
+        """All that is measured of people who were found, in their order.
+
+        Args:
+            image_rgb: the picture.
+            people: who was found in it.
+            parts: whether to label body parts, where that is not as the detector was told.
+        """
+        height, width = image_rgb.shape[:2]
+        parts = self.parts if parts is None else parts
+        masks = self._masks(image_rgb, people, parts)
         evidence = [
             _person_evidence(person, (width, height), mask)
             for person, mask in zip(people, masks, strict=True)
         ]
-        if self.parts:
+        if parts:
             evidence = [self._with_parts(i, evidence, image_rgb) for i in range(len(people))]
-        lines = upright_lines(image_rgb, [person.box_px.numpy() for person in evidence])
-        return ImageEvidence((width, height), tuple(evidence), torch.from_numpy(lines).float())
+        return tuple(evidence)
 
-    def _people(self, image_rgb: np.ndarray, max_people: int | None) -> list[Person]:
-        """Sure candidates go first, so that no weak one takes the place of one of them."""
+    def people(
+        self,
+        image_rgb: UInt8[np.ndarray, "height width 3"],
+        max_people: int | None,
+        known: Sequence[Detection] = (),
+    ) -> list[Person]:
+        """Who is in an image besides those who are known to be, largest first.
+
+        Sure candidates go first, so that no weak one takes the place of one of them.
+        """
         config, weakly = self.config, self.config.weak
         least = min(config.min_score, weakly.min_score)
         found = search(image_rgb, self.movenet, config.pyramid, least, config.min_score)
         turned = search_turned(image_rgb, self.movenet, found, config.turns, least)
+        found, turned = _without(known, found), _without(known, turned)
         sure = sure_candidates(found + turned, config.min_score)
         weak = weak_candidates(found + turned, sure, weakly)
         looks = CloseLooks(image_rgb, self.blazepose, [*sure, *weak], config.more_looks)
@@ -154,9 +181,11 @@ class EvidenceDetector:
             for other in others
         )
 
-    def _masks(self, image_rgb: np.ndarray, people: list[Person]) -> list[PersonMask | None]:
+    def _masks(
+        self, image_rgb: np.ndarray, people: Sequence[Person], parts: bool
+    ) -> list[PersonMask | None]:
         masks: list[PersonMask | None] = [None] * len(people)
-        if self.config.silhouette or self.parts:
+        if self.config.silhouette or parts:
             rows = [i for i, person in enumerate(people) if person.pose is not None]
             subjects = [
                 Subject(person.pose, person.detection.box_px)
@@ -180,6 +209,10 @@ class EvidenceDetector:
         if labels is None:
             return person
         return replace(person, parts=without_strangers(labels, others, image_size))
+
+
+def _without(known: Sequence[Detection], found: list[Detection]) -> list[Detection]:
+    return [one for one in found if not any(same_person(one, other) for other in known)]
 
 
 def _size(person: Person) -> float:

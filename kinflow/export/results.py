@@ -19,7 +19,7 @@ from kinflow.files.atomic import explained
 from kinflow.files.json_files import read_json
 from kinflow.files.marker import MARKER_NAME, Marker
 from kinflow.files.npz_files import read_npz
-from kinflow.files.reading import check_file, readable
+from kinflow.files.reading import MAX_FILE_BYTES, check_file, readable
 
 NAMES_OF_FILES = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
 """All that kinflow ever writes into a result folder, beside the marker."""
@@ -75,13 +75,17 @@ def _digest(path: Path, _mtime_ns: int, _size: int) -> str:
     return photo_sha256(path)
 
 
-def photo_sha256(path: Path) -> str:
-    """Digest of a photo's content.
+def photo_sha256(path: Path, at_most: int = MAX_FILE_BYTES) -> str:
+    """Digest of a photo's or a clip's content.
+
+    Args:
+        path: the file.
+        at_most: bytes above which it cannot be what is wanted.
 
     Raises:
-        InputError: it does not exist or cannot be read.
+        InputError: it does not exist, cannot be read or is too large.
     """
-    check_file(path)
+    check_file(path, at_most)
     digest = hashlib.sha256()
     with readable(path), open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):

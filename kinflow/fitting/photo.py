@@ -135,10 +135,15 @@ class PhotoFitter:
             return PhotoFit((), camera, None)
         with one_thread():
             if self.config.estimate_focal:
-                log_focal = shared_log_focal(self.focal_fitter, self.targets(evidence, camera))
-                camera = replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
+                camera = self.refocused(camera, evidence.people)
             (photo,) = self.fit_photos([evidence], [camera])
             return photo
+
+    def refocused(self, camera: Camera, people: Sequence[PersonEvidence]) -> Camera:
+        """The camera with the focal length that explains people best, all seen by it."""
+        targets = self.targets_of(people, [camera] * len(people))
+        log_focal = shared_log_focal(self.focal_fitter, targets)
+        return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 
     def fit_photos(
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
@@ -194,6 +199,7 @@ class PhotoFitter:
         return self.targets_of(evidence.people, [camera] * len(evidence.people))
 
     def targets_of(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
+        """Observations of people, of one photo or of many, each with the camera it was seen by."""
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)

@@ -11,22 +11,25 @@ from kinflow.checks import nested, not_negative
 from kinflow.errors import InputError
 from kinflow.export.writer import ExportOptions
 from kinflow.files.names import printable
+from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.reconstructor import ReconstructorConfig
 
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """What is done with every photo."""
+    """What is done with every photo and clip."""
 
     reconstructor: ReconstructorConfig = field(default_factory=ReconstructorConfig)
     export: ExportOptions = field(default_factory=ExportOptions)
     own: OwnEvidenceConfig = field(default_factory=OwnEvidenceConfig)
     patience_s: float = 60.0
     """How long to wait in the end for somebody else who works on the same photo."""
+    clips: ClipConfig = field(default_factory=ClipConfig)
 
     def __post_init__(self) -> None:
         nested(self, reconstructor=ReconstructorConfig, export=ExportOptions, own=OwnEvidenceConfig)
+        nested(self, clips=ClipConfig)
         not_negative(self, "patience_s")
         if self.own.has_labels and not self.reconstructor.parts:
             raise InputError(
@@ -62,6 +65,10 @@ _NAMES = {
     "reconstructor.parts": "align_parts",
     "own.part_maps": "parts",
     "own.palette": "parts_palette",
+    "clips.range.start_s": "start",
+    "clips.range.end_s": "end",
+    "clips.range.fps": "fps",
+    "clips.parts": "clip_parts",
 }
 """What result folders call an option, where it is not the last part of its path."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from kinflow.pipeline.clips import ClipStep
 from kinflow.results import Reconstruction
 
 
@@ -28,8 +29,18 @@ class PutOff:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far the work on a clip is."""
+
+    photo: Path
+    """The clip."""
+    folder: Path
+    step: ClipStep
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one photo: a reconstruction and its folder, or a sentence why not."""
+    """What became of one photo or clip: a reconstruction and its folder, or a sentence why not."""
 
     photo: Path
     folder: Path
@@ -50,6 +61,7 @@ class Outcome:
     """Whether the results were there already."""
 
 
-Event: TypeAlias = Begun | PutOff | Outcome
-"""All there are. Every `Begun` is followed by a `PutOff` or an `Outcome` of the same photo, and
-every photo has one `Outcome`, unless the pipeline is stopped before its turn."""
+Event: TypeAlias = Begun | Progress | PutOff | Outcome
+"""All there are. Every `Begun` is followed, for clips after `Progress`, by a `PutOff` or an
+`Outcome` of the same photo, and every photo has one `Outcome`, unless the pipeline is stopped
+before its turn."""

@@ -1,4 +1,4 @@
-"""Photos into result folders: every photo on its own, so that a bad one never stops the rest.
+"""Photos and clips into result folders: each on its own, so that a bad one never stops the rest.
 
 What is there already from an earlier run is left alone. Several processes, or threads, may share an
 output folder: each result folder is claimed before the work on its photo, and whoever finds one
@@ -22,6 +22,8 @@ from pathlib import Path
 
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import read_photo
+from kinflow.evidence.video_files import MAX_FILE_BYTES as CLIP_BYTES
+from kinflow.evidence.video_files import is_clip
 from kinflow.export.results import (
     Origin,
     check_destination,
@@ -30,14 +32,16 @@ from kinflow.export.results import (
     made_after,
     photo_sha256,
 )
-from kinflow.export.writer import write_all
+from kinflow.export.writer import ExportOptions, write_all
 from kinflow.files.destinations import check_folder_destination
 from kinflow.files.folders import Claim, remove_litter
 from kinflow.files.names import printable
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.pipeline.clip_results import clip_export, write_clip
+from kinflow.pipeline.clips import ClipRun
 from kinflow.pipeline.config import PipelineConfig
-from kinflow.pipeline.events import Begun, Event, Outcome, PutOff
-from kinflow.pipeline.own_evidence import OwnEvidence
+from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
+from kinflow.pipeline.own_evidence import OwnEvidence, OwnEvidenceConfig
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.pipeline.sources import result_folders
 from kinflow.priors.storage import SHIPPED
@@ -81,14 +85,18 @@ class Pipeline:
         out: str | os.PathLike,
         stop: Callable[[], bool] = never,
     ) -> Generator[Event, None, None]:
-        """Work on photos while the events are consumed; close them to end early.
+        """Work on photos and clips while the events are consumed; close them to end early.
+
+        What is done of a clip when the run ends early, by `stop`, by closing the events or by
+        Ctrl-C, is written, and its folder says how far it goes.
 
         Args:
             photos: files; those that cannot be read become outcomes with a problem.
             out: the folder in which each photo gets a folder of its own (`result_folders`).
-            stop: asked before each photo and while others are waited for; True ends the events. It
-                may also raise, which ends the run with that error; so it is asked once more when a
-                photo fails with an error that may be somebody's answer to a signal.
+            stop: asked before each photo, after each frame of a clip and while others are waited
+                for; True ends the events. It may also raise, which ends the run with that error; so
+                it is asked once more when a photo fails with an error that may be somebody's answer
+                to a signal.
 
         Raises:
             InputError: no photo can be worked on with these options.
@@ -97,12 +105,24 @@ class Pipeline:
         """
         began_ns = time.time_ns()
         paths, out = [Path(photo) for photo in photos], Path(out)
+        clips = frozenset(path for path in paths if is_clip(path))
         jobs = list(zip(paths, result_folders(paths, out), strict=True))
         if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
             check_folder_destination(out)  # results that are there may be on a read-only disk
-        own = OwnEvidence.of(self.config.own, paths, self.config.reconstructor.max_people)
+        stills = [path for path in paths if path not in clips]
+        own_config = self.config.own if stills else OwnEvidenceConfig()
+        own = OwnEvidence.of(own_config, stills, self.config.reconstructor.max_people)
         _ = self.reconstructor.fitter  # a bad prior is no fault of any photo
-        return _Run(self.config, self.reconstructor, own, began_ns, stop).events(jobs, out)
+        return _Run(self.config, self.reconstructor, own, clips, began_ns, stop).events(jobs, out)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The end of the work on one photo or clip."""
+
+    outcome: Outcome
+    interrupt: KeyboardInterrupt | None = None
+    """What ended it early, to go on with once the outcome is told."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +132,7 @@ class _Run:
     config: PipelineConfig
     reconstructor: Reconstructor
     own: OwnEvidence
+    clips: frozenset[Path]
     began_ns: int
     stop: Callable[[], bool]
 
@@ -123,41 +144,51 @@ class _Run:
                 if self.stop():
                     return
                 yield Begun(photo, folder)
-                outcome = self._outcome(photo, folder)
-                if outcome is None:
+                ended = yield from self._work(photo, folder)
+                if ended is None:
                     later.append((photo, folder))
-                yield outcome or PutOff(photo, folder)
+                    yield PutOff(photo, folder)
+                else:
+                    yield from _told(ended)
             for photo, folder in later:
                 if self.stop():
                     return
                 yield Begun(photo, folder)
                 begin = time.perf_counter()
-                outcome = self._outcome(photo, folder, self.config.patience_s)
-                if outcome is None and self.stop():
+                ended = yield from self._work(photo, folder, self.config.patience_s)
+                if ended is None and self.stop():
                     yield PutOff(photo, folder)
                     return
-                yield outcome or _left_out(photo, folder, time.perf_counter() - begin)
+                left_out = _left_out(photo, folder, time.perf_counter() - begin)
+                yield from _told(ended or _Ended(left_out))
 
-    def _outcome(self, path: Path, folder: Path, patience_s: float = 0.0) -> Outcome | None:
+    def _work(
+        self, path: Path, folder: Path, patience_s: float = 0.0
+    ) -> Generator[Progress, None, _Ended | None]:
         """Work on one photo; what is wrong with it becomes part of the outcome.
 
         None when somebody else has been working on it for longer than `patience_s`.
         """
         begin = time.perf_counter()
         notes: list[str] = []
+        interrupt: KeyboardInterrupt | None = None
+        export = self._export_of(path)
         try:
             origin = self._origin(path)
-            if self._is_done(folder, origin):
-                return self._already_there(path, folder, begin)
-            check_destination(folder, self.config.export.files, self.config.export.overwrite)
+            if self._is_done(folder, origin, export):
+                return _Ended(self._already_there(path, folder, begin))
+            check_destination(folder, export.files, export.overwrite)
             claim = self._claim(folder, patience_s)
             if claim is None:
                 return None
             with claim:
                 # somebody else may have finished it between the two lines
-                if self._is_done(folder, origin):
-                    return self._already_there(path, folder, begin)
-                result = self._reconstructed(path, folder, origin, claim, notes)
+                if self._is_done(folder, origin, export):
+                    return _Ended(self._already_there(path, folder, begin))
+                if path in self.clips:
+                    result, interrupt = yield from self._clip(path, folder, origin, claim, notes)
+                else:
+                    result = self._photo(path, folder, origin, claim, notes)
         except InputError as error:
             outcome = Outcome(path, folder, 0.0, problem=str(error), options=error.options)
         except AssetError:
@@ -168,7 +199,12 @@ class _Run:
             outcome = Outcome(path, folder, 0.0, problem=problem, unexpected=True)
         else:
             outcome = Outcome(path, folder, 0.0, result)
-        return replace(outcome, seconds=time.perf_counter() - begin, notes=tuple(notes))
+        seconds = time.perf_counter() - begin
+        return _Ended(replace(outcome, seconds=seconds, notes=tuple(notes)), interrupt)
+
+    def _export_of(self, path: Path) -> ExportOptions:
+        """What is written of a photo or clip."""
+        return clip_export(self.config.export) if path in self.clips else self.config.export
 
     def _claim(self, folder: Path, patience_s: float) -> Claim | None:
         deadline = time.monotonic() + patience_s
@@ -180,14 +216,16 @@ class _Run:
 
     def _origin(self, path: Path) -> Origin:
         """What the results of a photo are made from, as it is now."""
-        photo = photo_sha256(path)
+        is_clip = path in self.clips
+        photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
         prior = self.config.reconstructor.prior
         # a shipped prior changes with kinflow only; a weight file may be trained on
         weights = () if prior in SHIPPED else (Path(prior),)
-        inputs = inputs_sha256((*self.own.files_of(path), *weights))
+        own = () if is_clip else self.own.files_of(path)
+        inputs = inputs_sha256((*own, *weights))
         return Origin(printable(path), photo, self.config.settings(), inputs)
 
-    def _reconstructed(
+    def _photo(
         self, path: Path, folder: Path, origin: Origin, claim: Claim, notes: list[str]
     ) -> Reconstruction:
         """Reconstruct one photo and write its folder; `notes` grows by what one should know."""
@@ -205,10 +243,42 @@ class _Run:
         write_all(result, photo.rgb, folder, self.config.export, seen, origin, claim)
         return result
 
-    def _is_done(self, folder: Path, origin: Origin) -> bool:
+    def _clip(
+        self, path: Path, folder: Path, origin: Origin, claim: Claim, notes: list[str]
+    ) -> Generator[Progress, None, tuple[Reconstruction, KeyboardInterrupt | None]]:
+        """Reconstruct one clip and write its folder; `notes` grows by what one should know.
+
+        Whoever interrupts it gets what is done until then.
+        """
+        if self.config.own != OwnEvidenceConfig():
+            raise InputError(
+                f"{path} is a video; keypoints, part maps and silhouettes of your own are for "
+                "photos.",
+                {"keypoints": "keypoints", "part maps": "part_maps", "silhouettes": "masks"},
+            )
+        run = ClipRun(path, self.reconstructor, self.config.clips)
+        export = self._export_of(path)
+        interrupt = None
+        try:
+            for step in run.steps():
+                if self.stop():
+                    break
+                yield Progress(path, folder, step)
+            result = write_clip(run, folder, export, origin, claim, notes)
+        except GeneratorExit:
+            if run.has_people:
+                write_clip(run, folder, export, origin, claim, notes)
+            raise
+        except KeyboardInterrupt as error:
+            if not run.has_people:
+                raise
+            interrupt = error
+            result = write_clip(run, folder, export, origin, claim, notes)
+        return result, interrupt
+
+    def _is_done(self, folder: Path, origin: Origin, export: ExportOptions) -> bool:
         """Whether the results are there; those to be overwritten only count if this run's own time
         has seen them made, by somebody else with the same task."""
-        export = self.config.export
         if not export.overwrite:
             return is_made(folder, export.files, origin)
         with contextlib.suppress(InputError):
@@ -221,6 +291,12 @@ class _Run:
         notes = meanwhile if made_after(folder, self.began_ns) else ()
         seconds = time.perf_counter() - begin
         return Outcome(path, folder, seconds, notes=notes, already=True)
+
+
+def _told(ended: _Ended) -> Generator[Event, None, None]:
+    yield ended.outcome
+    if ended.interrupt is not None:
+        raise ended.interrupt
 
 
 def _left_out(photo: Path, folder: Path, seconds: float) -> Outcome:

@@ -175,13 +175,22 @@ class Reconstructor:
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""
+        return self.camera_of(photo.size, photo.focal_px)
+
+    def camera_of(self, size: tuple[int, int], focal_px: float | None = None) -> Camera:
+        """The camera of pictures of a size (width, height).
+
+        Args:
+            size: in pixels.
+            focal_px: what is known of the lens, where the options say nothing.
+        """
         if self.config.focal_px is not None:
-            return Camera.centred(photo.size, self.config.focal_px)
+            return Camera.centred(size, self.config.focal_px)
         if self.config.fov_deg is not None:
-            return Camera.from_fov(photo.size, self.config.fov_deg)
-        if photo.focal_px is not None:
-            return Camera.centred(photo.size, photo.focal_px)
-        return Camera.from_fov(photo.size, DEFAULT_FOV_DEG)
+            return Camera.from_fov(size, self.config.fov_deg)
+        if focal_px is not None:
+            return Camera.centred(size, focal_px)
+        return Camera.from_fov(size, DEFAULT_FOV_DEG)
 
 
 def check_device(device: str | torch.device) -> None:

@@ -1,4 +1,4 @@
-"""What the user named, turned into a list of photo files and of folders for their results."""
+"""What the user named, turned into a list of photos and clips and of folders for their results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
+from kinflow.evidence.video_files import VIDEO_SUFFIXES, is_clip
 from kinflow.files.names import folder_names
 from kinflow.files.reading import readable
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"})
 MAX_NAMED = 3
 """Files of a kind that are named before the others are counted."""
 
@@ -112,7 +112,7 @@ def _reason_against(path: Path) -> str | None:
     if suffix in RAW_SUFFIXES:
         return "a raw photo"
     if suffix in VIDEO_SUFFIXES:
-        return "a video"
+        return None if is_clip(path) else "no video"
     if suffix not in IMAGE_SUFFIXES or not os.path.isfile(path):
         return "no image"
     command = missing_reader(path)

@@ -78,7 +78,7 @@ def test_a_folder_says_what_it_passes_over(photos, no_plugin):
     for part in (
         "2 hidden files",
         "IMG_1.HEIC, d.jpg (needs pip install 'kinflow[heif]')",
-        "a.mp4 (a video)",
+        "a.mp4 (no video)",
         "raw.NEF (a raw photo)",
         "0.md, 1.md, 2.md and 3 more (no image)",
         "folder.jpg (a folder)",

@@ -1,0 +1,189 @@
+"""The people of a clip, frame by frame, each with a number that says who is who.
+
+1. A cut ends all tracks (`cuts.py`).
+2. Everybody who was there in the frame before is followed (`following.py`).
+3. The whole frame is searched for others twice a second, and whenever somebody was lost.
+4. All who are seen are matched with all tracks at once (`tracking.py`).
+
+Frames are given out a little later than they come, once it is settled who of them is somebody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.checks import flag, nested, positive
+from kinflow.evidence.cuts import CutConfig, CutFinder
+from kinflow.evidence.detector import EvidenceDetector
+from kinflow.evidence.following import FollowConfig, Follower, shifted
+from kinflow.evidence.lines import upright_lines
+from kinflow.evidence.looks import Person
+from kinflow.evidence.people import keypoint_similarity
+from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
+from kinflow.evidence.types import ImageEvidence
+from kinflow.evidence.video_files import ClipFrame
+
+_TWICE = 0.6
+"""People who are more alike than this were followed from two tracks to one person."""
+
+
+@dataclass(frozen=True)
+class ClipPeopleConfig:
+    """How people are found and followed."""
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
+    cuts: CutConfig = field(default_factory=CutConfig)
+    search_s: float = 0.5
+    """The whole frame is searched at least this often, for whoever came in."""
+    search_lost_s: float = 0.2
+    """The same while somebody is out of sight."""
+    follow_others: bool = True
+    """Whether people are followed; otherwise every frame is searched as if it were a photo."""
+
+    def __post_init__(self) -> None:
+        nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
+        positive(self, "search_s", "search_lost_s")
+        flag(self, "follow_others")
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """What is seen in a frame of a clip."""
+
+    index: int
+    """Number of the frame in the clip."""
+    time_s: float
+    shot: int
+    """How many cuts come before it."""
+    evidence: ImageEvidence
+    identities: tuple[int, ...]
+    """Who the people of the evidence are, in their order: numbers from 0, without gaps over a
+    clip, in the order in which people appear."""
+
+
+@dataclass
+class _Waiting:
+    """A frame whose people are not settled yet, with the tracker's numbers."""
+
+    frame: SeenFrame
+    numbers: list[int]
+
+
+class ClipPeople:
+    """Finds and follows the people of one clip.
+
+    Args:
+        detector: networks, and how certain they have to be.
+        config: how people are found and followed.
+        max_people: at most this many people a frame, the largest first.
+        parts: whether to label body parts, where that is not as the detector was told.
+    """
+
+    def __init__(
+        self,
+        detector: EvidenceDetector,
+        config: ClipPeopleConfig = ClipPeopleConfig(),
+        max_people: int | None = None,
+        parts: bool | None = None,
+    ) -> None:
+        self._parts = parts
+        self._detector, self._config, self._max_people = detector, config, max_people
+        self._follower = Follower(detector.movenet, detector.blazepose, config.follow)
+        self._cuts, self._tracker = CutFinder(config.cuts), Tracker(config.tracking)
+        self._shown: dict[int, Person] = {}
+        self._searched_s: float | None = None
+        self._lines: Float[Tensor, "lines 4"] | None = None
+        self._shot = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._identities: dict[int, int] = {}
+
+    def watch(self, frames: Iterable[ClipFrame]) -> Iterator[SeenFrame]:
+        """Every frame with its people, in order; frames without people come out as well."""
+        for frame in frames:
+            self._waiting.append(self._see(frame))
+            while self._waiting and self._settled(self._waiting[0]):
+                yield self._given_out()
+        while self._waiting:  # whoever came in at the very end was never refuted
+            yield self._given_out()
+
+    def _see(self, frame: ClipFrame) -> _Waiting:
+        if self._cuts.is_cut(frame.rgb):
+            self._shot += 1
+            self._tracker.cut()
+            self._shown, self._searched_s = {}, None
+        expected = self._tracker.expected(frame.time_s)
+        people = self._followed(frame, expected) if self._config.follow_others else []
+        if self._is_due(frame.time_s, lost=len(people) < len(expected)):
+            self._searched_s = frame.time_s
+            room = None if self._max_people is None else self._max_people - len(people)
+            known = [person.detection for person in people]
+            if room is None or room > 0:
+                people += self._detector.people(frame.rgb, room, known)
+            self._lines = None
+        evidence = self._detector.measured(frame.rgb, people, self._parts)
+        if self._lines is None:
+            boxes = [person.box_px.numpy() for person in evidence]
+            self._lines = torch.from_numpy(upright_lines(frame.rgb, boxes)).float()
+        sightings = [
+            Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
+            for person in evidence
+        ]
+        numbers = self._tracker.update(frame.time_s, sightings)
+        self._shown = dict(zip(numbers, people, strict=True))
+        height, width = frame.rgb.shape[:2]
+        seen = ImageEvidence((width, height), evidence, self._lines)
+        return _Waiting(SeenFrame(frame.index, frame.time_s, self._shot, seen, ()), numbers)
+
+    def _is_due(self, time_s: float, lost: bool) -> bool:
+        """Whether to search the whole frame."""
+        if self._searched_s is None or not self._config.follow_others:
+            return True
+        least_s = self._config.search_lost_s if lost else self._config.search_s
+        return time_s - self._searched_s >= least_s - 1e-6
+
+    def _followed(self, frame: ClipFrame, expected: dict[int, Sighting]) -> list[Person]:
+        """Those of the frame before who are still there, each once."""
+        people: list[Person] = []
+        for number, person in self._shown.items():
+            if number not in expected or person.pose is None:
+                continue
+            there = expected[number]
+            before = Sighting(person.keypoints_px, person.detection.box_px)
+            region = shifted(person.pose.next_region, there.center_px - before.center_px)
+            found = self._follower.follow(frame.rgb, region, there)
+            if found is not None and not any(_are_one(found, other) for other in people):
+                people.append(found)
+        return people
+
+    def _settled(self, waiting: _Waiting) -> bool:
+        return all(self._tracker.is_somebody(number) is not None for number in waiting.numbers)
+
+    def _given_out(self) -> SeenFrame:
+        """The frame that waited longest, with those of its people who are not nobody."""
+        waiting = self._waiting.popleft()
+        rows = [
+            row
+            for row, number in enumerate(waiting.numbers)
+            if self._tracker.is_somebody(number) is not False
+        ]
+        identities = tuple(
+            self._identities.setdefault(waiting.numbers[row], len(self._identities)) for row in rows
+        )
+        evidence = waiting.frame.evidence
+        people = tuple(evidence.people[row] for row in rows)
+        return replace(
+            waiting.frame, evidence=replace(evidence, people=people), identities=identities
+        )
+
+
+def _are_one(one: Person, other: Person) -> bool:
+    size = max(one.detection.box_px[2:] - one.detection.box_px[:2])
+    return keypoint_similarity(one.keypoints_px, other.keypoints_px, float(size)) > _TWICE

@@ -1,0 +1,182 @@
+"""One clip into a reconstruction: frames are seen, followed and fitted window by window.
+
+Memory holds the bodies of all frames, but pictures and evidence of one window only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kinflow.checks import flag, nested
+from kinflow.errors import InputError
+from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
+from kinflow.evidence.video_files import Clip, ClipRange
+from kinflow.files.names import printable
+from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
+from kinflow.fitting.clip_tracks import one_gravity, with_gaps_filled, with_one_shape
+from kinflow.pipeline.reconstructor import Reconstructor
+from kinflow.results import Frame, Reconstruction
+from kinflow.tensors import full_precision
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """How clips are worked on."""
+
+    range: ClipRange = field(default_factory=ClipRange)
+    people: ClipPeopleConfig = field(default_factory=ClipPeopleConfig)
+    fit: ClipFitConfig = field(default_factory=ClipFitConfig)
+    parts: bool = False
+    """Find body parts in the frames and align bodies with them; takes as long as all the rest."""
+
+    def __post_init__(self) -> None:
+        nested(self, range=ClipRange, people=ClipPeopleConfig, fit=ClipFitConfig)
+        flag(self, "parts")
+
+
+@dataclass(frozen=True)
+class ClipStep:
+    """How far the work on a clip is."""
+
+    frames: int
+    """Frames that are done."""
+    of_frames: int | None
+    """About how many there are; None where the clip does not say."""
+    people: int
+    """Different people so far."""
+    seconds: float
+    """What they took."""
+
+    @property
+    def frames_per_s(self) -> float:
+        """How quickly frames are done."""
+        return self.frames / max(self.seconds, 1e-9)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest will take; None where that is not known."""
+        if self.of_frames is None or self.frames == 0:
+            return None
+        return max(0, self.of_frames - self.frames) / self.frames_per_s
+
+
+class ClipRun:
+    """The work on one clip, and what is done of it.
+
+    Args:
+        path: the clip.
+        reconstructor: the models.
+        config: how it is worked on.
+
+    Raises:
+        InputError: it is no clip that can be decoded.
+    """
+
+    def __init__(self, path: Path, reconstructor: Reconstructor, config: ClipConfig) -> None:
+        self._path, self._reconstructor, self._config = path, reconstructor, config
+        self.clip = Clip.open(path)
+        self._camera = reconstructor.camera_of(self.clip.info.size)
+        self._focal_is_open = reconstructor.config.fit.estimate_focal
+        self._open: deque[SeenFrame] = deque()
+        self._done: list[tuple[SeenFrame, FittedFrame]] = []
+        self._fitter: ClipFitter | None = None
+        self.is_finished = False
+
+    def steps(self) -> Generator[ClipStep, None, None]:
+        """Work on the clip while the steps are consumed, one for each frame that is seen.
+
+        Raises:
+            InputError: no frame lies in the range.
+        """
+        begin = time.perf_counter()
+        of_frames = self.clip.info.frames_in(self._config.range)
+        config = self._reconstructor.config
+        watcher = ClipPeople(
+            self._reconstructor.detector,
+            self._config.people,
+            config.max_people,
+            parts=self._config.parts and config.parts,
+        )
+        frames = watcher.watch(self.clip.frames(self._config.range))
+        identities = set[int]()
+        for seen, frame in enumerate(frames, 1):
+            identities.update(frame.identities)
+            self._open.append(frame)
+            if self._fitter is not None:
+                with full_precision(self._reconstructor.config.device):
+                    self._settle(self._fitter.add(_people_of(frame)))
+            elif seen == self._config.fit.window:
+                self._begin()
+            yield ClipStep(seen, of_frames, len(identities), time.perf_counter() - begin)
+        if self._fitter is None:
+            self._begin()
+        assert self._fitter is not None
+        with full_precision(self._reconstructor.config.device):
+            self._settle(self._fitter.finish())
+        self.is_finished = True
+
+    @property
+    def frames_done(self) -> int:
+        """Frames whose people are fitted."""
+        return len(self._done)
+
+    @property
+    def has_people(self) -> bool:
+        """Whether there is anybody in the frames that are done."""
+        return any(fitted.people for _, fitted in self._done)
+
+    @property
+    def done_s(self) -> float:
+        """Time in the clip of the last frame that is done."""
+        return self._done[-1][0].time_s if self._done else 0.0
+
+    @property
+    def shots(self) -> int:
+        """How many shots there are so far."""
+        return len({frame.shot for frame, _ in self._done})
+
+    def result(self, source: str) -> Reconstruction:
+        """The people of all frames that are done.
+
+        Raises:
+            InputError: there is nobody in them.
+        """
+        done = tuple(self._done)
+        if not self.has_people:
+            raise InputError(
+                f"No person was found in the {len(done)} frames of {printable(self._path)} that "
+                "were looked at; use a clip in which people are larger or clearer."
+            )
+        shots = [frame.shot for frame, _ in done]
+        times_s = [frame.time_s for frame, _ in done]
+        up = {
+            shot: one_gravity([fitted.gravity for frame, fitted in done if frame.shot == shot])
+            for shot in set(shots)
+        }
+        frames = [Frame(f.index, f.time_s, self._camera, up[f.shot]) for f, _ in done]
+        people = with_one_shape([fitted.people for _, fitted in done])
+        people = with_gaps_filled(people, times_s, shots)
+        return Reconstruction.of_frames(frames, people, source)
+
+    def _begin(self) -> None:
+        """Fit the first frames, once there are enough to tell the camera by."""
+        photos = self._reconstructor.fitter
+        people = [person for frame in self._open for person in frame.evidence.people]
+        with full_precision(self._reconstructor.config.device):
+            if self._reconstructor.config.fit.estimate_focal and people:
+                self._camera = photos.refocused(self._camera, people)
+            self._fitter = ClipFitter(photos, self._camera, self._config.fit)
+            for frame in tuple(self._open):
+                self._settle(self._fitter.add(_people_of(frame)))
+
+    def _settle(self, fitted: Sequence[FittedFrame]) -> None:
+        """Frames are done in the order in which they were seen."""
+        self._done += [(self._open.popleft(), frame) for frame in fitted]
+
+
+def _people_of(frame: SeenFrame) -> SeenPeople:
+    return SeenPeople(frame.time_s, frame.shot, frame.evidence, frame.identities)
