@@ -95,9 +95,7 @@ def solve(
         state = of_frames.model.evaluate(bodies.unknowns)
         r, J = of_frames.linearise(bodies.unknowns, chain.targets, state)
         J = J * free[..., None]
-        terms = [
-            ChainTerm(r[None], J[None, :, None, :, layout.frame], J[None, ..., layout.shared])
-        ]
+        terms = [ChainTerm(r[None], J[None, :, None, :, layout.frame], J[None, ..., layout.shared])]
         assert state.jacobian is not None
         moved = (state.keypoints_cam_m, state.jacobian * free[..., None, None], chain.times_s)
         if len(free) > 2:

@@ -12,8 +12,6 @@ with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -127,7 +125,9 @@ class ClipFitter:
                 times = [frame.time_s for frame in frames[begin : begin + len(window.seen)]]
                 self._known[identity] = {t: fit.bodies[i : i + 1] for i, t in enumerate(times)}
                 rows = range(max(first - begin, 0), min(end - begin, len(times)))
-                for row, person in zip(rows, self._people(identity, window, fit, rows), strict=True):
+                for row, person in zip(
+                    rows, self._people(identity, window, fit, rows), strict=True
+                ):
                     people[begin + row].append(person)
         done = [
             FittedFrame(tuple(sorted(seen, key=lambda person: person.person)), gravity)

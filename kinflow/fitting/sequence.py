@@ -36,7 +36,9 @@ from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
-_FEET = [FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")]
+_FEET = [
+    FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")
+]
 _PATH_STD_M = 0.05
 """Points of bodies that did not move differ by so much from one search to the next."""
 

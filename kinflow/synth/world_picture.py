@@ -44,7 +44,9 @@ class WorldPainter:
     def paint(self, world: World, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of a world; light, colours and walls are drawn from `rng`."""
         R_world_cam = world.R_cam_world.numpy()
-        places = [(p.t_cam_root_m - world.t_cam_world_m).numpy() @ R_world_cam for p in world.people]
+        places = [
+            (p.t_cam_root_m - world.t_cam_world_m).numpy() @ R_world_cam for p in world.people
+        ]
         view = (world.camera, world.R_cam_world, world.t_cam_world_m)
         canvas = surroundings(*view, np.stack(places), rng)
         depth_m = np.full(canvas.shape[:2], np.inf, np.float32)
