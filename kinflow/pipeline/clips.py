@@ -6,9 +6,9 @@ Memory holds the bodies of all frames, but pictures and evidence of one window o
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from kinflow.checks import flag, nested, whole
@@ -20,6 +20,7 @@ from kinflow.fitting.clip import fit_clip, one_gravity, with_one_focal, with_one
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.results import Frame, Gravity, Person, Reconstruction
 from kinflow.tensors import full_precision
+from kinflow.threads import ahead
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,24 @@ class ClipRun:
             parts=self._config.parts and config.parts,
         )
         frames = watcher.watch(self.clip.frames(self._config.range))
-        seen, identities = 0, set[int]()
-        while True:
-            window: list[SeenFrame] = []
-            for frame in islice(frames, self._config.window):
-                window.append(frame)
-                seen += 1
-                identities.update(frame.identities)
-                yield ClipStep(seen, of_frames, len(identities), time.perf_counter() - begin)
-            if not window:
-                self.is_finished = True
-                return
+        # pixels keep one core busy while the window before is fitted on another
+        with closing(ahead(frames, self._config.window)) as frames:
+            yield from self._in_windows(frames, of_frames, begin)
+        self.is_finished = True
+
+    def _in_windows(
+        self, frames: Iterable[SeenFrame], of_frames: int | None, begin: float
+    ) -> Generator[ClipStep, None, None]:
+        window: list[SeenFrame] = []
+        identities: set[int] = set()
+        for seen, frame in enumerate(frames, 1):
+            window.append(frame)
+            identities.update(frame.identities)
+            yield ClipStep(seen, of_frames, len(identities), time.perf_counter() - begin)
+            if len(window) == self._config.window:
+                self._fit(window)
+                window = []
+        if window:
             self._fit(window)
 
     @property

@@ -1,4 +1,4 @@
-"""Clips through the pipeline: people, frames and times; bad ones, stopped ones, some with photos."""
+"""Clips through the pipeline: people, frames and times; bad ones, stopped ones, with photos."""
 
 from itertools import pairwise
 from pathlib import Path
