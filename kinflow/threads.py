@@ -3,6 +3,7 @@
 - `lazy` attributes are made by the first thread that asks; others wait for it.
 - `without_warnings` mutes warnings and puts filters back, however threads overlap.
 - `one_thread` holds what torch computes to one thread, and lets one thread at a time do so.
+- `ahead` makes values in a thread of its own while others are worked on.
 - A forked child has only the thread that forked. Locks that others held would never open there, so
   it gets new ones; and OpenMP would wait for ever for workers that did not come along, so torch
   computes with one thread in it, as it does in the workers of its own data loaders.
@@ -11,11 +12,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar, cast, overload
 
 import torch
 
@@ -109,6 +111,47 @@ def without_warnings() -> Iterator[None]:
             process.mutes -= 1
             if process.mutes == 0:
                 process.filters.__exit__(None, None, None)
+
+
+def ahead(values: Iterable[T], count: int) -> Generator[T, None, None]:
+    """The same values, made in another thread, up to `count` before they are asked for.
+
+    An error in making them is raised where its value would have come. Whoever does not go through
+    all of them closes this, which waits for the value that is being made.
+    """
+    made: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(count)
+    unwanted = threading.Event()
+
+    def put(*entry: Any) -> None:
+        while not unwanted.is_set():
+            with suppress(queue.Full):
+                made.put(entry, timeout=0.1)
+                return
+
+    def make() -> None:
+        try:
+            for value in values:
+                put(value, None, False)
+                if unwanted.is_set():
+                    return
+        except BaseException as error:  # raised again below, in the thread that asks
+            put(None, error, True)
+        else:
+            put(None, None, True)
+
+    maker = threading.Thread(target=make, daemon=True)
+    maker.start()
+    try:
+        while True:
+            value, error, is_last = made.get()
+            if error is not None:
+                raise error
+            if is_last:
+                return
+            yield cast(T, value)
+    finally:
+        unwanted.set()
+        maker.join()
 
 
 def _for_new_threads(threads: int) -> None:

@@ -85,3 +85,24 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 def _list(name: bytes, data: bytes) -> bytes:
     return _chunk(b"LIST", name + data)
+
+
+def passing(
+    picture: np.ndarray, xs: Iterable[float], size: tuple[int, int] = (320, 240), side: int = 200
+) -> list[np.ndarray]:
+    """Frames (width, height) in which a picture, `side` pixels high, stands at each of these x."""
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    frames = []
+    for x in xs:
+        frame = np.full((size[1], size[0], 3), 90, np.uint8)
+        paste(frame, small, x)
+        frames.append(frame)
+    return frames
+
+
+def paste(frame: np.ndarray, picture: np.ndarray, x: float) -> None:
+    """Put a picture into a frame, at its bottom, its left side at `x`."""
+    left, top = round(x), frame.shape[0] - picture.shape[0]
+    first, last = max(0, left), min(frame.shape[1], left + picture.shape[1])
+    if first < last:
+        frame[top:, first:last] = picture[:, first - left : last - left]

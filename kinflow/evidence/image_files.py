@@ -91,7 +91,7 @@ def _readable(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except UnidentifiedImageError:
-        if _begins_like_an_image(path):
+        if begins_like_an_image(path):
             raise InputError(
                 f"{path} is damaged or incomplete (its header), or of a rare kind; "
                 "save it as JPEG or PNG."
@@ -147,7 +147,8 @@ def box_kind(path: Path) -> BoxKind | None:
     return "heif" if brands & _BRANDS_OF_HEIF else "video"
 
 
-def _begins_like_an_image(path: Path) -> bool:
+def begins_like_an_image(path: Path) -> bool:
+    """Whether a file has the first bytes of some kind of image."""
     head = _head(path)
     return head.startswith(_MAGIC) or head[4:8] == b"ftyp" or head[8:12] == b"WEBP"
 

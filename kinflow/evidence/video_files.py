@@ -24,7 +24,7 @@ from jaxtyping import UInt8
 
 from kinflow.checks import not_negative, number, positive, refuse, whole
 from kinflow.errors import InputError
-from kinflow.evidence.image_files import box_kind, check_pixels, opened
+from kinflow.evidence.image_files import begins_like_an_image, box_kind, check_pixels, opened
 from kinflow.files.names import printable
 from kinflow.files.reading import check_file, readable
 
@@ -230,6 +230,13 @@ class Clip:
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def is_meant_as_clip(path: Path) -> bool:
+    """Whether a file is a clip, or is neither that nor an image but named like a clip."""
+    if is_clip(path):
+        return True
+    return path.suffix.lower() in VIDEO_SUFFIXES and not begins_like_an_image(path)
 
 
 def is_clip(path: Path) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from kinflow.fitting.clip_tracks import one_gravity, with_gaps_filled, with_one_
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.results import Frame, Reconstruction
 from kinflow.tensors import full_precision
+from kinflow.threads import ahead
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,22 @@ class ClipRun:
             parts=self._config.parts and config.parts,
         )
         frames = watcher.watch(self.clip.frames(self._config.range))
-        identities = set[int]()
+        # pixels keep one core busy while the window before is fitted on another
+        with closing(ahead(frames, self._config.fit.window)) as frames:
+            yield from self._settled(frames, of_frames, begin)
+        self.is_finished = True
+
+    def _settled(
+        self, frames: Iterable[SeenFrame], of_frames: int | None, begin: float
+    ) -> Generator[ClipStep, None, None]:
+        """Fit frames as they come, a step for each."""
+        identities: set[int] = set()
+        device = self._reconstructor.config.device
         for seen, frame in enumerate(frames, 1):
             identities.update(frame.identities)
             self._open.append(frame)
             if self._fitter is not None:
-                with full_precision(self._reconstructor.config.device):
+                with full_precision(device):
                     self._settle(self._fitter.add(_people_of(frame)))
             elif seen == self._config.fit.window:
                 self._begin()
@@ -115,9 +127,8 @@ class ClipRun:
         if self._fitter is None:
             self._begin()
         assert self._fitter is not None
-        with full_precision(self._reconstructor.config.device):
+        with full_precision(device):
             self._settle(self._fitter.finish())
-        self.is_finished = True
 
     @property
     def frames_done(self) -> int:

@@ -23,7 +23,7 @@ from pathlib import Path
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.video_files import MAX_FILE_BYTES as CLIP_BYTES
-from kinflow.evidence.video_files import is_clip
+from kinflow.evidence.video_files import is_meant_as_clip
 from kinflow.export.results import (
     Origin,
     check_destination,
@@ -105,7 +105,7 @@ class Pipeline:
         """
         began_ns = time.time_ns()
         paths, out = [Path(photo) for photo in photos], Path(out)
-        clips = frozenset(path for path in paths if is_clip(path))
+        clips = frozenset(path for path in paths if is_meant_as_clip(path))
         jobs = list(zip(paths, result_folders(paths, out), strict=True))
         if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
             check_folder_destination(out)  # results that are there may be on a read-only disk

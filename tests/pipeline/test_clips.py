@@ -1,0 +1,203 @@
+"""Clips through the pipeline: people, frames and times; bad ones, stopped ones, with photos."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import counting, cut_off, passing, write_clip
+from small_photos import small_photos
+
+from kinflow.evidence.video_files import ClipRange
+from kinflow.export.people_files import load
+from kinflow.export.writer import ExportOptions
+from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.pipeline.clips import ClipConfig
+from kinflow.pipeline.config import PipelineConfig
+from kinflow.pipeline.events import Begun, Event, Outcome, Progress
+from kinflow.pipeline.own_evidence import OwnEvidenceConfig
+from kinflow.pipeline.photos import Pipeline
+from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
+
+MODELS = ReconstructorConfig(parts=False)
+EXPORT = ExportOptions(("npz", "json"))
+FPS = 29.97
+
+
+@pytest.fixture(scope="module")
+def models() -> Reconstructor:
+    return Reconstructor(MODELS)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, astronaut_rgb) -> Path:
+    """Somebody who comes in after a third of a second and moves to the right."""
+    empty = passing(astronaut_rgb, [-500.0] * 10)
+    folder = tmp_path_factory.mktemp("clip")
+    frames = empty + passing(astronaut_rgb, np.linspace(10, 70, 14))
+    return write_clip(folder / "walk.avi", frames, FPS, "MJPG")
+
+
+@pytest.fixture(scope="module")
+def events(clip, models, tmp_path_factory) -> list[Event]:
+    return list(pipeline(models, window=8).run([clip], tmp_path_factory.mktemp("out")))
+
+
+def pipeline(models: Reconstructor, window: int = 48, **options: object) -> Pipeline:
+    return Pipeline(
+        PipelineConfig(MODELS, EXPORT, clips=ClipConfig(window=window), **options), models
+    )
+
+
+def outcome_of(events: list[Event]) -> Outcome:
+    (outcome,) = [event for event in events if isinstance(event, Outcome)]
+    return outcome
+
+
+def test_somebody_is_one_person_of_one_shape_from_where_they_appear(events, clip):
+    outcome = outcome_of(events)
+    assert outcome.problem == ""
+    assert outcome.result is not None
+    result = load(outcome.folder)
+    assert result.source == str(clip)
+    assert [frame.index for frame in result.frames] == list(range(24))
+    assert np.allclose([f.time_s for f in result.frames], np.arange(24) / FPS, atol=1e-3)
+    assert len({frame.camera for frame in result.frames}) == 1
+    assert len({frame.gravity for frame in result.frames}) == 1
+    (track,) = result.tracks
+    assert track.identity == 0
+    seen = [body.frame for body in track.bodies]
+    assert seen == list(range(seen[0], 24))
+    assert 10 <= seen[0] <= 20
+    # they move to the right by as much as was drawn
+    shown = np.array([float(body.joints_px[0, 0]) for body in track.bodies])
+    assert np.polyfit(seen, shown, 1)[0] == pytest.approx(60 / 13, rel=0.25)
+    assert all(body.limb_error_px() < 15 for body in track.bodies)
+
+
+def test_progress_counts_frames_and_people(events):
+    begun, *steps, outcome = events
+    assert isinstance(begun, Begun)
+    assert isinstance(outcome, Outcome)
+    steps = [event.step for event in steps if isinstance(event, Progress)]
+    assert [step.frames for step in steps] == list(range(1, 25))
+    assert {step.of_frames for step in steps} == {24}
+    assert steps[0].people == 0
+    assert steps[-1].people == 1
+    assert steps[-1].left_s == 0
+    assert all(a.seconds <= b.seconds for a, b in pairwise(steps))
+
+
+def test_results_that_are_there_are_left_alone(events, clip, models):
+    folder = outcome_of(events).folder
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = outcome_of(list(pipeline(models, window=8).run([clip], folder.parent)))
+    assert again.already
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    shorter = PipelineConfig(MODELS, EXPORT, clips=ClipConfig(range=ClipRange(end_s=0.5)))
+    other = outcome_of(list(Pipeline(shorter, models).run([clip], folder.parent)))
+    assert "made with other options" in other.problem
+
+
+def test_a_clip_that_is_stopped_keeps_what_is_done(clip, models, tmp_path):
+    seen = []
+
+    def stop() -> bool:
+        seen.append(True)
+        return len(seen) > 21
+
+    events = list(pipeline(models, window=8).run([clip], tmp_path, stop))
+    outcome = outcome_of(events)
+    assert outcome.problem == ""
+    assert any("stopped after" in note for note in outcome.notes)
+    result = load(outcome.folder)
+    assert [frame.index for frame in result.frames] == list(range(len(result.frames)))
+    assert len(result.frames) in (8, 16)
+    assert result.tracks
+    again = outcome_of(list(pipeline(models).run([clip], tmp_path)))
+    assert "stopped_after_s" in again.problem
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "close"])
+def test_whoever_interrupts_a_clip_finds_what_is_done(clip, models, tmp_path, how):
+    class Stopped(KeyboardInterrupt):
+        pass
+
+    seen = []
+
+    def stop() -> bool:
+        seen.append(True)
+        if how == "ctrl-c" and len(seen) > 21:
+            raise Stopped
+        return False
+
+    events = pipeline(models, window=8).run([clip], tmp_path, stop)
+    outcome = None
+    if how == "ctrl-c":
+        with pytest.raises(Stopped):
+            for event in events:
+                outcome = event if isinstance(event, Outcome) else outcome
+        assert outcome is not None
+        assert outcome.result is not None
+    else:
+        for event in events:
+            if isinstance(event, Progress) and event.step.frames == 20:
+                break
+        events.close()
+    assert load(tmp_path / "walk").tracks
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+
+
+def test_an_interrupt_before_anything_is_done_leaves_nothing(clip, models, tmp_path):
+    out = tmp_path / "out"
+
+    def stop() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(pipeline(models).run([clip], out, stop))
+    assert not out.exists()
+
+
+def test_bad_clips_stop_nothing(clip, models, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    nobody = write_clip(folder / "nobody.avi", counting(4), codec="MJPG")
+    half = cut_off(write_clip(folder / "whole.mp4", counting(9)), folder / "half.mp4")
+    text = folder / "text.mp4"
+    text.write_text("no video at all")
+    (photo,), keypoints = small_photos(folder, ("a.png",))
+    own = OwnEvidenceConfig(keypoints=keypoints)
+    events = pipeline(models, own=own).run([nobody, half, text, photo, clip], tmp_path / "out")
+    found = {e.photo.name: e for e in events if isinstance(e, Outcome)}
+    assert found["a.png"].problem == ""
+    assert "for photos" in found["walk.avi"].problem
+    assert not any(outcome.unexpected for outcome in found.values())
+    alone = {
+        e.photo.name: e.problem
+        for e in pipeline(models).run([nobody, half, text], tmp_path / "alone")
+        if isinstance(e, Outcome)
+    }
+    assert "No person was found in the 4 frames" in alone["nobody.avi"]
+    assert "holds no picture that can be decoded" in alone["half.mp4"]
+    assert "not a video that can be read" in alone["text.mp4"]
+    assert not (tmp_path / "alone").exists()
+
+
+def test_what_is_cut_off_is_used_and_said(clip, models, tmp_path):
+    half = cut_off(clip, tmp_path / "half.avi", 0.8)
+    outcome = outcome_of(list(pipeline(models).run([half], tmp_path / "out")))
+    assert outcome.problem == ""
+    result = load(outcome.folder)
+    assert 12 < len(result.frames) < 24
+
+
+def test_the_focal_length_is_estimated_once_for_all_frames(clip, tmp_path):
+    models = Reconstructor(
+        ReconstructorConfig(parts=False, fit=PhotoFitConfig(estimate_focal=True))
+    )
+    config = PipelineConfig(models.config, EXPORT, clips=ClipConfig(window=8))
+    outcome = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert outcome.result is not None
+    (camera,) = {frame.camera for frame in outcome.result.frames}
+    assert camera != models.camera_of(camera.image_size)
