@@ -45,7 +45,7 @@ def acceleration(
     share = (0.5 * whole * REFERENCE_RATE_HZ).sqrt()
     c = torch.stack([2 / (first * whole), -2 / (first * second), 2 / (second * whole)], 1)
     c = c * share[:, None]
-    return _combined(points_m, jacobian, c, inverse_std[None], cutoff, layout)
+    return _combined(points_m, jacobian, c, inverse_std.expand(len(c), -1), cutoff, layout)
 
 
 def sliding(

@@ -30,7 +30,6 @@ _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 _NEAREST_M = 0.8
 _FLOOR_QUANTILE = 0.05
 """Recorded feet dip below their floor for a few frames."""
-_BOUND_STRIDE = 3
 _LARGEST_DISTANCE_M = 40.0
 
 
@@ -169,8 +168,7 @@ def before_camera(
     pitch, roll = float(rng.uniform(*config.pitch_deg)), float(rng.normal(0, config.roll_std_deg))
     heading = turn("y", float(rng.uniform(0, 2 * math.pi)))
     R = turn("z", math.radians(roll)) @ _UPRIGHT @ turn("x", math.radians(pitch)) @ heading
-    moments = slice(None, None, _BOUND_STRIDE)
-    points = torch.cat([p.posed(body).vertices_m()[moments].flatten(0, 1) for p in people]) @ R.mT
+    points = torch.cat([p.posed(body).vertices_m().flatten(0, 1) for p in people]) @ R.mT
     t = _in_view(points, camera, config)
     return Clip(camera, R, t, tuple(people), rate_hz)
 
