@@ -7,8 +7,8 @@ detector looks at every rendered frame. Errors are of limb keypoints (PA-MPJPE, 
 hips), of the 22 joints (acceleration, jitter, WA- and W-MPJPE), of heels and toes (sliding) and of
 the root (share of its path). Clips are drawn one after another and weigh the same.
 
-`one-euro` is what people use instead: the filter of Casiez et al. (2012) on root-relative joints,
-keypoints and on the root, with the cutoff at which its acceleration error is nearest to the tracks'.
+`one-euro` is what people use instead: the filter of Casiez et al. (2012) on the root and on points
+relative to it, with the cutoff at which its acceleration error is nearest to the tracks'.
 """
 
 from __future__ import annotations

@@ -59,8 +59,6 @@ class Reconstruct:
     """Of clips: where to stop."""
     fps: Annotated[float | None, arg(metavar="N")] = None
     """Of clips: look at this many frames a second at most; all of them unless given."""
-    clip_parts: FlagCreatePairsOff[bool] = False
-    """Of clips: find and follow body parts as in photos, which takes several times as long."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,

@@ -67,9 +67,7 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             palette=options.parts_palette,
             masks=options.masks,
         ),
-        clips=ClipConfig(
-            range=ClipRange(options.start, options.end, options.fps), parts=options.clip_parts
-        ),
+        clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
     )
 
 

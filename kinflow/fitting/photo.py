@@ -122,7 +122,7 @@ class PhotoFitter:
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
         self.gravity = GravityEstimator(self.fitter.model, config.gravity)
-        self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
+        self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -225,8 +225,8 @@ class PhotoFitter:
         code = judge(limbs_px(self.fitter.model, found.unknowns[:1], camera), seen, ambiguous)
         found = self._worth_telling(found)
         aligned = None
-        if self._aligner is not None and seen.parts is not None:
-            aligned, code = self._aligner.on_parts(found, targets, seen, camera, code)
+        if self.aligner is not None and seen.parts is not None:
+            aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
         person = self._described(index, seen, camera, targets, found, code, aligned)
         if what_cannot_be_right(person):
             return replace(person, code="implausible")

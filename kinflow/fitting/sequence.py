@@ -29,6 +29,7 @@ from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import cheapest_path
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.starts import resting
+from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.optim import LMConfig
@@ -63,6 +64,10 @@ class SequenceConfig:
     stand_cutoff: float = 4.0
     gap_prior_weight: float = 0.05
     """Weight of the pose prior in frames that lack the person, where motion knows better."""
+    shape_frames: int = 3
+    """Frames whose body parts tell the shape of a person; 0 leaves it to keypoints."""
+    parts_shape_std: float = 0.3
+    """Spread of the shape about what parts tell."""
     known_shape_std: float = 0.15
     """How far the shape of a person whose earlier frames are settled may still change."""
     votes: int = 8
@@ -75,6 +80,8 @@ class SequenceConfig:
         whole(self, "search_every", "votes", at_least=1, at_most=1000)
         positive(self, "path_speed_m_s", "belief_widening", "acceleration_std_m_s2")
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
+        positive(self, "parts_shape_std")
+        whole(self, "shape_frames", at_most=1000)
         not_negative(self, "stand_std_m_s")
         share(self, "gap_prior_weight")
         nested(self, solve=LMConfig)
@@ -154,6 +161,7 @@ class TrackFitter:
                     track,
                     replace(one, up=gravity.target(common, _leg_confidence(track))),
                     between(bodies, track.times_s[rows], track.times_s),
+                    camera,
                 )
                 for track, one, (bodies, rows) in zip(tracks, targets, paths, strict=True)
             ]
@@ -252,8 +260,10 @@ class TrackFitter:
         chosen = [bodies[i : i + 1] for (bodies, _), i in zip(options, path, strict=True)]
         return Unknowns.concatenate(chosen)
 
-    def _fit(self, track: TrackWindow, targets: Targets, start: Unknowns) -> TrackFit:
-        """All frames of a person together, first without and then with feet that stand."""
+    def _fit(
+        self, track: TrackWindow, targets: Targets, start: Unknowns, camera: Camera
+    ) -> TrackFit:
+        """All frames of a person together, then again with feet that stand and parts' shape."""
         s = start.s.new_zeros(start.s.shape[-1])
         std = torch.ones_like(s)
         if track.known is not None:
@@ -266,14 +276,46 @@ class TrackFitter:
         chain = Chain(targets, track.times_s, s, std, track.settled)
         bodies = self._solved(chain, start, None)
         stands = self._stands(bodies, track.times_s)
-        if self.config.stand_std_m_s > 0 and bool((stands > 0.5).any()):
-            bodies = self._solved(chain, bodies, stands)
+        told = chain
+        if track.known is None:
+            told, bodies = self._with_shape_of_parts(track, chain, bodies, camera)
+        if told is not chain or (self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())):
+            bodies = self._solved(told, bodies, stands)
         return TrackFit(bodies, targets, stands)
+
+    def _with_shape_of_parts(
+        self, track: TrackWindow, chain: Chain, bodies: Unknowns, camera: Camera
+    ) -> tuple[Chain, Unknowns]:
+        """The chain and the bodies with the mean shape that body parts tell in a few frames."""
+        aligner = self.photos.aligner
+        rows = [r for r in track.shown if (one := track.seen[r]) is not None and one.parts]
+        if aligner is None or not rows or not self.config.shape_frames:
+            return chain, bodies
+        chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.shape_frames))
+        shapes, nearer = [], []
+        for row in {rows[int(i)] for i in chosen.round()}:
+            seen = track.seen[row]
+            assert seen is not None
+            body, targets = bodies[row : row + 1], chain.targets[row : row + 1]
+            code = judge(limbs_px(self.model, body, camera), seen, ambiguous=False)
+            alone = Candidates(body, body.log_focal, body.log_focal.long(), ("motion",))
+            aligned, _ = aligner.on_parts(alone, targets, seen, camera, code)
+            if aligned is not None:
+                shapes.append(aligned.unknowns.s)
+                nearer.append(aligned.unknowns.t_cam_root_m[0, 2] / body.t_cam_root_m[0, 2])
+        if not shapes:
+            return chain, bodies
+        s = torch.cat(shapes).mean(0)
+        std = torch.full_like(s, self.config.parts_shape_std)
+        # whoever is larger is further away
+        t = bodies.t_cam_root_m * torch.stack(nearer).mean()
+        bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)
+        return replace(chain, shape=s, shape_std=std), bodies
 
     def _solved(self, chain: Chain, start: Unknowns, stands: Tensor | None) -> Unknowns:
         config, points = self.config, len(FITTED_KEYPOINTS)
         slides = None
-        if stands is not None:
+        if stands is not None and config.stand_std_m_s > 0:
             slides = stands.new_zeros(len(stands), points)
             slides[:, _FEET] = stands.sqrt() / config.stand_std_m_s
         cost = MotionCost(

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinflow.checks import flag, nested
+from kinflow.checks import nested
 from kinflow.errors import InputError
 from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
 from kinflow.evidence.video_files import Clip, ClipRange
@@ -32,12 +32,9 @@ class ClipConfig:
     range: ClipRange = field(default_factory=ClipRange)
     people: ClipPeopleConfig = field(default_factory=ClipPeopleConfig)
     fit: ClipFitConfig = field(default_factory=ClipFitConfig)
-    parts: bool = False
-    """Find body parts in the frames and align bodies with them; takes as long as all the rest."""
 
     def __post_init__(self) -> None:
         nested(self, range=ClipRange, people=ClipPeopleConfig, fit=ClipFitConfig)
-        flag(self, "parts")
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class ClipRun:
             self._reconstructor.detector,
             self._config.people,
             config.max_people,
-            parts=self._config.parts and config.parts,
+            parts=config.parts,
         )
         frames = watcher.watch(self.clip.frames(self._config.range))
         # pixels keep one core busy while the window before is fitted on another
