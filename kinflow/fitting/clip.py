@@ -54,7 +54,7 @@ def fit_clip(
         for row, fit in zip(rows, fits, strict=True):
             gravity[row] = fit.gravity
             people[row] = tuple(
-                replace(person, person=identity, hypotheses=())
+                _on_its_own(replace(person, person=identity, hypotheses=()))
                 for person, identity in zip(fit.people, identities[row], strict=True)
             )
     return ClipFit(tuple(people), tuple(gravity))
@@ -99,6 +99,14 @@ def one_gravity(known: Sequence[Gravity | None]) -> Gravity | None:
     x, y, z = (float(value) for value in mean / length)
     # neighbouring frames err alike, so that many of them know hardly more than one
     return Gravity((x, y, z), float(np.median([gravity.std_deg for gravity in there])))
+
+
+def _on_its_own(person: Person) -> Person:
+    """The same body in memory of its own: views would keep all that was computed of a window."""
+    tensors = {
+        name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
+    }
+    return replace(person, **tensors)
 
 
 def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
