@@ -13,46 +13,20 @@ makes glTF's skinning equal to the body model's.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from kinflow.body.skeleton import NUM_JOINTS, PARENTS
 from kinflow.export.bodies import Bodies, vertex_normals
 from kinflow.export.colors import person_color, to_linear
 from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
+from kinflow.export.joint_names import JointNaming, names_of
+from kinflow.export.quaternions import unit_quaternions
 from kinflow.export.upright import R_GLTF_CAM, R_world_cam
 from kinflow.files.names import printable
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.results import Person, Reconstruction
-
-JointNaming = Literal["smpl", "mixamo"]
-
-MIXAMO_NAMES: tuple[str, ...] = (
-    "Hips",
-    "LeftUpLeg",
-    "RightUpLeg",
-    "Spine",
-    "LeftLeg",
-    "RightLeg",
-    "Spine1",
-    "LeftFoot",
-    "RightFoot",
-    "Spine2",
-    "LeftToeBase",
-    "RightToeBase",
-    "Neck",
-    "LeftShoulder",
-    "RightShoulder",
-    "Head",
-    "LeftArm",
-    "RightArm",
-    "LeftForeArm",
-    "RightForeArm",
-    "LeftHand",
-    "RightHand",
-)
-"""Mixamo's names of the 22 joints, in SMPL's order."""
 
 _MIN_WEIGHT = 1e-5
 """Skin weights below this are dropped; the rest is normalised."""
@@ -90,7 +64,7 @@ class _Scene:
 
     def __init__(self, R_world_cam: np.ndarray, raise_m: np.ndarray, names: JointNaming) -> None:
         self._R_world_cam, self._raise_m = R_world_cam, raise_m
-        self._names = MIXAMO_NAMES if names == "mixamo" else JOINT_NAMES
+        self._names = names_of(names)
         self._buffer = GlbBuffer()
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._roots: list[int] = []
@@ -215,19 +189,6 @@ def skin_attributes(weights: np.ndarray) -> dict[str, np.ndarray]:
         attributes[f"JOINTS_{i}"] = joints[:, 4 * i : 4 * i + 4]
         attributes[f"WEIGHTS_{i}"] = chosen[:, 4 * i : 4 * i + 4]
     return attributes
-
-
-def unit_quaternions(R: np.ndarray) -> np.ndarray:
-    """Quaternions (n, 4), x y z w, of rotation matrices (n, 3, 3) (Bar-Itzhack 2000): the
-    eigenvectors of the largest eigenvalue, which are the nearest for matrices with rounding too."""
-    xx, xy, xz, yx, yy, yz, zx, zy, zz = R.reshape(-1, 9).T
-    K = [
-        [xx - yy - zz, xy + yx, xz + zx, zy - yz],
-        [xy + yx, yy - xx - zz, yz + zy, xz - zx],
-        [xz + zx, yz + zy, zz - xx - yy, yx - xy],
-        [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-    ]
-    return np.linalg.eigh(np.array(K).transpose(2, 0, 1))[1][..., -1]
 
 
 def inverse_bind_matrices(bodies: Bodies, row: int) -> np.ndarray:

@@ -15,7 +15,9 @@ import torch
 import trimesh
 
 from kinflow.body.skeleton import JOINT_NAMES, PARENTS
-from kinflow.export.gltf import MIXAMO_NAMES, scene_glb, skin_attributes, unit_quaternions
+from kinflow.export.gltf import scene_glb, skin_attributes
+from kinflow.export.joint_names import MIXAMO_NAMES
+from kinflow.export.quaternions import unit_quaternions
 from kinflow.results import Reconstruction
 
 DTYPES = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
