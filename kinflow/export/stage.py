@@ -18,6 +18,7 @@ from jaxtyping import Float64
 
 from kinflow.body.model import BodyModel
 from kinflow.body.skinning import joint_maps
+from kinflow.export.bodies import Bodies
 from kinflow.export.upright import R_world_cam
 from kinflow.results import Frame, Reconstruction, Track
 
@@ -53,6 +54,13 @@ class Stage:
         known = heights_m[np.isfinite(heights_m)]
         floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
         return Stage(rows, R, -floor_m)
+
+    @staticmethod
+    def of_photo(frame: Frame, bodies: Bodies | None) -> Stage:
+        """The world of one frame whose bodies are posed already."""
+        R = R_world_cam(frame.gravity)
+        floor_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
+        return Stage({frame.index: 0}, R[None], -floor_m)
 
     @property
     def turns(self) -> bool:

@@ -72,11 +72,6 @@ class Bvh:
 
 
 @pytest.fixture(scope="module")
-def clip() -> Reconstruction:
-    return walking_clip()
-
-
-@pytest.fixture(scope="module")
 def motions(clip) -> tuple[Motion, ...]:
     return motions_of(clip.tracks, clip.frames, Stage.of(clip))
 
