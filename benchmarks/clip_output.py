@@ -121,7 +121,7 @@ def files(clip: Reconstruction, folder: Path) -> None:
     """Time and size of each file, and of the whole folder."""
     bodies = len(clip.people)
     print(f"\n{'file':34} {'s':>9} {'bytes a body':>13} {'whole, kB':>10}")
-    motions = motions_of(clip.tracks, clip.frames, Stage.of(clip))
+    motions = list(motions_of(clip.tracks, clip.frames, Stage.of(clip)))
     makers: dict[str, Callable[[], bytes]] = {
         "people.npz": lambda: npz_bytes(to_fields(clip)),
         "people.json": lambda: json_bytes(to_fields(clip)),

@@ -54,7 +54,7 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
         return {"scene.glb": (scene_glb(result, None, options.joint_names), what)}
     if not result.tracks:
         raise InputError(f"'{options.result}' shows nobody, so there is no motion to write.")
-    motions = motions_of(result.tracks, result.frames, Stage.of(result))
+    motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
     if options.to == "bvh":
         return {
             bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -89,10 +89,12 @@ def write_clip(
     names = _names(reconstruction, options, overlay)
     check_destination(folder, names, options.overwrite)
     marker = Marker(names, (origin or Origin()).details())
+    stage = Stage.of(reconstruction)
     with new_folder(folder, marker, options.overwrite, claim) as temporary:
         for kind in dict.fromkeys(options.formats):
             if kind != "overlay":
-                _write(kind, reconstruction, temporary, names, options.joint_names, pictures)
+                for name, data in _files(kind, reconstruction, stage, options, pictures):
+                    (temporary / name).write_bytes(data)
         if overlay is not None and "overlay" in options.formats:
             _move(overlay, temporary / _overlay_name(overlay))
     return {name: folder / name for name in names}
@@ -101,10 +103,9 @@ def write_clip(
 def _names(
     reconstruction: Reconstruction, options: ClipExportOptions, overlay: Path | None
 ) -> tuple[str, ...]:
-    few = sum(len(track.bodies) for track in reconstruction.tracks) <= MOST_JSON_BODIES
     names: dict[ClipFormat, list[str]] = {
         "npz": [NPZ_NAME],
-        "json": [JSON_NAME] if few else [],
+        "json": [JSON_NAME] if _is_short(reconstruction) else [],
         "overlay": [_overlay_name(overlay)] if overlay is not None else [],
         "glb": ["scene.glb"],
         "bvh": [bvh_name(track.identity) for track in reconstruction.tracks],
@@ -117,37 +118,32 @@ def _overlay_name(overlay: Path) -> str:
     return f"overlay{overlay.suffix.lower()}"
 
 
-def _write(
+def _files(
     kind: Literal["npz", "json", "glb", "bvh", "viewer"],
     reconstruction: Reconstruction,
-    folder: Path,
-    names: tuple[str, ...],
-    joint_names: JointNaming,
+    stage: Stage,
+    options: ClipExportOptions,
     pictures: Mapping[int, np.ndarray] | None,
-) -> None:
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a format, one at a time."""
     if kind == "npz":
-        (folder / NPZ_NAME).write_bytes(npz_bytes(to_fields(reconstruction)))
+        yield NPZ_NAME, npz_bytes(to_fields(reconstruction))
     elif kind == "json":
-        if JSON_NAME in names:
-            (folder / JSON_NAME).write_bytes(json_bytes(to_fields(reconstruction)))
+        if _is_short(reconstruction):
+            yield JSON_NAME, json_bytes(to_fields(reconstruction))
     elif kind == "glb":
-        (folder / "scene.glb").write_bytes(scene_glb(reconstruction, None, joint_names))
+        yield "scene.glb", scene_glb(reconstruction, None, options.joint_names, stage)
     elif kind == "bvh":
-        for name, data in bvh_files(reconstruction, joint_names).items():
-            (folder / name).write_bytes(data)
+        for motion in motions_of(reconstruction.tracks, reconstruction.frames, stage):
+            yield bvh_name(motion.identity), bvh_bytes(motion, options.joint_names)
     elif kind == "viewer":
-        (folder / "viewer.html").write_bytes(clip_viewer_html(reconstruction, pictures))
+        yield "viewer.html", clip_viewer_html(reconstruction, pictures, stage)
     else:
         assert_never(kind)
 
 
-def bvh_files(
-    reconstruction: Reconstruction, joint_names: JointNaming = "smpl"
-) -> dict[str, bytes]:
-    """Name and content of `person_<id>.bvh` of everybody, at one rate."""
-    stage = Stage.of(reconstruction)
-    motions = motions_of(reconstruction.tracks, reconstruction.frames, stage)
-    return {bvh_name(motion.identity): bvh_bytes(motion, joint_names) for motion in motions}
+def _is_short(reconstruction: Reconstruction) -> bool:
+    return sum(len(track.bodies) for track in reconstruction.tracks) <= MOST_JSON_BODIES
 
 
 def _move(source: Path, target: Path) -> None:

@@ -37,6 +37,7 @@ def scene_glb(
     reconstruction: Reconstruction,
     bodies: Bodies | None = None,
     joint_names: JointNaming = "smpl",
+    stage: Stage | None = None,
 ) -> bytes:
     """Content of `scene.glb`.
 
@@ -45,13 +46,13 @@ def scene_glb(
             Of a clip whose lens changes it has the lens of the first frame.
         bodies: the first body of each track, where they are known already.
         joint_names: how joints are called.
+        stage: the world of a clip, where it is known already.
     """
     if bodies is None and reconstruction.tracks:
         bodies = Bodies.of([track.bodies[0] for track in reconstruction.tracks])
     if len(reconstruction.frames) == 1:
         stage = Stage.of_photo(reconstruction.only_frame, bodies)
-    else:
-        stage = Stage.of(reconstruction)
+    stage = stage or Stage.of(reconstruction)
     scene = _Scene(stage, reconstruction.frames, joint_names)
     scene.add_camera(reconstruction.frames[0].camera)
     if bodies:

@@ -10,7 +10,7 @@ line.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,12 +101,11 @@ def period_of(frames: Sequence[Frame]) -> float:
     return float(np.clip(period_s, _FASTEST_S, _SLOWEST_S))
 
 
-def motions_of(
-    tracks: Sequence[Track], frames: Sequence[Frame], stage: Stage
-) -> tuple[Motion, ...]:
-    """The motions of all people of a clip, at one rate."""
+def motions_of(tracks: Sequence[Track], frames: Sequence[Frame], stage: Stage) -> Iterator[Motion]:
+    """The motions of all people of a clip, at one rate, one by one."""
     period_s = period_of(frames)
-    return tuple(Motion.of(track, stage, period_s) for track in tracks)
+    for track in tracks:
+        yield Motion.of(track, stage, period_s)
 
 
 def _slack(times_s: np.ndarray, period_s: float) -> float:

@@ -95,9 +95,11 @@ def _lowest_m(track: Track, up_cam: np.ndarray) -> np.ndarray:
     """Height (bodies,) of each body's lowest vertex over its camera, along `up_cam` (bodies, 3)."""
     model = BodyModel.load()
     shaped = model.with_shape(track.shape)
-    rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
     lowest = []
     with torch.inference_mode():
+        rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
+        # heights are linear in what the maps of the joints add along up: one matrix product
+        shares = (model.skin_weights[:, :, None] * rest_m[:, None]).flatten(1).mT.contiguous()
         for first in range(0, len(track.bodies), _BATCH):
             some = track.bodies[first : first + _BATCH]
             posed = shaped.with_pose(
@@ -106,8 +108,6 @@ def _lowest_m(track: Track, up_cam: np.ndarray) -> np.ndarray:
             )
             maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, model.Q_rest)
             up = torch.from_numpy(up_cam[first : first + _BATCH]).to(maps)
-            # only heights are wanted, so a joint's map is one row: what it adds along up
-            rows = torch.einsum("bi,bjik->bjk", up, maps)
-            blended = torch.einsum("vj,bjk->bvk", model.skin_weights, rows)
-            lowest.append((blended * rest_m).sum(-1).amin(-1))
+            along_up = (up[:, None, None] @ maps)[:, :, 0]
+            lowest.append((along_up.flatten(1) @ shares).amin(1))
     return torch.cat(lowest).double().numpy()

@@ -37,6 +37,7 @@ _MIN_WEIGHT = 1e-4
 def clip_viewer_html(
     reconstruction: Reconstruction,
     pictures: Mapping[int, UInt8[np.ndarray, "height width 3"]] | None = None,
+    stage: Stage | None = None,
 ) -> bytes:
     """Content of `viewer.html` for the people of a clip.
 
@@ -44,8 +45,9 @@ def clip_viewer_html(
         reconstruction: people, camera and gravity of the frames.
         pictures: some frames by their index, to be seen behind the bodies; left out where the
             camera turns, since the page has one camera.
+        stage: the world of the clip, where it is known already.
     """
-    stage = Stage.of(reconstruction)
+    stage = stage or Stage.of(reconstruction)
     frames = reconstruction.frames
     model = BodyModel.load()
     shown = {} if stage.turns else pictures or {}

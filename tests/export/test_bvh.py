@@ -73,7 +73,7 @@ class Bvh:
 
 @pytest.fixture(scope="module")
 def motions(clip) -> tuple[Motion, ...]:
-    return motions_of(clip.tracks, clip.frames, Stage.of(clip))
+    return tuple(motions_of(clip.tracks, clip.frames, Stage.of(clip)))
 
 
 def in_world(clip: Reconstruction, points_cam_m: np.ndarray) -> np.ndarray:
