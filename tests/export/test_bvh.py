@@ -99,6 +99,18 @@ def test_an_independent_reader_finds_the_joints_of_the_bodies(clip, motions):
     assert worst_m < 1e-6
 
 
+def test_bvhio_finds_the_joints_of_the_bodies(clip, motions, tmp_path):
+    bvhio = pytest.importorskip("bvhio")
+    (tmp_path / "a.bvh").write_bytes(bvh_bytes(motions[0]))
+    root = bvhio.readAsHierarchy(str(tmp_path / "a.bvh"))
+    for frame in (0, 25, 59):
+        root.loadPose(frame)
+        places = {joint.Name: np.array(joint.PositionWorld) for joint, _, _ in root.layout()}
+        joints_m = in_world(clip, clip.tracks[0].bodies[frame].joints_cam_m.double().numpy())
+        read_m = np.stack([places[name] for name in JOINT_NAMES]) / 100
+        np.testing.assert_allclose(read_m, joints_m, atol=1e-5)
+
+
 @pytest.mark.parametrize("track", [0, 1])
 def test_our_reader_finds_rotations_and_places(motions, track):
     motion = motions[track]
