@@ -174,6 +174,26 @@ class Interpolate:
 
 
 @dataclass(frozen=True)
+class Convert:
+    """Write results of kinflow reconstruct in another format.
+
+    bvh and glb are what animation programs open, amass is an archive per person as that data set
+    has them (z up; the shape is kinflow's own, so there are no betas).
+    """
+
+    result: Annotated[str, Positional, arg(metavar="RESULT")]
+    """Folder of a photo or clip that kinflow reconstruct made, or its people.npz."""
+    to: Literal["bvh", "glb", "amass"]
+    """What to write: a file per person (bvh, amass) or one for all (glb)."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the files."""
+    joint_names: Literal["smpl", "mixamo"] = "smpl"
+    """Names of the joints in bvh and glb."""
+    overwrite: FlagCreatePairsOff[bool] = False
+    """Replace files that are there already."""
+
+
+@dataclass(frozen=True)
 class Version:
     """Print the version."""
 
@@ -183,6 +203,7 @@ Command = (
     | Annotated[Demo, subcommand("demo")]
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Interpolate, subcommand("interpolate")]
+    | Annotated[Convert, subcommand("convert")]
     | Annotated[Version, subcommand("version")]
 )
 """The everyday commands."""
