@@ -52,6 +52,8 @@ class ClipStep:
     """Different people so far."""
     seconds: float
     """What they took."""
+    drawn: int = 0
+    """Frames that are drawn, once all are done."""
 
     @property
     def frames_per_s(self) -> float:
@@ -93,6 +95,7 @@ class ClipRun:
         self._camera = reconstructor.camera_of(self.clip.info.size)
         self._focal_is_open = reconstructor.config.fit.estimate_focal
         self._done: list[_FittedFrame] = []
+        self._step = ClipStep(0, None, 0, 0.0)
         self.is_finished = False
 
     def steps(self) -> Generator[ClipStep, None, None]:
@@ -124,12 +127,18 @@ class ClipRun:
         for seen, frame in enumerate(frames, 1):
             window.append(frame)
             identities.update(frame.identities)
-            yield ClipStep(seen, of_frames, len(identities), time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            self._step = ClipStep(seen, of_frames, len(identities), seconds)
+            yield self._step
             if len(window) == self._config.window:
                 self._fit(window)
                 window = []
         if window:
             self._fit(window)
+
+    def step(self) -> ClipStep:
+        """How far the work is."""
+        return self._step
 
     @property
     def frames_done(self) -> int:
