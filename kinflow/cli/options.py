@@ -14,8 +14,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow.checks import number, refuse, whole
 
-OutputFormat = Literal["npz", "json", "overlay", "glb", "viewer"]
-ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "viewer")
+OutputFormat = Literal["npz", "json", "overlay", "glb", "bvh", "viewer"]
+ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "bvh", "viewer")
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Output:
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the results; each photo or clip gets a folder of its own in it."""
     format: Annotated[tuple[OutputFormat, ...], arg(metavar="NAME [NAME ...]")] = ALL_FORMATS
-    """Files to write: any of npz, json, overlay, glb, viewer."""
+    """Files to write: any of npz, json, overlay, glb, bvh (of clips), viewer."""
     side_view: FlagCreatePairsOff[bool] = False
     """Add a view turned by 90 degrees to the overlay."""
     show_parts: FlagCreatePairsOff[bool] = False
     """Colour the bodies of the overlay by part, and add the parts that were seen."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
-    """Names of the joints in scene.glb."""
+    """Names of the joints in scene.glb and BVH files."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Make results that are there already anew; files of your own beside them are kept."""
 
@@ -45,7 +45,8 @@ class Reconstruct:
     """Find every person in photos and clips and fit a posed, shaped 3D body to each.
 
     Each photo gets a folder with people.npz, people.json, overlay.png, scene.glb and viewer.html.
-    In clips (MP4, MOV, MKV, WebM, AVI, GIF) people are followed from frame to frame.
+    In clips (MP4, MOV, MKV, WebM, AVI, GIF) people are followed from frame to frame; the overlay is
+    a video then, the scene is animated, and each person gets a BVH file.
     Exit code 0: all photos have results, new or from an earlier run; 2: some could not be used; 1:
     something else failed.
     """
@@ -172,6 +173,26 @@ class Interpolate:
 
 
 @dataclass(frozen=True)
+class Convert:
+    """Write results of kinflow reconstruct in another format.
+
+    bvh and glb are what animation programs open, amass is an archive per person as that data set
+    has them (z up; the shape is kinflow's own, so there are no betas).
+    """
+
+    result: Annotated[str, Positional, arg(metavar="RESULT")]
+    """Folder of a photo or clip that kinflow reconstruct made, or its people.npz."""
+    to: Literal["bvh", "glb", "amass"]
+    """What to write: a file per person (bvh, amass) or one for all (glb)."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for the files."""
+    joint_names: Literal["smpl", "mixamo"] = "smpl"
+    """Names of the joints in bvh and glb."""
+    overwrite: FlagCreatePairsOff[bool] = False
+    """Replace files that are there already."""
+
+
+@dataclass(frozen=True)
 class Version:
     """Print the version."""
 
@@ -181,6 +202,7 @@ Command = (
     | Annotated[Demo, subcommand("demo")]
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Interpolate, subcommand("interpolate")]
+    | Annotated[Convert, subcommand("convert")]
     | Annotated[Version, subcommand("version")]
 )
 """The everyday commands."""

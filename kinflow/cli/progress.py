@@ -70,6 +70,8 @@ class PhotoProgress:
 
 def clip_line(step: ClipStep) -> str:
     """How far the work on a clip is, in words."""
+    if step.drawn:
+        return f"drawing frame {step.drawn} of {step.frames}"
     of = "" if step.of_frames is None else f" of {max(step.of_frames, step.frames)}"
     people = "1 person" if step.people == 1 else f"{step.people} people"
     words = [f"frame {step.frames}{of}", people, f"{step.frames_per_s:.1f} frames/s"]

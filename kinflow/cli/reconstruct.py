@@ -10,8 +10,9 @@ from kinflow.cli.output import complain
 from kinflow.cli.progress import PhotoProgress
 from kinflow.cli.signals import raise_if_stopped
 from kinflow.cli.summary import Report, exit_code
-from kinflow.evidence.video_files import ClipRange
-from kinflow.export.writer import ExportOptions
+from kinflow.errors import InputError
+from kinflow.evidence.video_files import ClipRange, is_meant_as_clip
+from kinflow.export.writer import FORMATS, ExportOptions, Format
 from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline.clips import ClipConfig
@@ -34,6 +35,11 @@ def run(options: Reconstruct) -> int:
     photos, out = find_photos(options.photos, problems), options.output.out
     for sentence in (*problems, *passed_over(options.photos)):
         complain(sentence)
+    if set(options.output.format) == {"bvh"} and not all(map(is_meant_as_clip, photos)):
+        raise InputError(
+            "BVH is written of clips alone; ask for another format as well.",
+            {"another format": "format"},
+        )
     events = Pipeline(pipeline_config(options)).run(photos, out, _stopped)
     report = Report(photos, out)
     outcomes: list[Outcome] = []
@@ -68,6 +74,7 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             masks=options.masks,
         ),
         clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
+        clip_formats=options.output.format,
     )
 
 
@@ -90,8 +97,10 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
 
 def export_options(output: Output) -> ExportOptions:
     """The part of it that is the exporter's."""
+    # motion is of clips; whoever asks for nothing else has none of photos
+    formats: tuple[Format, ...] = tuple(kind for kind in output.format if kind != "bvh")
     return ExportOptions(
-        formats=output.format,
+        formats=formats or FORMATS,
         side_view=output.side_view,
         show_parts=output.show_parts,
         joint_names=output.joint_names,

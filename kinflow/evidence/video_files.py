@@ -159,8 +159,9 @@ class Clip:
 
     def _frames(self, capture: cv2.VideoCapture, wanted: ClipRange) -> Iterator[ClipFrame]:
         index, time_s, any_yet = -1, -math.inf, False
-        # a frame is due once its time is within half a frame of the grid of the wanted rate
-        due_s, tolerance_s = wanted.start_s, 0.5 / self.info.fps
+        # a frame is due once its time is within half a frame of the grid of the wanted rate, which
+        # begins with the first frame of the range
+        due_s, tolerance_s = -math.inf, 0.5 / self.info.fps
         while capture.grab():
             index += 1
             time_s = self._time_s(capture, time_s)
@@ -171,6 +172,8 @@ class Clip:
             if wanted.fps is not None:
                 if time_s < due_s - tolerance_s:
                     continue
+                if not any_yet:
+                    due_s = time_s
                 due_s += max(1, round((time_s - due_s) * wanted.fps) + 1) / wanted.fps
             rgb = self._picture(capture, time_s)
             if rgb is None:

@@ -27,9 +27,9 @@ class Bodies:
     """Semantic part of each triangle (see `body.part_mesh`)."""
 
     @staticmethod
-    def of(people: Sequence[Person]) -> Bodies:
-        """Pose the meshes of `people` (at least one)."""
-        model = BodyModel.load()
+    def of(people: Sequence[Person], model: BodyModel | None = None) -> Bodies:
+        """Pose the meshes of `people` (at least one), those of `model` or the full ones."""
+        model = model or BodyModel.load()
         with torch.inference_mode():
             shaped = model.with_shape(torch.stack([p.shape for p in people]).float())
             pose = torch.stack([p.pose for p in people]).float()

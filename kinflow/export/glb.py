@@ -30,7 +30,7 @@ class GlbBuffer:
         Args:
             array: one element per row; 4x4 matrices are given in the usual row order.
             target: `ARRAY_BUFFER` or `ELEMENT_ARRAY_BUFFER` for what a mesh draws from.
-            bounds: store the range, which positions must have.
+            bounds: store the range, which positions and key times must have.
         """
         kind = f"{array.dtype.kind}{array.dtype.itemsize}"
         accessor: dict[str, Any] = {
@@ -40,7 +40,8 @@ class GlbBuffer:
             "type": _ELEMENT_TYPES[array.shape[1:]],
         }
         if bounds:
-            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
+            rows = array.reshape(len(array), -1)
+            accessor |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
         if array.ndim == 3:
             array = array.swapaxes(1, 2)  # glTF stores matrices by columns
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()

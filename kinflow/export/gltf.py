@@ -2,96 +2,71 @@
 
 glTF's frame is x right, y up, z towards the viewer: the camera frame turned so that up by gravity
 is y (half a turn about x for a level camera, also where nothing is known of gravity), then raised
-until the lowest point of all people stands on the floor y = 0. The camera node is turned and raised
-alike, so a render through it matches the overlay.
+until people stand on the floor y = 0 (see `kinflow.export.stage`). The camera node is turned and
+raised alike, so a render through it matches the overlay.
 
-Meshes are bound in the model's own A-pose while joint rotations refer to the T-pose. The inverse
-bind matrix of joint j, [Q_j | -Q_j a_j], carries one to the other (see `kinflow.body.model`), which
-makes glTF's skinning equal to the body model's.
+Of a clip each person has one mesh, in the pose of their first frame until the one animation plays
+(`kinflow.export.gltf_animation`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
-from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from kinflow.body.skeleton import NUM_JOINTS, PARENTS
 from kinflow.export.bodies import Bodies, vertex_normals
 from kinflow.export.colors import person_color, to_linear
 from kinflow.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbBuffer
-from kinflow.export.upright import R_GLTF_CAM, R_world_cam
+from kinflow.export.gltf_animation import Animation
+from kinflow.export.gltf_skin import inverse_bind_matrices, skin_attributes
+from kinflow.export.joint_names import JointNaming, names_of
+from kinflow.export.quaternions import unit_quaternions
+from kinflow.export.stage import Stage
+from kinflow.export.upright import R_GLTF_CAM
 from kinflow.files.names import printable
 from kinflow.geometry.pinhole import NEAR_M, Camera
-from kinflow.results import Person, Reconstruction
-
-JointNaming = Literal["smpl", "mixamo"]
-
-MIXAMO_NAMES: tuple[str, ...] = (
-    "Hips",
-    "LeftUpLeg",
-    "RightUpLeg",
-    "Spine",
-    "LeftLeg",
-    "RightLeg",
-    "Spine1",
-    "LeftFoot",
-    "RightFoot",
-    "Spine2",
-    "LeftToeBase",
-    "RightToeBase",
-    "Neck",
-    "LeftShoulder",
-    "RightShoulder",
-    "Head",
-    "LeftArm",
-    "RightArm",
-    "LeftForeArm",
-    "RightForeArm",
-    "LeftHand",
-    "RightHand",
-)
-"""Mixamo's names of the 22 joints, in SMPL's order."""
-
-_MIN_WEIGHT = 1e-5
-"""Skin weights below this are dropped; the rest is normalised."""
+from kinflow.results import Frame, Person, Reconstruction, Track
 
 
 def scene_glb(
     reconstruction: Reconstruction,
     bodies: Bodies | None = None,
     joint_names: JointNaming = "smpl",
+    stage: Stage | None = None,
 ) -> bytes:
-    """Content of `scene.glb` for the people of one frame.
+    """Content of `scene.glb`.
 
     Args:
         reconstruction: people, camera and gravity; without people the scene holds the camera alone.
-        bodies: their meshes, where they are known already.
+            Of a clip whose lens changes it has the lens of the first frame.
+        bodies: the first body of each track, where they are known already.
         joint_names: how joints are called.
-
-    Raises:
-        InputError: the reconstruction is of several frames.
+        stage: the world of a clip, where it is known already.
     """
-    frame = reconstruction.only_frame
-    if bodies is None and reconstruction.people:
-        bodies = Bodies.of(reconstruction.people)
-    R = R_world_cam(frame.gravity)
-    lowest_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
-    scene = _Scene(R, np.array([0.0, -lowest_m, 0.0]), joint_names)
-    scene.add_camera(frame.camera)
+    if bodies is None and reconstruction.tracks:
+        bodies = Bodies.of([track.bodies[0] for track in reconstruction.tracks])
+    if len(reconstruction.frames) == 1:
+        stage = Stage.of_photo(reconstruction.only_frame, bodies)
+    stage = stage or Stage.of(reconstruction)
+    scene = _Scene(stage, reconstruction.frames, joint_names)
+    scene.add_camera(reconstruction.frames[0].camera)
     if bodies:
-        scene.add_bodies(bodies)
+        scene.add_bodies(bodies, reconstruction.tracks)
     return scene.glb(printable(reconstruction.source))
 
 
 class _Scene:
     """The lists of a glTF document while they grow."""
 
-    def __init__(self, R_world_cam: np.ndarray, raise_m: np.ndarray, names: JointNaming) -> None:
-        self._R_world_cam, self._raise_m = R_world_cam, raise_m
-        self._names = MIXAMO_NAMES if names == "mixamo" else JOINT_NAMES
+    def __init__(self, stage: Stage, frames: Sequence[Frame], names: JointNaming) -> None:
+        self._stage, self._names = stage, names_of(names)
         self._buffer = GlbBuffer()
+        self._animation = Animation(self._buffer, frames, stage)
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._roots: list[int] = []
 
@@ -100,6 +75,8 @@ class _Scene:
         if source:
             asset["extras"] = {"source": source}
         scenes = [{"name": "kinflow", "nodes": self._roots}]
+        if animation := self._animation.document(PurePath(source).stem or "clip"):
+            self._lists["animations"] = [animation]
         return self._buffer.glb({"asset": asset, "scene": 0, "scenes": scenes, **self._lists})
 
     def add_camera(self, camera: Camera) -> None:
@@ -117,14 +94,15 @@ class _Scene:
         index = self._add(
             "cameras", name="camera", type="perspective", perspective=lens, extras=intrinsics
         )
-        place: dict[str, Any] = {"translation": self._raise_m.tolist()}
+        place: dict[str, Any] = {"translation": [0.0, self._stage.camera_height_m, 0.0]}
         # glTF's cameras have y up and look along -z
-        R_world_node = self._R_world_cam @ R_GLTF_CAM
+        R_world_node = self._stage.R_world_cam[0] @ R_GLTF_CAM
         if not np.array_equal(R_world_node, np.eye(3)):
             place["rotation"] = unit_quaternions(R_world_node[None])[0].tolist()
         self._roots.append(self._add("nodes", name="camera", camera=index, **place))
+        self._animation.add_camera(self._roots[-1])
 
-    def add_bodies(self, bodies: Bodies) -> None:
+    def add_bodies(self, bodies: Bodies, tracks: Sequence[Track]) -> None:
         faces = self._buffer.add(bodies.faces.astype(np.uint16).ravel(), ELEMENT_ARRAY_BUFFER)
         weights = bodies.shaped.body.skin_weights.numpy()
         skinning = {
@@ -132,11 +110,12 @@ class _Scene:
             for name, array in skin_attributes(weights).items()
         }
         offsets_m = bodies.shaped.joint_offsets_m().numpy()
-        for row, person in enumerate(bodies.people):
+        for row, (person, track) in enumerate(zip(bodies.people, tracks, strict=True)):
             rest_m = bodies.shaped.rest_vertices_m[row].numpy()
             normals = vertex_normals(rest_m, bodies.faces)
             mesh = self._add_mesh(person, rest_m, normals, faces, skinning)
-            joints = self._add_skeleton(person, offsets_m[row])
+            pose, t_world_root_m = self._stage.track_pose(track)
+            joints = self._add_skeleton(pose[0], t_world_root_m[0], offsets_m[row])
             bind = self._buffer.add(inverse_bind_matrices(bodies, row))
             skin = self._add(
                 "skins", name=_name(person), joints=joints, inverseBindMatrices=bind,
@@ -145,6 +124,7 @@ class _Scene:
             armature = self._add("nodes", name=_name(person), children=[joints[0]])
             body = self._add("nodes", name=f"{_name(person)}_body", mesh=mesh, skin=skin)
             self._roots += [armature, body]
+            self._animation.add_person(track, joints, armature, pose, t_world_root_m)
 
     def _add_mesh(
         self,
@@ -171,13 +151,13 @@ class _Scene:
         primitive = {"attributes": attributes, "indices": faces, "material": material}
         return self._add("meshes", name=f"{_name(person)}_body", primitives=[primitive])
 
-    def _add_skeleton(self, person: Person, offsets_m: np.ndarray) -> list[int]:
+    def _add_skeleton(
+        self, pose: np.ndarray, t_world_root_m: np.ndarray, offsets_m: np.ndarray
+    ) -> list[int]:
         """The joint nodes of a person, in joint order, parents before children."""
-        pose = person.pose.double().numpy().copy()
-        pose[0] = self._R_world_cam @ pose[0]
         quaternions = unit_quaternions(pose)
         translations = offsets_m.astype(np.float64)
-        translations[0] = self._R_world_cam @ person.t_cam_root_m.double().numpy() + self._raise_m
+        translations[0] = t_world_root_m
         nodes = [
             self._add(
                 "nodes",
@@ -198,46 +178,6 @@ class _Scene:
         entries = self._lists.setdefault(kind, [])
         entries.append(entry)
         return len(entries) - 1
-
-
-def skin_attributes(weights: np.ndarray) -> dict[str, np.ndarray]:
-    """`JOINTS_n` and `WEIGHTS_n` of a weight matrix (vertices, joints), largest weights first."""
-    weights = np.where(weights > _MIN_WEIGHT, weights, 0).astype(np.float64)
-    sets = -(-int((weights > 0).sum(1).max()) // 4)
-    joints = np.argsort(-weights, axis=1, kind="stable")[:, : 4 * sets]
-    chosen = np.take_along_axis(weights, joints, 1)
-    chosen = (chosen / chosen.sum(1, keepdims=True)).astype(np.float32)
-    # the rounding of the small weights goes into the largest, so that they sum to one
-    chosen[:, 0] = 1 - chosen[:, 1:].sum(1, dtype=np.float64)
-    joints = np.where(chosen > 0, joints, 0).astype(np.uint8)
-    attributes = {}
-    for i in range(sets):
-        attributes[f"JOINTS_{i}"] = joints[:, 4 * i : 4 * i + 4]
-        attributes[f"WEIGHTS_{i}"] = chosen[:, 4 * i : 4 * i + 4]
-    return attributes
-
-
-def unit_quaternions(R: np.ndarray) -> np.ndarray:
-    """Quaternions (n, 4), x y z w, of rotation matrices (n, 3, 3) (Bar-Itzhack 2000): the
-    eigenvectors of the largest eigenvalue, which are the nearest for matrices with rounding too."""
-    xx, xy, xz, yx, yy, yz, zx, zy, zz = R.reshape(-1, 9).T
-    K = [
-        [xx - yy - zz, xy + yx, xz + zx, zy - yz],
-        [xy + yx, yy - xx - zz, yz + zy, xz - zx],
-        [xz + zx, yz + zy, zz - xx - yy, yx - xy],
-        [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-    ]
-    return np.linalg.eigh(np.array(K).transpose(2, 0, 1))[1][..., -1]
-
-
-def inverse_bind_matrices(bodies: Bodies, row: int) -> np.ndarray:
-    """[Q_j | -Q_j a_j] of one person, (22, 4, 4): from the rest mesh to the joint's own frame."""
-    Q = bodies.shaped.body.Q_rest.double().numpy()
-    rest_joints_m = bodies.shaped.rest_joints_m[row].double().numpy()
-    matrices = np.tile(np.eye(4), (NUM_JOINTS, 1, 1))
-    matrices[:, :3, :3] = Q
-    matrices[:, :3, 3] = -(Q @ rest_joints_m[..., None])[..., 0]
-    return matrices.astype(np.float32)
 
 
 def _name(person: Person) -> str:

@@ -20,7 +20,7 @@ from kinflow.results import ResultCode
 KINDS = {"f": "numbers", "i": "whole numbers", "U": "text"}
 """What an array of each kind holds."""
 
-_MOST = {"people": 10_000, "hypotheses": 50_000, "frames": 100_000, "terms": 100, "latent": 1024}
+_MOST = {"people": 100_000, "hypotheses": 50_000, "frames": 100_000, "terms": 100, "latent": 1024}
 _MOST_LETTERS = 10_000
 _FAR = 1e9
 _UNIT = (-1e-4, 1 + 1e-4)

@@ -25,9 +25,10 @@ NPZ_NAME = "people.npz"
 JSON_NAME = "people.json"
 
 MAX_NPZ_BYTES = 256 << 20
-"""Of an archive, packed as unpacked; ten thousand people take a third of it."""
+"""Of an archive, packed as unpacked; a hundred thousand bodies without alternatives fit in."""
 MAX_JSON_BYTES = 32 << 20
-"""About a thousand people; what is not as it should be may take thirty times that in memory."""
+"""About a thousand people with alternatives, six thousand without; what is not as it should be
+may take thirty times that in memory."""
 
 _WHAT = "a people file of kinflow"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,9 @@ from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import MAX_FILE_BYTES, check_file, readable
 
 NAMES_OF_FILES = frozenset({NPZ_NAME, JSON_NAME, "overlay.png", "scene.glb", "viewer.html"})
-"""All that kinflow ever writes into a result folder, beside the marker."""
+"""All that kinflow writes into the result folder of a photo, beside the marker."""
+_OF_CLIPS = re.compile(r"overlay\.(webm|mp4)|person_[0-9]{1,10}\.bvh")
+"""What it also writes into that of a clip."""
 _CHUNK_BYTES = 1 << 20
 _LISTED_CHARS = 400
 _ANEW = "overwrite them"
@@ -175,7 +178,8 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
         InputError: something is in the way.
     """
     marker = None if folder.is_symlink() else _marker(folder)
-    if overwrite and marker and (others := sorted(set(marker.files) - NAMES_OF_FILES)):
+    others = sorted(filter(_is_foreign, marker.files)) if marker else []
+    if overwrite and others:
         raise InputError(
             f"The marker of '{folder}' lists {others[0][:80]!r}, which kinflow does not write, so "
             "the folder is left alone; choose another output folder."
@@ -192,6 +196,10 @@ def check_destination(folder: Path, files: tuple[str, ...], overwrite: bool) -> 
             with explained(folder):
                 old.write(folder)
     folders.check_destination(folder, files, overwrite)
+
+
+def _is_foreign(name: str) -> bool:
+    return name not in NAMES_OF_FILES and not _OF_CLIPS.fullmatch(name)
 
 
 def _of_0_1_0(folder: Path) -> Marker | None:

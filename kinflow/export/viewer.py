@@ -1,7 +1,8 @@
 """`viewer.html`: one self-contained page that turns the bodies and shows the photo behind them.
 
 The page holds the photo (JPEG), the vertices of every person as 16-bit steps of their bounding box
-(finer than 0.1 mm), the triangles once, and a small WebGL renderer; it needs no network.
+(finer than 0.1 mm), the triangles once, and a small WebGL renderer; it needs no network. The page
+of a clip is made by `kinflow.export.viewer_clip`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +23,8 @@ from kinflow.assets import asset_path
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import person_color
 from kinflow.files.names import printable
-from kinflow.results import RESULT_SENTENCES, Reconstruction
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import RESULT_SENTENCES, Frame, Reconstruction
 
 PHOTO_SIDE_PX = 1280
 """The photo inside the page is reduced to at most this long a side."""
@@ -47,30 +50,45 @@ def viewer_html(
         InputError: the reconstruction is of several frames.
     """
     frame = reconstruction.only_frame
-    camera = frame.camera
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
     scene = {
-        "camera": {
-            "focal_px": camera.focal_px,
-            "principal_px": camera.principal_px,
-            "image_size": camera.image_size,
-        },
-        "up": frame.gravity.up_cam if frame.gravity else _LEVEL_UP,
-        "photo": _photo_url(image_rgb),
-        "faces": _base64(bodies.faces.astype("<u2")) if bodies else "",
+        "camera": camera_of(frame.camera),
+        "up": up_of(frame),
+        "photo": photo_url(image_rgb),
+        "faces": base64_of(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],
     }
-    photo = PurePath(printable(reconstruction.source)).name
+    return page(scene, reconstruction.source)
+
+
+def page(scene: Mapping[str, Any], source: str) -> bytes:
+    """The page that shows a scene; `source` names it."""
+    photo = PurePath(printable(source)).name
     title = f"kinflow – {photo}" if photo else "kinflow"
     parts = {
         "title": html.escape(title),
         "style": _asset("viewer.css"),
         # no sequence of the data may end the script element
         "scene": json.dumps(scene, allow_nan=False).replace("<", "\\u003c"),
+        "motion": _asset("motion.js"),
         "script": _asset("viewer.js"),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("viewer.html")).encode()
+
+
+def camera_of(camera: Camera) -> dict[str, Any]:
+    """A camera as the page reads it."""
+    return {
+        "focal_px": camera.focal_px,
+        "principal_px": camera.principal_px,
+        "image_size": camera.image_size,
+    }
+
+
+def up_of(frame: Frame) -> tuple[float, float, float]:
+    """What is up in a frame's camera, as far as that is known."""
+    return frame.gravity.up_cam if frame.gravity else _LEVEL_UP
 
 
 def quantised(
@@ -93,15 +111,18 @@ def _people(bodies: Bodies) -> list[dict[str, Any]]:
                 "color": person_color(person.person),
                 "origin": origin.tolist(),
                 "step": step.tolist(),
-                "positions": _base64(steps),
+                "positions": base64_of(steps),
             }
         )
     return people
 
 
-def _photo_url(image_rgb: np.ndarray) -> str:
+def photo_url(
+    image_rgb: UInt8[np.ndarray, "height width 3"], max_side_px: int = PHOTO_SIDE_PX
+) -> str:
+    """A picture, reduced to at most this long a side, as text that a page can hold."""
     height, width = image_rgb.shape[:2]
-    scale = min(1.0, PHOTO_SIDE_PX / max(width, height))
+    scale = min(1.0, max_side_px / max(width, height))
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
@@ -110,7 +131,8 @@ def _photo_url(image_rgb: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _base64(array: np.ndarray) -> str:
+def base64_of(array: np.ndarray) -> str:
+    """The bytes of an array as text."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 

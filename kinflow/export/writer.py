@@ -15,7 +15,8 @@ from typing_extensions import assert_never
 from kinflow.checks import flag, one_of, some_of
 from kinflow.evidence.types import PartLabels
 from kinflow.export.bodies import Bodies
-from kinflow.export.gltf import JointNaming, scene_glb
+from kinflow.export.gltf import scene_glb
+from kinflow.export.joint_names import JointNaming
 from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes

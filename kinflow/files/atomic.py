@@ -25,9 +25,63 @@ PREFIX = ".kinflow-"
 """How every temporary name begins; not the destination's own name, which may be as long as names
 can be."""
 
-_LITTER = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}\.tmp")
+_LITTER = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}\.(?:tmp|webm|mp4)")
 _swept: set[Path] = set()
 """Folders in which this process has looked for litter; some hold 100,000 files."""
+
+
+class PendingFile:
+    """A file under its temporary name, which becomes `path` when the block ends without an error.
+
+    Whoever fills it may write to `handle`, or open `temporary` by name, as encoders of video do.
+
+    Args:
+        path: the destination; an existing file is replaced.
+        suffix: what the temporary name ends in: `.tmp`, or that of a video.
+
+    Raises:
+        InputError: `path` is a folder or a device.
+        OSError: nothing can be written there; callers explain it (`explained`).
+    """
+
+    def __init__(self, path: Path, suffix: str = ".tmp") -> None:
+        _check_replaceable(path)
+        _sweep_once(path.parent)
+        self.path = path
+        self.handle, self.temporary = _temporary_file(path.parent, suffix)
+
+    def finish(self) -> None:
+        """Flush it to disk and give it its name."""
+        try:
+            os.fsync(self.handle)
+            if os.name == "nt":  # there an open file cannot be renamed
+                self._close()
+            # renamed before it is closed: the lock ends with the handle
+            self.temporary.replace(self.path)
+            sync_folder(self.path.parent)
+        except BaseException:
+            self.discard()
+            raise
+        self._close()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.temporary.unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+    def __enter__(self) -> PendingFile:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.discard()
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -38,23 +92,12 @@ def write_bytes(path: Path | str, data: bytes) -> None:
             device.
     """
     path = Path(path)
-    with explained(path):
-        _check_replaceable(path)
-        _sweep_once(path.parent)
-        handle, temporary = _temporary_file(path.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-                if os.name == "nt":  # there an open file cannot be renamed
-                    stream.close()
-                # renamed before it is closed: the lock ends with the handle
-                temporary.replace(path)
-            sync_folder(path.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with (
+        explained(path),
+        PendingFile(path) as pending,
+        open(pending.handle, "wb", closefd=False) as f,
+    ):
+        f.write(data)
 
 
 def remove_file_litter(folder: Path) -> None:
@@ -115,10 +158,10 @@ def _check_replaceable(path: Path) -> None:
         raise InputError(f"'{path}' is a device or a pipe, not a file; choose another file.")
 
 
-def _temporary_file(folder: Path) -> tuple[int, Path]:
+def _temporary_file(folder: Path, suffix: str) -> tuple[int, Path]:
     """A new locked file, with the permissions that the user's mask gives."""
     while True:
-        path = folder / f"{PREFIX}{secrets.token_hex(8)}.tmp"
+        path = folder / f"{PREFIX}{secrets.token_hex(8)}{suffix}"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags, 0o666)
         lock_handle(handle)

@@ -193,7 +193,8 @@ class ClipFitter:
         people = []
         for i, row in enumerate(rows):
             person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
-            people.append(self._judged(person, bodies[i : i + 1], window.seen[row]))
+            judged = self._judged(person, bodies[i : i + 1], window.seen[row])
+            people.append(_on_its_own(judged))
         return people
 
     def _described(
@@ -239,3 +240,11 @@ class ClipFitter:
         if person.code == "ok" and doubt(person) > MAX_DOUBT:
             return replace(person, code="uncertain")
         return person
+
+
+def _on_its_own(person: Person) -> Person:
+    """The same body in memory of its own: views would keep all that was computed of a window."""
+    tensors = {
+        name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
+    }
+    return replace(person, **tensors)

@@ -2,59 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import contextlib
+import os
+import secrets
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
+import cv2
 import numpy as np
 
+from kinflow.evidence.video_files import ClipFrame, ClipRange
+from kinflow.export.clip_writer import ClipExportOptions, write_clip
+from kinflow.export.overlay_video import OverlayVideo
 from kinflow.export.results import Origin
-from kinflow.export.writer import ExportOptions, Format, write_all
+from kinflow.export.viewer_clip import PICTURE_SIDE_PX
+from kinflow.files.atomic import PREFIX, explained
 from kinflow.files.folders import Claim
+from kinflow.files.locks import lock_handle
 from kinflow.fitting.plausibility import what_cannot_be_right
-from kinflow.pipeline.clips import ClipRun
+from kinflow.pipeline.clips import ClipRun, ClipStep
 from kinflow.results import Reconstruction, Track
 
-_FORMATS: tuple[Format, ...] = ("npz", "json")
+_CERTAIN_FILES = {
+    "npz": "people.npz",
+    "overlay": "overlay.webm",
+    "glb": "scene.glb",
+    "viewer": "viewer.html",
+}
+"""Files of formats that every clip has, however long it is and whoever is in it."""
+_PICTURES = 16
+"""Frames that are seen behind the bodies of the viewer."""
 _LOOKED_AT = 9
 """Bodies of a track that are looked at for what cannot be right."""
 
 
-def clip_export(export: ExportOptions) -> ExportOptions:
-    """The part of what is asked for that there is for clips."""
-    formats = tuple(kind for kind in export.formats if kind in _FORMATS)
-    return replace(export, formats=formats or _FORMATS)
+def certain_files(options: ClipExportOptions) -> tuple[str, ...]:
+    """Names of files that will be written of a clip, as far as they are known before."""
+    return tuple(_CERTAIN_FILES[kind] for kind in options.formats if kind in _CERTAIN_FILES)
 
 
-def write_clip(
-    run: ClipRun,
-    folder: Path,
-    export: ExportOptions,
-    origin: Origin,
-    claim: Claim,
-    notes: list[str],
-) -> Reconstruction:
-    """Write what is done of a clip; `notes` grows by what one should know about it.
+@dataclass(frozen=True)
+class ClipResults:
+    """Where the results of a clip go, and what is written.
 
     The folder of a clip that was not finished says how far it goes, so that another run does not
     take it for the whole.
-
-    Raises:
-        InputError: there is nobody in it, or the folder cannot be written.
     """
-    name = Path(origin.photo).name
-    result = run.result(origin.photo)
-    notes += [f"{name}: {note}" for note in (*run.clip.notes, *_remarks(run, result.tracks))]
-    if not run.is_finished:
-        options = {**(origin.options or {}), "stopped_after_s": round(run.done_s, 3)}
-        origin = replace(origin, options=options)
-    nothing_drawn = np.zeros((1, 1, 3), np.uint8)
-    write_all(result, nothing_drawn, folder, export, origin=origin, claim=claim)
-    return result
+
+    folder: Path
+    options: ClipExportOptions
+    origin: Origin
+    claim: Claim
+    wanted: ClipRange
+
+    def written(self, run: ClipRun, notes: list[str]) -> Generator[ClipStep, None, Reconstruction]:
+        """Draw and write what is done of a clip, with a step for each frame that is drawn.
+
+        Args:
+            run: the work on the clip.
+            notes: grows by what one should know about the results.
+
+        Raises:
+            InputError: there is nobody in the clip, or the folder cannot be written.
+        """
+        result = run.result(self.origin.photo)
+        notes += _remarks(run, self.origin, result.tracks)
+        pictures: dict[int, np.ndarray] = {}
+        if not {"overlay", "viewer"} & set(self.options.formats):
+            self._write(result, run, None, pictures)
+            return result
+        overlay = self.folder.parent / f"{PREFIX}{secrets.token_hex(8)}.webm"
+        with explained(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+        yield from self._drawn(result, run, overlay, pictures)
+        with _kept(overlay) as there:
+            self._write(result, run, overlay if there else None, pictures)
+        return result
+
+    def written_quickly(self, run: ClipRun, notes: list[str]) -> Reconstruction:
+        """Write what is done of a clip at once, without the drawings: somebody waits for the end.
+
+        Raises:
+            InputError: there is nobody in the clip, or the folder cannot be written.
+        """
+        result = run.result(self.origin.photo)
+        del notes[:]
+        notes += _remarks(run, self.origin, result.tracks)
+        self._write(result, run, None, {})
+        return result
+
+    def _drawn(
+        self, result: Reconstruction, run: ClipRun, overlay: Path, pictures: dict[int, np.ndarray]
+    ) -> Generator[ClipStep, None, None]:
+        """Draw the bodies over their frames, and keep some of these for the viewer."""
+        rows = np.linspace(0, len(result.frames) - 1, min(_PICTURES, len(result.frames)))
+        kept = {result.frames[int(row)].index for row in rows}
+        size = run.clip.info.size
+        video = None
+        if "overlay" in self.options.formats:
+            video = OverlayVideo(overlay, size, _rate_hz(result, run))
+        with video or contextlib.nullcontext():
+            for number, frame in enumerate(self._frames_of(result, run), 1):
+                if video is not None:
+                    video.add(frame.rgb, result.people_of(frame.index), frame.time_s)
+                if frame.index in kept:
+                    pictures[frame.index] = _small(frame.rgb)
+                yield replace(run.step(), drawn=number)
+
+    def _frames_of(self, result: Reconstruction, run: ClipRun) -> Iterator[ClipFrame]:
+        last = result.frames[-1].index
+        for frame in run.clip.frames(self.wanted):
+            yield frame
+            if frame.index == last:
+                return
+
+    def _write(
+        self,
+        result: Reconstruction,
+        run: ClipRun,
+        overlay: Path | None,
+        pictures: dict[int, np.ndarray],
+    ) -> None:
+        origin = self.origin
+        if not run.is_finished:
+            options = {**(origin.options or {}), "stopped_after_s": round(run.done_s, 3)}
+            origin = replace(origin, options=options)
+        write_clip(result, self.folder, self.options, overlay, pictures, origin, self.claim)
 
 
-def _remarks(run: ClipRun, tracks: Sequence[Track]) -> list[str]:
-    remarks = []
+def _rate_hz(result: Reconstruction, run: ClipRun) -> float:
+    """Frames a second of the drawings: of a varying rate the usual one."""
+    times = [frame.time_s for frame in result.frames]
+    if len(times) < 2:
+        return run.clip.info.fps
+    return 1 / median(after - before for before, after in zip(times, times[1:], strict=False))
+
+
+def _small(image_rgb: np.ndarray) -> np.ndarray:
+    height, width = image_rgb.shape[:2]
+    scale = PICTURE_SIDE_PX / max(height, width)
+    if scale >= 1:
+        return image_rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[bool]:
+    """Whether there is a finished file, which nobody takes for litter inside and which is gone
+    afterwards."""
+    if not path.exists():
+        yield False
+        return
+    handle = -1 if os.name == "nt" else os.open(path, os.O_RDONLY)  # there it could not be moved
+    try:
+        if handle >= 0:
+            lock_handle(handle)
+        yield True
+    finally:
+        if handle >= 0:
+            os.close(handle)
+        path.unlink(missing_ok=True)
+
+
+def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]:
+    remarks = list(run.clip.notes)
     if not run.is_finished:
         remarks.append(
             f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that."
@@ -70,4 +185,4 @@ def _remarks(run: ClipRun, tracks: Sequence[Track]) -> list[str]:
         if sum(map(bool, absurd)) > len(absurd) / 2:
             first = next(filter(None, absurd))
             remarks.append(f"person {track.identity} {first}, which cannot be right.")
-    return remarks
+    return [f"{Path(origin.photo).name}: {remark}" for remark in remarks]

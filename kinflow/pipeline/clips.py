@@ -49,6 +49,8 @@ class ClipStep:
     """Different people so far."""
     seconds: float
     """What they took."""
+    drawn: int = 0
+    """Frames that are drawn, once all are done."""
 
     @property
     def frames_per_s(self) -> float:
@@ -83,6 +85,7 @@ class ClipRun:
         self._open: deque[SeenFrame] = deque()
         self._done: list[tuple[SeenFrame, FittedFrame]] = []
         self._fitter: ClipFitter | None = None
+        self._step = ClipStep(0, None, 0, 0.0)
         self.is_finished = False
 
     def steps(self) -> Generator[ClipStep, None, None]:
@@ -120,12 +123,18 @@ class ClipRun:
                     self._settle(self._fitter.add(_people_of(frame)))
             elif seen == self._config.fit.window:
                 self._begin()
-            yield ClipStep(seen, of_frames, len(identities), time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            self._step = ClipStep(seen, of_frames, len(identities), seconds)
+            yield self._step
         if self._fitter is None:
             self._begin()
         assert self._fitter is not None
         with full_precision(device):
             self._settle(self._fitter.finish())
+
+    def step(self) -> ClipStep:
+        """How far the work is."""
+        return self._step
 
     @property
     def frames_done(self) -> int:

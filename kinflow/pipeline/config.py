@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from kinflow.checks import nested, not_negative
+from kinflow.checks import nested, not_negative, some_of
 from kinflow.errors import InputError
+from kinflow.export.clip_writer import CLIP_FORMATS, ClipExportOptions, ClipFormat
 from kinflow.export.writer import ExportOptions
 from kinflow.files.names import printable
 from kinflow.pipeline.clips import ClipConfig
@@ -26,10 +27,13 @@ class PipelineConfig:
     patience_s: float = 60.0
     """How long to wait in the end for somebody else who works on the same photo."""
     clips: ClipConfig = field(default_factory=ClipConfig)
+    clip_formats: tuple[ClipFormat, ...] = CLIP_FORMATS
+    """Files to write of clips; whatever else is asked of files is asked by `export`."""
 
     def __post_init__(self) -> None:
         nested(self, reconstructor=ReconstructorConfig, export=ExportOptions, own=OwnEvidenceConfig)
         nested(self, clips=ClipConfig)
+        some_of(self, "clip_formats", CLIP_FORMATS)
         not_negative(self, "patience_s")
         if self.own.has_labels and not self.reconstructor.parts:
             raise InputError(
@@ -40,6 +44,12 @@ class PipelineConfig:
                     "silhouettes": "masks",
                 },
             )
+
+    @property
+    def clip_export(self) -> ClipExportOptions:
+        """What is written of clips."""
+        export = self.export
+        return ClipExportOptions(self.clip_formats, export.overwrite, export.joint_names)
 
     def settings(self) -> dict[str, Any]:
         """Options that change results and differ from their defaults, as plain JSON.
@@ -57,6 +67,7 @@ _IRRELEVANT = (
     "reconstructor.detector.runtime",
     "export.formats",
     "export.overwrite",
+    "clip_formats",
 )
 _NAMES = {
     "reconstructor.fov_deg": "fov",

@@ -32,12 +32,12 @@ from kinflow.export.results import (
     made_after,
     photo_sha256,
 )
-from kinflow.export.writer import ExportOptions, write_all
+from kinflow.export.writer import write_all
 from kinflow.files.destinations import check_folder_destination
 from kinflow.files.folders import Claim, remove_litter
 from kinflow.files.names import printable
 from kinflow.fitting.plausibility import what_cannot_be_right
-from kinflow.pipeline.clip_results import clip_export, write_clip
+from kinflow.pipeline.clip_results import ClipResults, certain_files
 from kinflow.pipeline.clips import ClipRun
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
@@ -172,18 +172,18 @@ class _Run:
         begin = time.perf_counter()
         notes: list[str] = []
         interrupt: KeyboardInterrupt | None = None
-        export = self._export_of(path)
+        files = self._files_of(path)
         try:
             origin = self._origin(path)
-            if self._is_done(folder, origin, export):
+            if self._is_done(folder, origin, files):
                 return _Ended(self._already_there(path, folder, begin))
-            check_destination(folder, export.files, export.overwrite)
+            check_destination(folder, files, self.config.export.overwrite)
             claim = self._claim(folder, patience_s)
             if claim is None:
                 return None
             with claim:
                 # somebody else may have finished it between the two lines
-                if self._is_done(folder, origin, export):
+                if self._is_done(folder, origin, files):
                     return _Ended(self._already_there(path, folder, begin))
                 if path in self.clips:
                     result, interrupt = yield from self._clip(path, folder, origin, claim, notes)
@@ -202,9 +202,11 @@ class _Run:
         seconds = time.perf_counter() - begin
         return _Ended(replace(outcome, seconds=seconds, notes=tuple(notes)), interrupt)
 
-    def _export_of(self, path: Path) -> ExportOptions:
-        """What is written of a photo or clip."""
-        return clip_export(self.config.export) if path in self.clips else self.config.export
+    def _files_of(self, path: Path) -> tuple[str, ...]:
+        """Names of what is written of a photo or clip, as far as they are known before."""
+        if path in self.clips:
+            return certain_files(self.config.clip_export)
+        return self.config.export.files
 
     def _claim(self, folder: Path, patience_s: float) -> Claim | None:
         deadline = time.monotonic() + patience_s
@@ -257,33 +259,40 @@ class _Run:
                 {"keypoints": "keypoints", "part maps": "part_maps", "silhouettes": "masks"},
             )
         run = ClipRun(path, self.reconstructor, self.config.clips)
-        export = self._export_of(path)
-        interrupt = None
+        wanted = self.config.clips.range
+        results = ClipResults(folder, self.config.clip_export, origin, claim, wanted)
         try:
             for step in run.steps():
                 if self.stop():
-                    break
+                    return results.written_quickly(run, notes), None
                 yield Progress(path, folder, step)
-            result = write_clip(run, folder, export, origin, claim, notes)
+            drawing = results.written(run, notes)
+            while True:
+                try:
+                    step = next(drawing)
+                except StopIteration as end:
+                    return end.value, None
+                if self.stop():
+                    drawing.close()
+                    return results.written_quickly(run, notes), None
+                yield Progress(path, folder, step)
         except GeneratorExit:
             if run.has_people:
-                write_clip(run, folder, export, origin, claim, notes)
+                results.written_quickly(run, notes)
             raise
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt as interrupt:
             if not run.has_people:
                 raise
-            interrupt = error
-            result = write_clip(run, folder, export, origin, claim, notes)
-        return result, interrupt
+            return results.written_quickly(run, notes), interrupt
 
-    def _is_done(self, folder: Path, origin: Origin, export: ExportOptions) -> bool:
+    def _is_done(self, folder: Path, origin: Origin, files: tuple[str, ...]) -> bool:
         """Whether the results are there; those to be overwritten only count if this run's own time
         has seen them made, by somebody else with the same task."""
-        if not export.overwrite:
-            return is_made(folder, export.files, origin)
+        if not self.config.export.overwrite:
+            return is_made(folder, files, origin)
         with contextlib.suppress(InputError):
             made = made_after(folder, self.began_ns)
-            return made and is_made(folder, export.files, origin)
+            return made and is_made(folder, files, origin)
         return False
 
     def _already_there(self, path: Path, folder: Path, begin: float) -> Outcome:

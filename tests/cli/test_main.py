@@ -12,7 +12,7 @@ import kinflow
 from kinflow.body.part_maps import PART_MAPS
 from kinflow.cli import options
 from kinflow.cli.main import main
-from kinflow.export.gltf import JointNaming
+from kinflow.export.joint_names import JointNaming
 from kinflow.export.writer import FORMATS
 
 HEAVY = {"torch", "numpy", "cv2", "onnxruntime", "PIL", "zuko", "roma"}

@@ -1,12 +1,19 @@
 """Reconstructions and photos that the export tests share."""
 
+import json
 import math
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hand_made_people import SIZE, make_person
+from moving_people import walking_clip
 
 from kinflow.results import Gravity, Hypothesis, Person, Reconstruction
 
@@ -66,3 +73,34 @@ def photo() -> np.ndarray:
     """A grey picture with a ramp, so that a wrong place or channel order shows."""
     ramp = np.linspace(40, 200, SIZE[0]).astype(np.uint8)
     return np.stack([np.tile(ramp, (SIZE[1], 1))] * 3, -1)
+
+
+@pytest.fixture(scope="session")
+def clip() -> Reconstruction:
+    """Two people walking, one of them not in all frames."""
+    return walking_clip()
+
+
+@pytest.fixture
+def khronos_validator(tmp_path) -> Callable[[bytes], dict]:
+    """What the Khronos validator says of a .glb file."""
+    folder = os.environ.get("KINFLOW_GLTF_VALIDATOR", "")
+    if not folder or shutil.which("node") is None:
+        pytest.skip("set KINFLOW_GLTF_VALIDATOR to a folder with npm's gltf-validator")
+    script = (
+        "require('gltf-validator').validateBytes(new Uint8Array(require('fs')"
+        ".readFileSync(process.argv[1]))).then(r => console.log(JSON.stringify(r.issues)))"
+    )
+
+    def issues_of(data: bytes) -> dict:
+        (tmp_path / "scene.glb").write_bytes(data)
+        run = subprocess.run(
+            ["node", "-e", script, str(tmp_path / "scene.glb")],
+            env={**os.environ, "NODE_PATH": str(Path(folder) / "node_modules")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(run.stdout)
+
+    return issues_of

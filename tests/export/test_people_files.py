@@ -191,7 +191,7 @@ BAD_ARRAYS = {
     "more than the 1024 that are allowed": lambda a: changed(
         a, z=np.zeros((2, 2000)), hypothesis_z=np.zeros((1, 2000))
     ),
-    "10001 people": lambda a: changed(a, person=np.zeros(10_001, np.int64)),
+    "100001 people": lambda a: changed(a, person=np.zeros(100_001, np.int64)),
     "'frame_time_s' is missing": lambda a: {n: v for n, v in a.items() if n != "frame_time_s"},
     "'frame_principal_px' has shape": lambda a: changed(a, frame_principal_px=np.zeros((2, 2))),
     "'frame_focal_px' holds values that": lambda a: changed(a, frame_focal_px=np.zeros(1)),

@@ -14,7 +14,6 @@ from same_people import assert_same
 
 import kinflow
 from kinflow.errors import InputError
-from kinflow.export.gltf import scene_glb
 from kinflow.export.overlay import draw_overlay
 from kinflow.export.people_files import write_json, write_npz
 from kinflow.export.viewer import viewer_html
@@ -157,7 +156,6 @@ def test_a_track_of_two_shapes_is_refused(sequence, tmp_path):
 PICTURES = {
     "overlay": draw_overlay,
     "viewer": viewer_html,
-    "glb": lambda photo, reconstruction: scene_glb(reconstruction),
 }
 
 

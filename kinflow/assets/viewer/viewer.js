@@ -1,4 +1,5 @@
-// Draws the posed bodies of one photo. They come in the frame of the photo's camera (x right, y down,
+// Draws the posed bodies of one photo, or those of a clip as time goes on (motion.js makes them from
+// poses). They come in the frame of the photo's camera, or the clip's first (x right, y down,
 // z forward, metres) and are turned into the level frame: that of a camera at its place that is held
 // level, y straight down. The view is a rotation R about the people's centre C and a step back,
 //   x_view = R (x - C) + tilt C + (0, 0, back),
@@ -28,8 +29,8 @@
     return Float32Array.from(steps, (s, i) => person.origin[i % 3] + s * person.step[i % 3]);
   }
 
-  function normalsOf(p) {
-    const n = new Float32Array(p.length);
+  function normalsOf(p, n = new Float32Array(p.length)) {
+    n.fill(0);
     for (let f = 0; f < faces.length; f += 3) {
       const [a, b, c] = [3 * faces[f], 3 * faces[f + 1], 3 * faces[f + 2]];
       const [ux, uy, uz] = [p[b] - p[a], p[b + 1] - p[a + 1], p[b + 2] - p[a + 2]];
@@ -73,10 +74,12 @@
     return data;
   }
 
-  const points = scene.people.map((person) => levelled(positionsOf(person)));
+  const motion = scene.clip ? kinflowMotion(scene, level) : null;
+  // what views have to show: vertices, of a clip the joints of many moments
+  const points = scene.people.map((person, i) => motion ? motion.path(i, 300) : levelled(positionsOf(person)));
   const bounds = boundsOf(points);
-  const centre = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
-  const floor = bounds.high[1];
+  const home = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
+  const floor = motion ? scene.clip.floor : bounds.high[1];
   const reach = Math.max(1.5, Math.hypot(...[0, 1, 2].map((a) => bounds.high[a] - bounds.low[a])));
   const deepest = points.length
     ? Math.max(...points.map((p) => {
@@ -96,7 +99,10 @@
     yaw: 0, pitch: Math.atan2(tilt[2][1], tilt[2][2]), roll: Math.atan2(tilt[1][0], tilt[0][0]),
     back: 0, zoom: 1, x: 0, y: 0,
   };
-  const pivot = turn(tilt, centre);
+  // what views turn about, and where that is seen; who is followed takes the centre along
+  let centre = home;
+  let pivot = turn(tilt, centre);
+  let following = false;
   const ANGLES = { Camera: [0, 0], Free: [35, 12], Side: [90, 8], Back: [180, 8], Top: [0, 80] };
   let view = { ...CAMERA };
   let animation = 0;
@@ -116,9 +122,10 @@
   // Points of all people, turned about their centre.
   function turnedPoints(angles, stride) {
     const R = rotationOf(angles);
-    return points.flatMap((p) => {
+    const chosen = following ? bodies.filter((b) => b.shown).map((b) => b.joints) : points;
+    return chosen.flatMap((p) => {
       const sample = [];
-      for (let i = 0; i < p.length; i += 3 * stride) {
+      for (let i = 0; i < p.length; i += 3 * (following ? 1 : stride)) {
         sample.push(turn(R, [0, 1, 2].map((a) => p[i + a] - centre[a])));
       }
       return sample;
@@ -193,6 +200,8 @@
 
   function choose(name) {
     mark(name);
+    if (name === "Camera") follow(false);
+    pivot = turn(tilt, centre);
     const [yaw, pitch] = ANGLES[name].map((degrees) => degrees * Math.PI / 180);
     moveTo(name === "Camera" ? CAMERA : framed(yaw, pitch));
   }
@@ -269,10 +278,18 @@
   }
 
   const indices = buffer(faces, gl.ELEMENT_ARRAY_BUFFER);
-  const bodies = points.map((p, i) => ({
-    position: buffer(p), normal: buffer(normalsOf(p)),
-    color: scene.people[i].color.map((v) => v / 255), visible: true,
-  }));
+  function replace(made, data) {
+    gl.bindBuffer(gl.ARRAY_BUFFER, made);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
+  }
+
+  const bodies = (motion ? motion.at(0).map((body) => body.positions) : points).map((p, i) => {
+    const normals = normalsOf(p);
+    return {
+      position: buffer(p), normal: buffer(normals), normals, joints: null, shown: true, visible: true,
+      color: scene.people[i].color.map((v) => v / 255),
+    };
+  });
 
   function gridLines() {
     const spacing = reach < 4 ? 0.5 : reach < 20 ? 1 : 5;
@@ -281,8 +298,8 @@
     for (let i = -count; i <= count; i++) {
       for (let j = -count; j < count; j++) {
         const [a, b, c] = [i, j, j + 1].map((v) => v * spacing);
-        data.push(centre[0] + a, floor, centre[2] + b, centre[0] + a, floor, centre[2] + c);
-        data.push(centre[0] + b, floor, centre[2] + a, centre[0] + c, floor, centre[2] + a);
+        data.push(home[0] + a, floor, home[2] + b, home[0] + a, floor, home[2] + c);
+        data.push(home[0] + b, floor, home[2] + a, home[0] + c, floor, home[2] + a);
       }
     }
     return new Float32Array(data);
@@ -312,7 +329,7 @@
     photoReady = true;
     draw();
   };
-  picture.src = scene.photo;
+  if (scene.photo) picture.src = scene.photo;
 
   function photoStrength(R) {
     if (!photoReady || !document.getElementById("photo").checked) return 0;
@@ -338,7 +355,7 @@
     gl.useProgram(made);
     gl.uniformMatrix4fv(uniform.clip, false, clip);
     gl.uniform1f(uniform.ground, floor);
-    gl.uniform2f(uniform.middle, centre[0], centre[2]);
+    gl.uniform2f(uniform.middle, home[0], home[2]);
     gl.uniform1f(uniform.radius, 2 * reach);
     gl.uniform1f(uniform.flatten, 0);
     const tint = (alpha) => gl.uniform4f(uniform.color, 0.16 * alpha, 0.2 * alpha, 0.26 * alpha, alpha);
@@ -351,7 +368,7 @@
     gl.stencilOp(gl.KEEP, gl.KEEP, gl.INCR);
     gl.uniform1f(uniform.flatten, 1);
     tint(0.16 * strength);
-    for (const body of bodies.filter((b) => b.visible)) {
+    for (const body of bodies.filter((b) => b.visible && b.shown)) {
       attribute(position, body.position);
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
       gl.drawElements(gl.TRIANGLES, faces.length, gl.UNSIGNED_SHORT, 0);
@@ -373,7 +390,7 @@
       gl.colorMask(!onlyDepth, !onlyDepth, !onlyDepth, !onlyDepth);
       gl.depthMask(onlyDepth);
       gl.depthFunc(onlyDepth ? gl.LESS : gl.EQUAL);
-      for (const body of bodies.filter((b) => b.visible)) {
+      for (const body of bodies.filter((b) => b.visible && b.shown)) {
         gl.uniform3fv(uniform.color, body.color);
         attribute(position, body.position);
         attribute(normal, body.normal);
@@ -502,6 +519,95 @@
     made.prepend(chip);
     made.title = person.note;
   });
+  // ---- time -------------------------------------------------------------------------------------
+
+  // Pictures of some moments of the clip: the last one that has been is behind the bodies.
+  const pictures = scene.clip ? scene.clip.pictures : [];
+  let pictured = -1;
+  let now = 0, playing = 0, moved = 0;
+
+  function middleOfShown() {
+    const shown = bodies.filter((b) => b.shown && b.visible);
+    if (!shown.length) return centre;
+    return [0, 1, 2].map((a) => shown.reduce((sum, b) => sum + b.joints[a], 0) / shown.length);
+  }
+
+  function follow(wanted) {
+    if (following === wanted) return;
+    following = wanted;
+    document.getElementById("follow").checked = wanted;
+    centre = wanted ? middleOfShown() : home;
+  }
+
+  function goTo(s) {
+    now = s;
+    motion.at(s).forEach((moment, i) => {
+      const body = bodies[i];
+      Object.assign(body, { shown: moment.shown, joints: moment.joints });
+      if (!moment.shown) return;
+      replace(body.position, moment.positions);
+      replace(body.normal, normalsOf(moment.positions, body.normals));
+    });
+    if (following) centre = middleOfShown();
+    const frame = motion.frameAt(s + 1e-6);
+    const latest = pictures.reduce((found, p, i) => p.row <= frame ? i : found, -1);
+    if (latest >= 0 && latest !== pictured) {
+      pictured = latest;
+      picture.src = pictures[latest].url;
+    }
+    document.getElementById("time").value = frame;
+    document.getElementById("clock").textContent = `${(scene.clip.start + s).toFixed(2)} s · frame ${scene.clip.first + frame}`;
+    draw();
+  }
+
+  function play(wanted) {
+    document.getElementById("play").textContent = wanted ? "Pause" : "Play";
+    cancelAnimationFrame(playing);
+    playing = 0;
+    if (!wanted) return;
+    const last = motion.seconds[motion.seconds.length - 1];
+    moved = performance.now();
+    const step = (time) => {
+      const speed = Number(document.getElementById("speed").value) || 1;
+      const next = now + Math.max(0, time - moved) / 1000 * speed;
+      moved = time;
+      playing = requestAnimationFrame(step);
+      goTo(next > last ? 0 : next);
+    };
+    playing = requestAnimationFrame(step);
+  }
+
+  // By whole frames, to look at one.
+  function stepBy(frames) {
+    play(false);
+    const row = Math.min(motion.seconds.length - 1, Math.max(0, motion.frameAt(now + 1e-6) + frames));
+    goTo(motion.seconds[row]);
+  }
+
+  if (motion) {
+    document.getElementById("player").hidden = false;
+    const slider = document.getElementById("time");
+    slider.max = motion.seconds.length - 1;
+    slider.addEventListener("input", () => {
+      play(false);
+      goTo(motion.seconds[Number(slider.value)]);
+    });
+    document.getElementById("play").addEventListener("click", () => play(!playing));
+    document.getElementById("follow").addEventListener("input", (event) => {
+      follow(event.target.checked);
+      choose("Free");
+    });
+    canvas.addEventListener("keydown", (event) => {
+      if (event.key === " ") play(!playing);
+      else if (event.key === "," || event.key === ".") stepBy(event.key === "," ? -1 : 1);
+      else if (event.key === "f") { follow(!following); choose("Free"); }
+      else return;
+      event.preventDefault();
+    });
+    goTo(0);
+  }
+  document.getElementById("photo").parentElement.hidden = !scene.photo && !pictures.length;
+
   for (const id of ["photo", "opacity"]) document.getElementById(id).addEventListener("input", draw);
   new ResizeObserver(resize).observe(canvas);
   resize();

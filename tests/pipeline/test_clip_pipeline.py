@@ -9,6 +9,7 @@ from clips import counting, cut_off, passing, write_clip
 from small_photos import small_photos
 
 from kinflow.evidence.video_files import ClipRange
+from kinflow.export.clip_writer import ClipFormat
 from kinflow.export.people_files import load
 from kinflow.export.writer import ExportOptions
 from kinflow.fitting.photo import PhotoFitConfig
@@ -20,6 +21,7 @@ from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 
 MODELS = ReconstructorConfig(parts=False)
+FORMATS: tuple[ClipFormat, ...] = ("npz", "json")
 EXPORT = ExportOptions(("npz", "json"))
 FPS = 29.97
 
@@ -45,7 +47,10 @@ def events(clip, models, tmp_path_factory) -> list[Event]:
 
 def pipeline(models: Reconstructor, window: int = 48, **options: object) -> Pipeline:
     return Pipeline(
-        PipelineConfig(MODELS, EXPORT, clips=ClipConfig(window=window), **options), models
+        PipelineConfig(
+            MODELS, EXPORT, clips=ClipConfig(window=window), clip_formats=FORMATS, **options
+        ),
+        models,
     )
 
 
@@ -94,7 +99,9 @@ def test_results_that_are_there_are_left_alone(events, clip, models):
     again = outcome_of(list(pipeline(models, window=8).run([clip], folder.parent)))
     assert again.already
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    shorter = PipelineConfig(MODELS, EXPORT, clips=ClipConfig(range=ClipRange(end_s=0.5)))
+    shorter = PipelineConfig(
+        MODELS, EXPORT, clips=ClipConfig(range=ClipRange(end_s=0.5)), clip_formats=FORMATS
+    )
     other = outcome_of(list(Pipeline(shorter, models).run([clip], folder.parent)))
     assert "made with other options" in other.problem
 
@@ -196,7 +203,7 @@ def test_the_focal_length_is_estimated_once_for_all_frames(clip, tmp_path):
     models = Reconstructor(
         ReconstructorConfig(parts=False, fit=PhotoFitConfig(estimate_focal=True))
     )
-    config = PipelineConfig(models.config, EXPORT, clips=ClipConfig(window=8))
+    config = PipelineConfig(models.config, EXPORT, clips=ClipConfig(window=8), clip_formats=FORMATS)
     outcome = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
     assert outcome.result is not None
     (camera,) = {frame.camera for frame in outcome.result.frames}

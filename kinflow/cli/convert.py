@@ -1,0 +1,70 @@
+"""`kinflow convert`: results that were written before, in other formats."""
+
+from __future__ import annotations
+
+import os
+
+from kinflow.cli.options import Convert
+from kinflow.cli.output import say
+from kinflow.errors import InputError
+from kinflow.export.amass import amass_bytes, amass_name
+from kinflow.export.bvh import bvh_bytes, bvh_name
+from kinflow.export.gltf import scene_glb
+from kinflow.export.motion import Motion, motions_of
+from kinflow.export.people_files import load
+from kinflow.export.stage import Stage
+from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.destinations import check_folder_destination
+from kinflow.results import Reconstruction
+
+
+def run(options: Convert) -> int:
+    """Write the files; returns the exit code.
+
+    Raises:
+        InputError: there is no result, it shows nobody, a file is there already, or nothing can be
+            written.
+    """
+    check_folder_destination(options.out)
+    result = load(options.result)
+    files = _files(result, options)
+    if not options.overwrite:
+        for name in files:
+            if os.path.lexists(options.out / name):
+                raise InputError(
+                    f"'{options.out / name}' exists already; overwrite it, or choose another "
+                    "output folder.",
+                    {"overwrite it": "overwrite"},
+                )
+    with explained(options.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+    for name, (data, what) in files.items():
+        write_bytes(options.out / name, data)
+        say(f"Wrote {options.out / name}: {what}.")
+    return 0
+
+
+def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, str]]:
+    """Content of each file by its name, and what it holds."""
+    if options.to == "glb":
+        many = len(result.tracks) != 1
+        what = f"{len(result.tracks)} {'people' if many else 'person'}"
+        if len(result.frames) > 1:
+            what += f", {len(result.frames)} frames"
+        return {"scene.glb": (scene_glb(result, None, options.joint_names), what)}
+    if not result.tracks:
+        raise InputError(f"'{options.result}' shows nobody, so there is no motion to write.")
+    motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
+    if options.to == "bvh":
+        return {
+            bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions
+        }
+    return {amass_name(m.identity): (amass_bytes(m), _told(m)) for m in motions}
+
+
+def _told(motion: Motion) -> str:
+    filled = len(motion) - int(motion.seen.sum())
+    note = f", {filled} of them between frames or filled in" if filled else ""
+    return (
+        f"{len(motion)} poses from {motion.start_s:.2f} s on, {motion.rate_hz:.4g} a second{note}"
+    )

@@ -1,0 +1,113 @@
+"""The one world in which all people of all frames stand: y up by gravity, the floor at y = 0.
+
+Exports over time place everybody here, so that people keep their places to each other and files fit
+together. Its origin is on the floor below the camera, its x level and to the camera's right.
+
+The floor is found from the bodies: of the heights of each frame's lowest point, the height that all
+but one in twenty frames reach or exceed. A single frame that a fit has put too low, or a leg that
+was guessed, must not lift everybody off the ground; of a photo it is the lowest point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from kinflow.body.model import BodyModel
+from kinflow.body.skinning import joint_maps
+from kinflow.export.bodies import Bodies
+from kinflow.export.upright import R_world_cam
+from kinflow.results import Frame, Reconstruction, Track
+
+_FLOOR_QUANTILE = 0.05
+_BATCH = 64
+"""Frames whose heights are computed at once."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the camera of each frame is in the world."""
+
+    row_of_frame: dict[int, int]
+    """Row of the arrays for the index of each frame."""
+    R_world_cam: Float64[np.ndarray, "frames 3 3"]
+    camera_height_m: float
+    """Of the camera over the floor."""
+
+    @staticmethod
+    def of(reconstruction: Reconstruction) -> Stage:
+        """The world of a photo or clip.
+
+        A frame of which nothing is known of gravity has that of the nearest frame before it that
+        has some, or of the first; where no frame has any, cameras are level.
+        """
+        rows = {frame.index: row for row, frame in enumerate(reconstruction.frames)}
+        R = _rotations(reconstruction.frames)
+        heights_m = np.full(len(rows), np.inf)
+        for track in reconstruction.tracks:
+            seen = [rows[body.frame] for body in track.bodies]
+            lowest_m = _lowest_m(track, R[seen, 1])
+            heights_m[seen] = np.minimum(heights_m[seen], lowest_m)
+        known = heights_m[np.isfinite(heights_m)]
+        floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
+        return Stage(rows, R, -floor_m)
+
+    @staticmethod
+    def of_photo(frame: Frame, bodies: Bodies | None) -> Stage:
+        """The world of one frame whose bodies are posed already."""
+        R = R_world_cam(frame.gravity)
+        floor_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
+        return Stage({frame.index: 0}, R[None], -floor_m)
+
+    @property
+    def turns(self) -> bool:
+        """Whether the camera is held differently in different frames."""
+        return bool((self.R_world_cam != self.R_world_cam[0]).any())
+
+    def track_pose(
+        self, track: Track
+    ) -> tuple[Float64[np.ndarray, "bodies 22 3 3"], Float64[np.ndarray, "bodies 3"]]:
+        """Local joint rotations, those of the root from the root to the world, and positions of the
+        pelvis in the world, metres, of all bodies of a track."""
+        R = self.R_world_cam[[self.row_of_frame[body.frame] for body in track.bodies]]
+        pose = torch.stack([body.pose for body in track.bodies]).double().numpy()
+        root_m = torch.stack([body.t_cam_root_m for body in track.bodies]).double().numpy()
+        pose[:, 0] = R @ pose[:, 0]
+        return pose, (R @ root_m[..., None])[..., 0] + [0.0, self.camera_height_m, 0.0]
+
+
+def _rotations(frames: tuple[Frame, ...]) -> np.ndarray:
+    known = [frame.gravity for frame in frames if frame.gravity is not None]
+    last, rotations = (known[0] if known else None), []
+    for frame in frames:
+        gravity = frame.gravity or last
+        # the same gravity again needs no second decomposition, and gives the same matrix
+        same = bool(rotations) and gravity == last
+        rotations.append(rotations[-1] if same else R_world_cam(gravity))
+        last = gravity
+    return np.stack(rotations)
+
+
+def _lowest_m(track: Track, up_cam: np.ndarray) -> np.ndarray:
+    """Height (bodies,) of each body's lowest vertex over its camera, along `up_cam` (bodies, 3)."""
+    model = BodyModel.load()
+    shaped = model.with_shape(track.shape)
+    lowest = []
+    with torch.inference_mode():
+        rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
+        # heights are linear in what the maps of the joints add along up: one matrix product
+        shares = (model.skin_weights[:, :, None] * rest_m[:, None]).flatten(1).mT.contiguous()
+        for first in range(0, len(track.bodies), _BATCH):
+            some = track.bodies[first : first + _BATCH]
+            posed = shaped.with_pose(
+                torch.stack([body.pose for body in some]),
+                torch.stack([body.t_cam_root_m for body in some]),
+            )
+            maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, model.Q_rest)
+            up = torch.from_numpy(up_cam[first : first + _BATCH]).to(maps)
+            along_up = (up[:, None, None] @ maps)[:, :, 0]
+            lowest.append((along_up.flatten(1) @ shares).amin(1))
+    return torch.cat(lowest).double().numpy()

@@ -1,0 +1,67 @@
+"""`kinflow convert` on folders that were written before."""
+
+from pathlib import Path
+
+import pytest
+from moving_people import walking_clip
+
+from kinflow.cli.main import main
+from kinflow.datasets.bvh import read_bvh
+from kinflow.export.clip_writer import ClipExportOptions, write_clip
+from kinflow.results import Reconstruction
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Results of a clip of two people."""
+    folder = tmp_path_factory.mktemp("results") / "walk"
+    write_clip(walking_clip(30), folder, ClipExportOptions(formats=("npz",)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("bvh", {"person_0.bvh", "person_3.bvh"}),
+        ("glb", {"scene.glb"}),
+        ("amass", {"person_0_poses.npz", "person_3_poses.npz"}),
+    ],
+)
+def test_formats(folder, kind, files, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["convert", str(folder), "--to", kind, "--out", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == files
+    said = capsys.readouterr().out
+    assert all(name in said for name in files)
+
+
+def test_names_of_mixamo(folder, tmp_path):
+    arguments = ["convert", str(folder), "--to", "bvh", "--out", str(tmp_path)]
+    assert main([*arguments, "--joint-names", "mixamo"]) == 0
+    clip = read_bvh(tmp_path / "person_0.bvh")
+    assert clip.joint_names[0] == "Hips" and len(clip) == 30
+
+
+def test_nothing_is_replaced_unasked(folder, tmp_path, capsys):
+    (tmp_path / "person_3.bvh").write_text("mine")
+    arguments = ["convert", str(folder), "--to", "bvh", "--out", str(tmp_path)]
+    assert main(arguments) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert {p.name for p in tmp_path.iterdir()} == {"person_3.bvh"}
+    assert main([*arguments, "--overwrite"]) == 0
+    assert (tmp_path / "person_3.bvh").read_text().startswith("HIERARCHY")
+
+
+def test_results_that_show_nobody(tmp_path, capsys):
+    clip = walking_clip(2)
+    nobody = Reconstruction.of_frames(clip.frames, [(), ()])
+    write_clip(nobody, tmp_path / "empty", ClipExportOptions(formats=("npz",)))
+    arguments = ["convert", str(tmp_path / "empty"), "--to", "bvh", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert "shows nobody" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_result(tmp_path, capsys):
+    assert main(["convert", str(tmp_path / "no"), "--to", "glb", "--out", str(tmp_path)]) == 2
+    assert "There is no file" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""`kinflow reconstruct` on clips: what is printed, options, ranges that cannot be."""
+
+import numpy as np
+import pytest
+from clips import counting, passing, write_clip
+
+from kinflow.cli.main import main
+from kinflow.cli.progress import clip_line
+from kinflow.export.people_files import load
+from kinflow.pipeline.clips import ClipStep
+
+PLAIN = ("--format", "npz", "json", "--no-parts")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, astronaut_rgb):
+    """A clip of somebody, and one of nobody."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_clip(folder / "walk.webm", passing(astronaut_rgb, np.linspace(20, 60, 12)), 24, "VP80")
+    write_clip(folder / "nobody.avi", counting(5), 24, "MJPG")
+    return folder
+
+
+def test_a_folder_of_clips_is_reconstructed_and_told(folder, tmp_path, run_kinflow):
+    done = run_kinflow("reconstruct", folder, "--out", tmp_path / "out", *PLAIN)
+    assert done.code == 2
+    assert "No person was found in the 5 frames" in done.err
+    assert "nobody.avi" in done.err
+    assert len(done.err.splitlines()) == 1
+    header, row, said, *_ = done.out.splitlines()
+    assert header.split()[:3] == ["photo", "person", "result"]
+    assert row.split()[:2] == ["walk.webm", "0"]
+    assert "walk.webm: 12 frames, 1 person, 12 bodies" in said
+    assert "1 of 2 photos done; 1 could not be used." in done.out
+    assert len(load(tmp_path / "out" / "walk").frames) == 12
+
+
+def test_ranges_and_rates_choose_frames(folder, tmp_path, capsys):
+    clip, out = str(folder / "walk.webm"), str(tmp_path)
+    chosen = ("--start", "0.1", "--end", "0.4", "--fps", "12")
+    assert main(["reconstruct", clip, "--out", out, *chosen, *PLAIN]) == 0
+    frames = load(tmp_path / "walk").frames
+    assert [frame.index for frame in frames] == [3, 5, 7, 9]
+    capsys.readouterr()
+    assert main(["reconstruct", clip, "--out", out, *PLAIN]) == 2
+    assert "start=0.1, end=0.4, fps=12.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--start", "-1"), "--start has to be a number of at least 0"),
+        (("--start", "2", "--end", "1"), "--end (1 s) has to be after --start (2 s)"),
+        (("--fps", "0"), "--fps has to be a number above 0"),
+        (("--end", "nan"), "--end has to be"),
+        (("--start", "9"), "has no frame from 9 s on"),
+    ],
+)
+def test_ranges_that_cannot_be_are_one_sentence(folder, tmp_path, capsys, options, said):
+    clip, out = str(folder / "walk.webm"), tmp_path / "out"
+    assert main(["reconstruct", clip, "--out", str(out), *options, *PLAIN]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_keypoints_of_ones_own_are_for_photos(folder, tmp_path, capsys):
+    keypoints = tmp_path / "keypoints.json"
+    keypoints.write_text("[]")
+    arguments = ["--out", str(tmp_path / "out"), "--keypoints", str(keypoints), *PLAIN]
+    assert main(["reconstruct", str(folder / "walk.webm"), *arguments]) == 2
+    assert "--keypoints" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (ClipStep(50, 350, 1, 10.0), "frame 50 of 350, 1 person, 5.0 frames/s, 1:00 left"),
+        (ClipStep(400, 350, 2, 100.0), "frame 400 of 400, 2 people, 4.0 frames/s, 0:00 left"),
+        (ClipStep(50, None, 0, 10.0), "frame 50, 0 people, 5.0 frames/s"),
+    ],
+)
+def test_progress_is_told_in_words(step, said):
+    assert clip_line(step) == said
