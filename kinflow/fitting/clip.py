@@ -32,6 +32,8 @@ from kinflow.results import Gravity, Person
 
 _CONTEXT = 2
 """Settled frames that the next window begins with: as many as an acceleration needs."""
+_FOCAL_FRAMES = 8
+"""Frames of each person that tell the focal length."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class ClipFitter:
     """Fits the people of one clip, whose frames come in one after the other.
 
     Args:
-        photos: fits of single frames.
+        photos: fits of single frames. Where they are to estimate focal lengths, the first people
+            tell that of the clip.
         camera: of all frames.
         config: windows and motion.
     """
@@ -88,6 +91,7 @@ class ClipFitter:
     ) -> None:
         self.config = config or ClipFitConfig()
         self.camera, self._photos = camera, photos
+        self._focal_is_open = photos.config.estimate_focal
         self._tracks = TrackFitter(photos, self.config.sequence)
         self._frames: list[SeenPeople] = []
         self._settled = 0
@@ -118,6 +122,7 @@ class ClipFitter:
         windows = self._windows()
         gravity = None
         if windows:
+            self._refocus([window for _, _, window in windows])
             lines = next((f.evidence.lines_px for f in frames if f.evidence.people), None)
             tracks = [window for _, _, window in windows]
             fits, gravity = self._tracks.fit(tracks, self.camera, lines)
@@ -137,6 +142,18 @@ class ClipFitter:
         self._frames, self._settled = frames[kept:], end - kept
         self._forget()
         return done
+
+    def _refocus(self, tracks: Sequence[TrackWindow]) -> None:
+        """Estimate the focal length by a few frames of the first people."""
+        if not self._focal_is_open:
+            return
+        people: list[PersonEvidence] = []
+        for track in tracks:
+            rows = torch.linspace(0, len(track.shown) - 1, min(len(track.shown), _FOCAL_FRAMES))
+            seen = [track.seen[track.shown[int(row)]] for row in rows.round()]
+            people += [one for one in seen if one is not None]
+        self.camera = self._photos.refocused(self.camera, people)
+        self._focal_is_open = False
 
     def _forget(self) -> None:
         """Bodies of frames that are gone."""

@@ -275,7 +275,7 @@ class TrackFitter:
             start = start.replaced(rows, track.known[: track.settled])
         chain = Chain(targets, track.times_s, s, std, track.settled)
         bodies = self._solved(chain, start, None)
-        stands = self._stands(bodies, track.times_s)
+        stands = self._stands(bodies, targets, track.times_s)
         told = chain
         if track.known is None:
             told, bodies = self._with_shape_of_parts(track, chain, bodies, camera)
@@ -326,11 +326,14 @@ class TrackFitter:
         )
         return solve(self.photos.fitter.energy, chain, start, cost, config.solve)
 
-    def _stands(self, bodies: Unknowns, times_s: Tensor) -> Float[Tensor, "steps feet"]:
-        """How surely points of the feet stand, by how slowly they move."""
+    def _stands(
+        self, bodies: Unknowns, targets: Targets, times_s: Tensor
+    ) -> Float[Tensor, "steps feet"]:
+        """How surely points of the feet that were seen stand, by how slowly they move."""
+        seen = targets.inverse_std_px[:, _FEET] > 0
         feet = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m[:, _FEET]
         speed = (feet[1:] - feet[:-1]).norm(dim=-1) / (times_s[1:] - times_s[:-1])[:, None]
-        return 1 / (1 + (speed / self.config.stand_speed_m_s) ** 4)
+        return (seen[1:] & seen[:-1]) / (1 + (speed / self.config.stand_speed_m_s) ** 4)
 
 
 def between(

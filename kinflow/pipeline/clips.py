@@ -80,11 +80,10 @@ class ClipRun:
     def __init__(self, path: Path, reconstructor: Reconstructor, config: ClipConfig) -> None:
         self._path, self._reconstructor, self._config = path, reconstructor, config
         self.clip = Clip.open(path)
-        self._camera = reconstructor.camera_of(self.clip.info.size)
-        self._focal_is_open = reconstructor.config.fit.estimate_focal
+        camera = reconstructor.camera_of(self.clip.info.size)
+        self._fitter = ClipFitter(reconstructor.fitter, camera, config.fit)
         self._open: deque[SeenFrame] = deque()
         self._done: list[tuple[SeenFrame, FittedFrame]] = []
-        self._fitter: ClipFitter | None = None
         self._step = ClipStep(0, None, 0, 0.0)
         self.is_finished = False
 
@@ -118,17 +117,11 @@ class ClipRun:
         for seen, frame in enumerate(frames, 1):
             identities.update(frame.identities)
             self._open.append(frame)
-            if self._fitter is not None:
-                with full_precision(device):
-                    self._settle(self._fitter.add(_people_of(frame)))
-            elif seen == self._config.fit.window:
-                self._begin()
+            with full_precision(device):
+                self._settle(self._fitter.add(_people_of(frame)))
             seconds = time.perf_counter() - begin
             self._step = ClipStep(seen, of_frames, len(identities), seconds)
             yield self._step
-        if self._fitter is None:
-            self._begin()
-        assert self._fitter is not None
         with full_precision(device):
             self._settle(self._fitter.finish())
 
@@ -174,21 +167,10 @@ class ClipRun:
             shot: one_gravity([fitted.gravity for frame, fitted in done if frame.shot == shot])
             for shot in set(shots)
         }
-        frames = [Frame(f.index, f.time_s, self._camera, up[f.shot]) for f, _ in done]
+        frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f, _ in done]
         people = with_one_shape([fitted.people for _, fitted in done])
         people = with_gaps_filled(people, times_s, shots)
         return Reconstruction.of_frames(frames, people, source)
-
-    def _begin(self) -> None:
-        """Fit the first frames, once there are enough to tell the camera by."""
-        photos = self._reconstructor.fitter
-        people = [person for frame in self._open for person in frame.evidence.people]
-        with full_precision(self._reconstructor.config.device):
-            if self._reconstructor.config.fit.estimate_focal and people:
-                self._camera = photos.refocused(self._camera, people)
-            self._fitter = ClipFitter(photos, self._camera, self._config.fit)
-            for frame in tuple(self._open):
-                self._settle(self._fitter.add(_people_of(frame)))
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
         """Frames are done in the order in which they were seen."""
