@@ -188,8 +188,14 @@ class Convert:
     """Folder for the files."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in bvh and glb."""
+    lock_feet: FlagCreatePairsOff[bool] = False
+    """Hold feet where they stand, by inverse kinematics; of bvh and amass."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace files that are there already."""
+
+    def __post_init__(self) -> None:
+        if self.lock_feet and self.to == "glb":
+            refuse("--lock-feet goes with bvh and amass, not with glb.")
 
 
 @dataclass(frozen=True)
