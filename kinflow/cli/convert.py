@@ -9,6 +9,7 @@ from kinflow.cli.output import say
 from kinflow.errors import InputError
 from kinflow.export.amass import amass_bytes, amass_name
 from kinflow.export.bvh import bvh_bytes, bvh_name
+from kinflow.export.foot_lock import lock_feet
 from kinflow.export.gltf import scene_glb
 from kinflow.export.motion import Motion, motions_of
 from kinflow.export.people_files import load
@@ -55,6 +56,8 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
     if not result.tracks:
         raise InputError(f"'{options.result}' shows nobody, so there is no motion to write.")
     motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
+    if options.lock_feet:
+        motions = [lock_feet(motion) for motion in motions]
     if options.to == "bvh":
         return {
             bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions

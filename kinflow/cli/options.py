@@ -60,8 +60,6 @@ class Reconstruct:
     """Of clips: where to stop."""
     fps: Annotated[float | None, arg(metavar="N")] = None
     """Of clips: look at this many frames a second at most; all of them unless given."""
-    clip_parts: FlagCreatePairsOff[bool] = False
-    """Of clips: find and follow body parts as in photos, which takes several times as long."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,
@@ -190,8 +188,14 @@ class Convert:
     """Folder for the files."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in bvh and glb."""
+    lock_feet: FlagCreatePairsOff[bool] = False
+    """Hold feet where they stand, by inverse kinematics; of bvh and amass."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace files that are there already."""
+
+    def __post_init__(self) -> None:
+        if self.lock_feet and self.to == "glb":
+            refuse("--lock-feet goes with bvh and amass, not with glb.")
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,7 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             palette=options.parts_palette,
             masks=options.masks,
         ),
-        clips=ClipConfig(
-            range=ClipRange(options.start, options.end, options.fps), parts=options.clip_parts
-        ),
+        clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
         clip_formats=options.output.format,
     )
 

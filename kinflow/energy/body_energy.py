@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from kinflow.checks import not_negative, positive
 from kinflow.energy.belief import Belief
-from kinflow.energy.keypoint_model import KeypointModel, Motion
+from kinflow.energy.keypoint_model import KeypointModel, KeypointState, Motion
 from kinflow.energy.part_matching import PartMatches
 from kinflow.energy.rough_points import RoughPoints
 from kinflow.energy.terms import (
@@ -70,6 +71,21 @@ class Targets:
     """What a network believes."""
     parts: PartMatches | None = None
     """On which lines of the image vertices of the mesh should be seen."""
+
+    @staticmethod
+    def concatenate(parts: Sequence[Targets]) -> Targets:
+        """Join along the batch; what one of them lacks, all have to lack."""
+        joined: dict[str, Any] = {}
+        for name, first in vars(parts[0]).items():
+            values = [getattr(part, name) for part in parts]
+            if first is None:
+                assert all(value is None for value in values), f"only some targets have {name}"
+                joined[name] = None
+            elif isinstance(first, Tensor):
+                joined[name] = torch.cat(values)
+            else:
+                joined[name] = type(first).concatenate(values)
+        return Targets(**joined)
 
     def __getitem__(self, index) -> Targets:
         """Rows of the batch."""
@@ -136,11 +152,23 @@ class Energy:
         return Energy(self.model, self.origin, config, self.vertices)
 
     def terms(
-        self, unknowns: Unknowns, targets: Targets, with_jacobian: bool = False
+        self,
+        unknowns: Unknowns,
+        targets: Targets,
+        with_jacobian: bool = False,
+        state: KeypointState | None = None,
     ) -> tuple[Term, ...]:
-        """Residuals of every term, weighted."""
+        """Residuals of every term, weighted.
+
+        Args:
+            unknowns: of the bodies.
+            targets: one row a body.
+            with_jacobian: whether derivatives are needed.
+            state: what the model makes of these unknowns, where that is known already.
+        """
         config, model = self.config, self.model
-        state = model.evaluate(unknowns, with_jacobian)
+        if state is None:
+            state = model.evaluate(unknowns, with_jacobian)
         points, jacobian = state.keypoints_cam_m, state.jacobian
         focal_px = targets.focal_px
         if self.layout.has_focal:
@@ -222,9 +250,13 @@ class Energy:
         return torch.cat([t.residual for t in self.terms(unknowns, targets)], 1)
 
     def linearise(
-        self, unknowns: Unknowns, targets: Targets
+        self, unknowns: Unknowns, targets: Targets, state: KeypointState | None = None
     ) -> tuple[Float[Tensor, "batch residuals"], Float[Tensor, "batch residuals unknowns"]]:
-        """All residuals and their Jacobian with respect to a local step."""
-        terms = self.terms(unknowns, targets, with_jacobian=True)
+        """All residuals and their Jacobian with respect to a local step.
+
+        Args:
+            unknowns, targets, state: as in `terms`.
+        """
+        terms = self.terms(unknowns, targets, True, state)
         jacobians = [t.jacobian for t in terms if t.jacobian is not None]
         return torch.cat([t.residual for t in terms], 1), torch.cat(jacobians, 1)

@@ -10,10 +10,11 @@ no unknowns, but part of how residuals follow from the body's points.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 _NOBODY = 1e-6
@@ -70,6 +71,22 @@ class RoughPoints:
         solver = torch.linalg.solve(normal, weighted.flatten(1, 2).mT)
         solver = solver.unflatten(-1, points_m.shape[1:])
         return RoughPoints(relative, inverse_std_m, scale_std, stacked, cost, solver)
+
+    def kept(self, rows: Bool[Tensor, " batch"]) -> RoughPoints:
+        """The same of some people; of the others nothing is known."""
+        keep = rows.to(self.points_m)
+        return replace(
+            self,
+            inverse_std_m=self.inverse_std_m * keep[:, None, None],
+            solver=self.solver * keep[:, None, None, None],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[RoughPoints]) -> RoughPoints:
+        """Join along the batch; errors that points have in common are of one kind in all."""
+        rows = ("points_m", "inverse_std_m", "modes", "solver")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in rows}
+        return replace(parts[0], **joined)
 
     def __getitem__(self, index) -> RoughPoints:
         """Rows of the batch."""

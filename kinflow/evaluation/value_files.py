@@ -18,6 +18,7 @@ from kinflow.evidence.types import CloseLook, ImageEvidence, PartLabels, PersonE
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
+from kinflow.synth.clips import Clip, MovingPerson
 from kinflow.synth.world import Box, World, WorldPerson
 
 _CLASSES: dict[str, type] = {
@@ -25,7 +26,7 @@ _CLASSES: dict[str, type] = {
     for kind in (
         *(Camera, ImageGrid),
         *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
-        *(World, WorldPerson, Box),
+        *(World, WorldPerson, Box, Clip, MovingPerson),
     )
 }
 _FORMAT = "kinflow values 1"

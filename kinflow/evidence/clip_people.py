@@ -11,7 +11,7 @@ Frames are given out a little later than they come, once it is settled who of th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,12 +45,14 @@ class ClipPeopleConfig:
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
     """The same while somebody is out of sight."""
+    parts_s: float = 0.5
+    """Body parts are labelled this often, where they are wanted: shapes do not change."""
     follow_others: bool = True
     """Whether people are followed; otherwise every frame is searched as if it were a photo."""
 
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
-        positive(self, "search_s", "search_lost_s")
+        positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 
 
@@ -84,7 +86,7 @@ class ClipPeople:
         detector: networks, and how certain they have to be.
         config: how people are found and followed.
         max_people: at most this many people a frame, the largest first.
-        parts: whether to label body parts, where that is not as the detector was told.
+        parts: whether to label body parts; None for what the detector was told.
     """
 
     def __init__(
@@ -94,7 +96,8 @@ class ClipPeople:
         max_people: int | None = None,
         parts: bool | None = None,
     ) -> None:
-        self._parts = parts
+        self._parts = detector.parts if parts is None else parts
+        self._labelled_s: float | None = None
         self._detector, self._config, self._max_people = detector, config, max_people
         self._follower = Follower(detector.movenet, detector.blazepose, config.follow)
         self._cuts, self._tracker = CutFinder(config.cuts), Tracker(config.tracking)
@@ -128,7 +131,7 @@ class ClipPeople:
             if room is None or room > 0:
                 people += self._detector.people(frame.rgb, room, known)
             self._lines = None
-        evidence = self._detector.measured(frame.rgb, people, self._parts)
+        evidence = self._detector.measured(frame.rgb, people, self._labels_parts(frame, people))
         if self._lines is None:
             boxes = [person.box_px.numpy() for person in evidence]
             self._lines = torch.from_numpy(upright_lines(frame.rgb, boxes)).float()
@@ -141,6 +144,16 @@ class ClipPeople:
         height, width = frame.rgb.shape[:2]
         seen = ImageEvidence((width, height), evidence, self._lines)
         return _Waiting(SeenFrame(frame.index, frame.time_s, self._shot, seen, ()), numbers)
+
+    def _labels_parts(self, frame: ClipFrame, people: Sequence[Person]) -> bool:
+        """Whether to label body parts in a frame."""
+        last_s = self._labelled_s
+        if not self._parts or not people:
+            return False
+        if last_s is not None and frame.time_s - last_s < self._config.parts_s - 1e-6:
+            return False
+        self._labelled_s = frame.time_s
+        return True
 
     def _is_due(self, time_s: float, lost: bool) -> bool:
         """Whether to search the whole frame."""

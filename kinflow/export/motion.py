@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from kinflow.body.model import BodyModel
+from kinflow.errors import InputError
 from kinflow.export.quaternions import along_time, matrices, slerp
 from kinflow.export.stage import Stage
 from kinflow.results import Frame, Track
@@ -26,6 +27,8 @@ DEFAULT_PERIOD_S = 1 / 30
 _IRREGULAR = 0.25
 """Times that are off a constant rate by more than this part of a frame have none."""
 _SLOWEST_S, _FASTEST_S = 1.0, 1e-3
+_MOST_POSES = 1_000_000
+"""Of one person: over nine hours at 30 a second."""
 _SAME_TIME = 1e-3
 """Part of a frame; times that are closer are equal."""
 
@@ -62,10 +65,18 @@ class Motion:
             track: the person.
             stage: the world of the clip.
             period_s: seconds between two poses (`period_of`).
+
+        Raises:
+            InputError: that is more poses than a file should hold.
         """
         pose, t_world_root_m = stage.track_pose(track)
         times_s = np.array([body.time_s for body in track.bodies])
         count = 1 + math.floor((times_s[-1] - times_s[0]) / period_s + _IRREGULAR)
+        if count > _MOST_POSES:
+            raise InputError(
+                f"Person {track.identity} is there for {times_s[-1] - times_s[0]:.0f} s, which at "
+                f"{1 / period_s:.4g} poses a second is too long for one file; cut the clip."
+            )
         wanted_s = times_s[0] + period_s * np.arange(count)
         after = np.clip(np.searchsorted(times_s, wanted_s), 1, max(1, len(times_s) - 1))
         after = np.minimum(after, len(times_s) - 1)

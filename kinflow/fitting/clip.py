@@ -1,104 +1,262 @@
-"""Fits the people of a clip: each frame as a photo, all frames of a window in one batch.
+"""Fits the people of a clip, window by window: frames in, settled frames out.
 
-Frames share the camera, and each person has one shape: the median over the frames, with which the
-bodies are put back where they were seen.
+    fitter = ClipFitter(photos, camera)
+    for frame in frames:
+        done += fitter.add(frame)
+    done += fitter.finish()
+
+A window's last frames have nothing after them to tell what they show, so they stay open and are
+fitted again with the next window; the frames before them are settled, and the next window begins
+with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` make tracks of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.body.model import BodyModel
-from kinflow.evidence.types import ImageEvidence
-from kinflow.fitting.focal import shared_log_focal
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.checks import nested, refuse, whole
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter, TrackWindow
+from kinflow.fitting.uncertainty import Description
+from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity, Person
 
+_CONTEXT = 2
+"""Settled frames that the next window begins with: as many as an acceleration needs."""
+_FOCAL_FRAMES = 8
+"""Frames of each person that tell the focal length."""
+
 
 @dataclass(frozen=True)
-class ClipFit:
-    """What is found in some frames of a clip."""
+class ClipFitConfig:
+    """How a clip is cut into windows, and how these are fitted."""
 
-    people: tuple[tuple[Person, ...], ...]
-    """Those of each frame; `Person.person` is their identity."""
-    gravity: tuple[Gravity | None, ...]
-    """What is up in each frame; None in those without people."""
+    sequence: SequenceConfig = field(default_factory=SequenceConfig)
+    window: int = 48
+    """Frames that are fitted at a time."""
+    ahead: int = 8
+    """Frames at the end of a window that are fitted again with the next one."""
+
+    def __post_init__(self) -> None:
+        nested(self, sequence=SequenceConfig)
+        whole(self, "window", at_least=4, at_most=100_000)
+        whole(self, "ahead", at_least=1)
+        if self.ahead > self.window // 2:
+            refuse(f"ahead has to be at most half of the window of {self.window} frames.")
 
 
-def fit_clip(
-    fitter: PhotoFitter,
-    evidence: Sequence[ImageEvidence],
-    identities: Sequence[Sequence[int]],
-    camera: Camera,
-) -> ClipFit:
-    """The people of consecutive frames.
+@dataclass(frozen=True)
+class SeenPeople:
+    """The people of one frame, and who they are."""
+
+    time_s: float
+    shot: int
+    """Frames of different shots are fitted apart: the camera is another one, or elsewhere."""
+    evidence: ImageEvidence
+    identities: tuple[int, ...]
+    """Of the evidence's people, in their order."""
+
+
+@dataclass(frozen=True)
+class FittedFrame:
+    """A frame that is settled."""
+
+    people: tuple[Person, ...]
+    """`Person.person` is the identity. Who was missed between frames that show them is there."""
+    gravity: Gravity | None
+    """What is up by the frames of the window; None without people."""
+
+
+class ClipFitter:
+    """Fits the people of one clip, whose frames come in one after the other.
 
     Args:
-        fitter: of single photos.
-        evidence: what was seen in each frame.
-        identities: who the people of each frame's evidence are, in their order.
+        photos: fits of single frames. Where they are to estimate focal lengths, the first people
+            tell that of the clip.
         camera: of all frames.
+        config: windows and motion.
     """
-    rows = [row for row, frame in enumerate(evidence) if frame.people]
-    people: list[tuple[Person, ...]] = [()] * len(evidence)
-    gravity: list[Gravity | None] = [None] * len(evidence)
-    if rows:
-        fits = fitter.fit_photos([evidence[row] for row in rows], [camera] * len(rows))
-        for row, fit in zip(rows, fits, strict=True):
-            gravity[row] = fit.gravity
-            people[row] = tuple(
-                _on_its_own(replace(person, person=identity, hypotheses=()))
-                for person, identity in zip(fit.people, identities[row], strict=True)
+
+    def __init__(
+        self, photos: PhotoFitter, camera: Camera, config: ClipFitConfig | None = None
+    ) -> None:
+        self.config = config or ClipFitConfig()
+        self.camera, self._photos = camera, photos
+        self._focal_is_open = photos.config.estimate_focal
+        self._tracks = TrackFitter(photos, self.config.sequence)
+        self._frames: list[SeenPeople] = []
+        self._settled = 0
+        """So many of the first of these frames were given out."""
+        self._known: dict[int, dict[float, Unknowns]] = {}
+        """Bodies of earlier fits, by identity and time."""
+
+    def add(self, frame: SeenPeople) -> list[FittedFrame]:
+        """One more frame; what is settled by it, in order, which mostly is nothing."""
+        done: list[FittedFrame] = []
+        if self._frames and frame.shot != self._frames[-1].shot:
+            done = self.finish()
+        self._frames.append(frame)
+        if len(self._frames) - self._settled >= self.config.window:
+            done += self._fit(self.config.ahead)
+        return done
+
+    def finish(self) -> list[FittedFrame]:
+        """All frames that are still open."""
+        done = self._fit(0) if len(self._frames) > self._settled else []
+        self._frames, self._settled, self._known = [], 0, {}
+        return done
+
+    def _fit(self, ahead: int) -> list[FittedFrame]:
+        """Fit all frames at hand; all but the last `ahead` are settled by it."""
+        frames, first, end = self._frames, self._settled, len(self._frames) - ahead
+        people: list[list[Person]] = [[] for _ in frames]
+        windows = self._windows()
+        gravity = None
+        if windows:
+            self._refocus([window for _, _, window in windows])
+            lines = next((f.evidence.lines_px for f in frames if f.evidence.people), None)
+            tracks = [window for _, _, window in windows]
+            fits, gravity = self._tracks.fit(tracks, self.camera, lines)
+            for (identity, begin, window), fit in zip(windows, fits, strict=True):
+                times = [frame.time_s for frame in frames[begin : begin + len(window.seen)]]
+                self._known[identity] = {t: fit.bodies[i : i + 1] for i, t in enumerate(times)}
+                rows = range(max(first - begin, 0), min(end - begin, len(times)))
+                for row, person in zip(
+                    rows, self._people(identity, window, fit, rows), strict=True
+                ):
+                    people[begin + row].append(person)
+        done = [
+            FittedFrame(tuple(sorted(seen, key=lambda person: person.person)), gravity)
+            for seen in people[first:end]
+        ]
+        kept = max(0, end - _CONTEXT)
+        self._frames, self._settled = frames[kept:], end - kept
+        self._forget()
+        return done
+
+    def _refocus(self, tracks: Sequence[TrackWindow]) -> None:
+        """Estimate the focal length by a few frames of the first people."""
+        if not self._focal_is_open:
+            return
+        people: list[PersonEvidence] = []
+        for track in tracks:
+            rows = torch.linspace(0, len(track.shown) - 1, min(len(track.shown), _FOCAL_FRAMES))
+            seen = [track.seen[track.shown[int(row)]] for row in rows.round()]
+            people += [one for one in seen if one is not None]
+        self.camera = self._photos.refocused(self.camera, people)
+        self._focal_is_open = False
+
+    def _forget(self) -> None:
+        """Bodies of frames that are gone."""
+        times = {frame.time_s for frame in self._frames}
+        for identity, known in list(self._known.items()):
+            left = {time_s: body for time_s, body in known.items() if time_s in times}
+            if left:
+                self._known[identity] = left
+            else:
+                del self._known[identity]
+
+    def _windows(self) -> list[tuple[int, int, TrackWindow]]:
+        """Everybody who is seen in an open frame: identity, first frame, and what is known."""
+        seen: dict[int, dict[int, PersonEvidence]] = {}
+        for row, frame in enumerate(self._frames):
+            for identity, person in zip(frame.identities, frame.evidence.people, strict=True):
+                seen.setdefault(identity, {})[row] = person
+        windows = []
+        for identity in sorted(seen):
+            mine, last = seen[identity], max(seen[identity])
+            if last < self._settled:
+                continue
+            before = self._known.get(identity, {})
+            known = [row for row, f in enumerate(self._frames[: last + 1]) if f.time_s in before]
+            begin = min([*known[:1], *mine])
+            settled = 0
+            while begin + settled < self._settled and begin + settled in known:
+                settled += 1
+            at = [self._frames[row].time_s for row in range(begin, last + 1)]
+            window = TrackWindow(
+                times_s=torch.tensor([time_s - at[0] for time_s in at], dtype=torch.float32),
+                seen=tuple(mine.get(row) for row in range(begin, last + 1)),
+                known=Unknowns.concatenate([before[self._frames[row].time_s] for row in known])
+                if known
+                else None,
+                known_rows=torch.tensor([row - begin for row in known], dtype=torch.long),
+                settled=settled,
             )
-    return ClipFit(tuple(people), tuple(gravity))
+            windows.append((identity, begin, window))
+        return windows
 
+    def _people(
+        self, identity: int, window: TrackWindow, fit: TrackFit, rows: range
+    ) -> list[Person]:
+        """The results of some rows of a track."""
+        if not len(rows):
+            return []
+        index = torch.tensor(list(rows))
+        bodies, targets = fit.bodies[index], fit.targets[index]
+        described = self._photos.fitter.describe(bodies, targets)
+        with torch.no_grad():
+            pose = self._tracks.model.pose(bodies).cpu()
+            shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()
+        people = []
+        for i, row in enumerate(rows):
+            person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
+            judged = self._judged(person, bodies[i : i + 1], window.seen[row])
+            people.append(_on_its_own(judged))
+        return people
 
-def with_one_focal(
-    fitter: PhotoFitter, evidence: Sequence[ImageEvidence], camera: Camera
-) -> Camera:
-    """The camera with the focal length that explains the people of several frames best."""
-    people = tuple(person for frame in evidence for person in frame.people)
-    if not people:
-        return camera
-    together = ImageEvidence(camera.image_size, people)
-    log_focal = shared_log_focal(fitter.focal_fitter, fitter.targets(together, camera))
-    return replace(camera, focal_px=camera.focal_px * float(np.exp(log_focal)))
+    def _described(
+        self,
+        identity: int,
+        body: Unknowns,
+        pose: Tensor,
+        shape: Tensor,
+        described: Description,
+        row: int,
+    ) -> Person:
+        """A body as the user gets it, as if nobody had seen it."""
+        return Person(
+            person=identity,
+            camera=self.camera,
+            R_cam_root=body.R_cam_root[0].cpu(),
+            t_cam_root_m=body.t_cam_root_m[0].cpu(),
+            pose=pose,
+            z=body.z[0].cpu(),
+            shape=shape,
+            joints_cam_m=described.joints_m[row],
+            joint_std_m=described.joint_std_m[row],
+            t_cam_root_std_m=described.root_std_m[row],
+            keypoints_px=torch.zeros(len(BLAZEPOSE33), 3),
+            score=0.0,
+            code="not_seen",
+            energy={name: float(value[row]) for name, value in described.energy.items()},
+            start_source="motion",
+        )
 
-
-def with_one_shape(frames: Sequence[Sequence[Person]]) -> list[list[Person]]:
-    """The same people, each with one shape in all frames.
-
-    The shape is the median over the frames whose bodies can be relied on, or over all where there
-    are none. A body that is larger by some factor is further away by the same, so that its image
-    stays what it was.
-    """
-    tracks: dict[int, list[Person]] = {}
-    for people in frames:
-        for person in people:
-            tracks.setdefault(person.person, []).append(person)
-    replaced = {identity: iter(_of_one_shape(bodies)) for identity, bodies in tracks.items()}
-    return [[next(replaced[person.person]) for person in people] for people in frames]
-
-
-def one_gravity(known: Sequence[Gravity | None]) -> Gravity | None:
-    """What is up in frames that a camera took from one place: the mean, None where nobody knows."""
-    there = [gravity for gravity in known if gravity is not None]
-    if not there:
-        return None
-    mean = np.mean([gravity.up_cam for gravity in there], axis=0)
-    length = float(np.linalg.norm(mean))
-    if length < 0.1:  # they say the opposite of each other
-        return there[0]
-    x, y, z = (float(value) for value in mean / length)
-    # neighbouring frames err alike, so that many of them know hardly more than one
-    return Gravity((x, y, z), float(np.median([gravity.std_deg for gravity in there])))
+    def _judged(self, person: Person, body: Unknowns, seen: PersonEvidence | None) -> Person:
+        if seen is None:
+            return person
+        limbs = limbs_px(self._tracks.model, body, self.camera)
+        person = replace(
+            person,
+            keypoints_px=seen.keypoints_px.cpu(),
+            score=seen.score,
+            code=judge(limbs, seen, ambiguous=False),
+        )
+        if what_cannot_be_right(person):
+            return replace(person, code="implausible")
+        if person.code == "ok" and doubt(person) > MAX_DOUBT:
+            return replace(person, code="uncertain")
+        return person
 
 
 def _on_its_own(person: Person) -> Person:
@@ -107,29 +265,3 @@ def _on_its_own(person: Person) -> Person:
         name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
     }
     return replace(person, **tensors)
-
-
-def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
-    reliable = [body for body in bodies if body.code == "ok"] or bodies
-    shape = torch.stack([body.shape for body in reliable]).median(dim=0).values
-    model = BodyModel.load("joints")
-    shaped = model.with_shape(shape)
-    before = model.with_shape(torch.stack([body.shape for body in bodies]))
-    larger = _length_m(shaped.joint_offsets_m()) / _length_m(before.joint_offsets_m())
-    t_cam_root_m = larger[:, None] * torch.stack([body.t_cam_root_m for body in bodies])
-    pose = torch.stack([body.pose for body in bodies])
-    joints_m = shaped.with_pose(pose, t_cam_root_m).joints_m
-    return [
-        replace(
-            body,
-            shape=shape,
-            t_cam_root_m=t_cam_root_m[row].clone(),
-            joints_cam_m=joints_m[row].clone(),
-        )
-        for row, body in enumerate(bodies)
-    ]
-
-
-def _length_m(offsets_m: Float[Tensor, "*batch 22 3"]) -> Float[Tensor, "*batch"]:
-    """How long all bones of a body are together."""
-    return torch.linalg.vector_norm(offsets_m, dim=-1).sum(-1)

@@ -122,7 +122,7 @@ class PhotoFitter:
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
         self.gravity = GravityEstimator(self.fitter.model, config.gravity)
-        self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
+        self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -135,10 +135,15 @@ class PhotoFitter:
             return PhotoFit((), camera, None)
         with one_thread():
             if self.config.estimate_focal:
-                log_focal = shared_log_focal(self.focal_fitter, self.targets(evidence, camera))
-                camera = replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
+                camera = self.refocused(camera, evidence.people)
             (photo,) = self.fit_photos([evidence], [camera])
             return photo
+
+    def refocused(self, camera: Camera, people: Sequence[PersonEvidence]) -> Camera:
+        """The camera with the focal length that explains people best, all seen by it."""
+        targets = self.targets_of(people, [camera] * len(people))
+        log_focal = shared_log_focal(self.focal_fitter, targets)
+        return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 
     def fit_photos(
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
@@ -156,7 +161,7 @@ class PhotoFitter:
                 self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
             ]
             legs = _leg_confidence(people)
-            targets = self._with_up(self._targets(people, seen_by), level, rows, legs)
+            targets = self._with_up(self.targets_of(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
             gravity = [
@@ -191,9 +196,10 @@ class PhotoFitter:
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
-        return self._targets(evidence.people, [camera] * len(evidence.people))
+        return self.targets_of(evidence.people, [camera] * len(evidence.people))
 
-    def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
+    def targets_of(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
+        """Observations of people, of one photo or of many, each with the camera it was seen by."""
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
@@ -219,8 +225,8 @@ class PhotoFitter:
         code = judge(limbs_px(self.fitter.model, found.unknowns[:1], camera), seen, ambiguous)
         found = self._worth_telling(found)
         aligned = None
-        if self._aligner is not None and seen.parts is not None:
-            aligned, code = self._aligner.on_parts(found, targets, seen, camera, code)
+        if self.aligner is not None and seen.parts is not None:
+            aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
         person = self._described(index, seen, camera, targets, found, code, aligned)
         if what_cannot_be_right(person):
             return replace(person, code="implausible")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from kinflow.energy.vertex_model import VertexModel
 from kinflow.fitting.beliefs import BelievedStarts
 from kinflow.fitting.facing import FacingStart
 from kinflow.fitting.gallery import GalleryConfig, PoseGallery
-from kinflow.fitting.initialisers import Initialiser
+from kinflow.fitting.initialisers import Initialiser, Proposals
 from kinflow.fitting.multistart import Candidates, MultistartConfig, fit, polish
 from kinflow.fitting.starts import hip_origin
 from kinflow.fitting.uncertainty import Description, describe
@@ -81,24 +82,24 @@ class PersonFitter:
         """Poses that fits start from."""
         return PoseGallery(self.model, self.config.gallery)
 
-    @lazy
-    def initialisers(self) -> tuple[Initialiser, ...]:
-        """All that fits start from."""
-        return (self.gallery, FacingStart(self.model), *self._further)
-
     def fit(self, targets: Targets) -> Candidates:
         """Distinct bodies for each row of `targets`, best first."""
         with torch.no_grad():
-            proposals = [source.propose(targets, self.names) for source in self._sources(targets)]
+            proposals = list(self._proposals(targets))
         return fit(self.energy, targets, proposals, self.config.search)
 
-    def _sources(self, targets: Targets) -> tuple[Initialiser, ...]:
-        if targets.belief is None:
-            return self.initialisers
-        believed = targets.belief.says_something()
-        if self.config.gallery_besides_belief or not bool(believed.all()):
-            return (*self.initialisers, BelievedStarts())
-        return (*self.initialisers[1:], BelievedStarts())
+    def _proposals(self, targets: Targets) -> Iterator[Proposals]:
+        """Of all sources; of the gallery only for those of whom no network believes anything."""
+        rows = torch.arange(len(targets.focal_px), device=targets.focal_px.device)
+        if targets.belief is not None:
+            yield BelievedStarts().propose(targets, self.names)
+            if not self.config.gallery_besides_belief:
+                rows = rows[~targets.belief.says_something()]
+        if len(rows):
+            found = self.gallery.propose(targets[rows], self.names)
+            yield replace(found, person=rows[found.person])
+        for source in (FacingStart(self.model), *self._further):
+            yield source.propose(targets, self.names)
 
     def polish(self, found: Candidates, targets: Targets) -> Candidates:
         """Found bodies fitted to other targets of the same people, best first."""

@@ -6,19 +6,21 @@ Memory holds the bodies of all frames, but pictures and evidence of one window o
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinflow.checks import flag, nested, whole
+from kinflow.checks import nested
 from kinflow.errors import InputError
 from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
 from kinflow.evidence.video_files import Clip, ClipRange
 from kinflow.files.names import printable
-from kinflow.fitting.clip import fit_clip, one_gravity, with_one_focal, with_one_shape
+from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
+from kinflow.fitting.clip_tracks import one_gravity, with_gaps_filled, with_one_shape
 from kinflow.pipeline.reconstructor import Reconstructor
-from kinflow.results import Frame, Gravity, Person, Reconstruction
+from kinflow.results import Frame, Reconstruction
 from kinflow.tensors import full_precision
 from kinflow.threads import ahead
 
@@ -29,15 +31,10 @@ class ClipConfig:
 
     range: ClipRange = field(default_factory=ClipRange)
     people: ClipPeopleConfig = field(default_factory=ClipPeopleConfig)
-    window: int = 48
-    """Frames that are fitted at a time."""
-    parts: bool = False
-    """Find body parts in the frames and align bodies with them; takes as long as all the rest."""
+    fit: ClipFitConfig = field(default_factory=ClipFitConfig)
 
     def __post_init__(self) -> None:
-        nested(self, range=ClipRange, people=ClipPeopleConfig)
-        whole(self, "window", at_least=1, at_most=100_000)
-        flag(self, "parts")
+        nested(self, range=ClipRange, people=ClipPeopleConfig, fit=ClipFitConfig)
 
 
 @dataclass(frozen=True)
@@ -68,15 +65,6 @@ class ClipStep:
         return max(0, self.of_frames - self.frames) / self.frames_per_s
 
 
-@dataclass(frozen=True)
-class _FittedFrame:
-    index: int
-    time_s: float
-    shot: int
-    people: tuple[Person, ...]
-    gravity: Gravity | None
-
-
 class ClipRun:
     """The work on one clip, and what is done of it.
 
@@ -92,9 +80,10 @@ class ClipRun:
     def __init__(self, path: Path, reconstructor: Reconstructor, config: ClipConfig) -> None:
         self._path, self._reconstructor, self._config = path, reconstructor, config
         self.clip = Clip.open(path)
-        self._camera = reconstructor.camera_of(self.clip.info.size)
-        self._focal_is_open = reconstructor.config.fit.estimate_focal
-        self._done: list[_FittedFrame] = []
+        camera = reconstructor.camera_of(self.clip.info.size)
+        self._fitter = ClipFitter(reconstructor.fitter, camera, config.fit)
+        self._open: deque[SeenFrame] = deque()
+        self._done: list[tuple[SeenFrame, FittedFrame]] = []
         self._step = ClipStep(0, None, 0, 0.0)
         self.is_finished = False
 
@@ -111,30 +100,30 @@ class ClipRun:
             self._reconstructor.detector,
             self._config.people,
             config.max_people,
-            parts=self._config.parts and config.parts,
+            parts=config.parts,
         )
         frames = watcher.watch(self.clip.frames(self._config.range))
         # pixels keep one core busy while the window before is fitted on another
-        with closing(ahead(frames, self._config.window)) as frames:
-            yield from self._in_windows(frames, of_frames, begin)
+        with closing(ahead(frames, self._config.fit.window)) as frames:
+            yield from self._settled(frames, of_frames, begin)
         self.is_finished = True
 
-    def _in_windows(
+    def _settled(
         self, frames: Iterable[SeenFrame], of_frames: int | None, begin: float
     ) -> Generator[ClipStep, None, None]:
-        window: list[SeenFrame] = []
+        """Fit frames as they come, a step for each."""
         identities: set[int] = set()
+        device = self._reconstructor.config.device
         for seen, frame in enumerate(frames, 1):
-            window.append(frame)
             identities.update(frame.identities)
+            self._open.append(frame)
+            with full_precision(device):
+                self._settle(self._fitter.add(_people_of(frame)))
             seconds = time.perf_counter() - begin
             self._step = ClipStep(seen, of_frames, len(identities), seconds)
             yield self._step
-            if len(window) == self._config.window:
-                self._fit(window)
-                window = []
-        if window:
-            self._fit(window)
+        with full_precision(device):
+            self._settle(self._fitter.finish())
 
     def step(self) -> ClipStep:
         """How far the work is."""
@@ -148,17 +137,17 @@ class ClipRun:
     @property
     def has_people(self) -> bool:
         """Whether there is anybody in the frames that are done."""
-        return any(frame.people for frame in self._done)
+        return any(fitted.people for _, fitted in self._done)
 
     @property
     def done_s(self) -> float:
         """Time in the clip of the last frame that is done."""
-        return self._done[-1].time_s if self._done else 0.0
+        return self._done[-1][0].time_s if self._done else 0.0
 
     @property
     def shots(self) -> int:
         """How many shots there are so far."""
-        return len({frame.shot for frame in self._done})
+        return len({frame.shot for frame, _ in self._done})
 
     def result(self, source: str) -> Reconstruction:
         """The people of all frames that are done.
@@ -172,25 +161,21 @@ class ClipRun:
                 f"No person was found in the {len(done)} frames of {printable(self._path)} that "
                 "were looked at; use a clip in which people are larger or clearer."
             )
+        shots = [frame.shot for frame, _ in done]
+        times_s = [frame.time_s for frame, _ in done]
         up = {
-            shot: one_gravity([frame.gravity for frame in done if frame.shot == shot])
-            for shot in {frame.shot for frame in done}
+            shot: one_gravity([fitted.gravity for frame, fitted in done if frame.shot == shot])
+            for shot in set(shots)
         }
-        frames = [Frame(frame.index, frame.time_s, self._camera, up[frame.shot]) for frame in done]
-        people = with_one_shape([frame.people for frame in done])
+        frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f, _ in done]
+        people = with_one_shape([fitted.people for _, fitted in done])
+        people = with_gaps_filled(people, times_s, shots)
         return Reconstruction.of_frames(frames, people, source)
 
-    def _fit(self, window: list[SeenFrame]) -> None:
-        """Fit the people of some frames; what is done grows by all of them at once."""
-        evidence = [frame.evidence for frame in window]
-        fitter = self._reconstructor.fitter
-        with full_precision(self._reconstructor.config.device):
-            if self._focal_is_open and any(frame.people for frame in evidence):
-                self._camera = with_one_focal(fitter, evidence, self._camera)
-                self._focal_is_open = False
-            found = fit_clip(fitter, evidence, [frame.identities for frame in window], self._camera)
-        # at once: whoever interrupts finds all of a window or nothing of it
-        self._done += [
-            _FittedFrame(frame.index, frame.time_s, frame.shot, people, gravity)
-            for frame, people, gravity in zip(window, found.people, found.gravity, strict=True)
-        ]
+    def _settle(self, fitted: Sequence[FittedFrame]) -> None:
+        """Frames are done in the order in which they were seen."""
+        self._done += [(self._open.popleft(), frame) for frame in fitted]
+
+
+def _people_of(frame: SeenFrame) -> SeenPeople:
+    return SeenPeople(frame.time_s, frame.shot, frame.evidence, frame.identities)

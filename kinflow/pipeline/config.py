@@ -79,7 +79,6 @@ _NAMES = {
     "clips.range.start_s": "start",
     "clips.range.end_s": "end",
     "clips.range.fps": "fps",
-    "clips.parts": "clip_parts",
 }
 """What result folders call an option, where it is not the last part of its path."""
 

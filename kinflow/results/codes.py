@@ -13,6 +13,7 @@ ResultCode = Literal[
     "poor_fit",
     "few_keypoints",
     "implausible",
+    "not_seen",
 ]
 
 RESULT_SENTENCES: dict[ResultCode, str] = {
@@ -25,4 +26,5 @@ RESULT_SENTENCES: dict[ResultCode, str] = {
     "few_keypoints": "Too few keypoints were visible to determine a pose; this is mostly a guess.",
     "implausible": "Size, distance or place cannot be right; check that keypoints, photo and focal "
     "length belong together.",
+    "not_seen": "The person was missed in this frame; the body is that of the motion around it.",
 }

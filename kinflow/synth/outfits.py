@@ -19,7 +19,8 @@ from kinflow.body.sides import SIDES
 from kinflow.synth.silhouettes import smooth_noise
 from kinflow.synth.textures import any_color, fabric, skin_color
 
-_SKIN, _SHIRT, _TROUSERS, _SHOES, _HAIR, _OTHER = range(6)
+SKIN, _SHIRT, _TROUSERS, _SHOES, HAIR, _OTHER = range(6)
+"""What a pixel may show; those with a name of their own are not cloth."""
 _NEVER, _ALWAYS = -9.0, 9.0
 _NOSE = BLAZEPOSE33.index("nose")
 
@@ -57,25 +58,25 @@ class Outfit:
             rows = list(part_indices(stem))
             near[rows], far[rows], border[rows] = first, last, at
 
-        wear("head", _HAIR, _SKIN, _ALWAYS)
+        wear("head", HAIR, SKIN, _ALWAYS)
         bare = rng.random() < 0.04
-        shirt = _SKIN if bare else _SHIRT
+        shirt = SKIN if bare else _SHIRT
         # overalls, dresses and suits are all of one cloth
         lower = _SHIRT if rng.random() < 0.15 else _TROUSERS
         wear("torso", shirt, lower, rng.normal(0.9, 0.15))
         sleeve = rng.random()
         upper_end = _ALWAYS if sleeve < 0.5 else rng.uniform(0.1, 1.0)
-        wear("upper_arm", shirt, _SKIN, _NEVER if sleeve > 0.85 else upper_end)
-        wear("lower_arm", shirt, _SKIN, rng.uniform(0.3, 1.3) if sleeve < 0.45 else _NEVER)
-        wear("hand", _OTHER if rng.random() < 0.08 else _SKIN, _SKIN, _ALWAYS)
+        wear("upper_arm", shirt, SKIN, _NEVER if sleeve > 0.85 else upper_end)
+        wear("lower_arm", shirt, SKIN, rng.uniform(0.3, 1.3) if sleeve < 0.45 else _NEVER)
+        wear("hand", _OTHER if rng.random() < 0.08 else SKIN, SKIN, _ALWAYS)
         leg = rng.random()
-        wear("upper_leg", lower, _SKIN, _ALWAYS if leg < 0.65 else rng.uniform(0.1, 1.1))
-        below = _SKIN if rng.random() < 0.6 else _OTHER
+        wear("upper_leg", lower, SKIN, _ALWAYS if leg < 0.65 else rng.uniform(0.1, 1.1))
+        below = SKIN if rng.random() < 0.6 else _OTHER
         top = _ALWAYS if leg < 0.45 else rng.uniform(0.1, 1.0)
-        wear("lower_leg", lower if leg < 0.6 else _SKIN, below, top)
+        wear("lower_leg", lower if leg < 0.6 else SKIN, below, top)
         if rng.random() < 0.15:  # boots
-            wear("lower_leg", lower if leg < 0.6 else _SKIN, _SHOES, rng.uniform(0.2, 0.9))
-        wear("foot", _SHOES if rng.random() < 0.85 else _SKIN, _SHOES, _ALWAYS)
+            wear("lower_leg", lower if leg < 0.6 else SKIN, _SHOES, rng.uniform(0.2, 0.9))
+        wear("foot", _SHOES if rng.random() < 0.85 else SKIN, _SHOES, _ALWAYS)
         return Outfit(near, far, border)
 
 
@@ -103,17 +104,17 @@ def dress(
     if face_shows and rng.random() < 0.95:
         y, x = np.ogrid[: size[0], : size[1]]
         away = np.hypot(x + 0.5 - keypoints_px[_NOSE, 0], y + 0.5 - keypoints_px[_NOSE, 1])
-        cloth[head & (away < rng.uniform(0.035, 0.065) * scale)] = _SKIN
+        cloth[head & (away < rng.uniform(0.035, 0.065) * scale)] = SKIN
     if rng.random() < 0.07:  # bald, or a colour like skin
-        cloth[head] = _SKIN
+        cloth[head] = SKIN
     skin = skin_color(rng)
     image = np.broadcast_to(skin, (*size, 3)).copy()
     for kind in 1 + np.flatnonzero(np.bincount(cloth.ravel())[1:]):
-        color = _hair_color(skin, rng) if kind == _HAIR else any_color(rng)
+        color = hair_color(skin, rng) if kind == HAIR else any_color(rng)
         np.copyto(image, fabric(size, scale, color, rng), where=(cloth == kind)[..., None])
     if rng.random() < 0.25:
         _print_on(image, worn == PART_INDEX["torso"], scale, rng)
-    return image, cloth == _SKIN
+    return image, cloth == SKIN
 
 
 def _along(worn: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
@@ -127,7 +128,20 @@ def _along(worn: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
     return a[worn] * (x + np.float32(0.5)) + b[worn] * (y + np.float32(0.5)) + c[worn]
 
 
-def _hair_color(skin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def along_parts(
+    worn: UInt8[np.ndarray, " points"],
+    points: Float[np.ndarray, "points dim"],
+    keypoints: Float[np.ndarray, "33 dim"],
+) -> Float[np.ndarray, " points"]:
+    """How far along its part each point lies, 0 at the near end and 1 at the far one."""
+    first = _FIRST @ keypoints
+    axis = _LAST @ keypoints - first
+    axis /= np.maximum((axis**2).sum(1, keepdims=True), 1e-9)
+    return ((points - first[worn]) * axis[worn]).sum(1)
+
+
+def hair_color(skin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Of somebody with this skin: brown mostly, grey, fair, or a hat's."""
     kind = rng.random()
     if kind < 0.1:
         return any_color(rng)  # a hat, or dyed

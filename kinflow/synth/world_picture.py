@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
 
 from kinflow.body import BodyModel
 from kinflow.body.part_mesh import PartMesh
+from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import interpolate
 from kinflow.synth.picture import View, box_around, nearest_shown, person_colors, photographed
 from kinflow.synth.rendering import body_height_m, vertex_normals
@@ -41,7 +43,12 @@ class WorldPainter:
 
     def paint(self, world: World, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of a world; light, colours and walls are drawn from `rng`."""
-        canvas = _surroundings(world, rng)
+        R_world_cam = world.R_cam_world.numpy()
+        places = [
+            (p.t_cam_root_m - world.t_cam_world_m).numpy() @ R_world_cam for p in world.people
+        ]
+        view = (world.camera, world.R_cam_world, world.t_cam_world_m)
+        canvas = surroundings(*view, np.stack(places), rng)
         depth_m = np.full(canvas.shape[:2], np.inf, np.float32)
         _put_furniture(canvas, depth_m, world, rng)
         for person in world.people:
@@ -136,19 +143,32 @@ def _put_furniture(
     np.copyto(depth_m, raster.depth, where=raster.covered)
 
 
-def _surroundings(world: World, rng: np.random.Generator) -> Float32[np.ndarray, "height width 3"]:
-    """What is behind people and furniture: clutter or walls, and the floor where it shows."""
-    width, height = world.camera.image_size
+def surroundings(
+    camera: Camera,
+    R_cam_world: Float[Tensor, "3 3"],
+    t_cam_world_m: Float[Tensor, " 3"],
+    places_m: Float[np.ndarray, "places 3"],
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "height width 3"]:
+    """What is behind people and furniture: clutter or walls, and the floor where it shows.
+
+    Args:
+        camera: whose picture it is.
+        R_cam_world, t_cam_world_m: from the world's frame to the camera's.
+        places_m: in the world, where people are; walls are behind them all.
+        rng: source of randomness.
+    """
+    width, height = camera.image_size
     canvas = clutter((height, width), rng).astype(np.float32)
     indoors = rng.random() < _INDOOR_SHARE
-    R = world.R_cam_world.numpy()
-    position = -(R.T @ world.t_cam_world_m.numpy())
+    R = R_cam_world.numpy()
+    position = -(R.T @ t_cam_world_m.numpy())
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    (cx, cy), focal = world.camera.principal_px, world.camera.focal_px
+    (cx, cy), focal = camera.principal_px, camera.focal_px
     rays = np.stack([(x - cx) / focal, (y - cy) / focal, np.ones_like(x)], -1) @ R
     reach = np.full((height, width), _FARTHEST_M)
     if indoors:
-        _put_walls(canvas, reach, position, rays, world, rng)
+        _put_walls(canvas, reach, position, rays, places_m, rng)
     if position[1] > 0:
         with np.errstate(divide="ignore", invalid="ignore"):
             away = -position[1] / rays[..., 1]
@@ -164,13 +184,11 @@ def _put_walls(
     reach: Float[np.ndarray, "height width"],
     position: np.ndarray,
     rays: np.ndarray,
-    world: World,
+    places: Float[np.ndarray, "places 3"],
     rng: np.random.Generator,
 ) -> None:
     """Four walls of a room, with doors, windows and panels, all edges upright or level."""
     yaw = rng.uniform(-0.5, 0.5)
-    R = world.R_cam_world.numpy()
-    places = np.stack([(p.t_cam_root_m - world.t_cam_world_m).numpy() @ R for p in world.people])
     for angle in (0.0, math.pi / 2, math.pi, -math.pi / 2):
         # the outward normal of the wall, and the direction along it
         out = np.array((math.sin(yaw + angle), 0, -math.cos(yaw + angle)))

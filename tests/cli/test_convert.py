@@ -65,3 +65,11 @@ def test_results_that_show_nobody(tmp_path, capsys):
 def test_no_result(tmp_path, capsys):
     assert main(["convert", str(tmp_path / "no"), "--to", "glb", "--out", str(tmp_path)]) == 2
     assert "There is no file" in capsys.readouterr().err
+
+
+def test_feet_are_held(folder, tmp_path, capsys):
+    arguments = ["convert", str(folder), "--lock-feet", "--out", str(tmp_path)]
+    assert main([*arguments, "--to", "bvh"]) == 0
+    assert len(read_bvh(tmp_path / "person_0.bvh")) == 30
+    assert main([*arguments, "--to", "glb"]) == 2
+    assert "--lock-feet goes with" in capsys.readouterr().err

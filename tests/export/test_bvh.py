@@ -13,6 +13,7 @@ from moving_people import RATE_HZ, walking_clip
 from kinflow.body.skeleton import JOINT_NAMES, PARENTS
 from kinflow.datasets.bvh import forward_kinematics, local_rotations, parse_bvh
 from kinflow.datasets.motion_files import find_motions, read_motions
+from kinflow.errors import InputError
 from kinflow.export.bvh import bvh_bytes
 from kinflow.export.euler import euler_angles
 from kinflow.export.joint_names import MIXAMO_NAMES
@@ -281,3 +282,20 @@ def test_a_photo_is_a_motion_of_one_frame(reconstruction):
         in_world(reconstruction, p.vertices().numpy())[:, 1].min() for p in reconstruction.people
     )
     assert lowest == pytest.approx(0, abs=1e-5)
+
+
+def test_somebody_who_is_there_for_one_frame(clip):
+    brief = Reconstruction.of_frames(
+        clip.frames[:3], [(), clip.people_of(1)[:1], clip.people_of(2)[1:]]
+    )
+    (motion,) = motions_of(brief.tracks, brief.frames, Stage.of(brief))
+    assert len(Bvh(bvh_bytes(motion)).rows) == 1
+    assert motion.start_s == clip.frames[1].time_s
+
+
+def test_times_that_no_file_can_hold(clip):
+    frames = [Frame(0, 0.0, clip.camera), Frame(1, 0.03, clip.camera), Frame(2, 1e9, clip.camera)]
+    bodies = [[clip.people_of(i)[0]] for i in range(3)]
+    endless = Reconstruction.of_frames(frames, bodies)
+    with pytest.raises(InputError, match="too long for one file; cut the clip"):
+        list(motions_of(endless.tracks, endless.frames, Stage.of(endless)))

@@ -539,7 +539,8 @@
     centre = wanted ? middleOfShown() : home;
   }
 
-  function goTo(s) {
+  // While the clip plays the centre glides after people, who may come into view and leave it.
+  function goTo(s, glides = false) {
     now = s;
     motion.at(s).forEach((moment, i) => {
       const body = bodies[i];
@@ -548,7 +549,10 @@
       replace(body.position, moment.positions);
       replace(body.normal, normalsOf(moment.positions, body.normals));
     });
-    if (following) centre = middleOfShown();
+    if (following) {
+      const middle = middleOfShown();
+      centre = glides ? centre.map((v, a) => v + 0.15 * (middle[a] - v)) : middle;
+    }
     const frame = motion.frameAt(s + 1e-6);
     const latest = pictures.reduce((found, p, i) => p.row <= frame ? i : found, -1);
     if (latest >= 0 && latest !== pictured) {
@@ -572,7 +576,7 @@
       const next = now + Math.max(0, time - moved) / 1000 * speed;
       moved = time;
       playing = requestAnimationFrame(step);
-      goTo(next > last ? 0 : next);
+      goTo(next > last ? 0 : next, next <= last);
     };
     playing = requestAnimationFrame(step);
   }

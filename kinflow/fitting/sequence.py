@@ -1,0 +1,392 @@
+"""Fits people through frames: evidence in, one shape a person and a body for every frame out.
+
+1. Every few frames bodies are searched for as in a photo, several explanations each.
+2. The cheapest path through them settles what a single view leaves open.
+3. From there all frames of a person are fitted together: keypoints, the network's belief and what
+   is up in each, one shape for all, and what motion costs.
+4. Feet that hardly move stand; the chain is fitted on with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.sides import SIDES
+from kinflow.checks import nested, not_negative, positive, share, whole
+from kinflow.energy.belief import Belief
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.chain import Chain, MotionCost, solve
+from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.observations import FITTED_KEYPOINTS
+from kinflow.fitting.paths import cheapest_path
+from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.starts import resting
+from kinflow.fitting.verdict import judge, limbs_px
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from kinflow.optim import LMConfig
+from kinflow.results import Gravity
+from kinflow.threads import one_thread
+
+_KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
+_FEET = [
+    FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")
+]
+_PATH_STD_M = 0.05
+"""Points of bodies that did not move differ by so much from one search to the next."""
+
+
+@dataclass(frozen=True)
+class SequenceConfig:
+    """How frames are tied to each other, chosen on rendered clips of validation subjects."""
+
+    search_every: int = 5
+    """Frames from one search for bodies to the next."""
+    path_speed_m_s: float = 1.5
+    """Spread of the speed of points relative to the hips, by which a path is chosen."""
+    belief_widening: float = 2.0
+    """Factor on the spread of what the network believes: in neighbouring frames it errs alike."""
+    acceleration_std_m_s2: float = 12.0
+    """Spread of accelerations of points, of frames at 30 Hz."""
+    acceleration_cutoff: float = 4.0
+    stand_speed_m_s: float = 0.25
+    """Feet that are slower than this stand, more surely the slower they are."""
+    stand_std_m_s: float = 0.05
+    """Spread of the speed of feet that stand; 0 leaves contacts out."""
+    stand_cutoff: float = 4.0
+    gap_prior_weight: float = 0.05
+    """Weight of the pose prior in frames that lack the person, where motion knows better."""
+    shape_frames: int = 3
+    """Frames whose body parts tell the shape of a person; 0 leaves it to keypoints."""
+    parts_shape_std: float = 0.3
+    """Spread of the shape about what parts tell."""
+    known_shape_std: float = 0.15
+    """How far the shape of a person whose earlier frames are settled may still change."""
+    votes: int = 8
+    """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
+    solve: LMConfig = field(
+        default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-3)
+    )
+
+    def __post_init__(self) -> None:
+        whole(self, "search_every", "votes", at_least=1, at_most=1000)
+        positive(self, "path_speed_m_s", "belief_widening", "acceleration_std_m_s2")
+        positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
+        positive(self, "parts_shape_std")
+        whole(self, "shape_frames", at_most=1000)
+        not_negative(self, "stand_std_m_s")
+        share(self, "gap_prior_weight")
+        nested(self, solve=LMConfig)
+
+
+@dataclass(frozen=True)
+class TrackWindow:
+    """One person in frames that follow each other."""
+
+    times_s: Float[Tensor, " frames"]
+    seen: tuple[PersonEvidence | None, ...]
+    """What was seen in each frame; None where they were missed, but not in the last."""
+    known: Unknowns | None = None
+    """Bodies of some of the frames from an earlier fit."""
+    known_rows: Int[Tensor, " known"] = field(
+        default_factory=lambda: torch.zeros(0, dtype=torch.long)
+    )
+    """Rows of these. The first frame is known or seen."""
+    settled: int = 0
+    """So many of the first frames, all known, stay as they are."""
+
+    @property
+    def shown(self) -> list[int]:
+        """Rows of the frames that show the person."""
+        return [row for row, one in enumerate(self.seen) if one is not None]
+
+
+@dataclass(frozen=True)
+class TrackFit:
+    """One person through frames."""
+
+    bodies: Unknowns
+    """One row a frame, all but settled ones of one shape."""
+    targets: Targets
+    """What they were fitted to, one row a frame."""
+    stands: Float[Tensor, "steps feet"]
+    """How surely points of the feet stand from a frame to the next."""
+
+
+class TrackFitter:
+    """Fits people through frames that one camera took from one place.
+
+    Args:
+        photos: fits of single frames; its energy, search and network are those of tracks.
+        config: of motion.
+    """
+
+    def __init__(self, photos: PhotoFitter, config: SequenceConfig | None = None) -> None:
+        self.photos, self.config = photos, config or SequenceConfig()
+        self.model = photos.fitter.model
+
+    def fit(
+        self,
+        tracks: Sequence[TrackWindow],
+        camera: Camera,
+        lines_px: Float[Tensor, "lines 4"] | None = None,
+    ) -> tuple[tuple[TrackFit, ...], Gravity]:
+        """People through frames, each on their own but for what is up.
+
+        Args:
+            tracks: at least one.
+            camera: of all frames.
+            lines_px: straight edges of the picture that may be upright.
+        """
+        with one_thread():
+            gravity = self.photos.gravity
+            level = gravity.without_people(camera, lines_px)
+            targets = [
+                replace(one, up=gravity.target(level, _leg_confidence(track)))
+                for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
+            ]
+            paths = self._paths(tracks, targets)
+            votes = [_spread(bodies, self.config.votes) for bodies, _ in paths]
+            common = gravity.with_people(camera, lines_px, Unknowns.concatenate(votes))
+            fits = [
+                self._fit(
+                    track,
+                    replace(one, up=gravity.target(common, _leg_confidence(track))),
+                    between(bodies, track.times_s[rows], track.times_s),
+                    camera,
+                )
+                for track, one, (bodies, rows) in zip(tracks, targets, paths, strict=True)
+            ]
+        return tuple(fits), common
+
+    def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
+        """Of all frames of each track; frames that lack the person have some that say nothing."""
+        people = [one for track in tracks for one in track.seen if one is not None]
+        everybody = self.photos.targets_of(people, [camera] * len(people))
+        if everybody.belief is None:
+            everybody = replace(everybody, belief=_nothing_believed(everybody, self.model))
+        targets, end = [], 0
+        for track in tracks:
+            first, end = end, end + len(track.shown)
+            targets.append(self._of_all_frames(everybody[first:end], track))
+        return targets
+
+    def _of_all_frames(self, seen: Targets, track: TrackWindow) -> Targets:
+        belief = seen.belief
+        assert belief is not None
+        belief = replace(belief, whitening=belief.whitening / self.config.belief_widening)
+        seen = replace(seen, belief=belief)
+        if len(track.shown) == len(track.seen):
+            return seen
+        shown = torch.tensor([one is not None for one in track.seen], device=seen.focal_px.device)
+        targets = seen[(torch.cumsum(shown, 0) - 1).clamp_min(0)]
+        belief = targets.belief
+        assert belief is not None
+        weight = torch.full_like(belief.prior_weight, self.config.gap_prior_weight)
+        belief = replace(
+            belief,
+            whitening=belief.whitening * shown[:, None, None],
+            prior_weight=torch.where(shown, belief.prior_weight, weight),
+        )
+        return replace(
+            targets,
+            inverse_std_px=targets.inverse_std_px * shown[:, None],
+            hint=None if targets.hint is None else targets.hint.kept(shown),
+            belief=belief,
+        )
+
+    def _paths(
+        self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]
+    ) -> list[tuple[Unknowns, Int[Tensor, " keys"]]]:
+        """Bodies of some frames of each track, and which frames these are."""
+        searched = [self._searched_rows(track) for track in tracks]
+        device = targets[0].focal_px.device
+        found: Candidates | None = None
+        if any(searched):
+            rows = [one[mine] for one, mine in zip(targets, searched, strict=True) if mine]
+            found = self.photos.fitter.fit(concatenate(rows))
+        paths, begin = [], 0
+        for track, mine in zip(tracks, searched, strict=True):
+            options: dict[int, tuple[Unknowns, Tensor]] = {}
+            for row, known in enumerate(track.known_rows.tolist()):
+                assert track.known is not None
+                options[known] = track.known[row : row + 1], torch.zeros(1, device=device)
+            for i, row in enumerate(mine):
+                assert found is not None
+                chosen = found.of(begin + i)
+                options[row] = found.unknowns[chosen], found.energy[chosen]
+            begin += len(mine)
+            keys = sorted(options)
+            bodies = self._path([options[key] for key in keys], track.times_s[keys])
+            paths.append((bodies, torch.tensor(keys, device=device)))
+        return paths
+
+    def _searched_rows(self, track: TrackWindow) -> list[int]:
+        """Frames whose bodies are searched for: after what is known every few, and the last."""
+        known = track.known_rows.tolist()
+        last = known[-1] if known else -self.config.search_every
+        chosen: list[int] = []
+        for row in track.shown:
+            if row - last >= self.config.search_every:
+                chosen.append(row)
+                last = row
+        end = track.shown[-1] if track.shown else 0
+        if end > (known[-1] if known else -1) and end not in chosen:
+            chosen.append(end)
+        return chosen
+
+    def _path(
+        self, options: Sequence[tuple[Unknowns, Float[Tensor, " _"]]], times_s: Tensor
+    ) -> Unknowns:
+        """One of the bodies of each frame, by energy and by how far points move between them."""
+        origin = self.photos.fitter.energy.origin
+        bodies = Unknowns.concatenate([bodies for bodies, _ in options])
+        points = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m
+        relative = (points - (origin @ points)[:, None]).split([len(b) for b, _ in options])
+        spread_m = self.config.path_speed_m_s * (times_s[1:] - times_s[:-1]) + _PATH_STD_M
+        steps = [
+            0.5 * ((here[:, None] - there[None]).norm(dim=-1) / spread).square().sum(-1)
+            for here, there, spread in zip(relative[:-1], relative[1:], spread_m, strict=True)
+        ]
+        path = cheapest_path([energy for _, energy in options], steps)
+        chosen = [bodies[i : i + 1] for (bodies, _), i in zip(options, path, strict=True)]
+        return Unknowns.concatenate(chosen)
+
+    def _fit(
+        self, track: TrackWindow, targets: Targets, start: Unknowns, camera: Camera
+    ) -> TrackFit:
+        """All frames of a person together, then again with feet that stand and parts' shape."""
+        s = start.s.new_zeros(start.s.shape[-1])
+        std = torch.ones_like(s)
+        if track.known is not None:
+            s, std = track.known.s[-1], std * self.config.known_shape_std
+            start = replace(start, s=s.expand_as(start.s))
+        if track.settled:
+            assert track.known is not None
+            rows = torch.arange(track.settled, device=s.device)
+            start = start.replaced(rows, track.known[: track.settled])
+        chain = Chain(targets, track.times_s, s, std, track.settled)
+        bodies = self._solved(chain, start, None)
+        stands = self._stands(bodies, targets, track.times_s)
+        told = chain
+        if track.known is None:
+            told, bodies = self._with_shape_of_parts(track, chain, bodies, camera)
+        if told is not chain or (self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())):
+            bodies = self._solved(told, bodies, stands)
+        return TrackFit(bodies, targets, stands)
+
+    def _with_shape_of_parts(
+        self, track: TrackWindow, chain: Chain, bodies: Unknowns, camera: Camera
+    ) -> tuple[Chain, Unknowns]:
+        """The chain and the bodies with the mean shape that body parts tell in a few frames."""
+        aligner = self.photos.aligner
+        rows = [r for r in track.shown if (one := track.seen[r]) is not None and one.parts]
+        if aligner is None or not rows or not self.config.shape_frames:
+            return chain, bodies
+        chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.shape_frames))
+        shapes, nearer = [], []
+        for row in {rows[int(i)] for i in chosen.round()}:
+            seen = track.seen[row]
+            assert seen is not None
+            body, targets = bodies[row : row + 1], chain.targets[row : row + 1]
+            code = judge(limbs_px(self.model, body, camera), seen, ambiguous=False)
+            alone = Candidates(body, body.log_focal, body.log_focal.long(), ("motion",))
+            aligned, _ = aligner.on_parts(alone, targets, seen, camera, code)
+            if aligned is not None:
+                shapes.append(aligned.unknowns.s)
+                nearer.append(aligned.unknowns.t_cam_root_m[0, 2] / body.t_cam_root_m[0, 2])
+        if not shapes:
+            return chain, bodies
+        s = torch.cat(shapes).mean(0)
+        std = torch.full_like(s, self.config.parts_shape_std)
+        # whoever is larger is further away
+        t = bodies.t_cam_root_m * torch.stack(nearer).mean()
+        bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)
+        return replace(chain, shape=s, shape_std=std), bodies
+
+    def _solved(self, chain: Chain, start: Unknowns, stands: Tensor | None) -> Unknowns:
+        config, points = self.config, len(FITTED_KEYPOINTS)
+        slides = None
+        if stands is not None and config.stand_std_m_s > 0:
+            slides = stands.new_zeros(len(stands), points)
+            slides[:, _FEET] = stands.sqrt() / config.stand_std_m_s
+        cost = MotionCost(
+            chain.times_s.new_full((points,), 1 / config.acceleration_std_m_s2),
+            config.acceleration_cutoff,
+            slides,
+            config.stand_cutoff,
+        )
+        return solve(self.photos.fitter.energy, chain, start, cost, config.solve)
+
+    def _stands(
+        self, bodies: Unknowns, targets: Targets, times_s: Tensor
+    ) -> Float[Tensor, "steps feet"]:
+        """How surely points of the feet that were seen stand, by how slowly they move."""
+        seen = targets.inverse_std_px[:, _FEET] > 0
+        feet = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m[:, _FEET]
+        speed = (feet[1:] - feet[:-1]).norm(dim=-1) / (times_s[1:] - times_s[:-1])[:, None]
+        return (seen[1:] & seen[:-1]) / (1 + (speed / self.config.stand_speed_m_s) ** 4)
+
+
+def between(
+    keys: Unknowns, key_times_s: Float[Tensor, " keys"], times_s: Float[Tensor, " frames"]
+) -> Unknowns:
+    """Bodies at all times from those at some: turned and moved evenly, of the mean shape.
+
+    Times outside of the keys' have the nearest key's body.
+    """
+    last = len(keys) - 1
+    right = torch.searchsorted(key_times_s, times_s, right=True).clamp(min(1, last), last)
+    left = (right - 1).clamp_min(0)
+    gap = (key_times_s[right] - key_times_s[left]).clamp_min(1e-9)
+    a = ((times_s - key_times_s[left]) / gap).clamp(0, 1)[:, None]
+    turn = matrix_to_rotvec(keys.R_cam_root[right] @ keys.R_cam_root[left].mT)
+    return Unknowns(
+        rotvec_to_matrix(a * turn) @ keys.R_cam_root[left],
+        keys.t_cam_root_m[left] + a * (keys.t_cam_root_m[right] - keys.t_cam_root_m[left]),
+        keys.z[left] + a * (keys.z[right] - keys.z[left]),
+        keys.s.mean(0).expand(len(times_s), -1),
+        keys.log_focal.mean().expand(len(times_s)),
+    )
+
+
+def concatenate(parts: Sequence[Targets]) -> Targets:
+    """Targets of several tracks in one batch; all have the same kinds of evidence or none."""
+    return parts[0] if len(parts) == 1 else Targets.concatenate(parts)
+
+
+def _leg_confidence(track: TrackWindow) -> Float[Tensor, " frames"]:
+    """Of the surer knee in each frame, or in the one before that shows the person."""
+    values, last = [], 1.0
+    for one in track.seen:
+        last = last if one is None else float(one.keypoints_px[_KNEES, 2].max())
+        values.append(last)
+    return torch.tensor(values)
+
+
+def _spread(bodies: Unknowns, count: int) -> Unknowns:
+    """So many of the bodies, evenly spread, or all if they are fewer."""
+    rows = torch.linspace(0, len(bodies) - 1, min(count, len(bodies))).round().long()
+    return bodies[rows]
+
+
+def _nothing_believed(targets: Targets, model) -> Belief:
+    """A belief for every row that says nothing and leaves the prior its weight."""
+    rows, size = len(targets.focal_px), 3 + model.prior.latent_dim
+    like = targets.observed_px
+    start = resting(model, rows, like.device)
+    return Belief(
+        R_cam_base=start.R_cam_root,
+        centre=like.new_zeros(rows, size),
+        whitening=like.new_zeros(rows, size, size),
+        starts=Unknowns(**{name: value[:, None] for name, value in vars(start).items()}),
+        prior_weight=like.new_ones(rows),
+    )

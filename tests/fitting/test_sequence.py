@@ -1,0 +1,181 @@
+"""People through frames: smoother and truer than frame by frame, there where they were missed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.energy.unknowns import Unknowns
+from kinflow.errors import InputError
+from kinflow.evidence.types import ImageEvidence
+from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
+from kinflow.fitting.clip_tracks import with_gaps_filled, with_one_shape
+from kinflow.fitting.sequence import SequenceConfig, TrackFitter, TrackWindow, between
+from kinflow.fitting.starts import R_CAM_UPRIGHT
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from kinflow.metrics.motion import acceleration_error_m_s2
+from kinflow.metrics.pose import pa_mpjpe
+from kinflow.results import Reconstruction
+from kinflow.results.frames import Frame
+
+FRAMES, RATE_HZ = 20, 30.0
+TIMES_S = torch.arange(FRAMES) / RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def walk(fitter, camera, see):
+    """Somebody who walks past and swings their limbs: truth, and what is seen of each frame."""
+    g = torch.Generator().manual_seed(3)
+    size = fitter.fitter.model.prior.latent_dim
+    a = torch.linspace(0, 1, FRAMES)[:, None]
+    first, last = 0.6 * torch.randn(2, 1, size, generator=g)
+    R = R_CAM_UPRIGHT @ rotvec_to_matrix(torch.cat([0 * a, 0.3 + 0.8 * a, 0 * a], 1))
+    t = torch.tensor([-0.5, 0.1, 4.0]) + a * torch.tensor([1.0, 0.0, 0.4])
+    s = 0.5 * torch.randn(1, 6, generator=g).expand(FRAMES, 6)
+    truth = Unknowns(R, t, first + a * (last - first), s, torch.zeros(FRAMES))
+    return see(truth, camera, g, noise_px=5.0)
+
+
+@pytest.fixture(scope="module")
+def tracks(fitter) -> TrackFitter:
+    return TrackFitter(fitter)
+
+
+def joints(tracks: TrackFitter, bodies: Unknowns) -> torch.Tensor:
+    return tracks.photos.fitter.joints_m(bodies)
+
+
+def window(scene, missed=()) -> TrackWindow:
+    seen = tuple(None if i in missed else p for i, p in enumerate(scene.evidence.people))
+    return TrackWindow(TIMES_S, seen)
+
+
+def test_a_track_is_smoother_and_truer_than_its_frames(tracks, fitter, walk, camera):
+    photos = [ImageEvidence(camera.image_size, (person,)) for person in walk.evidence.people]
+    fits = fitter.fit_photos(photos, [camera] * FRAMES)
+    alone = torch.stack([fit.people[0].joints_cam_m for fit in fits])
+    (fit,), _ = tracks.fit([window(walk)], camera)
+    together = joints(tracks, fit.bodies)
+    rough, smooth = (
+        float(acceleration_error_m_s2(found, walk.joints_m, RATE_HZ)) for found in (alone, together)
+    )
+    assert smooth < 0.25 * rough
+    errors = [float(pa_mpjpe(found, walk.joints_m).mean()) for found in (alone, together)]
+    assert errors[1] < 1.02 * errors[0]
+    assert torch.equal(fit.bodies.s, fit.bodies.s[:1].expand(FRAMES, -1))
+
+
+def test_whoever_was_missed_is_where_motion_puts_them(tracks, walk, camera):
+    missed = range(8, 13)
+    (fit,), _ = tracks.fit([window(walk, missed)], camera)
+    found = joints(tracks, fit.bodies)
+    rows = list(missed)
+    error_m = float(pa_mpjpe(found[rows], walk.joints_m[rows]).mean())
+    seen_m = float(pa_mpjpe(found[:8], walk.joints_m[:8]).mean())
+    assert error_m < seen_m + 0.03
+    gap = (found[1:] - found[:-1]).norm(dim=-1)
+    assert float(gap.max()) < 0.15  # no jump
+
+
+def test_settled_frames_stay_and_the_others_follow_them(tracks, walk, camera):
+    (before,), _ = tracks.fit([window(walk)], camera)
+    known = before.bodies[:6]
+    moved = replace(known, t_cam_root_m=known.t_cam_root_m + torch.tensor([0.0, 0.0, 0.1]))
+    later = replace(window(walk), known=moved, known_rows=torch.arange(6), settled=2)
+    (after,), _ = tracks.fit([later], camera)
+    for name in ("R_cam_root", "t_cam_root_m", "z", "s"):
+        torch.testing.assert_close(getattr(after.bodies[:2], name), getattr(moved[:2], name))
+    gap = joints(tracks, after.bodies)
+    assert float((gap[2:] - gap[1:-1]).norm(dim=-1).max()) < 0.15
+
+
+def test_bodies_between_others_turn_and_move_evenly(fitter, walk):
+    g = torch.Generator().manual_seed(5)
+    R = rotvec_to_matrix(torch.randn(2, 3, generator=g))
+    z, s = torch.randn(2, 4, generator=g), torch.randn(2, 6, generator=g)
+    keys = Unknowns(R, torch.randn(2, 3, generator=g), z, s, torch.zeros(2))
+    times = torch.tensor([0.0, 0.25, 0.5, 1.0, 2.0])
+    found = between(keys, torch.tensor([0.0, 1.0]), times)
+    torch.testing.assert_close(found.R_cam_root[[0, 3, 4]], R[[0, 1, 1]], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.t_cam_root_m[2], keys.t_cam_root_m.mean(0))
+    whole, half = (matrix_to_rotvec(found.R_cam_root[i] @ R[0].mT) for i in (3, 2))
+    torch.testing.assert_close(half, whole / 2, atol=1e-4, rtol=1e-3)
+    assert torch.equal(found.s, keys.s.mean(0).expand(5, 6))
+    one = between(keys[:1], torch.zeros(1), times)
+    assert torch.equal(one.z, z[:1].expand(5, 4))
+
+
+def test_a_clip_in_windows_gives_every_frame_once_and_in_order(fitter, walk, camera):
+    config = ClipFitConfig(window=10, ahead=3)
+    clip = ClipFitter(fitter, camera, config)
+    done, sizes = [], []
+    for i in range(FRAMES):
+        missed = i in (5, 6)
+        people = () if missed else walk.evidence.people[i : i + 1]
+        frame = SeenPeople(
+            float(TIMES_S[i]), 0, ImageEvidence(camera.image_size, people), () if missed else (4,)
+        )
+        done += clip.add(frame)
+        sizes.append(len(done))
+    done += clip.finish()
+    assert len(done) == FRAMES and 0 < sizes[10] < 10 and sizes[-1] < FRAMES
+    assert all(frame.gravity is not None for frame in done)
+    assert all([person.person for person in frame.people] == [4] for frame in done)
+    codes = [frame.people[0].code for frame in done]
+    assert [i for i, code in enumerate(codes) if code == "not_seen"] == [5, 6]
+    people = with_one_shape([frame.people for frame in done])
+    found = torch.stack([seen[0].joints_cam_m for seen in people])
+    assert float((found[1:] - found[:-1]).norm(dim=-1).max()) < 0.2  # also where windows meet
+    frames = [Frame(i, float(TIMES_S[i]), camera) for i in range(FRAMES)]
+    result = Reconstruction.of_frames(frames, people)
+    assert len(result.tracks) == 1 and len(result.tracks[0].bodies) == FRAMES
+
+
+def test_a_cut_ends_what_is_known(fitter, walk, camera):
+    clip = ClipFitter(fitter, camera, ClipFitConfig(window=8, ahead=2))
+    done = []
+    for i in range(6):
+        people = walk.evidence.people[i : i + 1]
+        frame = ImageEvidence(camera.image_size, people)
+        done += clip.add(SeenPeople(float(TIMES_S[i]), int(i > 3), frame, (int(i > 3),)))
+        assert len(done) == (4 if i > 3 else 0)
+    done += clip.finish()
+    assert [frame.people[0].person for frame in done] == [0, 0, 0, 0, 1, 1]
+
+
+def test_gaps_are_filled_within_a_shot_only(fitter, walk, camera):
+    people = fitter.fit(ImageEvidence(camera.image_size, walk.evidence.people[:1]), camera).people
+    there, later = people[0], replace(people[0], t_cam_root_m=people[0].t_cam_root_m + 0.4)
+    frames = [[there], [], [], [], [later]]
+    times = [0.0, 0.1, 0.2, 0.3, 0.4]
+    filled = with_gaps_filled(frames, times, [0] * 5)
+    assert [len(seen) for seen in filled] == [1] * 5
+    middle = filled[2][0]
+    assert middle.code == "not_seen" and not middle.keypoints_px[:, 2].any()
+    torch.testing.assert_close(middle.t_cam_root_m, there.t_cam_root_m + 0.2)
+    torch.testing.assert_close(
+        middle.joints_cam_m - middle.t_cam_root_m,
+        there.joints_cam_m - there.t_cam_root_m,
+        atol=1e-4,
+        rtol=0,
+    )
+    assert [len(seen) for seen in with_gaps_filled(frames, times, [0, 0, 0, 1, 1])] == [
+        1,
+        0,
+        0,
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [{"search_every": 0}, {"acceleration_std_m_s2": 0.0}, {"gap_prior_weight": 2.0}]
+)
+def test_options_of_sequences_out_of_range_are_refused(change):
+    with pytest.raises(InputError):
+        SequenceConfig(**change)
+
+
+def test_a_window_has_to_be_longer_than_what_is_fitted_again():
+    with pytest.raises(InputError, match="half of the window"):
+        ClipFitConfig(window=10, ahead=6)
