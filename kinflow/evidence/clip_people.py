@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.checks import flag, nested, positive
+from kinflow.evidence.blazepose import region_from_coco
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -166,11 +167,16 @@ class ClipPeople:
         """Those of the frame before who are still there, each once."""
         people: list[Person] = []
         for number, person in self._shown.items():
-            if number not in expected or person.pose is None:
+            if number not in expected:
                 continue
             there = expected[number]
             before = Sighting(person.keypoints_px, person.detection.box_px)
-            region = shifted(person.pose.next_region, there.center_px - before.center_px)
+            region = (
+                region_from_coco(person.detection.keypoints_px)
+                if person.pose is None
+                else person.pose.next_region
+            )
+            region = shifted(region, there.center_px - before.center_px)
             found = self._follower.follow(frame.rgb, region, there)
             if found is not None and not any(_are_one(found, other) for other in people):
                 people.append(found)

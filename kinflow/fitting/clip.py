@@ -12,6 +12,7 @@ with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
