@@ -21,6 +21,7 @@ from torch import Tensor
 
 from kinflow.checks import flag, nested, positive
 from kinflow.evidence.blazepose import region_from_coco
+from kinflow.evidence.camera_motion import CameraMotionConfig, CameraWatch
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -42,6 +43,7 @@ class ClipPeopleConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     cuts: CutConfig = field(default_factory=CutConfig)
+    camera: CameraMotionConfig = field(default_factory=CameraMotionConfig)
     search_s: float = 0.5
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
@@ -53,6 +55,7 @@ class ClipPeopleConfig:
 
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
+        nested(self, camera=CameraMotionConfig)
         positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 
@@ -106,6 +109,9 @@ class ClipPeople:
         self._searched_s: float | None = None
         self._lines: Float[Tensor, "lines 4"] | None = None
         self._shot = 0
+        self._camera = CameraWatch(config.camera)
+        self.camera_moves = False
+        """Whether the camera moved within a shot of the frames so far."""
         self._waiting: deque[_Waiting] = deque()
         self._identities: dict[int, int] = {}
 
@@ -123,6 +129,7 @@ class ClipPeople:
             self._shot += 1
             self._tracker.cut()
             self._shown, self._searched_s = {}, None
+            self._camera = CameraWatch(self._config.camera)
         expected = self._tracker.expected(frame.time_s)
         people = self._followed(frame, expected) if self._config.follow_others else []
         if self._is_due(frame.time_s, lost=len(people) < len(expected)):
@@ -136,6 +143,8 @@ class ClipPeople:
         if self._lines is None:
             boxes = [person.box_px.numpy() for person in evidence]
             self._lines = torch.from_numpy(upright_lines(frame.rgb, boxes)).float()
+        self._camera.look(frame.rgb, [person.box_px.numpy() for person in evidence])
+        self.camera_moves |= self._camera.moves
         sightings = [
             Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
             for person in evidence

@@ -95,6 +95,7 @@ class ClipRun:
         self._open: deque[SeenFrame] = deque()
         self._done: list[_Done] = []
         self._step = ClipStep(0, None, 0, 0.0)
+        self._watcher: ClipPeople | None = None
         self.is_finished = False
 
     def steps(self) -> Generator[ClipStep, None, None]:
@@ -106,7 +107,7 @@ class ClipRun:
         begin = time.perf_counter()
         of_frames = self.clip.info.frames_in(self._config.range)
         config = self._reconstructor.config
-        watcher = ClipPeople(
+        self._watcher = watcher = ClipPeople(
             self._reconstructor.detector,
             self._config.people,
             config.max_people,
@@ -153,6 +154,11 @@ class ClipRun:
     def done_s(self) -> float:
         """Time in the clip of the last frame that is done."""
         return self._done[-1].time_s if self._done else 0.0
+
+    @property
+    def camera_moves(self) -> bool:
+        """Whether the camera moved in the frames that were seen."""
+        return self._watcher is not None and self._watcher.camera_moves
 
     @property
     def shots(self) -> int:
