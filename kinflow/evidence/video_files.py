@@ -207,7 +207,7 @@ class Clip:
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         if rgb.shape[1::-1] == self.info.size:
             return rgb
-        # most versions of OpenCV do that themselves where a size changes on the way, and do not tell
+        # OpenCV 5 does that itself where a size changes on the way, and does not tell
         return cv2.resize(rgb, self.info.size, interpolation=cv2.INTER_AREA)
 
     def _end(self, last_s: float) -> None:
