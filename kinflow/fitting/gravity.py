@@ -1,8 +1,8 @@
-"""Which way is up in a photo, which everybody in it shares, and how fits keep to it.
+"""Which way is up in a photo and where its floor is: everybody shares both, and fits keep to them.
 
 Before anybody is fitted, cameras and upright lines say what is up (`tilt.py`), and each person is
-fitted with that and with how well it is known. Then everybody votes by their pose, and bodies are
-fitted on with the common answer.
+fitted with that and with how well it is known. Then everybody votes by their pose, the ground under
+several people has to be one floor (`floor.py`), and bodies are fitted on with the common answer.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-from kinflow.checks import nested, not_negative, positive
-from kinflow.energy.body_energy import UpTarget
-from kinflow.energy.keypoint_model import KeypointModel
-from kinflow.energy.unknowns import Unknowns
+from kinflow.checks import flag, nested, not_negative, positive
+from kinflow.energy.ground import FloorTarget, UpTarget
+from kinflow.fitting.floor import FloorConfig, guess_floor
+from kinflow.fitting.stances import Stances
 from kinflow.fitting.tilt import TiltConfig, TiltGrid
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Gravity
+from kinflow.results import Floor, Gravity
 
 
 @dataclass(frozen=True)
@@ -31,51 +31,85 @@ class GravityConfig:
     """Of what is up by a fitted pose: on motion capture the error is 5 degrees on average."""
     hidden_reach: float = 1.0
     """How much further bodies are kept upright whose legs are not seen at all."""
+    shared_floor: bool = True
+    """Whether people of a photo are taken to be on one floor, as far as they can be."""
     tilt: TiltConfig = field(default_factory=TiltConfig)
+    floor: FloorConfig = field(default_factory=FloorConfig)
 
     def __post_init__(self) -> None:
         positive(self, "attitude_std_deg")
         not_negative(self, "hidden_reach")
-        nested(self, tilt=TiltConfig)
+        flag(self, "shared_floor")
+        nested(self, tilt=TiltConfig, floor=FloorConfig)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the people of a photo share."""
+
+    gravity: Gravity
+    floor: Floor | None = None
+    """None where nobody told how high it is."""
+    on_floor: Float64[Tensor, " people"] | None = None
+    """How likely each person is on it."""
 
 
 class GravityEstimator:
-    """Estimates what is up in a photo.
+    """Estimates what is up in a photo, and where its floor is.
 
     Args:
-        model: of the fits; has an attitude prior.
+        flesh_m: how deep the points of the fits lie below the skin (`stances.flesh_m`).
         config: spreads.
     """
 
-    def __init__(self, model: KeypointModel, config: GravityConfig) -> None:
-        self.model, self.config = model, config
+    def __init__(self, flesh_m: Float[Tensor, " points"], config: GravityConfig) -> None:
+        self.flesh_m, self.config = flesh_m, config
         self._grid = TiltGrid(config.tilt)
 
-    def without_people(self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None) -> Gravity:
+    def without_people(self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None) -> Ground:
         """By the camera and the photo's lines alone."""
-        return self._grid.best(self._grid.log_prob(camera, lines_px))
+        return Ground(self._grid.best(self._grid.log_prob(camera, lines_px)))
 
     def with_people(
-        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None, bodies: Unknowns
-    ) -> Gravity:
+        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None, stances: Stances
+    ) -> Ground:
         """By camera, lines and the fitted bodies of the photo, one row a person."""
-        with torch.no_grad():
-            votes = self.model.evaluate(bodies, with_jacobian=False).up_cam
-        assert votes is not None, "a model without an attitude prior knows of no up"
-        return self._grid.best(self._grid.log_prob(camera, lines_px, votes))
+        log_prob = self._grid.log_prob(camera, lines_px)
+        log_prob = log_prob + self._grid.by_votes(stances.up_cam, stances.up_cov)
+        if not self.config.shared_floor:
+            return Ground(self._grid.best(log_prob))
+        if len(stances) > 1:
+            guess = guess_floor(stances, self._grid.up_cam.double(), self.config.floor)
+            log_prob = log_prob + guess.log_likelihood.float()
+        gravity = self._grid.best(log_prob)
+        up = torch.tensor([gravity.up_cam], dtype=torch.float64)
+        guess = guess_floor(stances, up, self.config.floor)
+        floor = Floor(float(guess.height_m), float(guess.std_m))
+        return Ground(gravity, floor, guess.on_it[:, 0])
 
-    def target(self, gravity: Gravity, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
-        """What the people of a photo are fitted to.
+    def up_target(self, ground: Ground, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
+        """What is up for the people of a photo.
 
         Whose legs are seen may well lie; bodies whose legs nobody saw are kept upright further.
 
         Args:
-            gravity: of the photo.
+            ground: of the photo.
             leg_confidence: how certain a person's surer knee is.
         """
-        device = self.model.body.rest_mean_m.device
-        up = torch.tensor(gravity.up_cam, device=device, dtype=torch.float32)
+        gravity = ground.gravity
+        up = torch.tensor(gravity.up_cam, device=self.flesh_m.device, dtype=torch.float32)
         std = math.radians(math.hypot(self.config.attitude_std_deg, gravity.std_deg))
         people = len(leg_confidence)
         reach = 1 + self.config.hidden_reach * (1 - leg_confidence.to(up))
         return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std), reach)
+
+    def floor_target(self, ground: Ground, people: int) -> FloorTarget:
+        """The floor that the people of a photo are held to: those who are on it with others."""
+        device = self.flesh_m.device
+        up = torch.tensor(ground.gravity.up_cam, device=device, dtype=torch.float32)
+        height, inverse_std = up.new_zeros(people), up.new_zeros(people)
+        on_it = ground.on_floor
+        if ground.floor is not None and on_it is not None and int((on_it > 0.5).sum()) > 1:
+            height += ground.floor.height_m
+            inverse_std += (on_it > 0.5).to(up) / self.config.floor.std_m
+        return FloorTarget(up.expand(people, 3), height, inverse_std, self.flesh_m)

@@ -21,27 +21,29 @@ from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.body.sides import SIDES
 from kinflow.checks import flag, nested, not_negative, positive, whole
-from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
+from kinflow.energy.body_energy import EnergyConfig, Targets
+from kinflow.energy.ground import FloorTarget, UpTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
-from kinflow.fitting.gravity import GravityConfig, GravityEstimator
+from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, ObservationConfig, observe
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import FitConfig, PersonFitter
+from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Predictor
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.results import Gravity, Hypothesis, Person, ResultCode
+from kinflow.results import Floor, Gravity, Hypothesis, Person, ResultCode
 from kinflow.threads import lazy, one_thread
 
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -84,6 +86,8 @@ class PhotoFit:
     """The one that was given, with another focal length if that was to be estimated."""
     gravity: Gravity | None
     """What is up; None without people."""
+    floor: Floor | None = None
+    """What they are on, where that is known."""
 
 
 class PhotoFitter:
@@ -121,7 +125,8 @@ class PhotoFitter:
         )
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
-        self.gravity = GravityEstimator(self.fitter.model, config.gravity)
+        self._flesh_m = flesh_m(FITTED_KEYPOINTS).to(device)
+        self.gravity = GravityEstimator(self._flesh_m, config.gravity)
         self._aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
@@ -156,16 +161,15 @@ class PhotoFitter:
                 self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
             ]
             legs = _leg_confidence(people)
-            targets = self._with_up(self._targets(people, seen_by), level, rows, legs)
+            targets = self._grounded(self._targets(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
-            gravity = [
-                self.gravity.with_people(
-                    camera, drawn, found.unknowns[best[mine.start : mine.stop]]
-                )
+            stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self._flesh_m)
+            ground = [
+                self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
-            targets = self._with_up(targets, gravity, rows, legs)
+            targets = self._grounded(targets, ground, rows, legs)
             found = self.fitter.polish(found, targets)
             bodies = [
                 self._person(
@@ -175,19 +179,21 @@ class PhotoFitter:
                 for i in mine
             ]
         return tuple(
-            PhotoFit(tuple(bodies[mine.start : mine.stop]), camera, known)
-            for camera, known, mine in zip(cameras, gravity, rows, strict=True)
+            PhotoFit(tuple(bodies[mine.start : mine.stop]), camera, known.gravity, known.floor)
+            for camera, known, mine in zip(cameras, ground, rows, strict=True)
         )
 
-    def _with_up(
-        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
+    def _grounded(
+        self, targets: Targets, ground: Sequence[Ground], rows: Sequence[range], legs: Tensor
     ) -> Targets:
-        """Targets of all people, those of each photo with what is up there."""
-        up = [
-            self.gravity.target(known, legs[mine.start : mine.stop])
-            for known, mine in zip(gravity, rows, strict=True)
-        ]
-        return replace(targets, up=UpTarget.concatenate(up))
+        """Targets of all people, those of each photo with what is up there, and its floor."""
+        each = list(zip(ground, rows, strict=True))
+        up = [self.gravity.up_target(known, legs[mine.start : mine.stop]) for known, mine in each]
+        floor = FloorTarget.concatenate(
+            [self.gravity.floor_target(known, len(mine)) for known, mine in each]
+        )
+        anybody = bool(floor.inverse_std.any())
+        return replace(targets, up=UpTarget.concatenate(up), floor=floor if anybody else None)
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
