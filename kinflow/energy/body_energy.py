@@ -70,7 +70,7 @@ class EnergyConfig:
     part_cutoff: float = 3.0
     up_cutoff: float = 2.5
     """Whoever lies or tumbles has another up than their pose suggests."""
-    floor_cutoff: float = 4.0
+    floor_cutoff: float = 8.0
     """Of the distance to the floor."""
     belief_cutoff: float = 2.0
     """Standard deviations for each unknown, beyond which a belief counts as wrong."""

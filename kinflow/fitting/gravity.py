@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from kinflow.checks import flag, nested, not_negative, positive
@@ -50,8 +50,16 @@ class Ground:
     gravity: Gravity
     floor: Floor | None = None
     """None where nobody told how high it is."""
-    on_floor: Float64[Tensor, " people"] | None = None
-    """How likely each person is on it."""
+    distance: Float64[Tensor, " people"] | None = None
+    """Of each person who is on it: 1, or less for who seems to be a child nearer than they were
+    fitted; NaN for others."""
+    std_m: Float64[Tensor, " people"] | None = None
+    """Of the floor where each person is, relative to the others, with that of a body on it."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several people are on the floor."""
+        return self.distance is not None and int(self.distance.isfinite().sum()) > 1
 
 
 class GravityEstimator:
@@ -85,7 +93,20 @@ class GravityEstimator:
         up = torch.tensor([gravity.up_cam], dtype=torch.float64)
         guess = guess_floor(stances, up, self.config.floor)
         floor = Floor(float(guess.height_m), float(guess.std_m))
-        return Ground(gravity, floor, guess.on_it[:, 0])
+        distance = torch.full((len(stances),), torch.nan, dtype=torch.float64)
+        distance[guess.on_it[:, 0] > 0.5] = 1.0
+        child = guess.nearer[:, 0] > 0.5
+        distance[child] = guess.distance[child, 0]
+        return Ground(gravity, floor, distance, self._std_m(gravity, stances, distance.isfinite()))
+
+    def _std_m(
+        self, gravity: Gravity, stances: Stances, on_floor: Bool[Tensor, " people"]
+    ) -> Float64[Tensor, " people"]:
+        """What tilts by some degrees rises or falls the more the further away it is."""
+        places = stances.points_cam_m.mean(1)
+        away = places - places[on_floor if bool(on_floor.any()) else ...].mean(0)
+        tilt_m = math.radians(gravity.std_deg) * (away - _along(away, gravity)).norm(dim=1)
+        return torch.hypot(tilt_m, torch.full_like(tilt_m, self.config.floor.std_m))
 
     def up_target(self, ground: Ground, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
         """What is up for the people of a photo.
@@ -104,12 +125,17 @@ class GravityEstimator:
         return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std), reach)
 
     def floor_target(self, ground: Ground, people: int) -> FloorTarget:
-        """The floor that the people of a photo are held to: those who are on it with others."""
+        """The floor that the people of a photo are held to, if they share one."""
         device = self.flesh_m.device
         up = torch.tensor(ground.gravity.up_cam, device=device, dtype=torch.float32)
         height, inverse_std = up.new_zeros(people), up.new_zeros(people)
-        on_it = ground.on_floor
-        if ground.floor is not None and on_it is not None and int((on_it > 0.5).sum()) > 1:
+        if ground.floor is not None and ground.std_m is not None and ground.is_shared:
             height += ground.floor.height_m
-            inverse_std += (on_it > 0.5).to(up) / self.config.floor.std_m
+            inverse_std += 1 / ground.std_m.to(up)
         return FloorTarget(up.expand(people, 3), height, inverse_std, self.flesh_m)
+
+
+def _along(vectors: Float64[Tensor, "people 3"], gravity: Gravity) -> Float64[Tensor, "people 3"]:
+    """The vertical part of vectors."""
+    up = vectors.new_tensor(gravity.up_cam)
+    return (vectors @ up)[:, None] * up

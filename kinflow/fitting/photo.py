@@ -14,7 +14,7 @@ from functools import partial
 from itertools import accumulate
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -35,6 +35,7 @@ from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, ObservationConfig, observe
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.sizes import nearer
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
@@ -170,7 +171,7 @@ class PhotoFitter:
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
             targets = self._grounded(targets, ground, rows, legs)
-            found = self.fitter.polish(found, targets)
+            found = self.fitter.polish(self._with_nearer(found, best, ground), targets)
             bodies = [
                 self._person(
                     i - mine.start, people[i], camera, targets[i : i + 1], found[found.of(i)]
@@ -194,6 +195,24 @@ class PhotoFitter:
         )
         anybody = bool(floor.inverse_std.any())
         return replace(targets, up=UpTarget.concatenate(up), floor=floor if anybody else None)
+
+    def _with_nearer(
+        self, found: Candidates, best: Int[Tensor, " people"], ground: Sequence[Ground]
+    ) -> Candidates:
+        """Candidates and, of people whom the floor takes for children, the best one nearer."""
+        known = [one.distance for one in ground if one.distance is not None]
+        if not known:
+            return found
+        distance = torch.cat(known)
+        rows = torch.nonzero(distance < 1)[:, 0]
+        if not len(rows):
+            return found
+        factor = distance[rows].to(found.energy)
+        bodies = nearer(self.fitter.model, found.unknowns[best[rows]], factor)
+        more = Candidates(
+            bodies, found.energy[best[rows]], found.person[best[rows]], ("floor",) * len(rows)
+        )
+        return Candidates.concatenate([found, more])
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
