@@ -2,8 +2,8 @@
 
 glTF's frame is x right, y up, z towards the viewer: the camera frame turned so that up by gravity
 is y (half a turn about x for a level camera, also where nothing is known of gravity), then raised
-until the lowest point of all people stands on the floor y = 0. The camera node is turned and raised
-alike, so a render through it matches the overlay.
+until the floor, or the lowest point of all people where it is not known, is at y = 0. The camera
+node is turned and raised alike, so a render through it matches the overlay.
 
 Meshes are bound in the model's own A-pose while joint rotations refer to the T-pose. The inverse
 bind matrix of joint j, [Q_j | -Q_j a_j], carries one to the other (see `kinflow.body.model`), which
@@ -77,8 +77,10 @@ def scene_glb(
     if bodies is None and reconstruction.people:
         bodies = Bodies.of(reconstruction.people)
     R = R_world_cam(frame.gravity)
-    lowest_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
-    scene = _Scene(R, np.array([0.0, -lowest_m, 0.0]), joint_names)
+    floor_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
+    if frame.floor is not None:
+        floor_m = frame.floor.height_m
+    scene = _Scene(R, np.array([0.0, -floor_m, 0.0]), joint_names)
     scene.add_camera(frame.camera)
     if bodies:
         scene.add_bodies(bodies)

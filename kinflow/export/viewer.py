@@ -57,6 +57,7 @@ def viewer_html(
             "image_size": camera.image_size,
         },
         "up": frame.gravity.up_cam if frame.gravity else _LEVEL_UP,
+        "floor": -frame.floor.height_m if frame.floor else None,
         "photo": _photo_url(image_rgb),
         "faces": _base64(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],

@@ -30,7 +30,7 @@ class FloorConfig:
     """Of the ground under a body whose pose and size are known."""
     body_std_scale: float = 1.7
     """Factor on what the spread of the fitted body adds to that, which the fit states too small."""
-    child_share: float = 0.2
+    child_share: float = 0.1
     """Of people who were taken for adults further away."""
     child_sizes: tuple[float, float] = (0.38, 0.95)
     """How tall they are, relative to what they were taken for."""
@@ -38,11 +38,14 @@ class FloorConfig:
     """Of people who are not on it."""
     elsewhere_m: float = 3.0
     """The range of heights at which these are."""
+    unknown_std_m: float = 0.5
+    """A floor that is known no better than this is not told."""
     rounds: int = 4
     """Of finding out who is on the floor, and how high it is by them."""
 
     def __post_init__(self) -> None:
         positive(self, "std_m", "body_std_scale", "elsewhere_share", "elsewhere_m")
+        positive(self, "unknown_std_m")
         share(self, "elsewhere_share", "child_share")
         numbers_of(self, "child_sizes", count=2, above=0, at_most=1, ascending=True)
         whole(self, "rounds", at_least=1, at_most=100)
@@ -113,6 +116,6 @@ def _membership(
     # whoever is smaller and as much nearer has the ground as much nearer to the camera's height
     near, far = (size * ground_m for size in config.child_sizes)
     inside = torch.special.ndtr((far - height) / std) - torch.special.ndtr((near - height) / std)
-    nearer = config.child_share * inside / (far - near)
+    nearer = config.child_share * inside.abs() / (far - near).abs().clamp_min(1e-6)
     either = on_it + nearer + config.elsewhere_share / config.elsewhere_m
     return _Members(either.log(), on_it / either, nearer / either)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinflow.checks import flag, nested, not_negative, positive
 from kinflow.energy.ground import FloorTarget, UpTarget
+from kinflow.energy.terms import lowest
 from kinflow.fitting.floor import FloorConfig, guess_floor
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.tilt import TiltConfig, TiltGrid
@@ -74,9 +75,9 @@ class GravityEstimator:
         self.flesh_m, self.config = flesh_m, config
         self._grid = TiltGrid(config.tilt)
 
-    def without_people(self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None) -> Ground:
+    def without_people(self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None) -> Gravity:
         """By the camera and the photo's lines alone."""
-        return Ground(self._grid.best(self._grid.log_prob(camera, lines_px)))
+        return self._grid.best(self._grid.log_prob(camera, lines_px))
 
     def with_people(
         self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None, stances: Stances
@@ -108,16 +109,33 @@ class GravityEstimator:
         tilt_m = math.radians(gravity.std_deg) * (away - _along(away, gravity)).norm(dim=1)
         return torch.hypot(tilt_m, torch.full_like(tilt_m, self.config.floor.std_m))
 
-    def up_target(self, ground: Ground, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
+    def floor_under(
+        self, ground: Ground, points_cam_m: Float[Tensor, "people points 3"]
+    ) -> Floor | None:
+        """The floor of a photo at the height where its people came to stand on it at last.
+
+        Args:
+            ground: by the fits before.
+            points_cam_m: of the final bodies.
+        """
+        if ground.floor is None or ground.distance is None:
+            return None
+        on_it = ground.distance.isfinite()
+        if not bool(on_it.any()) or ground.floor.std_m > self.config.floor.unknown_std_m:
+            return None
+        up = torch.tensor([ground.gravity.up_cam]).to(points_cam_m)
+        height, _ = lowest(points_cam_m, self.flesh_m.to(points_cam_m), up)
+        return Floor(float(height.cpu()[on_it].median()), ground.floor.std_m)
+
+    def target(self, gravity: Gravity, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
         """What is up for the people of a photo.
 
         Whose legs are seen may well lie; bodies whose legs nobody saw are kept upright further.
 
         Args:
-            ground: of the photo.
+            gravity: of the photo.
             leg_confidence: how certain a person's surer knee is.
         """
-        gravity = ground.gravity
         up = torch.tensor(gravity.up_cam, device=self.flesh_m.device, dtype=torch.float32)
         std = math.radians(math.hypot(self.config.attitude_std_deg, gravity.std_deg))
         people = len(leg_confidence)
@@ -125,9 +143,11 @@ class GravityEstimator:
         return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std), reach)
 
     def floor_target(self, ground: Ground, people: int) -> FloorTarget:
-        """The floor that the people of a photo are held to, if they share one."""
-        device = self.flesh_m.device
-        up = torch.tensor(ground.gravity.up_cam, device=device, dtype=torch.float32)
+        """The floor that the people of a photo are held to, if several are on it.
+
+        All of them are: whoever is elsewhere is an outlier of that term as well.
+        """
+        up = torch.tensor(ground.gravity.up_cam, device=self.flesh_m.device, dtype=torch.float32)
         height, inverse_std = up.new_zeros(people), up.new_zeros(people)
         if ground.floor is not None and ground.std_m is not None and ground.is_shared:
             height += ground.floor.height_m

@@ -32,7 +32,7 @@ from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
-from kinflow.fitting.observations import FITTED_KEYPOINTS, ObservationConfig, observe
+from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.sizes import nearer
@@ -162,7 +162,7 @@ class PhotoFitter:
                 self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
             ]
             legs = _leg_confidence(people)
-            targets = self._grounded(self._targets(people, seen_by), level, rows, legs)
+            targets = self._with_up(self._targets(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
             stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self._flesh_m)
@@ -170,7 +170,8 @@ class PhotoFitter:
                 self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
-            targets = self._grounded(targets, ground, rows, legs)
+            up = [known.gravity for known in ground]
+            targets = self._with_floor(self._with_up(targets, up, rows, legs), ground, rows)
             found = self.fitter.polish(self._with_nearer(found, best, ground), targets)
             bodies = [
                 self._person(
@@ -180,21 +181,42 @@ class PhotoFitter:
                 for i in mine
             ]
         return tuple(
-            PhotoFit(tuple(bodies[mine.start : mine.stop]), camera, known.gravity, known.floor)
+            self._photo(tuple(bodies[mine.start : mine.stop]), camera, known)
             for camera, known, mine in zip(cameras, ground, rows, strict=True)
         )
 
-    def _grounded(
-        self, targets: Targets, ground: Sequence[Ground], rows: Sequence[range], legs: Tensor
-    ) -> Targets:
-        """Targets of all people, those of each photo with what is up there, and its floor."""
-        each = list(zip(ground, rows, strict=True))
-        up = [self.gravity.up_target(known, legs[mine.start : mine.stop]) for known, mine in each]
-        floor = FloorTarget.concatenate(
-            [self.gravity.floor_target(known, len(mine)) for known, mine in each]
+    def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
+        """The result of a photo, with the floor where its people stand."""
+        body, device = self.fitter.model.body, self._flesh_m.device
+        pose, shape, t_cam_root_m = (
+            torch.stack([getattr(person, name) for person in people]).to(device)
+            for name in ("pose", "shape", "t_cam_root_m")
         )
-        anybody = bool(floor.inverse_std.any())
-        return replace(targets, up=UpTarget.concatenate(up), floor=floor if anybody else None)
+        keypoints = body.with_shape(shape).with_pose(pose, t_cam_root_m).keypoints_m()
+        floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
+        return PhotoFit(people, camera, ground.gravity, floor)
+
+    def _with_up(
+        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
+    ) -> Targets:
+        """Targets of all people, those of each photo with what is up there."""
+        up = [
+            self.gravity.target(known, legs[mine.start : mine.stop])
+            for known, mine in zip(gravity, rows, strict=True)
+        ]
+        return replace(targets, up=UpTarget.concatenate(up))
+
+    def _with_floor(
+        self, targets: Targets, ground: Sequence[Ground], rows: Sequence[range]
+    ) -> Targets:
+        """Targets of all people, those of each photo with its floor."""
+        if not any(known.is_shared for known in ground):
+            return targets
+        floor = [
+            self.gravity.floor_target(known, len(mine))
+            for known, mine in zip(ground, rows, strict=True)
+        ]
+        return replace(targets, floor=FloorTarget.concatenate(floor))
 
     def _with_nearer(
         self, found: Candidates, best: Int[Tensor, " people"], ground: Sequence[Ground]

@@ -30,7 +30,7 @@ class TiltConfig:
     pitch_std_deg: float = 10.0
     """Of cameras that are held about level."""
     steep_share: float = 0.6
-    steep_std_deg: float = 30.0
+    steep_std_deg: float = 22.0
     """Of the others, which look up or down on purpose, and how many they are."""
     roll_std_deg: float = 4.0
     line_std_deg: float = 1.2
@@ -45,7 +45,7 @@ class TiltConfig:
     """Of what is up by the true pose of a person."""
     pose_std_scale: float = 1.7
     """Factor on what the spread of the fitted pose adds to that, which the fit states too small."""
-    lying_share: float = 0.1
+    lying_share: float = 0.3
     """Of people whose up may be anywhere, whatever their pose says."""
     min_std_deg: float = 1.5
     """Nothing is known better than this."""

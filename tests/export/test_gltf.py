@@ -16,7 +16,7 @@ import trimesh
 
 from kinflow.body.skeleton import JOINT_NAMES, PARENTS
 from kinflow.export.gltf import MIXAMO_NAMES, scene_glb, skin_attributes, unit_quaternions
-from kinflow.results import Reconstruction
+from kinflow.results import Floor, Gravity, Reconstruction
 
 DTYPES = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
 COMPONENTS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -130,6 +130,13 @@ def test_the_camera_node_sees_what_the_camera_saw(glb, reconstruction):
     px = np.stack([(x + 1) / 2 * width, (1 - y) / 2 * height], -1)
     expected = reconstruction.camera.project(reconstruction.people[0].vertices())
     np.testing.assert_allclose(px, expected, atol=0.02)
+
+
+def test_a_floor_that_is_known_is_where_y_is_zero(reconstruction):
+    gravity, floor = Gravity((0.0, -1.0, 0.0), 2.0), Floor(-1.5, 0.1)
+    of = (reconstruction.camera, reconstruction.people, "")
+    glb = Glb(scene_glb(Reconstruction.of_frame(*of, gravity, floor)))
+    assert camera_node(glb)["translation"] == pytest.approx([0.0, 1.5, 0.0])
 
 
 def test_a_tilted_camera_stands_in_the_same_upright_world(glb, tilted):

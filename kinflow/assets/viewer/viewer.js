@@ -76,7 +76,7 @@
   const points = scene.people.map((person) => levelled(positionsOf(person)));
   const bounds = boundsOf(points);
   const centre = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
-  const floor = bounds.high[1];
+  const floor = scene.floor ?? bounds.high[1];
   const reach = Math.max(1.5, Math.hypot(...[0, 1, 2].map((a) => bounds.high[a] - bounds.low[a])));
   const deepest = points.length
     ? Math.max(...points.map((p) => {

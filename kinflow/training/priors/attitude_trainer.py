@@ -219,9 +219,9 @@ def seated(
     chair = torch.rand(count) < _CHAIR_SHARE
     sitting = R_free.clone()
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
-        knee = torch.where(chair, _between(count, 50, 115), _between(count, 0, 130))
-        apart = torch.where(chair, _between(count, -5, 25), _between(count, 0, 50))
-        hip = _turn(1, sign * apart) @ _turn(0, -_between(count, 65, 110))
+        knee = torch.where(chair, _between(count, 50.0, 115.0), _between(count, 0.0, 130.0))
+        apart = torch.where(chair, _between(count, -5.0, 25.0), _between(count, 0.0, 50.0))
+        hip = _turn(1, sign * apart) @ _turn(0, -_between(count, 65.0, 110.0))
         for joint, R in (("hip", hip), ("knee", _turn(0, knee)), ("ankle", _ankle(count))):
             sitting[:, _ROW_OF[f"{side}_{joint}"]] = R
     aside, lean = _SITTING_STD_DEG * torch.randn(2, count)
