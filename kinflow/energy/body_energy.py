@@ -1,6 +1,6 @@
 """The energy of a body given what was seen of it: the sum of the terms in `terms.py`.
 
-    E = keypoints + hint_3d + attitude + parts + 0.5 |z|^2 + 0.5 |s|^2      (nats)
+    E = keypoints + hint_3d + attitude + floor + parts + 0.5 |z|^2 + 0.5 |s|^2      (nats)
 
 after Zanfir et al. 2020, eq. 9, with 3D landmarks of the detector as an optional weak term.
 """
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinflow.checks import not_negative, positive
 from kinflow.energy.belief import Belief
+from kinflow.energy.ground import FloorTarget, UpTarget
 from kinflow.energy.keypoint_model import KeypointModel, KeypointState, Motion
 from kinflow.energy.part_matching import PartMatches
 from kinflow.energy.rough_points import RoughPoints
@@ -24,6 +25,7 @@ from kinflow.energy.terms import (
     Term,
     attitude,
     believed,
+    contact,
     outline,
     prior_term,
     reprojection,
@@ -31,28 +33,6 @@ from kinflow.energy.terms import (
 )
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
-
-
-@dataclass(frozen=True)
-class UpTarget:
-    """What is up where a person is, and how closely what is up by their pose keeps to it."""
-
-    up_cam: Float[Tensor, "batch 3"]
-    """Unit vectors."""
-    inverse_std: Float[Tensor, "batch 3"]
-    """Along each axis of the camera, of the difference of unit vectors (about radians)."""
-    reach: Float[Tensor, " batch"]
-    """Factor on the robust cutoff: how far from up a pose has to be to be taken for a lying one."""
-
-    def __getitem__(self, index) -> UpTarget:
-        """Rows of the batch."""
-        return UpTarget(self.up_cam[index], self.inverse_std[index], self.reach[index])
-
-    @staticmethod
-    def concatenate(parts: Sequence[UpTarget]) -> UpTarget:
-        """Join along the batch."""
-        names = ("up_cam", "inverse_std", "reach")
-        return UpTarget(**{n: torch.cat([getattr(part, n) for part in parts]) for n in names})
 
 
 @dataclass(frozen=True)
@@ -67,6 +47,8 @@ class Targets:
     """Rough 3D keypoints."""
     up: UpTarget | None = None
     """What is up."""
+    floor: FloorTarget | None = None
+    """What they stand on."""
     belief: Belief | None = None
     """What a network believes."""
     parts: PartMatches | None = None
@@ -105,6 +87,8 @@ class EnergyConfig:
     part_cutoff: float = 3.0
     up_cutoff: float = 2.5
     """Whoever lies or tumbles has another up than their pose suggests."""
+    floor_cutoff: float = 8.0
+    """Of the distance to the floor."""
     belief_cutoff: float = 2.0
     """Standard deviations for each unknown, beyond which a belief counts as wrong."""
     focal_log_std: float = 0.0
@@ -113,7 +97,7 @@ class EnergyConfig:
     def __post_init__(self) -> None:
         not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
         positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff", "up_cutoff")
-        positive(self, "belief_cutoff")
+        positive(self, "belief_cutoff", "floor_cutoff")
 
 
 class Energy:
@@ -147,6 +131,7 @@ class Energy:
             hint_cutoff=self.config.hint_cutoff * factor,
             part_cutoff=self.config.part_cutoff * factor,
             up_cutoff=self.config.up_cutoff * factor,
+            floor_cutoff=self.config.floor_cutoff * factor,
             belief_cutoff=self.config.belief_cutoff * factor,
         )
         return Energy(self.model, self.origin, config, self.vertices)
@@ -199,6 +184,8 @@ class Energy:
                     self.layout,
                 )
             )
+        if targets.floor is not None:
+            terms.append(contact(points, jacobian, targets.floor, config.floor_cutoff, self.layout))
         if targets.parts is not None:
             terms.append(self._part_term(state.motion, focal_px, targets, targets.parts))
         if targets.belief is not None:

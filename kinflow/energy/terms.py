@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.energy.belief import Belief
+from kinflow.energy.ground import FloorTarget
 from kinflow.energy.layout import BlockName, TangentLayout
 from kinflow.energy.rough_points import RoughPoints
 from kinflow.energy.unknowns import Unknowns
@@ -147,6 +148,44 @@ def attitude(
         J = layout.columns(body=jacobian * inverse_std[..., None])
     r, J = robustify(r, J, cutoff[:, None])
     return Term("attitude", r, J)
+
+
+def lowest(
+    points_cam_m: Float[Tensor, "*#batch points 3"],
+    flesh_m: Float[Tensor, " points"],
+    up_cam: Float[Tensor, "*#batch 3"],
+) -> tuple[Float[Tensor, "*batch"], Int[Tensor, "*batch"]]:
+    """Height of the skin's lowest point along `up_cam`, and which of the points it belongs to.
+
+    Args:
+        points_cam_m: points of bodies.
+        flesh_m: how deep they lie below the skin; -inf leaves a point out.
+        up_cam: unit vectors.
+    """
+    height = (points_cam_m @ up_cam[..., None])[..., 0] - flesh_m
+    return height.min(-1)
+
+
+def contact(
+    points_cam_m: Float[Tensor, "batch points 3"],
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
+    floor: FloorTarget,
+    cutoff: float,
+    layout: TangentLayout,
+) -> Term:
+    """How far the lowest point of each body is from the floor, in standard deviations.
+
+    `jacobian` and `layout` are as in `reprojection`.
+    """
+    height, row = lowest(points_cam_m, floor.flesh_m, floor.up_cam)
+    r = ((height - floor.height_m) * floor.inverse_std)[:, None]
+    J = None
+    if jacobian is not None:
+        touching = jacobian[torch.arange(len(row), device=row.device), row]
+        slope = (floor.up_cam[:, None] @ touching) * floor.inverse_std[:, None, None]
+        J = layout.columns(body=slope)
+    r, J = robustify(r, J, cutoff)
+    return Term("floor", r, J)
 
 
 def believed(

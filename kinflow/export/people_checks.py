@@ -11,6 +11,7 @@ from kinflow.errors import InputError
 from kinflow.export.people_schema import (
     CONSTANTS,
     FIELDS,
+    FLOOR_FIELDS,
     FRAME_FIELDS,
     GRAVITY_FIELDS,
     Field,
@@ -33,6 +34,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("time_s", "frame_time_s"), (0, _FAR)),
     "frame_up_cam": (-1.01, 1.01),
     "frame_up_std_deg": (0, 180),
+    "frame_floor_height_m": (-_FAR, _FAR),
+    "frame_floor_std_m": (0, _FAR),
     "score": _UNIT,
     "joints_cam_m": (-_FAR, _FAR),
     "joint_std_m": (0, _FAR),
@@ -120,14 +123,27 @@ def _check_gravity(fields: Mapping[str, np.ndarray]) -> None:
     length = np.linalg.norm(up[~unknown.any(1)], axis=1)
     if (np.abs(length - 1) > _UNIT_LENGTH).any():
         raise InputError("the field 'frame_up_cam' holds directions that are not of length 1")
+    _check_floor(fields)
+
+
+def _check_floor(fields: Mapping[str, np.ndarray]) -> None:
+    if FLOOR_FIELDS[0] not in fields:
+        return
+    height, std = (np.isnan(fields[name].astype(np.float64)) for name in FLOOR_FIELDS)
+    if (height != std).any():
+        raise InputError("the fields of the floor do not agree in where it is unknown")
+    if (~height & np.isnan(fields["frame_up_std_deg"].astype(np.float64))).any():
+        raise InputError("a floor is described where nothing is known of gravity")
 
 
 def _may_lack(name: str, fields: Mapping[str, np.ndarray]) -> bool:
     needed_by: tuple[str, ...] = ()
     if name in FRAME_FIELDS:
-        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS)
+        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
     elif name in GRAVITY_FIELDS:
-        needed_by = GRAVITY_FIELDS
+        needed_by = (*GRAVITY_FIELDS, *FLOOR_FIELDS)
+    elif name in FLOOR_FIELDS:
+        needed_by = FLOOR_FIELDS
     return FIELDS[name].optional and not any(other in fields for other in needed_by)
 
 

@@ -12,9 +12,14 @@ from torch import Tensor
 from kinflow.body.parts import PART_NAMES
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields, check_ranges
-from kinflow.export.people_schema import HYPOTHESIS_TENSORS, PERSON_TENSORS, Fields
+from kinflow.export.people_schema import (
+    FLOOR_FIELDS,
+    HYPOTHESIS_TENSORS,
+    PERSON_TENSORS,
+    Fields,
+)
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Frame, Gravity, Hypothesis, Person, Reconstruction
+from kinflow.results import Floor, Frame, Gravity, Hypothesis, Person, Reconstruction
 from kinflow.results.tracks import tracks_of
 
 
@@ -54,14 +59,14 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         "frame_focal_px": np.full(len(index), fields["focal_px"]),
         "frame_principal_px": np.tile(fields["principal_px"], (len(index), 1)),
         "frame_image_size": np.tile(fields["image_size"], (len(index), 1)),
-        **_unknown_gravity(len(fields.get("frame_index", index))),
+        **_unknown_ground(len(fields.get("frame_index", index))),
     }
 
 
-def _unknown_gravity(frames: int) -> Fields:
+def _unknown_ground(frames: int) -> Fields:
     return {
         "frame_up_cam": np.full((frames, 3), np.nan),
-        "frame_up_std_deg": np.full(frames, np.nan),
+        **{name: np.full(frames, np.nan) for name in ("frame_up_std_deg", *FLOOR_FIELDS)},
     }
 
 
@@ -70,13 +75,18 @@ def _frame(fields: Mapping[str, np.ndarray], row: int) -> Frame:
     cx, cy = (float(v) for v in fields["frame_principal_px"][row])
     camera = Camera(float(fields["frame_focal_px"][row]), (cx, cy), (width, height))
     index, time_s = int(fields["frame_index"][row]), float(fields["frame_time_s"][row])
-    return Frame(index, time_s, camera, _gravity(fields, row))
+    return Frame(index, time_s, camera, _gravity(fields, row), _floor(fields, row))
 
 
 def _gravity(fields: Mapping[str, np.ndarray], row: int) -> Gravity | None:
     x, y, z = (float(v) for v in fields["frame_up_cam"][row])
     std_deg = float(fields["frame_up_std_deg"][row])
     return None if math.isnan(std_deg) else Gravity((x, y, z), std_deg)
+
+
+def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:
+    height_m, std_m = (float(fields[name][row]) for name in FLOOR_FIELDS)
+    return None if math.isnan(std_m) else Floor(height_m, std_m)
 
 
 def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Camera]) -> Person:

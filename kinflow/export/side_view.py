@@ -20,7 +20,7 @@ from kinflow.export.painter import Layer, PaintStyle, paint, project
 from kinflow.export.upright import R_level_cam
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import rasterize
-from kinflow.results import Gravity
+from kinflow.results import Floor, Gravity
 
 _PITCH = math.radians(10)
 _FOV_DEG = 28.0
@@ -35,7 +35,11 @@ _SUBPIXEL_BITS = 4
 
 
 def draw_side_view(
-    layer: Layer, people: int, height_px: int, gravity: Gravity | None = None
+    layer: Layer,
+    people: int,
+    height_px: int,
+    gravity: Gravity | None = None,
+    floor: Floor | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A panel of the given height with the layer's bodies seen from their side.
 
@@ -44,6 +48,7 @@ def draw_side_view(
         people: how many bodies of one size the layer holds, end to end, the most important first.
         height_px: height of the panel; its width follows from the people's extent in depth.
         gravity: what is up in the photo; None takes its camera for a level one.
+        floor: where the grid is; None puts it below the lowest of the people.
     """
     layer = _turned(layer, R_level_cam(gravity))
     R_side_cam = _side_rotation()
@@ -60,7 +65,7 @@ def draw_side_view(
         return (points_cam_m @ R_side_cam.T + t_side_cam).astype(np.float32)
 
     panel = _backdrop(width_px, height_px)
-    floor_m = float(layer.vertices_cam_m[:, 1].max())
+    floor_m = float(layer.vertices_cam_m[:, 1].max()) if floor is None else -floor.height_m
     middle_m = R_side_cam.T @ centre_m
     middle_m[1] = floor_m
     _draw_grid(panel, camera, seen, middle_m, max(2.0, 0.9 * float(extent_m.max())))

@@ -5,7 +5,8 @@ together. Its origin is on the floor below the camera, its x level and to the ca
 
 The floor is found from the bodies: of the heights of each frame's lowest point, the height that
 three frames in four reach or exceed. Somebody who jumps does not sink it, and frames that a fit has
-put too low do not lift everybody off the ground; of a photo it is the lowest point.
+put too low do not lift everybody off the ground; of a photo it is what is known of it, or else the
+lowest point.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Stage:
         """The world of one frame whose bodies are posed already."""
         R = R_world_cam(frame.gravity)
         floor_m = float((bodies.vertices_cam_m @ R[1]).min()) if bodies else 0.0
+        if frame.floor is not None:
+            floor_m = frame.floor.height_m
         return Stage({frame.index: 0}, R[None], -floor_m)
 
     @property

@@ -55,6 +55,7 @@ def viewer_html(
     scene = {
         "camera": camera_of(frame.camera),
         "up": up_of(frame),
+        "floor": -frame.floor.height_m if frame.floor else None,
         "photo": photo_url(image_rgb),
         "faces": base64_of(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],

@@ -136,8 +136,9 @@ def _overlay_png(
         overlay = beside(draw_parts_seen(image_rgb, seen), overlay)
     if options.side_view and bodies:
         layer = bodies_layer(bodies, by_part)
-        gravity = reconstruction.only_frame.gravity
-        side = draw_side_view(layer, len(bodies.people), len(overlay), gravity)
+        frame = reconstruction.only_frame
+        ground = (frame.gravity, frame.floor)
+        side = draw_side_view(layer, len(bodies.people), len(overlay), *ground)
         overlay = beside(overlay, side)
     return png_bytes(overlay)
 

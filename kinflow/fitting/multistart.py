@@ -59,6 +59,16 @@ class Candidates:
         source = tuple(self.source[row] for row in rows.tolist())
         return Candidates(self.unknowns[rows], self.energy[rows], self.person[rows], source)
 
+    @staticmethod
+    def concatenate(parts: Sequence[Candidates]) -> Candidates:
+        """One after another; the order of `fit` is lost."""
+        return Candidates(
+            Unknowns.concatenate([part.unknowns for part in parts]),
+            torch.cat([part.energy for part in parts]),
+            torch.cat([part.person for part in parts]),
+            tuple(source for part in parts for source in part.source),
+        )
+
     def of(self, person: int) -> Int[Tensor, " chosen"]:
         """Rows of one person; best first in what `fit` gives."""
         return torch.nonzero(self.person == person)[:, 0]

@@ -25,7 +25,8 @@ FITTED_KEYPOINTS: tuple[str, ...] = tuple(
 )
 """Eye corners say nothing that eyes and ears do not."""
 
-_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
+FITTED_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
+"""Where they are among BlazePose's, and among all keypoints."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def observe(
         hinted: whose rough 3D counts; None for everybody's.
     """
     people = [person.to(rest_points_m.device) for person in people]
-    keypoints = torch.stack([p.keypoints_px for p in people])[:, _ROWS]
-    std = torch.stack([p.keypoint_std_px for p in people])[:, _ROWS]
+    keypoints = torch.stack([p.keypoints_px for p in people])[:, FITTED_ROWS]
+    std = torch.stack([p.keypoint_std_px for p in people])[:, FITTED_ROWS]
     std = std * config.keypoint_std_scale
     confidence = keypoints[..., 2]
     weight = confidence * _cluster_weights(config.cluster_weight, confidence.device)
@@ -97,7 +98,9 @@ def observe(
     if not config.use_hint or not bool(known.any()):
         return targets
     nothing = keypoints.new_zeros(len(BLAZEPOSE33), 3)
-    hint = torch.stack([nothing if p.world_m is None else p.world_m for p in people])[:, _ROWS]
+    hint = torch.stack([nothing if p.world_m is None else p.world_m for p in people])[
+        :, FITTED_ROWS
+    ]
     hint = hint * _hint_scale(hint, rest_points_m)[:, None, None]
     R_cam_view = view_rotation(targets, seen)
     # a person without rough 3D has no hint, whatever the others have

@@ -14,34 +14,37 @@ from functools import partial
 from itertools import accumulate
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.body.sides import SIDES
 from kinflow.checks import flag, nested, not_negative, positive, whole
-from kinflow.energy.body_energy import EnergyConfig, Targets, UpTarget
+from kinflow.energy.body_energy import EnergyConfig, Targets
+from kinflow.energy.ground import FloorTarget, UpTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
-from kinflow.fitting.gravity import GravityConfig, GravityEstimator
+from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
-from kinflow.fitting.observations import FITTED_KEYPOINTS, ObservationConfig, observe
+from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.sizes import nearer
 from kinflow.fitting.solver import FitConfig, PersonFitter
+from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Predictor
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.results import Gravity, Hypothesis, Person, ResultCode
+from kinflow.results import Floor, Gravity, Hypothesis, Person, ResultCode
 from kinflow.threads import lazy, one_thread
 
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -84,6 +87,8 @@ class PhotoFit:
     """The one that was given, with another focal length if that was to be estimated."""
     gravity: Gravity | None
     """What is up; None without people."""
+    floor: Floor | None = None
+    """What they are on, where that is known."""
 
 
 class PhotoFitter:
@@ -121,7 +126,8 @@ class PhotoFitter:
         )
         vertices = VertexModel(part_body(device)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
-        self.gravity = GravityEstimator(self.fitter.model, config.gravity)
+        self.flesh_m = flesh_m(FITTED_KEYPOINTS).to(device)
+        self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
 
     @lazy
@@ -164,14 +170,14 @@ class PhotoFitter:
             targets = self._with_up(self.targets_of(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
-            gravity = [
-                self.gravity.with_people(
-                    camera, drawn, found.unknowns[best[mine.start : mine.stop]]
-                )
+            stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m)
+            ground = [
+                self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
-            targets = self._with_up(targets, gravity, rows, legs)
-            found = self.fitter.polish(found, targets)
+            up = [known.gravity for known in ground]
+            targets = self._with_floor(self._with_up(targets, up, rows, legs), ground, rows)
+            found = self.fitter.polish(self._with_nearer(found, best, ground), targets)
             bodies = [
                 self._person(
                     i - mine.start, people[i], camera, targets[i : i + 1], found[found.of(i)]
@@ -180,9 +186,20 @@ class PhotoFitter:
                 for i in mine
             ]
         return tuple(
-            PhotoFit(tuple(bodies[mine.start : mine.stop]), camera, known)
-            for camera, known, mine in zip(cameras, gravity, rows, strict=True)
+            self._photo(tuple(bodies[mine.start : mine.stop]), camera, known)
+            for camera, known, mine in zip(cameras, ground, rows, strict=True)
         )
+
+    def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
+        """The result of a photo, with the floor where its people stand."""
+        body, device = self.fitter.model.body, self.flesh_m.device
+        pose, shape, t_cam_root_m = (
+            torch.stack([getattr(person, name) for person in people]).to(device)
+            for name in ("pose", "shape", "t_cam_root_m")
+        )
+        keypoints = body.with_shape(shape).with_pose(pose, t_cam_root_m).keypoints_m()
+        floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
+        return PhotoFit(people, camera, ground.gravity, floor)
 
     def _with_up(
         self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
@@ -193,6 +210,36 @@ class PhotoFitter:
             for known, mine in zip(gravity, rows, strict=True)
         ]
         return replace(targets, up=UpTarget.concatenate(up))
+
+    def _with_floor(
+        self, targets: Targets, ground: Sequence[Ground], rows: Sequence[range]
+    ) -> Targets:
+        """Targets of all people, those of each photo with its floor."""
+        if not any(known.is_shared for known in ground):
+            return targets
+        floor = [
+            self.gravity.floor_target(known, len(mine))
+            for known, mine in zip(ground, rows, strict=True)
+        ]
+        return replace(targets, floor=FloorTarget.concatenate(floor))
+
+    def _with_nearer(
+        self, found: Candidates, best: Int[Tensor, " people"], ground: Sequence[Ground]
+    ) -> Candidates:
+        """Candidates and, of people whom the floor takes for children, the best one nearer."""
+        known = [one.distance for one in ground if one.distance is not None]
+        if not known:
+            return found
+        distance = torch.cat(known)
+        rows = torch.nonzero(distance < 1)[:, 0]
+        if not len(rows):
+            return found
+        factor = distance[rows].to(found.energy)
+        bodies = nearer(self.fitter.model, found.unknowns[best[rows]], factor)
+        more = Candidates(
+            bodies, found.energy[best[rows]], found.person[best[rows]], ("floor",) * len(rows)
+        )
+        return Candidates.concatenate([found, more])
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""

@@ -28,6 +28,7 @@ from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import cheapest_path
 from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.stances import Stances
 from kinflow.fitting.starts import resting
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
@@ -154,8 +155,7 @@ class TrackFitter:
                 for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
             ]
             paths = self._paths(tracks, targets)
-            votes = [_spread(bodies, self.config.votes) for bodies, _ in paths]
-            common = gravity.with_people(camera, lines_px, Unknowns.concatenate(votes))
+            common = gravity.with_people(camera, lines_px, self._stances(targets, paths)).gravity
             fits = [
                 self._fit(
                     track,
@@ -228,6 +228,19 @@ class TrackFitter:
             bodies = self._path([options[key] for key in keys], track.times_s[keys])
             paths.append((bodies, torch.tensor(keys, device=device)))
         return paths
+
+    def _stances(
+        self, targets: Sequence[Targets], paths: Sequence[tuple[Unknowns, Int[Tensor, " keys"]]]
+    ) -> Stances:
+        """What a few frames of everybody say of up and of the floor."""
+        bodies, seen = [], []
+        for one, (found, rows) in zip(targets, paths, strict=True):
+            count = min(self.config.votes, len(rows))
+            chosen = torch.linspace(0, len(rows) - 1, count).round().long()
+            bodies.append(found[chosen])
+            seen.append(one[rows[chosen]])
+        energy, flesh_m = self.photos.fitter.energy, self.photos.flesh_m
+        return Stances.of(energy, Unknowns.concatenate(bodies), concatenate(seen), flesh_m)
 
     def _searched_rows(self, track: TrackWindow) -> list[int]:
         """Frames whose bodies are searched for: after what is known every few, and the last."""
@@ -370,12 +383,6 @@ def _leg_confidence(track: TrackWindow) -> Float[Tensor, " frames"]:
         last = last if one is None else float(one.keypoints_px[_KNEES, 2].max())
         values.append(last)
     return torch.tensor(values)
-
-
-def _spread(bodies: Unknowns, count: int) -> Unknowns:
-    """So many of the bodies, evenly spread, or all if they are fewer."""
-    rows = torch.linspace(0, len(bodies) - 1, min(count, len(bodies))).round().long()
-    return bodies[rows]
 
 
 def _nothing_believed(targets: Targets, model) -> Belief:

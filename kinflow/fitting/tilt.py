@@ -1,8 +1,9 @@
 """How a camera is tilted: the probability of every pitch and roll, by all that speaks of it.
 
 Cameras are held about level; upright edges of walls and poles meet where up (or down) is seen, the
-vertical vanishing point; people's poses tell what is up for them. Each is a log likelihood on one
-grid of directions, so that several answers may stand side by side until one of them wins.
+vertical vanishing point; people's poses tell what is up for them, and the floor that they share
+how it lies (`floor.py`). Each is a log likelihood on one grid of directions, so that several
+answers may stand side by side until one of them wins.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-from kinflow.checks import positive, share
+from kinflow.checks import not_negative, positive, share
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity
 
@@ -28,8 +29,8 @@ class TiltConfig:
 
     pitch_std_deg: float = 10.0
     """Of cameras that are held about level."""
-    steep_share: float = 0.35
-    steep_std_deg: float = 25.0
+    steep_share: float = 0.6
+    steep_std_deg: float = 22.0
     """Of the others, which look up or down on purpose, and how many they are."""
     roll_std_deg: float = 4.0
     line_std_deg: float = 1.2
@@ -38,17 +39,22 @@ class TiltConfig:
     """Of the lines that may be upright, so many are; the others have any direction."""
     line_weight: float = 0.6
     """Lines of one wall err alike."""
-    vote_std_deg: float = 12.0
-    """Of what is up by the pose of a fitted person."""
-    vote_cutoff: float = 2.5
-    """Standard deviations beyond which a person lies, or is wrong."""
+    line_doubt: float = 0.1
+    """How often the lines of a photo are no upright ones at all."""
+    vote_std_deg: float = 5.0
+    """Of what is up by the true pose of a person."""
+    pose_std_scale: float = 1.7
+    """Factor on what the spread of the fitted pose adds to that, which the fit states too small."""
+    lying_share: float = 0.3
+    """Of people whose up may be anywhere, whatever their pose says."""
     min_std_deg: float = 1.5
     """Nothing is known better than this."""
 
     def __post_init__(self) -> None:
         stds = ("pitch_std_deg", "steep_std_deg", "roll_std_deg", "line_std_deg", "vote_std_deg")
-        positive(self, *stds, "min_std_deg", "vote_cutoff", "line_weight")
-        share(self, "line_share", "steep_share")
+        positive(self, *stds, "min_std_deg", "line_weight")
+        not_negative(self, "pose_std_scale")
+        share(self, "line_share", "steep_share", "line_doubt", "lying_share")
 
 
 class TiltGrid:
@@ -70,24 +76,46 @@ class TiltGrid:
         self._level = (level + steep).log() - 0.5 * (roll_deg / config.roll_std_deg).square()
 
     def log_prob(
-        self,
-        camera: Camera,
-        lines_px: Float[Tensor, "lines 4"] | None = None,
-        votes: Float[Tensor, "people 3"] | None = None,
+        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None = None
     ) -> Float[Tensor, " directions"]:
-        """Log probability of each direction, up to a constant.
+        """Log probability of each direction by the camera and lines, up to a constant.
 
         Args:
             camera: of the photo.
             lines_px: edges that may be upright.
-            votes: what is up by people's poses.
         """
-        total = self._level
-        if lines_px is not None and len(lines_px):
-            total = total + self._by_lines(camera, lines_px)
-        if votes is not None:
-            total = total + self._by_votes(votes)
-        return total
+        if lines_px is None or not len(lines_px):
+            return self._level
+        return self._level + self._doubted(self._by_lines(camera, lines_px))
+
+    def _doubted(self, gain: Float[Tensor, " directions"]) -> Float[Tensor, " directions"]:
+        """What lines say if they may have nothing to do with what is up, and as many of them
+        point somewhere by chance."""
+        if not self.config.line_doubt:
+            return gain
+        by_chance = torch.logsumexp(self._level + gain, 0) - torch.logsumexp(self._level, 0)
+        doubt = self.config.line_doubt
+        return torch.logaddexp(gain + math.log1p(-doubt), by_chance + math.log(doubt))
+
+    def by_votes(
+        self, up_cam: Float64[Tensor, "people 3"], up_cov: Float64[Tensor, "people 3 3"]
+    ) -> Float[Tensor, " directions"]:
+        """Log likelihood of each direction by people's poses, some of whom lie.
+
+        Args:
+            up_cam: what is up by the poses.
+            up_cov: their covariances, as far as they come from the poses.
+        """
+        config = self.config
+        own = math.radians(config.vote_std_deg) ** 2 * torch.eye(3, dtype=up_cov.dtype)
+        covariance = config.pose_std_scale**2 * up_cov + own
+        gap = self.up_cam.double() - up_cam[:, None]
+        q = ((gap @ torch.linalg.inv(covariance)) * gap).sum(-1)
+        # a Gaussian in the plane across the vote, with the mean spread of all three axes
+        area = 2 * math.pi * (torch.logdet(covariance) / 3).exp()
+        upright = (-0.5 * q).exp() / area[:, None]
+        lying = config.lying_share / (4 * math.pi)
+        return ((1 - config.lying_share) * upright + lying).log().sum(0).float()
 
     def _by_lines(
         self, camera: Camera, lines_px: Float[Tensor, "lines 4"]
@@ -114,11 +142,6 @@ class TiltGrid:
         diagonal = math.hypot(*camera.image_size)
         weight = config.line_weight * (length / (0.1 * diagonal)).clamp(max=1.5)
         return (gain @ weight).cpu()
-
-    def _by_votes(self, votes: Float[Tensor, "people 3"]) -> Float[Tensor, " directions"]:
-        cosine = (self.up_cam @ votes.cpu().T).clamp(-1, 1)
-        q = (torch.rad2deg(cosine.acos()) / self.config.vote_std_deg).square()
-        return -0.5 * (q / (1 + q / self.config.vote_cutoff**2)).sum(-1)
 
     def best(self, log_prob: Float[Tensor, " directions"]) -> Gravity:
         """The likeliest direction, and how far up is from there."""

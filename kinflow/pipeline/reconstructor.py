@@ -171,7 +171,7 @@ class Reconstructor:
                 evidence = replace(evidence, lines_px=lines)
         fit = self.fitter.fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
-        return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity)
+        return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity, fit.floor)
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""

@@ -1,4 +1,4 @@
-"""What is up in a picture."""
+"""What is up in a picture, and where its floor is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.checks import not_negative, numbers_of
+from kinflow.checks import not_negative, number, numbers_of
 from kinflow.errors import InputError
 
 _LONG = 1e-3
@@ -60,3 +60,21 @@ class Gravity:
             right = torch.linalg.cross(forward, up)
         right = right / right.norm()
         return torch.stack([right, up, torch.linalg.cross(right, up)]).float()
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The level ground that people of a picture are on, as far as it is known.
+
+    Raises:
+        InputError: the spread is negative, or something is no number.
+    """
+
+    height_m: float
+    """Along the way up (`Gravity.up_cam`), above the camera; negative for a floor below it."""
+    std_m: float
+    """Standard deviation of the height."""
+
+    def __post_init__(self) -> None:
+        number(self, "height_m")
+        not_negative(self, "std_m")

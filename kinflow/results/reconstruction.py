@@ -21,7 +21,7 @@ from itertools import pairwise
 from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
 from kinflow.results.frames import Frame
-from kinflow.results.gravity import Gravity
+from kinflow.results.gravity import Floor, Gravity
 from kinflow.results.person import Person
 from kinflow.results.tracks import Track, tracks_of
 
@@ -77,6 +77,7 @@ class Reconstruction:
         people: Sequence[Person],
         source: str = "",
         gravity: Gravity | None = None,
+        floor: Floor | None = None,
     ) -> Reconstruction:
         """The people of a photo, which is frame 0 at time 0.
 
@@ -85,11 +86,12 @@ class Reconstruction:
             people: in any order.
             source: path of the photo.
             gravity: what is up in it.
+            floor: what they are on; needs gravity.
 
         Raises:
             InputError: two people have the same number, or one has another camera.
         """
-        return Reconstruction.of_frames([Frame(0, 0.0, camera, gravity)], [people], source)
+        return Reconstruction.of_frames([Frame(0, 0.0, camera, gravity, floor)], [people], source)
 
     @staticmethod
     def of_frames(

@@ -7,7 +7,8 @@ import torch
 from test_keypoint_model import make_targets, numeric_jacobian, random_unknowns
 
 from kinflow.body.keypoints import COCO17, COCO17_ROWS
-from kinflow.energy.body_energy import Energy, EnergyConfig, UpTarget
+from kinflow.energy.body_energy import Energy, EnergyConfig
+from kinflow.energy.ground import UpTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.fitting.starts import hip_origin
 from kinflow.priors.attitude import AttitudePrior

@@ -14,7 +14,7 @@ from kinflow.export.gltf import scene_glb
 from kinflow.export.gltf_skin import skin_attributes
 from kinflow.export.joint_names import MIXAMO_NAMES
 from kinflow.export.quaternions import unit_quaternions
-from kinflow.results import Reconstruction
+from kinflow.results import Floor, Gravity, Reconstruction
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,13 @@ def test_the_camera_node_sees_what_the_camera_saw(glb, reconstruction):
     px = np.stack([(x + 1) / 2 * width, (1 - y) / 2 * height], -1)
     expected = reconstruction.camera.project(reconstruction.people[0].vertices())
     np.testing.assert_allclose(px, expected, atol=0.02)
+
+
+def test_a_floor_that_is_known_is_where_y_is_zero(reconstruction):
+    gravity, floor = Gravity((0.0, -1.0, 0.0), 2.0), Floor(-1.5, 0.1)
+    of = (reconstruction.camera, reconstruction.people, "")
+    glb = Glb(scene_glb(Reconstruction.of_frame(*of, gravity, floor)))
+    assert camera_node(glb)["translation"] == pytest.approx([0.0, 1.5, 0.0])
 
 
 def test_a_tilted_camera_stands_in_the_same_upright_world(glb, tilted):

@@ -15,9 +15,9 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.export.people_schema import FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
+from kinflow.export.people_schema import FIELDS, FLOOR_FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
 from kinflow.export.people_to_fields import to_fields
-from kinflow.results import Reconstruction
+from kinflow.results import Floor, Reconstruction
 
 WRITERS = {"people.npz": write_npz, "people.json": write_json}
 
@@ -41,6 +41,13 @@ def test_round_trip_of_gravity(name, tilted, tmp_path):
     loaded = load(tmp_path / name)
     assert_same(loaded, tilted)
     assert loaded.only_frame.gravity == tilted.only_frame.gravity is not None
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_round_trip_of_a_floor(name, tilted, tmp_path):
+    frame = replace(tilted.only_frame, floor=Floor(-1.375, 0.0625))
+    WRITERS[name](Reconstruction((frame,), tilted.tracks), tmp_path / name)
+    assert load(tmp_path / name).only_frame.floor == Floor(-1.375, 0.0625)
 
 
 def test_loaded_people_have_meshes(reconstruction, tmp_path):
@@ -90,8 +97,9 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
 
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
-    "before gravity": GRAVITY_FIELDS,
-    "before frames": ("start_source", *GRAVITY_FIELDS, *FRAME_FIELDS),
+    "before floors": FLOOR_FIELDS,
+    "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
+    "before frames": ("start_source", *FLOOR_FIELDS, *GRAVITY_FIELDS, *FRAME_FIELDS),
 }
 
 
@@ -203,13 +211,22 @@ BAD_ARRAYS = {
     },
     "in the order of their index": lambda a: {
         **a,
-        **{n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS)},
+        **{
+            n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
+        },
     },
     "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
     "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),
     "'frame_up_std_deg' is missing": lambda a: {
         n: v for n, v in a.items() if n != "frame_up_std_deg"
     },
+    "'frame_floor_std_m' is missing": lambda a: {
+        n: v for n, v in a.items() if n != "frame_floor_std_m"
+    },
+    "fields of the floor do not agree": lambda a: changed(a, frame_floor_std_m=np.ones(1)),
+    "a floor is described where nothing is known of gravity": lambda a: changed(
+        a, frame_floor_height_m=-np.ones(1), frame_floor_std_m=np.ones(1)
+    ),
     "'frame_index' is missing": lambda a: {n: v for n, v in a.items() if n not in FRAME_FIELDS},
     "'frame_up_cam' has shape": lambda a: changed(a, frame_up_cam=np.zeros((1, 2))),
     "'frame_up_cam' holds a value that is not": lambda a: changed(

@@ -23,7 +23,7 @@ from kinflow.export.side_view import beside, draw_side_view
 from kinflow.export.viewer import quantised, viewer_html
 from kinflow.export.writer import png_bytes
 from kinflow.geometry.image_grid import ImageGrid
-from kinflow.results import Reconstruction
+from kinflow.results import Floor, Gravity, Reconstruction
 
 PLAIN = PaintStyle(opacity=1.0, outline_px=0.5)
 
@@ -184,6 +184,16 @@ def test_side_view_stands_upright_by_gravity(reconstruction, tilted):
     assert (np.abs(upright.astype(int) - level).max(-1) > 20).mean() < 0.002
     unaware = draw_side_view(layer, 2, 240)
     assert unaware.shape != level.shape or np.abs(unaware.astype(int) - level).mean() > 2
+
+
+def test_side_view_has_its_grid_on_a_floor_that_is_known(reconstruction):
+    """One who was fitted too low does not take the ground along."""
+    layer = bodies_layer(Bodies.of(reconstruction.people))
+    level, lowest = Gravity((0.0, -1.0, 0.0), 2.0), -float(layer.vertices_cam_m[:, 1].max())
+    below = draw_side_view(layer, 2, 240)
+    np.testing.assert_array_equal(draw_side_view(layer, 2, 240, level, Floor(lowest, 0.1)), below)
+    higher = draw_side_view(layer, 2, 240, level, Floor(lowest + 0.5, 0.1))
+    assert higher.shape == below.shape and (higher != below).any()
 
 
 def test_side_view_stays_legible_when_somebody_is_far_away():

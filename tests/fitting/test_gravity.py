@@ -134,8 +134,26 @@ def test_lines_of_any_direction_tell_little(camera):
     assert told.std_deg > 0.7 * untold.std_deg
 
 
-def test_votes_that_agree_outweigh_one_that_does_not(camera):
-    grid, truth = TiltGrid(TiltConfig()), pitched(30.0)
-    votes = torch.tensor([truth.up_cam] * 3 + [(1.0, 0.0, 0.0)])
-    found = grid.best(grid.log_prob(camera, None, votes))
-    assert off_deg(found, truth) < 10
+def by_votes(camera: Camera, votes, stds_deg) -> Gravity:
+    grid = TiltGrid(TiltConfig())
+    covariance = torch.deg2rad(torch.tensor(stds_deg, dtype=torch.float64)).square()
+    cov = covariance[:, None, None] * torch.eye(3, dtype=torch.float64)
+    up = torch.tensor(votes, dtype=torch.float64)
+    return grid.best(grid.log_prob(camera) + grid.by_votes(up, cov))
+
+
+def test_a_vote_counts_by_how_well_the_pose_is_known(camera):
+    sure, unsure = pitched(20.0), pitched(-5.0)
+    found = by_votes(camera, [sure.up_cam, unsure.up_cam], [2.0, 15.0])
+    assert off_deg(found, sure) < 8
+    other = by_votes(camera, [sure.up_cam, unsure.up_cam], [15.0, 2.0])
+    assert off_deg(other, unsure) < 8
+
+
+def test_lines_that_agree_by_chance_do_not_tilt_a_camera_that_people_call_level(camera):
+    """A rail or a ramp may look like a vanishing point far from where heads are."""
+    ramp = upright_lines(camera, pitched(-50.0), lines=25)
+    grid, votes = TiltGrid(TiltConfig()), torch.tensor([[0.0, -1.0, 0.0]] * 3).double()
+    cov = math.radians(3.0) ** 2 * torch.eye(3).double().expand(3, 3, 3)
+    found = grid.best(grid.log_prob(camera, ramp) + grid.by_votes(votes, cov))
+    assert off_deg(found, pitched(0.0)) < 6

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from kinflow.errors import InputError
+from kinflow.geometry import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
-from kinflow.results import Gravity
+from kinflow.results import Floor, Frame, Gravity
 
 
 def looking(pitch_deg: float, roll_deg: float = 0.0) -> Gravity:
@@ -56,3 +57,13 @@ def test_numbers_that_are_none_are_refused():
     for up, std_deg in (((0.0, math.nan, 0.0), 1.0), ((0.0, -1.0, 0.0), -1.0)):
         with pytest.raises(InputError):
             Gravity(up, std_deg)
+
+
+def test_a_floor_is_level_so_that_it_needs_gravity():
+    camera = Camera.from_fov((64, 48), 55.0)
+    floor = Floor(-1.5, 0.1)
+    assert Frame(0, 0.0, camera, Gravity((0.0, -1.0, 0.0), 2.0), floor).floor == floor
+    with pytest.raises(InputError, match="needs gravity"):
+        Frame(0, 0.0, camera, None, floor)
+    with pytest.raises(InputError, match="std_m"):
+        Floor(-1.5, -0.1)

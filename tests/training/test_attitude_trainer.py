@@ -12,7 +12,12 @@ from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.attitude import AttitudePrior
-from kinflow.training.priors.attitude_trainer import AttitudeRecipe, TrainAttitudeConfig, train
+from kinflow.training.priors.attitude_trainer import (
+    AttitudeRecipe,
+    TrainAttitudeConfig,
+    seated,
+    train,
+)
 
 SUBJECTS = ("01", "02", "03", "05")
 HIPS = [FREE_JOINTS.index(JOINT_NAMES.index(f"{side}_hip")) for side in ("left", "right")]
@@ -62,6 +67,7 @@ def test_it_learns_what_the_hips_say_on_people_it_has_not_seen(data, tmp_path):
     assert constant > 25 and learned < 0.4 * constant
     assert network.info.command == "a command" and network.info.data_sha256
     assert network.info.metrics["validation_error_deg"] < constant
+    assert network.info.metrics["sitting_error_deg"] < constant
 
 
 def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch):
@@ -85,6 +91,20 @@ def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch)
     assert a.info == b.info
     for name, value in a.state_dict().items():
         assert torch.equal(value, b.state_dict()[name])
+
+
+def test_who_is_seated_has_bent_hips_and_an_upright_pelvis():
+    torch.manual_seed(0)
+    R_free = rotvec_to_matrix(0.1 * torch.randn(400, 19, 3))
+    sitting, up = seated(R_free)
+    torch.testing.assert_close(sitting.mT @ sitting, torch.eye(3).expand_as(sitting))
+    tilt = torch.rad2deg((up @ UP).clamp(-1, 1).acos())
+    assert 5 < tilt.mean() < 20
+    # the thighs point ahead: the hips turn what points down towards the front
+    thigh = sitting[:, HIPS] @ -UP
+    assert (thigh[..., 2] > 0.5).all()
+    others = [row for row in range(19) if "spine" in JOINT_NAMES[FREE_JOINTS[row]]]
+    assert torch.equal(sitting[:, others], R_free[:, others])
 
 
 def test_another_run_or_a_set_without_validation_is_refused(data, tmp_path):

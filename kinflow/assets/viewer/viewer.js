@@ -79,7 +79,7 @@
   const points = scene.people.map((person, i) => motion ? motion.path(i, 300) : levelled(positionsOf(person)));
   const bounds = boundsOf(points);
   const home = [0, 1, 2].map((a) => (bounds.low[a] + bounds.high[a]) / 2);
-  const floor = motion ? scene.clip.floor : bounds.high[1];
+  const floor = motion ? scene.clip.floor : scene.floor ?? bounds.high[1];
   const reach = Math.max(1.5, Math.hypot(...[0, 1, 2].map((a) => bounds.high[a] - bounds.low[a])));
   const deepest = points.length
     ? Math.max(...points.map((p) => {

@@ -2,7 +2,8 @@
 
 Directions have a heavy-tailed error: a Student t distribution of the angle, so that the few who lie
 or tumble do not bend the rest. Subjects count equally, poses are mirrored and jittered, and the
-subjects of validation stop the training.
+subjects of validation stop the training. Motion capture has hardly anybody who sits, so a share of
+the poses is seated: legs bent as on a chair or the floor, the pelvis about upright.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from kinflow.checks import not_negative, path, positive, whole
+from kinflow.body.sides import SIDES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
+from kinflow.checks import not_negative, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -36,6 +39,10 @@ _FREEDOM = 3.0
 """Degrees of freedom of Student's t; 3 lets one in thirty be anywhere."""
 _SCALE_RAD = math.radians(5.0)
 _BALANCE_POWER = -0.5
+_CHAIR_SHARE = 0.7
+_SITTING_STD_DEG = 9.0
+"""Of the pelvis of people who sit, about each axis across the vertical."""
+_ROW_OF = {JOINT_NAMES[joint]: row for row, joint in enumerate(FREE_JOINTS)}
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class TrainAttitudeConfig:
         out: folder of the run.
         hidden: width of the two hidden layers.
         jitter_rad: noise on every joint, as fitted poses have.
+        sitting_share: share of poses that are seated.
         batch_size: poses per step.
         steps: optimiser steps altogether.
         learning_rate: peak learning rate; cosine decay to zero.
@@ -59,6 +67,7 @@ class TrainAttitudeConfig:
     out: Path
     hidden: int = 32
     jitter_rad: float = 0.1
+    sitting_share: float = 0.25
     batch_size: int = 512
     steps: int = 1500
     learning_rate: float = 2e-3
@@ -73,6 +82,7 @@ class TrainAttitudeConfig:
         whole(self, "seed")
         positive(self, "learning_rate")
         not_negative(self, "weight_decay", "jitter_rad")
+        share(self, "sitting_share")
 
 
 @dataclass(frozen=True)
@@ -143,23 +153,44 @@ class AttitudeRecipe(Recipe):
         rotvec, up = data.rotvec[rows], data.up[rows]
         if step % 2:  # seen in a mirror, left and right change places
             rotvec, up = mirror_rotvec(rotvec), up * up.new_tensor((-1.0, 1.0, 1.0))
-        rotvec = rotvec + self.config.jitter_rad * torch.randn_like(rotvec)
-        squared = _angle_rad(self.network(rotvec_to_matrix(rotvec)), up).square()
+        R_free = rotvec_to_matrix(rotvec)
+        seats = round(self.config.sitting_share * len(rows))
+        sitting, sitting_up = seated(R_free[:seats])
+        R_free = torch.cat([sitting, R_free[seats:]])
+        jitter = rotvec_to_matrix(self.config.jitter_rad * torch.randn_like(rotvec))
+        up = torch.cat([sitting_up, up[seats:]])
+        squared = _angle_rad(self.network(jitter @ R_free), up).square()
         tail = torch.log1p(squared / (_FREEDOM * _SCALE_RAD**2))
         return (_FREEDOM + 2) / 2 * tail.mean()
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Minus the mean angle between up and its guess, in degrees, subjects in balance."""
-        return -self._mean_error_deg()
+        """Minus the mean angle between up and its guess, in degrees, of poses as recorded and
+        seated in the shares of the training."""
+        share = self.config.sitting_share
+        return -sum(
+            part * error
+            for part, error in zip((1 - share, share), self._mean_errors_deg(), strict=True)
+        )
 
-    def _mean_error_deg(self) -> float:
+    def _mean_errors_deg(self) -> tuple[float, float]:
+        """As recorded and seated, subjects in balance."""
         data = self.validation
-        error = torch.rad2deg(_angle_rad(self._averaged(rotvec_to_matrix(data.rotvec)), data.up))
-        return float((error * data.weight).sum() / data.weight.sum())
+        R_free = rotvec_to_matrix(data.rotvec)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # everybody sits the same way at every evaluation
+            sitting = seated(R_free)
+        errors = []
+        for R, up in ((R_free, data.up), sitting):
+            error = torch.rad2deg(_angle_rad(self._averaged(R), up))
+            errors.append(float((error * data.weight).sum() / data.weight.sum()))
+        return errors[0], errors[1]
 
+    @torch.no_grad()
     def keep(self, path: Path, step: int, score: float) -> None:
-        metrics = {"validation_error_deg": -score, "steps": float(step)}
+        recorded, sitting = self._mean_errors_deg()
+        metrics = {"validation_error_deg": recorded, "sitting_error_deg": sitting}
+        metrics["steps"] = float(step)
         kept = AttitudePrior(replace(self.info, metrics=metrics))
         kept.load_state_dict(self._averaged.state_dict())
         kept.save(path)
@@ -174,6 +205,42 @@ def train(config: TrainAttitudeConfig, command: str = "") -> Path:
     check_file_destination(config.out / WEIGHTS_NAME)
     recipe = AttitudeRecipe(config, PoseSet.load(config.data), command)
     return Loop(recipe, recipe.loop_config, config.out).run()
+
+
+def seated(
+    R_free: Float[Tensor, "poses 19 3 3"],
+) -> tuple[Float[Tensor, "poses 19 3 3"], Float[Tensor, "poses 3"]]:
+    """Poses with the legs of people who sit, and what is up in the frame of their roots.
+
+    Whoever sits on a chair has the thighs about level and the feet below the knees; on the floor
+    knees are anything between stretched and drawn up. Trunk and arms stay as they are.
+    """
+    count = len(R_free)
+    chair = torch.rand(count) < _CHAIR_SHARE
+    sitting = R_free.clone()
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        knee = torch.where(chair, _between(count, 50.0, 115.0), _between(count, 0.0, 130.0))
+        apart = torch.where(chair, _between(count, -5.0, 25.0), _between(count, 0.0, 50.0))
+        hip = _turn(1, sign * apart) @ _turn(0, -_between(count, 65.0, 110.0))
+        for joint, R in (("hip", hip), ("knee", _turn(0, knee)), ("ankle", _ankle(count))):
+            sitting[:, _ROW_OF[f"{side}_{joint}"]] = R
+    aside, lean = _SITTING_STD_DEG * torch.randn(2, count)
+    return sitting, (_turn(2, aside) @ _turn(0, lean)).mT[..., 1]
+
+
+def _ankle(count: int) -> Float[Tensor, "poses 3 3"]:
+    return _turn(0, 10 * torch.randn(count))
+
+
+def _between(count: int, low: float, high: float) -> Float[Tensor, " poses"]:
+    return low + (high - low) * torch.rand(count)
+
+
+def _turn(axis: int, angle_deg: Float[Tensor, " poses"]) -> Float[Tensor, "poses 3 3"]:
+    """Rotations about a coordinate axis."""
+    rotvec = torch.zeros(len(angle_deg), 3)
+    rotvec[:, axis] = torch.deg2rad(angle_deg)
+    return rotvec_to_matrix(rotvec)
 
 
 def _angle_rad(a: Float[Tensor, "poses 3"], b: Float[Tensor, "poses 3"]) -> Tensor:

@@ -1,0 +1,147 @@
+"""The floor that people share: who is on it, what it says of up, and children who come nearer."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.energy.unknowns import Unknowns
+from kinflow.fitting.floor import FloorConfig, guess_floor
+from kinflow.fitting.sizes import nearer
+from kinflow.fitting.stances import Stances, flesh_m
+from kinflow.results import Gravity
+
+LEVEL = torch.tensor([[0.0, -1.0, 0.0]], dtype=torch.float64)
+
+
+def standing_at(places_m, std_share: float = 0.05) -> Stances:
+    """People of one point each, whose distance from the camera is known to a share of it."""
+    points = torch.tensor(places_m, dtype=torch.float64)[:, None]
+    along = std_share * points[..., :, None]
+    count = len(points)
+    return Stances(
+        up_cam=LEVEL.expand(count, 3),
+        up_cov=torch.zeros(count, 3, 3, dtype=torch.float64),
+        points_cam_m=points,
+        point_cov_m2=along @ along.mT,
+        flesh_m=torch.zeros(1, dtype=torch.float64),
+    )
+
+
+def directions(pitches_deg) -> torch.Tensor:
+    pitch = torch.deg2rad(torch.tensor(pitches_deg, dtype=torch.float64))
+    return torch.stack([0 * pitch, -pitch.cos(), -pitch.sin()], -1)
+
+
+def test_the_floor_is_where_most_people_stand():
+    stances = standing_at([(-1.0, 1.5, 3.0), (0.5, 1.45, 5.0), (1.0, 1.55, 4.0), (0.0, 0.2, 4.0)])
+    guess = guess_floor(stances, LEVEL, FloorConfig())
+    assert float(guess.height_m) == pytest.approx(-1.5, abs=0.06)
+    assert (guess.on_it[:3] > 0.9).all() and guess.on_it[3] < 0.1, "somebody is on a wall"
+    alone = guess_floor(stances[:1], LEVEL, FloorConfig())
+    assert guess.std_m < alone.std_m
+
+
+def test_people_at_several_distances_tell_how_the_floor_lies():
+    pitch_deg, up = 20.0, directions([20.0])[0]
+    sideways, ahead = torch.tensor([1.0, 0.0, 0.0]).double(), directions([-70.0])[0]
+    assert abs(float(up @ ahead)) < 1e-9
+    places = [x * sideways + z * ahead - 1.6 * up for x, z in ((-1.0, 3.0), (0.3, 5.0), (1.0, 7.0))]
+    stances = standing_at(torch.stack(places).tolist(), 0.03)
+    asked = [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
+    guess = guess_floor(stances, directions(asked), FloorConfig(child_share=0.0))
+    best = int(guess.log_likelihood.argmax())
+    assert abs(asked[best] - pitch_deg) <= 5
+    assert guess.log_likelihood[best] > guess.log_likelihood[0] + 1
+    assert float(guess.height_m[4]) == pytest.approx(-1.6, abs=0.05)
+
+
+def test_one_person_says_nothing_of_the_way_that_the_floor_lies():
+    guess = guess_floor(
+        standing_at([(0.3, 1.4, 4.0)]), directions([-20.0, 0.0, 20.0]), FloorConfig()
+    )
+    assert float(guess.log_likelihood.max() - guess.log_likelihood.min()) < 0.2
+
+
+def test_of_two_who_disagree_the_farther_is_a_child_and_not_the_nearer_a_giant():
+    stances = standing_at([(-0.5, 1.4, 4.0), (0.5, 2.4, 7.0)])
+    guess = guess_floor(stances, LEVEL, FloorConfig())
+    assert float(guess.height_m) == pytest.approx(-1.4, abs=0.1)
+    assert guess.on_it[0] > 0.5 and guess.nearer[0] < 0.2
+    assert guess.nearer[1] > 0.5 and float(guess.distance[1]) == pytest.approx(1.4 / 2.4, abs=0.05)
+
+
+def test_a_floor_at_the_height_of_the_camera_is_no_trouble():
+    guess = guess_floor(standing_at([(0.0, 0.0, 4.0), (1.0, 0.0, 3.0)]), LEVEL, FloorConfig())
+    assert guess.log_likelihood.isfinite().all() and float(guess.height_m) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("factor", [0.9, 0.7, 0.5])
+def test_a_body_nearer_is_as_much_smaller(fitter, factor):
+    model = fitter.fitter.model
+    body = Unknowns(
+        torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None],
+        torch.tensor([[0.4, 0.2, 5.0]]),
+        torch.zeros(1, model.prior.latent_dim),
+        torch.zeros(1, 6),
+        torch.zeros(1),
+    )
+    small = nearer(model, body, torch.tensor([factor]))
+    adult, child = (
+        model.evaluate(b, with_jacobian=False).keypoints_cam_m[0] for b in (body, small)
+    )
+    assert float(child[:, 2].mean() / adult[:, 2].mean()) == pytest.approx(factor, abs=0.03)
+    extent = [
+        float((p[:, 1] / p[:, 2]).amax() - (p[:, 1] / p[:, 2]).amin()) for p in (adult, child)
+    ]
+    assert extent[1] == pytest.approx(extent[0], rel=0.05), "it looks as tall as before"
+
+
+@pytest.fixture(scope="module")
+def family(fitter, camera, see):
+    """A level camera 1.5 m above a floor with two adults and a child of four on it."""
+    model, generator = fitter.fitter.model, torch.Generator().manual_seed(3)
+    s = torch.zeros(3, 6)
+    s[1, 1] = -4.0
+    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0])).expand(3, 3, 3)
+    z = 0.3 * torch.randn(3, model.prior.latent_dim, generator=generator)
+    place = torch.tensor([[-1.0, 0.0, 4.0], [0.0, 0.0, 3.5], [1.3, 0.0, 5.0]])
+    truth = Unknowns(facing, place, z, s, torch.zeros(3))
+    flesh = flesh_m(fitter.fitter.names)
+    points = model.evaluate(truth, with_jacobian=False).keypoints_cam_m
+    drop = 1.5 - (points[..., 1] + flesh).amax(1)
+    place = place + torch.stack([0 * drop, drop, 0 * drop], -1)
+    return see(replace(truth, t_cam_root_m=place), camera, generator, rough=True), place
+
+
+def test_a_child_among_adults_stands_on_their_floor(fitter, family, camera):
+    scene, place = family
+    fit = fitter.fit(scene.evidence, camera)
+    assert fit.floor is not None and fit.floor.height_m == pytest.approx(-1.5, abs=0.25)
+    assert fit.gravity.std_deg < 8
+    off = [
+        float((p.t_cam_root_m - t).norm() / t.norm())
+        for p, t in zip(fit.people, place, strict=True)
+    ]
+    assert max(off) < 0.2, "a child that was taken for an adult is off by 40 % and more"
+    heights = [p.measures().height_m for p in fit.people]
+    assert heights[1] < 1.3 < min(heights[0], heights[2])
+
+
+def test_one_alone_has_the_floor_under_the_feet(fitter, family, camera):
+    scene, _ = family
+    fit = fitter.fit(replace(scene.evidence, people=scene.evidence.people[:1]), camera)
+    (person,), up = fit.people, torch.tensor(fit.gravity.up_cam)
+    lowest_m = float((person.vertices() @ up).min())
+    assert fit.floor is not None and fit.floor.height_m == pytest.approx(lowest_m, abs=0.04)
+
+
+def test_a_camera_of_another_gravity_has_the_floor_along_it(fitter, family, camera):
+    """Heights are along up, so that the floor is as far below a camera that is turned."""
+    scene, _ = family
+    fit = fitter.fit(scene.evidence, camera)
+    gravity = fit.gravity
+    assert isinstance(gravity, Gravity) and math.hypot(*gravity.up_cam) == pytest.approx(1)
+    points = torch.cat([p.vertices() for p in fit.people]) @ torch.tensor(gravity.up_cam)
+    assert abs(float(points.min()) - fit.floor.height_m) < 0.15
