@@ -1,6 +1,7 @@
 """Clips as they come: every container, odd rates, turned, cut off, and what is no clip at all."""
 
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -160,6 +161,18 @@ def test_sound_alone_is_refused(tmp_path, capfd):
     with pytest.raises(InputError, match="it may be sound alone"):
         Clip.open(path)
     assert capfd.readouterr().err == ""
+
+
+def test_frames_of_absurd_size_are_refused_before_they_are_decoded(tmp_path):
+    path = jpegs_in_avi(tmp_path / "a.avi", counting(2))
+    size = struct.pack("<ii", 96, 64)
+    path.write_bytes(path.read_bytes().replace(size, struct.pack("<ii", 30_000, 30_000)))
+    try:
+        info = Clip.open(path).info
+    except InputError as error:
+        assert "frames of 900 million pixels" in str(error)
+    else:  # the decoder went by the pictures instead of the header
+        assert info.size == (96, 64)
 
 
 def test_an_unknown_codec_is_refused(tmp_path, capfd):
