@@ -48,9 +48,7 @@ def events(clip, models, tmp_path_factory) -> list[Event]:
 
 def pipeline(models: Reconstructor, window: int = 48, **options: object) -> Pipeline:
     return Pipeline(
-        PipelineConfig(
-            MODELS, EXPORT, clips=windows_of(window), clip_formats=FORMATS, **options
-        ),
+        PipelineConfig(MODELS, EXPORT, clips=windows_of(window), clip_formats=FORMATS, **options),
         models,
     )
 
