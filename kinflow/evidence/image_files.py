@@ -179,7 +179,9 @@ def _formats(path: Path) -> tuple[str, ...]:
     if kind is None:
         return FORMATS
     if kind == "video":
-        raise InputError(f"{path} is a video, not a photo; save pictures of it as JPEG.")
+        raise InputError(
+            f"{path} is a video, not a photo; `kinflow reconstruct` and `Pipeline` take videos."
+        )
     command = missing_reader(path)
     if command is None:
         return (kind.upper(),)

@@ -24,7 +24,7 @@ from jaxtyping import UInt8
 
 from kinflow.checks import not_negative, number, positive, refuse, whole
 from kinflow.errors import InputError
-from kinflow.evidence.image_files import begins_like_an_image, box_kind, check_pixels, opened
+from kinflow.evidence.image_files import begins_like_an_image, box_kind, opened
 from kinflow.files.names import printable
 from kinflow.files.reading import check_file, readable
 
@@ -36,6 +36,8 @@ import cv2
 
 MAX_FILE_BYTES = 1 << 42
 """Clips are never read whole."""
+MAX_PIXELS = 50_000_000
+"""Of a frame: 8K has 33 million. Some decoders hold several dozens of them."""
 MAX_FPS = 1000.0
 VIDEO_SUFFIXES = frozenset(
     f".{ending}"
@@ -139,11 +141,18 @@ class Clip:
         path = Path(path)
         check_clip(path)
         with _captured(path) as capture:
-            good, first = capture.read()
+            sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+            promised = math.prod(max(0.0, capture.get(side)) for side in sides)
+            if promised > MAX_PIXELS:
+                raise InputError(
+                    f"{printable(path)} has frames of {promised / 1e6:.0f} million pixels, more "
+                    f"than the {MAX_PIXELS // 1_000_000} million of a clip; make it smaller."
+                )
+            with _quiet():
+                good, first = capture.read()
             if not good or first is None:
                 raise _undecodable(path)
             height, width = first.shape[:2]
-            check_pixels((width, height), printable(path))
             return Clip(path, _info(capture, (width, height)))
 
     def frames(self, wanted: ClipRange = ClipRange()) -> Iterator[ClipFrame]:
@@ -161,7 +170,7 @@ class Clip:
         # a frame is due once its time is within half a frame of the grid of the wanted rate, which
         # begins with the first frame of the range
         due_s, tolerance_s = -math.inf, 0.5 / self.info.fps
-        while capture.grab():
+        while _grabbed(capture):
             index += 1
             time_s = self._time_s(capture, time_s)
             if wanted.end_s is not None and time_s >= wanted.end_s:
@@ -200,7 +209,8 @@ class Clip:
 
     def _picture(self, capture: cv2.VideoCapture, time_s: float) -> np.ndarray | None:
         """The frame that was grabbed, in the size of the first; None where that cannot be."""
-        good, image = capture.retrieve()
+        with _quiet():
+            good, image = capture.retrieve()
         if not good or image is None:
             self._note(f"cannot be decoded after {time_s:.2f} s; what is before that is used.")
             return None
@@ -311,20 +321,33 @@ def _captured(path: Path) -> Iterator[cv2.VideoCapture]:
     Raises:
         InputError: FFmpeg cannot open it.
     """
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+        with _quiet():
+            capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
     except cv2.error as error:
         raise _undecodable(path) from error
-    finally:
-        cv2.utils.logging.setLogLevel(level)
     try:
         if not capture.isOpened():
             raise _undecodable(path)
         yield capture
     finally:
         capture.release()
+
+
+def _grabbed(capture: cv2.VideoCapture) -> bool:
+    with _quiet():
+        return capture.grab()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What is wrong with a clip is said by us; OpenCV would print it to standard error."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _undecodable(path: Path) -> InputError:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from clips import counting, passing, write_clip
+from PIL import Image
 
 from kinflow.cli.main import main
 from kinflow.cli.progress import clip_line
@@ -73,6 +74,28 @@ def test_keypoints_of_ones_own_are_for_photos(folder, tmp_path, capsys):
     arguments = ["--out", str(tmp_path / "out"), "--keypoints", str(keypoints), *PLAIN]
     assert main(["reconstruct", str(folder / "walk.webm"), *arguments]) == 2
     assert "--keypoints" in capsys.readouterr().err
+
+
+def test_bvh_alone_is_for_clips(folder, tmp_path, capsys, astronaut_rgb):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(astronaut_rgb[:64, :64]).save(photo)
+    out = ("--out", str(tmp_path / "out"), "--format", "bvh", "--no-parts")
+    assert main(["reconstruct", str(photo), str(folder / "walk.webm"), *out]) == 2
+    assert "ask for another format (--format) as well" in capsys.readouterr().err
+    assert main(["reconstruct", str(folder / "walk.webm"), *out]) == 0
+    assert (tmp_path / "out" / "walk" / "person_0.bvh").read_text().startswith("HIERARCHY")
+
+
+def test_a_gif_of_several_frames_is_a_clip(tmp_path, capsys, astronaut_rgb):
+    pictures = [
+        Image.fromarray(frame) for frame in passing(astronaut_rgb, (30, 40, 50, 60, 70, 80))
+    ]
+    path = tmp_path / "wave.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=80)
+    assert main(["reconstruct", str(path), "--out", str(tmp_path / "out"), *PLAIN]) == 0
+    result = load(tmp_path / "out" / "wave")
+    assert [frame.time_s for frame in result.frames] == pytest.approx([0.08 * i for i in range(6)])
+    assert len(result.tracks) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Clips as they come: every container, odd rates, turned, cut off, and what is no clip at all."""
 
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -160,6 +161,17 @@ def test_sound_alone_is_refused(tmp_path, capfd):
     with pytest.raises(InputError, match="it may be sound alone"):
         Clip.open(path)
     assert capfd.readouterr().err == ""
+
+
+def test_frames_of_absurd_size_are_refused_before_they_are_decoded(tmp_path):
+    path = write_clip(tmp_path / "a.mkv", counting(2, (324, 300)), codec="FFV1")
+    data = path.read_bytes()
+    for element, side in ((b"\xb0\x82", 324), (b"\xba\x82", 300)):
+        assert element + struct.pack(">H", side) in data
+        data = data.replace(element + struct.pack(">H", side), element + struct.pack(">H", 8_000))
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="frames of 64 million pixels"):
+        Clip.open(path)
 
 
 def test_an_unknown_codec_is_refused(tmp_path, capfd):
