@@ -30,8 +30,10 @@ class FloorConfig:
     """Of the ground under a body whose pose and size are known."""
     body_std_scale: float = 1.7
     """Factor on what the spread of the fitted body adds to that, which the fit states too small."""
+    hidden_std_m: float = 0.15
+    """Of the ground under a body whose legs nobody saw, which may stand or sit."""
     child_share: float = 0.1
-    """Of people who were taken for adults further away."""
+    """Of people who were taken for adults further away; of those whose legs nobody saw, none."""
     child_sizes: tuple[float, float] = (0.38, 0.95)
     """How tall they are, relative to what they were taken for."""
     elsewhere_share: float = 0.05
@@ -45,7 +47,7 @@ class FloorConfig:
 
     def __post_init__(self) -> None:
         positive(self, "std_m", "body_std_scale", "elsewhere_share", "elsewhere_m")
-        positive(self, "unknown_std_m")
+        positive(self, "unknown_std_m", "hidden_std_m")
         share(self, "elsewhere_share", "child_share")
         numbers_of(self, "child_sizes", count=2, above=0, at_most=1, ascending=True)
         whole(self, "rounds", at_least=1, at_most=100)
@@ -72,13 +74,15 @@ def guess_floor(
 ) -> FloorGuess:
     """The floor by all people together, for each direction."""
     ground_m, variance = stances.ground_m(up_cam)
-    variance = config.body_std_scale**2 * variance + config.std_m**2
+    hidden_m = config.hidden_std_m * (1 - stances.legs[:, None])
+    variance = config.body_std_scale**2 * variance + config.std_m**2 + hidden_m**2
+    child = config.child_share * stances.legs[:, None]
     # one start at the ground of each person, on the first axis; the people are on the second
     height = ground_m[:, None]
     for _ in range(config.rounds):
-        weight = _membership(ground_m, variance, height, config).on_it / variance
+        weight = _membership(ground_m, variance, height, child, config).on_it / variance
         height = ((weight * ground_m).sum(1) / weight.sum(1))[:, None]
-    members = _membership(ground_m, variance, height, config)
+    members = _membership(ground_m, variance, height, child, config)
     precision = (members.on_it / variance).sum(1)
     # the height is integrated out, by Laplace, or those who know it best would count for most
     total = members.log_likelihood.sum(1) + 0.5 * (2 * math.pi / precision).log()
@@ -107,15 +111,16 @@ def _membership(
     ground_m: Float[Tensor, "people directions"],
     variance: Float[Tensor, "people directions"],
     height: Float[Tensor, "starts 1 directions"],
+    child: Float[Tensor, "people 1"],
     config: FloorConfig,
 ) -> _Members:
     """Who is on a floor of this height."""
     std = variance.sqrt()
     on_it = (-0.5 * ((ground_m - height) / std).square()).exp() / (math.sqrt(2 * math.pi) * std)
-    on_it = (1 - config.child_share - config.elsewhere_share) * on_it
+    on_it = (1 - child - config.elsewhere_share) * on_it
     # whoever is smaller and as much nearer has the ground as much nearer to the camera's height
     near, far = (size * ground_m for size in config.child_sizes)
     inside = torch.special.ndtr((far - height) / std) - torch.special.ndtr((near - height) / std)
-    nearer = config.child_share * inside.abs() / (far - near).abs().clamp_min(1e-6)
+    nearer = child * inside.abs() / (far - near).abs().clamp_min(1e-6)
     either = on_it + nearer + config.elsewhere_share / config.elsewhere_m
     return _Members(either.log(), on_it / either, nearer / either)

@@ -107,7 +107,9 @@ class GravityEstimator:
         places = stances.points_cam_m.mean(1)
         away = places - places[on_floor if bool(on_floor.any()) else ...].mean(0)
         tilt_m = math.radians(gravity.std_deg) * (away - _along(away, gravity)).norm(dim=1)
-        return torch.hypot(tilt_m, torch.full_like(tilt_m, self.config.floor.std_m))
+        hidden_m = self.config.floor.hidden_std_m * (1 - stances.legs)
+        body_m = torch.hypot(hidden_m, torch.full_like(tilt_m, self.config.floor.std_m))
+        return torch.hypot(tilt_m, body_m)
 
     def floor_under(
         self, ground: Ground, points_cam_m: Float[Tensor, "people points 3"]

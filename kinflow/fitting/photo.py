@@ -170,7 +170,9 @@ class PhotoFitter:
             targets = self._with_up(self.targets_of(people, seen_by), level, rows, legs)
             found = self.fitter.fit(targets)
             best = torch.stack([found.of(i)[0] for i in range(len(people))])
-            stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m)
+            stances = Stances.of(
+                self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs
+            )
             ground = [
                 self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)

@@ -155,7 +155,8 @@ class TrackFitter:
                 for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
             ]
             paths = self._paths(tracks, targets)
-            common = gravity.with_people(camera, lines_px, self._stances(targets, paths)).gravity
+            stances = self._stances(tracks, targets, paths)
+            common = gravity.with_people(camera, lines_px, stances).gravity
             fits = [
                 self._fit(
                     track,
@@ -230,17 +231,23 @@ class TrackFitter:
         return paths
 
     def _stances(
-        self, targets: Sequence[Targets], paths: Sequence[tuple[Unknowns, Int[Tensor, " keys"]]]
+        self,
+        tracks: Sequence[TrackWindow],
+        targets: Sequence[Targets],
+        paths: Sequence[tuple[Unknowns, Int[Tensor, " keys"]]],
     ) -> Stances:
         """What a few frames of everybody say of up and of the floor."""
-        bodies, seen = [], []
-        for one, (found, rows) in zip(targets, paths, strict=True):
+        bodies, seen, legs = [], [], []
+        for track, one, (found, rows) in zip(tracks, targets, paths, strict=True):
             count = min(self.config.votes, len(rows))
             chosen = torch.linspace(0, len(rows) - 1, count).round().long()
             bodies.append(found[chosen])
             seen.append(one[rows[chosen]])
+            legs.append(_leg_confidence(track)[rows[chosen].cpu()])
         energy, flesh_m = self.photos.fitter.energy, self.photos.flesh_m
-        return Stances.of(energy, Unknowns.concatenate(bodies), concatenate(seen), flesh_m)
+        return Stances.of(
+            energy, Unknowns.concatenate(bodies), concatenate(seen), flesh_m, torch.cat(legs)
+        )
 
     def _searched_rows(self, track: TrackWindow) -> list[int]:
         """Frames whose bodies are searched for: after what is known every few, and the last."""

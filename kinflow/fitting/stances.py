@@ -59,6 +59,8 @@ class Stances:
     points_cam_m: Float64[Tensor, "people points 3"]
     point_cov_m2: Float64[Tensor, "people points 3 3"]
     flesh_m: Float64[Tensor, " points"]
+    legs: Float64[Tensor, " people"]
+    """How certain it is that legs were seen, 0 to 1."""
 
     def __len__(self) -> int:
         return len(self.up_cam)
@@ -71,11 +73,16 @@ class Stances:
             self.points_cam_m[people],
             self.point_cov_m2[people],
             self.flesh_m,
+            self.legs[people],
         )
 
     @staticmethod
     def of(
-        energy: Energy, unknowns: Unknowns, targets: Targets, flesh: Float[Tensor, " points"]
+        energy: Energy,
+        unknowns: Unknowns,
+        targets: Targets,
+        flesh: Float[Tensor, " points"],
+        legs: Float[Tensor, " people"],
     ) -> Stances:
         """Of fitted bodies, one row of `targets` each.
 
@@ -84,6 +91,7 @@ class Stances:
             unknowns: the bodies.
             targets: what they were fitted to.
             flesh: of the model's points.
+            legs: how certain it is that theirs were seen.
         """
         with torch.no_grad():
             _, J = energy.linearise(unknowns, replace(targets, up=None, floor=None))
@@ -102,6 +110,7 @@ class Stances:
             points_cam_m=state.keypoints_cam_m.cpu().double(),
             point_cov_m2=spread @ point_J.mT,
             flesh_m=flesh.cpu().double(),
+            legs=legs.cpu().double(),
         )
 
     def ground_m(

@@ -15,7 +15,7 @@ from kinflow.results import Gravity
 LEVEL = torch.tensor([[0.0, -1.0, 0.0]], dtype=torch.float64)
 
 
-def standing_at(places_m, std_share: float = 0.05) -> Stances:
+def standing_at(places_m, std_share: float = 0.05, legs: float = 1.0) -> Stances:
     """People of one point each, whose distance from the camera is known to a share of it."""
     points = torch.tensor(places_m, dtype=torch.float64)[:, None]
     along = std_share * points[..., :, None]
@@ -26,6 +26,7 @@ def standing_at(places_m, std_share: float = 0.05) -> Stances:
         points_cam_m=points,
         point_cov_m2=along @ along.mT,
         flesh_m=torch.zeros(1, dtype=torch.float64),
+        legs=torch.full((count,), legs, dtype=torch.float64),
     )
 
 
@@ -70,6 +71,15 @@ def test_of_two_who_disagree_the_farther_is_a_child_and_not_the_nearer_a_giant()
     assert float(guess.height_m) == pytest.approx(-1.4, abs=0.1)
     assert guess.on_it[0] > 0.5 and guess.nearer[0] < 0.2
     assert guess.nearer[1] > 0.5 and float(guess.distance[1]) == pytest.approx(1.4 / 2.4, abs=0.05)
+
+
+def test_who_hides_the_legs_may_sit_and_is_no_child_for_that():
+    places = [(-0.5, 1.4, 4.0), (0.5, 2.0, 5.8)]
+    seen, hidden = (
+        guess_floor(standing_at(places, legs=legs), LEVEL, FloorConfig()) for legs in (1.0, 0.0)
+    )
+    assert seen.nearer[1] > 0.3 and hidden.nearer.max() < 1e-9
+    assert hidden.on_it.min() > 0.5 and hidden.std_m > seen.std_m
 
 
 def test_a_floor_at_the_height_of_the_camera_is_no_trouble():
