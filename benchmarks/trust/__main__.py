@@ -7,8 +7,8 @@ People of `kinflow.synth.world` stand, sit and lie on a floor. `hidden`: their l
 furniture, behind somebody, or below the image's edge. `pitch`: the camera looks up or down by as
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
 `space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
-what tells right bodies from wrong ones. With a cache pictures are painted and looked at once, and
-fitted anew every time.
+what tells right bodies from wrong ones. `children`: what tells children from
+adults. With a cache pictures are painted and looked at once, and fitted anew every time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+import children
 import doubts
 import tables
 import torch
 import tyro
 from runs import Sets, TrustConfig
 
-Name = Literal["hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "all"]
+Name = Literal["hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "children", "all"]
 
 TABLES: dict[str, Callable[[Sets], str]] = {
     "hidden": tables.hidden,
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "crowd": tables.crowd,
     "codes": tables.codes,
     "doubt": doubts.doubts,
+    "children": children.children,
 }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kinflow.datasets.poses import Split
 from kinflow.evaluation.world_sets import SeenWorld, seen_worlds, world_sets
+from kinflow.fitting.size_signs import SizeSigns
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 from kinflow.results import Person, Reconstruction
 from kinflow.synth.people import PeopleConfig
@@ -89,6 +90,17 @@ class Sets:
             seconds = time.perf_counter() - begin
             print(f"({name}: {count} photos looked at in {seconds:.0f} s)\n", flush=True)
         return self._seen[name]
+
+    def size_signs(self, seen: SeenWorld) -> list[tuple[WorldPerson, SizeSigns | None]]:
+        """Everybody in a photo who was found, and the signs of a child that they show."""
+        if not seen.evidence.people:
+            return []
+        signs = self._reconstructors[True].fitter.size_signs(seen.evidence, seen.world.camera)
+        return [
+            (person, signs[row])
+            for person, row in zip(seen.world.people, seen.found, strict=True)
+            if row is not None
+        ]
 
     def fitted(self, name: str, landmarks_3d: bool = True) -> list[FittedWorld]:
         """The photos of a set, fitted, with or without the detector's 3D landmarks."""

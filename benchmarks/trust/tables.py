@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import torch
+from children import UNDER_TEN_M
 from errors import (
     FAR_DEG,
     RIGHT_MM,
@@ -19,14 +20,12 @@ from runs import PHOTOS, FittedWorld, Pair, Sets, found_pairs, of, percent, tabl
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.body.measure import measure
-from kinflow.evaluation.world_sets import height_px
 from kinflow.metrics.vertices import t_pose_pve
+from kinflow.synth.matching import height_px
 
 CHILD_BELOW_AGE = 0.5
 """Phenotype `age` below which a fitted body is a child: between 0.4, ten years, and the 0.67 of a
 grown-up."""
-UNDER_TEN_M = 1.38
-"""True children of less than this height count as under ten years."""
 CLEAR_SHARE, CLEAR_PX = 0.5, 60.0
 
 

@@ -36,6 +36,25 @@ from kinflow.energy.vertex_model import VertexModel
 
 
 @dataclass(frozen=True)
+class ShapeTarget:
+    """Which shape each person is taken to have, in place of an average adult's."""
+
+    centre: Float[Tensor, "batch 6"]
+    """In the numbers of the shape prior."""
+    inverse_std: Float[Tensor, "batch 6"]
+
+    def __getitem__(self, index) -> ShapeTarget:
+        """Rows of the batch."""
+        return ShapeTarget(self.centre[index], self.inverse_std[index])
+
+    @staticmethod
+    def concatenate(parts: Sequence[ShapeTarget]) -> ShapeTarget:
+        """Join along the batch."""
+        names = ("centre", "inverse_std")
+        return ShapeTarget(**{n: torch.cat([getattr(part, n) for part in parts]) for n in names})
+
+
+@dataclass(frozen=True)
 class Targets:
     """What each body of a batch should explain. A weight (inverse std) of 0 leaves a point out."""
 
@@ -51,6 +70,8 @@ class Targets:
     """What they stand on."""
     belief: Belief | None = None
     """What a network believes."""
+    shape: ShapeTarget | None = None
+    """How large people are; None where all are taken for adults."""
     parts: PartMatches | None = None
     """On which lines of the image vertices of the mesh should be seen."""
 
@@ -192,7 +213,7 @@ class Energy:
             terms.append(
                 believed(unknowns, targets.belief, with_jacobian, config.belief_cutoff, self.layout)
             )
-        return (*terms, *self._prior_terms(unknowns, targets.belief, with_jacobian))
+        return (*terms, *self._prior_terms(unknowns, targets, with_jacobian))
 
     def _part_term(
         self, motion: Motion, focal_px: Tensor, targets: Targets, matches: PartMatches
@@ -210,17 +231,18 @@ class Energy:
             self.layout,
         )
 
-    def _prior_terms(
-        self, unknowns: Unknowns, belief: Belief | None, with_jacobian: bool
-    ) -> list[Term]:
+    def _prior_terms(self, unknowns: Unknowns, targets: Targets, with_jacobian: bool) -> list[Term]:
         config, layout = self.config, self.layout
-        left = 1.0 if belief is None else belief.prior_weight
+        left = 1.0 if targets.belief is None else targets.belief.prior_weight
         pose, pose_columns = self.model.prior.residual_with_jacobian(unknowns.z)
-        shape_columns = self._shape_columns.expand(len(unknowns.s), -1, -1)
+        shape, shape_columns = unknowns.s, self._shape_columns.expand(len(unknowns.s), -1, -1)
+        if targets.shape is not None:
+            shape = (shape - targets.shape.centre) * targets.shape.inverse_std
+            shape_columns = torch.diag_embed(targets.shape.inverse_std)
         kept = (pose_columns, shape_columns) if with_jacobian else (None, None)
         terms = [
             prior_term("pose_prior", pose, kept[0], "latent", layout, left * config.prior_weight),
-            prior_term("shape_prior", unknowns.s, kept[1], "shape", layout, config.shape_weight),
+            prior_term("shape_prior", shape, kept[1], "shape", layout, config.shape_weight),
         ]
         if layout.has_focal:
             deviation = unknowns.log_focal[:, None] / config.focal_log_std

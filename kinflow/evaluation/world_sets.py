@@ -17,28 +17,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 import kinflow.body
-from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS, MIRROR_KEYPOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.evaluation.value_files import read_values, write_values
-from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.evidence.types import ImageEvidence
+from kinflow.synth.matching import match
 from kinflow.synth.people import PeopleConfig
-from kinflow.synth.world import Hiding, World, WorldConfig, WorldPerson
+from kinflow.synth.world import Hiding, World, WorldConfig
 from kinflow.synth.world_picture import WorldPainter
 from kinflow.synth.world_source import WorldSource
 
 Detect = Callable[[UInt8[np.ndarray, "height width 3"]], ImageEvidence]
 
-SAME_PERSON = 0.15
-"""Median distance of keypoints, as a share of a person's height in the image, up to which a
-detection is that person."""
-_CONFIDENT = 0.3
 _PICTURE_STREAM = 1
-_POINTS = [*LIMB_KEYPOINTS, BLAZEPOSE33.index("nose")]
-_MIRRORED = [MIRROR_KEYPOINTS[i] for i in _POINTS]
 
 
 @dataclass(frozen=True)
@@ -161,41 +154,3 @@ def _key(kinds: Sequence[WorldConfig], count: int) -> str:
         for source in sorted((package / name).rglob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def match(
-    people: Sequence[WorldPerson], detections: Sequence[PersonEvidence]
-) -> tuple[int | None, ...]:
-    """Which detection is of whom: pairs of the nearest keypoints first, each used once.
-
-    A person whose sides were exchanged was found all the same.
-    """
-    distance = np.full((len(people), len(detections)), np.inf)
-    for i, person in enumerate(people):
-        for j, seen in enumerate(detections):
-            distance[i, j] = _distance(person, seen)
-    found: list[int | None] = [None] * len(people)
-    while distance.size and distance.min() < SAME_PERSON:
-        i, j = np.unravel_index(distance.argmin(), distance.shape)
-        found[int(i)] = int(j)
-        distance[i], distance[:, j] = np.inf, np.inf
-    return tuple(found)
-
-
-def _distance(person: WorldPerson, seen: PersonEvidence) -> float:
-    """Median distance of the keypoints that show and were detected, relative to the person."""
-    lengths = []
-    for rows in (_POINTS, _MIRRORED):
-        detected = seen.keypoints_px[rows]
-        both = person.keypoint_uncovered[_POINTS] & (detected[:, 2] > _CONFIDENT)
-        if not both.any():
-            return np.inf
-        gap = (detected[:, :2] - person.keypoints_px[_POINTS]).norm(dim=1)[both]
-        lengths.append(float(gap.median()))
-    return min(lengths) / height_px(person)
-
-
-def height_px(person: WorldPerson) -> float:
-    """The person's extent in the image, hidden or not: the diagonal of the keypoints' box."""
-    points = person.keypoints_px
-    return max(1.0, float(torch.dist(points.amin(0), points.amax(0))))

@@ -82,6 +82,7 @@ FIELDS: dict[str, Field] = {
     "z": Field(("people", "latent")),
     "shape": Field(("people", 6)),
     "height_m": Field(("people",)),
+    "height_std_m": Field(("people",), optional=True, may_be_unknown=True),
     "weight_kg": Field(("people",)),
     "chest_girth_m": Field(("people",)),
     "waist_girth_m": Field(("people",)),

@@ -78,7 +78,9 @@ def _of_people(people: Sequence[Person]) -> dict[str, object]:
         "energy": [[p.energy.get(name, 0.0) for name in terms] for p in people],
         "part_iou": _stacked([unknown if p.part_iou is None else p.part_iou for p in people]),
     }
-    for name in ("person", "frame", "time_s", "score", "code", "start_source", "silhouette_iou"):
+    for name in ("person", "frame", "time_s", "score", "code", "start_source"):
+        values[name] = [getattr(p, name) for p in people]
+    for name in ("silhouette_iou", "height_std_m"):
         values[name] = [getattr(p, name) for p in people]
     for name in MEASURES:
         values[name] = [getattr(m, name) for m in measures]

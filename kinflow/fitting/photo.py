@@ -32,10 +32,12 @@ from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.nearer import nearer
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
 from kinflow.fitting.plausibility import what_cannot_be_right
-from kinflow.fitting.sizes import nearer
+from kinflow.fitting.size_signs import SizeSigns
+from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
@@ -60,6 +62,7 @@ class PhotoFitConfig:
     observations: ObservationConfig = field(default_factory=ObservationConfig)
     gravity: GravityConfig = field(default_factory=GravityConfig)
     belief: BeliefConfig = field(default_factory=BeliefConfig)
+    sizes: SizeConfig = field(default_factory=SizeConfig)
     estimate_focal: bool = False
     """Estimate the focal length from all people together, about the one that is assumed."""
     focal_log_std: float = 0.3
@@ -71,7 +74,7 @@ class PhotoFitConfig:
 
     def __post_init__(self) -> None:
         nested(self, fit=FitConfig, observations=ObservationConfig, parts=PartFitConfig)
-        nested(self, gravity=GravityConfig, belief=BeliefConfig)
+        nested(self, gravity=GravityConfig, belief=BeliefConfig, sizes=SizeConfig)
         flag(self, "estimate_focal")
         positive(self, "focal_log_std")
         whole(self, "max_hypotheses", at_most=1000)
@@ -89,6 +92,28 @@ class PhotoFit:
     """What is up; None without people."""
     floor: Floor | None = None
     """What they are on, where that is known."""
+
+
+@dataclass(frozen=True)
+class _People:
+    """The people of several photos in a row."""
+
+    seen: tuple[PersonEvidence, ...]
+    cameras: tuple[Camera, ...]
+    """What each was seen with."""
+    rows: tuple[range, ...]
+    """Those of each photo."""
+
+    @staticmethod
+    def of(photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> _People:
+        ends = list(accumulate(len(photo.people) for photo in photos))
+        return _People(
+            tuple(person for photo in photos for person in photo.people),
+            tuple(c for photo, c in zip(photos, cameras, strict=True) for _ in photo.people),
+            tuple(
+                range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
+            ),
+        )
 
 
 class PhotoFitter:
@@ -129,6 +154,7 @@ class PhotoFitter:
         self.flesh_m = flesh_m(FITTED_KEYPOINTS).to(device)
         self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
+        self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -155,21 +181,13 @@ class PhotoFitter:
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
     ) -> tuple[PhotoFit, ...]:
         """Several photos in one batch, each with people, and with the camera it was taken with."""
-        people = [person for photo in photos for person in photo.people]
-        seen_by = [c for photo, c in zip(photos, cameras, strict=True) for _ in photo.people]
-        ends = list(accumulate(len(photo.people) for photo in photos))
-        rows = [
-            range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
-        ]
         lines = [photo.lines_px for photo in photos]
         with one_thread():
-            level = [
-                self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)
-            ]
-            legs = _leg_confidence(people)
-            targets = self._with_up(self.targets_of(people, seen_by), level, rows, legs)
-            found = self.fitter.fit(targets)
-            best = torch.stack([found.of(i)[0] for i in range(len(people))])
+            people = _People.of(photos, cameras)
+            legs = _leg_confidence(people.seen)
+            targets, found = self._searched(people, cameras, lines, legs)
+            best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
+            rows = people.rows
             stances = Stances.of(
                 self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs
             )
@@ -179,10 +197,12 @@ class PhotoFitter:
             ]
             up = [known.gravity for known in ground]
             targets = self._with_floor(self._with_up(targets, up, rows, legs), ground, rows)
-            found = self.fitter.polish(self._with_nearer(found, best, ground), targets)
+            found = self._with_nearer(found, best, ground)
+            targets, found = self._with_children(targets, found, best, people)
+            found = self.fitter.polish(found, targets)
             bodies = [
                 self._person(
-                    i - mine.start, people[i], camera, targets[i : i + 1], found[found.of(i)]
+                    i - mine.start, people.seen[i], camera, targets[i : i + 1], found[found.of(i)]
                 )
                 for camera, mine in zip(cameras, rows, strict=True)
                 for i in mine
@@ -202,6 +222,44 @@ class PhotoFitter:
         keypoints = body.with_shape(shape).with_pose(pose, t_cam_root_m).keypoints_m()
         floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
         return PhotoFit(people, camera, ground.gravity, floor)
+
+    def _searched(
+        self,
+        people: _People,
+        cameras: Sequence[Camera],
+        lines: Sequence[Tensor | None],
+        legs: Tensor,
+    ) -> tuple[Targets, Candidates]:
+        """Targets and bodies of all people as long as nobody's pose says what is up."""
+        level = [self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)]
+        targets = self.targets_of(people.seen, people.cameras)
+        targets = self._with_up(targets, level, people.rows, legs)
+        return targets, self.fitter.fit(targets)
+
+    def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
+        """Signs of a child of each person of a photo, None where there are none to read."""
+        assert self.sizes is not None, "signs need parts"
+        with one_thread():
+            people = _People.of([evidence], [camera])
+            legs = _leg_confidence(people.seen)
+            _, found = self._searched(people, [camera], [evidence.lines_px], legs)
+            best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
+            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras)
+
+    def _with_children(
+        self,
+        targets: Targets,
+        found: Candidates,
+        best: Tensor,
+        people: _People,
+    ) -> tuple[Targets, Candidates]:
+        """Targets and bodies of all people, in which those who look like children are some."""
+        if self.sizes is None or not self.config.sizes.estimate:
+            return targets, found
+        shape = self.sizes.target(found.unknowns[best], people.seen, people.cameras)
+        if shape is None:
+            return targets, found
+        return replace(targets, shape=shape), self.sizes.as_children(found, shape)
 
     def _with_up(
         self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
@@ -315,6 +373,7 @@ class PhotoFitter:
             joints_cam_m=description.joints_m[0],
             joint_std_m=description.joint_std_m[0],
             t_cam_root_std_m=description.root_std_m[0],
+            height_std_m=float(description.height_std_m[0]),
             keypoints_px=seen.keypoints_px.cpu(),
             score=seen.score,
             code=code,

@@ -11,6 +11,7 @@ from torch import Tensor
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
+from kinflow.fitting.height import height_with_slope_m
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Description:
     """Of each joint relative to the pelvis: root of the mean variance per axis."""
     root_std_m: Float[Tensor, "batch 3"]
     """Of the pelvis, along each camera axis."""
+    height_std_m: Float[Tensor, " batch"]
+    """Of the standing height: what the evidence and the shape prior leave open."""
     energy: dict[str, Float[Tensor, " batch"]]
     """Per term, in nats."""
 
@@ -51,9 +54,13 @@ def describe(
     relative = joints - joints[:, :1]
     variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
     root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
+    slope = height_with_slope_m(energy.model.shape_prior, unknowns.s)[1].double()
+    of_shape = covariance[:, energy.layout.shape, energy.layout.shape]
+    height = torch.einsum("bu,buv,bv->b", slope, of_shape, slope)
     return Description(
         joints_m=state.keypoints_cam_m.cpu(),
         joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
         root_std_m=root.clamp_min(0).sqrt().float(),
+        height_std_m=height.clamp_min(0).sqrt().float(),
         energy={term.name: term.energy().cpu() for term in terms},
     )

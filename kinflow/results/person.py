@@ -67,6 +67,8 @@ class Person:
     where neither shows; None when parts were not used."""
     silhouette_iou: float = float("nan")
     """Overlap of the body with the person's outline, NaN when it is not known."""
+    height_std_m: float = float("nan")
+    """Standard deviation of the standing height; NaN when it is not known."""
     frame: int = 0
     """Index of the frame that the body is in; a `Reconstruction` sets it, and the time."""
     time_s: float = 0.0

@@ -16,6 +16,7 @@ from kinflow.body.bones import BONE_OF_PART
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import PART_INDEX, PART_NAMES, part_indices
 from kinflow.body.sides import SIDES
+from kinflow.synth.faces import draw_face, face_radius_px
 from kinflow.synth.silhouettes import smooth_noise
 from kinflow.synth.textures import any_color, fabric, skin_color
 
@@ -23,6 +24,8 @@ SKIN, _SHIRT, _TROUSERS, _SHOES, HAIR, _OTHER = range(6)
 """What a pixel may show; those with a name of their own are not cloth."""
 _NEVER, _ALWAYS = -9.0, 9.0
 _NOSE = BLAZEPOSE33.index("nose")
+_FACE_REACH = (0.6, 1.15)
+"""How far from the nose skin shows, as a share of the head's half width."""
 
 
 def _axes() -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +86,7 @@ class Outfit:
 def dress(
     worn: UInt8[np.ndarray, "height width"],
     keypoints_px: Float[np.ndarray, "33 2"],
-    face_shows: bool,
+    visible: Bool[np.ndarray, " 33"],
     scale: float,
     rng: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
@@ -92,7 +95,7 @@ def dress(
     Args:
         worn: part of the body that each pixel belongs to, clothes included.
         keypoints_px: true positions of the keypoints on the same map.
-        face_shows: whether the person's nose is seen from the front.
+        visible: which keypoints show.
         scale: height of the person in pixels.
         rng: source of randomness.
     """
@@ -101,19 +104,22 @@ def dress(
     along = _along(worn, keypoints_px) + 0.04 * smooth_noise(size, rng, 24)
     cloth = np.where(along < outfit.border[worn], outfit.near[worn], outfit.far[worn])
     head = worn == PART_INDEX["head"]
-    if face_shows and rng.random() < 0.95:
+    if visible[_NOSE] and rng.random() < 0.95:
         y, x = np.ogrid[: size[0], : size[1]]
         away = np.hypot(x + 0.5 - keypoints_px[_NOSE, 0], y + 0.5 - keypoints_px[_NOSE, 1])
-        cloth[head & (away < rng.uniform(0.035, 0.065) * scale)] = SKIN
+        # of the head, not of the person: a child's face is as large as a grown-up's
+        cloth[head & (away < rng.uniform(*_FACE_REACH) * face_radius_px(head))] = SKIN
     if rng.random() < 0.07:  # bald, or a colour like skin
         cloth[head] = SKIN
     skin = skin_color(rng)
-    image = np.broadcast_to(skin, (*size, 3)).copy()
+    image, hair = np.broadcast_to(skin, (*size, 3)).copy(), skin
     for kind in 1 + np.flatnonzero(np.bincount(cloth.ravel())[1:]):
         color = hair_color(skin, rng) if kind == HAIR else any_color(rng)
+        hair = color if kind == HAIR else hair
         np.copyto(image, fabric(size, scale, color, rng), where=(cloth == kind)[..., None])
     if rng.random() < 0.25:
         _print_on(image, worn == PART_INDEX["torso"], scale, rng)
+    draw_face(image, head & (cloth == SKIN), keypoints_px, visible, skin, hair)
     return image, cloth == SKIN
 
 

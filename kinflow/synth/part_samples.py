@@ -146,7 +146,7 @@ def _picture(
             hidden=_finer(inside & ~seen.known),
             neighbour=_finer(seen.neighbour),
             keypoints_px=finer * view.keypoints_cells,
-            face_shows=bool(view.keypoint_seen[0]),
+            visible=view.keypoint_seen,
             height_px=finer * view.height_cells,
         ),
         rng,

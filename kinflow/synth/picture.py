@@ -38,7 +38,8 @@ class View:
     neighbour: Bool[np.ndarray, "height width"]
     """Pixels of somebody else."""
     keypoints_px: Float[np.ndarray, "33 2"]
-    face_shows: bool
+    visible: Bool[np.ndarray, " 33"]
+    """Keypoints that show."""
     height_px: float
     """The person's own height."""
 
@@ -77,7 +78,7 @@ class Painter:
             hidden=to_image(~scene.known.numpy(), scene),
             neighbour=to_image(scene.neighbour.numpy(), scene),
             keypoints_px=scene.keypoints_px.numpy(),
-            face_shows=bool(scene.keypoint_visible[0]),
+            visible=scene.keypoint_visible.numpy(),
             height_px=scene.camera.focal_px * height_m / root_depth_m,
         )
         return paint(view, rng)
@@ -107,7 +108,7 @@ def person_colors(
     nearest = nearest_shown(part > 0)
     worn, normal = part.ravel()[nearest], normal.reshape(-1, 3)[nearest]
     keypoints_px = view.keypoints_px - (box[1].start, box[0].start)
-    colors, skin = dress(worn, keypoints_px, view.face_shows, view.height_px, rng)
+    colors, skin = dress(worn, keypoints_px, view.visible, view.height_px, rng)
     wrinkles = folds(part.shape, view.height_px, rng)
     light = _light(normal, rng) * np.where(skin, 0.75 + 0.25 * wrinkles, wrinkles)
     return colors * light[..., None]

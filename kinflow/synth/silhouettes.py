@@ -29,14 +29,15 @@ _ENDS = part_indices("hand", "foot", "lower_arm")
 
 @dataclass(frozen=True)
 class ClothingConfig:
-    """What people wear. Lengths are fractions of their height, shares probabilities.
+    """What people wear. Lengths are fractions of their height but for hair, shares probabilities.
 
     Attributes:
         tight: range of the margin of close-fitting clothes.
         loose: range of that of loose ones.
         loose_share: how often the upper and the lower half are loose, each.
         skirt_share: how often the room between the legs is filled.
-        hair: range of the margin around the head.
+        hair: range of the margin around the head, as a share of the head's half width: children
+            have as much hair for their heads as grown-ups do.
         long_hair_share: how often hair falls to the shoulders.
         shoes: range of the margin around the feet.
         bag_share: how often a bag or the like hangs at the body.
@@ -46,7 +47,7 @@ class ClothingConfig:
     loose: tuple[float, float] = (0.01, 0.04)
     loose_share: float = 0.4
     skirt_share: float = 0.1
-    hair: tuple[float, float] = (0.0, 0.02)
+    hair: tuple[float, float] = (0.0, 0.3)
     long_hair_share: float = 0.15
     shoes: tuple[float, float] = (0.0, 0.015)
     bag_share: float = 0.08
@@ -105,21 +106,22 @@ def dressed(
         rng.uniform(*(config.loose if rng.random() < config.loose_share else config.tight))
         for _ in range(2)
     )
+    head = _shows(labels, _HEAD)
+    head_cells = float(np.sqrt(np.count_nonzero(head) / np.pi))
     garments = [
-        (_SLEEVES if rng.random() < 0.6 else _SHIRT, upper),
-        (_TROUSERS if rng.random() < 0.7 else _SHORTS, lower),
-        (_HEAD, rng.uniform(*config.hair)),
-        (_SHOES, rng.uniform(*config.shoes)),
+        (_SLEEVES if rng.random() < 0.6 else _SHIRT, upper * height_cells),
+        (_TROUSERS if rng.random() < 0.7 else _SHORTS, lower * height_cells),
+        (_HEAD, rng.uniform(*config.hair) * head_cells),
+        (_SHOES, rng.uniform(*config.shoes) * height_cells),
     ]
-    for parts, margin in garments:
-        shown |= _grown(_shows(labels, parts), margin * height_cells * wave)
+    for parts, margin_cells in garments:
+        shown |= _grown(_shows(labels, parts), margin_cells * wave)
     if rng.random() < config.skirt_share:
         parts = (_SHORTS, _TROUSERS, _COAT)[rng.integers(3)]
         shown |= _grown(_hull(_shows(labels, parts)), lower * height_cells * wave)
     if rng.random() < config.long_hair_share:
-        head = _shows(labels, _HEAD)
-        below = np.roll(head, round(rng.uniform(0.02, 0.08) * height_cells), axis=0)
-        shown |= _grown(_hull(head | below), rng.uniform(0, 0.015) * height_cells * wave)
+        below = np.roll(head, round(rng.uniform(0.3, 1.2) * head_cells), axis=0)
+        shown |= _grown(_hull(head | below), rng.uniform(0, 0.22) * head_cells * wave)
     if rng.random() < config.bag_share and shown.any():
         shown |= _blob(shown, rng.uniform(0.03, 0.09) * height_cells, rng)
     return shown

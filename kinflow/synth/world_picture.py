@@ -82,7 +82,7 @@ class WorldPainter:
             hidden=np.zeros(part.shape, bool),
             neighbour=np.zeros(part.shape, bool),
             keypoints_px=person.keypoints_px.numpy() - (box[1].start, box[0].start),
-            face_shows=bool(person.keypoint_visible[0]),
+            visible=person.keypoint_visible.numpy(),
             height_px=height_px,
         )
         everything = (slice(0, part.shape[0]), slice(0, part.shape[1]))

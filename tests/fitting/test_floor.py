@@ -8,7 +8,7 @@ import torch
 
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.floor import FloorConfig, guess_floor
-from kinflow.fitting.sizes import nearer
+from kinflow.fitting.nearer import nearer
 from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.results import Gravity
 

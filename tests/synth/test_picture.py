@@ -26,7 +26,7 @@ def arm_view() -> View:
     keypoints_px[BLAZEPOSE33.index("left_elbow")] = (8, 32)
     keypoints_px[BLAZEPOSE33.index("left_wrist")] = (56, 32)
     nothing = np.zeros((SIDE, SIDE), bool)
-    return View(part, normal, dressed, nothing, nothing, keypoints_px, True, 200.0)
+    return View(part, normal, dressed, nothing, nothing, keypoints_px, np.ones(33, bool), 200.0)
 
 
 def test_a_picture_is_that_of_its_seed():
@@ -42,7 +42,7 @@ def test_sleeves_end_along_the_arm(seed):
     view = arm_view()
     worn = np.full((SIDE, SIDE), PART_INDEX["left_lower_arm"], np.uint8)
     rng = np.random.default_rng(seed)
-    colors, skin = dress(worn, view.keypoints_px, True, 200.0, rng)
+    colors, skin = dress(worn, view.keypoints_px, view.visible, 200.0, rng)
     assert colors.shape == (SIDE, SIDE, 3) and np.isfinite(colors).all()
     share = skin[28:36].mean(0)
     near, far = share[12:24].mean(), share[40:52].mean()

@@ -1,0 +1,111 @@
+"""Two signs of a child: a head, and a face, that are large for the body.
+
+Detectors give everybody the proportions of an adult, and so does a fit to their keypoints. By that
+body a child's head is too large, where two independent observers see it: the part parser, which
+looks at pixels, and the detector of keypoints, which puts those of a face where the face is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.part_mesh import PartMesh
+from kinflow.body.parts import PART_INDEX, UNKNOWN
+from kinflow.body.sides import SIDES
+from kinflow.evidence.part_labels import PARSER_CONFIDENCE
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.observations import FITTED_KEYPOINTS
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rasterizer import rasterize
+
+LEAST_HEAD_CELLS = 30
+"""Of a head that is seen and one that is drawn; less says nothing."""
+LEAST_KNEES = 0.5
+"""Mean confidence of the knees: a body whose legs nobody saw has any size."""
+FARTHEST_HEAD = 0.4
+"""Nobody's head is wider or narrower than an adult's by more than this (logarithm): what is, was
+taken for one with something else."""
+
+_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
+_KNEES = [BLAZEPOSE33.index(f"{side}_knee") for side in SIDES]
+_HEAD = PART_INDEX["head"]
+_FACE = 7
+"""The first of the fitted keypoints are those of the face."""
+_SOME_CELLS = 16.0
+"""Added to counts of cells, so that small heads say little."""
+
+
+@dataclass(frozen=True)
+class FittedAdult:
+    """The body that explains a person's keypoints, in the camera's frame."""
+
+    vertices_m: Float[np.ndarray, "vertices 3"]
+    keypoints_m: Float[np.ndarray, "points 3"]
+    """Those that are fitted."""
+
+
+@dataclass(frozen=True)
+class SizeSigns:
+    """Logarithms of how much larger a person's are than the adult's."""
+
+    head: float
+    """Half of that of the head's area."""
+    face: float
+    """Of the spread of the face's keypoints."""
+
+
+def says_something(seen: PersonEvidence) -> bool:
+    """Whether signs can be read off a person: the detector saw knees, and the parser, whose errors
+    are known, a head."""
+    if seen.parts is None or float(seen.keypoints_px[_KNEES, 2].mean()) < LEAST_KNEES:
+        return False
+    if int((seen.parts.allowed == 1 << _HEAD).sum()) < LEAST_HEAD_CELLS:
+        return False
+    return float(seen.parts.confidence.max()) < 2 * PARSER_CONFIDENCE
+
+
+def signs(
+    seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMesh
+) -> SizeSigns | None:
+    """The signs of one person who was seen as `says_something` wants it; None where the adult's
+    head is not in the image, or what was seen cannot be one.
+
+    Args:
+        seen: the person.
+        adult: the body that explains their keypoints.
+        camera: what they were seen with.
+        mesh: the adult's triangles.
+    """
+    assert seen.parts is not None
+    allowed = seen.parts.allowed.cpu().numpy()
+    drawn = drawn_parts(adult.vertices_m, seen.parts.grid.camera(camera), mesh)
+    own = np.count_nonzero((drawn == _HEAD) & (allowed != UNKNOWN))
+    found = np.count_nonzero(allowed == 1 << _HEAD)
+    head = 0.5 * math.log((found + _SOME_CELLS) / (own + _SOME_CELLS))
+    if own < LEAST_HEAD_CELLS or abs(head) > FARTHEST_HEAD:
+        return None
+    seen_px = seen.keypoints_px.cpu().numpy()[_ROWS[:_FACE], :2]
+    fitted_px = camera.project(torch.from_numpy(adult.keypoints_m[:_FACE])).numpy()
+    return SizeSigns(head, math.log(_spread(seen_px) / _spread(fitted_px)))
+
+
+def drawn_parts(
+    vertices_m: Float[np.ndarray, "vertices 3"], grid_camera: Camera, mesh: PartMesh
+) -> Int[np.ndarray, "rows columns"]:
+    """The part in every cell of a grid, 0 where the body does not show."""
+    points = grid_camera.project(torch.from_numpy(vertices_m)).numpy()
+    raster = rasterize(
+        points, vertices_m[:, 2], mesh.faces, grid_camera.image_size, cull_back_faces=True
+    )
+    return np.where(raster.face >= 0, mesh.face_parts[raster.face], 0)
+
+
+def _spread(points: Float[np.ndarray, "points 2"]) -> float:
+    """Root mean square distance from the mean, at least a pixel."""
+    return max(1.0, float(np.sqrt(np.square(points - points.mean(0)).sum(1).mean())))

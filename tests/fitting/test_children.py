@@ -1,0 +1,187 @@
+"""Who is a child: signs of it, the target of the shape, and where a child's fit starts."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.body.part_mesh import PartMesh
+from kinflow.body.parts import PART_INDEX
+from kinflow.energy.body_energy import ShapeTarget
+from kinflow.energy.vertex_model import VertexModel
+from kinflow.evidence.part_labels import PARSER_CONFIDENCE
+from kinflow.evidence.types import PartLabels
+from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.parts import part_body
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, says_something, signs
+from kinflow.fitting.sizes import (
+    SizeConfig,
+    SizeEstimator,
+    age_of_child,
+    number_of_age,
+    standardised,
+)
+from kinflow.geometry.image_grid import ImageGrid
+from kinflow.priors.shape import ShapePrior
+
+HEAD = PART_INDEX["head"]
+
+
+@pytest.fixture(scope="module")
+def vertices() -> VertexModel:
+    return VertexModel(part_body())
+
+
+@pytest.fixture(scope="module")
+def adults(fitter, make_scene, camera):
+    """Two people and the bodies that explain their keypoints, with what is drawn of these."""
+    scene = make_scene((20.0, -60.0), noise_px=0.5, seed=3)
+    found = fitter.fitter.fit(fitter.targets(scene.evidence, camera))
+    best = torch.stack([found.of(i)[0] for i in range(2)])
+    return scene, found, found.unknowns[best]
+
+
+def labelled(person, drawn, camera, grown: int = 0):
+    """The person with the labels that the parser would give to what is drawn."""
+    allowed = torch.where(drawn > 0, 1 << drawn.int(), 1).int()
+    if grown:
+        head = (drawn == HEAD).float()[None]
+        wide = torch.nn.functional.max_pool2d(head, 2 * grown + 1, 1, grown)[0] > 0
+        allowed = torch.where(wide, 1 << HEAD, allowed).int()
+    confidence = torch.full(allowed.shape, PARSER_CONFIDENCE)
+    return replace(
+        person, parts=PartLabels(allowed, confidence, ImageGrid((0.0, 0.0), 2.0, drawn.T.shape))
+    )
+
+
+def drawn_body(fitter, vertices, unknowns, camera):
+    """Part of each cell of 2 x 2 pixels, and the body."""
+    state = fitter.fitter.model.evaluate(unknowns, with_jacobian=False)
+    grid = ImageGrid((0.0, 0.0), 2.0, (camera.image_size[0] // 2, camera.image_size[1] // 2))
+    points = vertices.all_vertices(state.motion)[0].numpy()
+    drawn = drawn_parts(points, grid.camera(camera), PartMesh.of(vertices.body))
+    return torch.from_numpy(drawn), FittedAdult(points, state.keypoints_cam_m[0].numpy())
+
+
+def with_face(person, factor: float):
+    """The person with a face of that many times the size."""
+    keypoints = person.keypoints_px.clone()
+    middle = keypoints[:11, :2].mean(0)
+    keypoints[:11, :2] = middle + factor * (keypoints[:11, :2] - middle)
+    return replace(person, keypoints_px=keypoints)
+
+
+def test_a_larger_head_and_face_show(fitter, vertices, adults, camera):
+    """Labels of the adult itself differ from it in nothing; what is larger does so by as much."""
+    scene, _, best = adults
+    drawn, adult = drawn_body(fitter, vertices, best[:1], camera)
+    mesh, person = PartMesh.of(vertices.body), scene.evidence.people[0]
+    same = signs(labelled(person, drawn, camera), adult, camera, mesh)
+    wide = signs(labelled(with_face(person, 1.3), drawn, camera, grown=2), adult, camera, mesh)
+    assert same is not None and wide is not None
+    assert same.head == pytest.approx(0.0, abs=1e-6) and abs(same.face) < 0.06
+    assert wide.head > 0.1
+    assert wide.face - same.face == pytest.approx(math.log(1.3), abs=1e-3)
+
+
+def test_nothing_can_be_said_of_some(adults, fitter, vertices, camera):
+    """Labels of others than the parser, people without labels, and hidden legs say nothing; what is
+    twice as wide as a head is none."""
+    scene, _, best = adults
+    drawn, adult = drawn_body(fitter, vertices, best[:1], camera)
+    person = labelled(scene.evidence.people[0], drawn, camera)
+    assert person.parts is not None and says_something(person)
+    exact = replace(person.parts, confidence=torch.ones_like(person.parts.confidence))
+    assert not says_something(replace(person, parts=exact))
+    assert not says_something(replace(person, parts=None))
+    hidden = person.keypoints_px.clone()
+    hidden[25:27, 2] = 0.2
+    assert not says_something(replace(person, keypoints_px=hidden))
+    huge = labelled(person, drawn, camera, grown=12)
+    assert signs(huge, adult, camera, PartMesh.of(vertices.body)) is None
+
+
+def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
+    """Who is taken for one starts as large in the image as before, nearer, at the age that the
+    signs tell; everybody else stays what they are."""
+    scene, found, best = adults
+    drawn = [drawn_body(fitter, vertices, best[i : i + 1], camera)[0] for i in range(2)]
+    alike = [labelled(p, drawn[i], camera) for i, p in enumerate(scene.evidence.people)]
+    estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
+    assert estimator.target(best, alike, [camera] * 2) is None
+    large = labelled(with_face(scene.evidence.people[0], 1.3), drawn[0], camera, grown=3)
+    target = estimator.target(best, [large, alike[1]], [camera] * 2)
+    assert target is not None
+    told = estimator.signs(best[:1], [large], [camera])[0]
+    assert told is not None
+    age = float(fitter.fitter.model.shape_prior.decode(target.centre)[0, 1])
+    assert age == pytest.approx(age_of_child(told), abs=0.01)
+    torch.testing.assert_close(target.centre[1], torch.zeros(6))
+    torch.testing.assert_close(target.inverse_std[1], torch.ones(6))
+    children = estimator.as_children(found, target)
+    mine, others = found.of(0), found.of(1)
+    assert bool(
+        (children.unknowns.t_cam_root_m[mine, 2] < found.unknowns.t_cam_root_m[mine, 2]).all()
+    )
+    torch.testing.assert_close(children[others].unknowns.s, found[others].unknowns.s)
+    spans = []
+    for bodies in (found, children):
+        points = fitter.fitter.model.evaluate(bodies.unknowns[mine], False).keypoints_cam_m
+        spans.append(camera.project(points).std(1).norm(dim=-1))
+    torch.testing.assert_close(spans[0], spans[1], rtol=0.08, atol=0.0)
+
+
+def test_one_sign_alone_makes_no_child():
+    for found in (SizeSigns(0.39, -0.17), SizeSigns(0.04, 1.0)):
+        assert sum(standardised(found)) < SizeConfig().least_score
+    assert sum(standardised(SizeSigns(0.25, 0.1))) > SizeConfig().least_score
+
+
+def test_larger_heads_are_younger():
+    assert age_of_child(SizeSigns(0.2, 0.1)) < age_of_child(SizeSigns(0.1, 0.0)) < 0.5
+
+
+def test_whoever_wants_adults_gets_adults(prior, fitter, adults, camera, vertices):
+    """The whole way: a person with signs of a child comes out small, unless sizes are left out."""
+    scene, _, best = adults
+    drawn = drawn_body(fitter, vertices, best[:1], camera)[0]
+    large = labelled(with_face(scene.evidence.people[0], 1.3), drawn, camera, grown=3)
+    evidence = replace(scene.evidence, people=(large,))
+    grown_ups = PhotoFitter(prior, PhotoFitConfig(sizes=SizeConfig(estimate=False)))
+    child, adult = (one.fit(evidence, camera).people[0] for one in (fitter, grown_ups))
+    assert float(child.shape[1]) < 0.5 < float(adult.shape[1])
+    assert child.measures().height_m < adult.measures().height_m - 0.2
+    assert 0.01 < adult.height_std_m < child.height_std_m < 0.5
+
+
+def test_fits_keep_to_the_target(fitter, adults, camera):
+    """With a target of a child's shape, the polished body is a child's."""
+    scene, found, best = adults
+    targets = fitter.targets(scene.evidence, camera)
+    number, slope = number_of_age(ShapePrior(), torch.tensor([0.3]))
+    centre, inverse_std = torch.zeros(2, 6), torch.ones(2, 6)
+    centre[0, 1], inverse_std[0, 1] = float(number), float(slope) / 0.05
+    shape = ShapeTarget(centre, inverse_std)
+    estimator_free = Candidates(best, torch.zeros(2), torch.arange(2), ("a", "b"))
+    small = replace(
+        estimator_free, unknowns=replace(best, s=torch.where(centre != 0, centre, best.s))
+    )
+    done = fitter.fitter.polish(small, replace(targets, shape=shape))
+    age = fitter.fitter.model.shape_prior.decode(done.unknowns.s)[:, 1]
+    assert float(age[0]) < 0.45 and float(age[1]) > 0.7
+
+
+def test_numbers_of_ages_decode_to_them():
+    prior = ShapePrior()
+    ages = torch.linspace(0.05, 0.55, 9)
+    number, slope = number_of_age(prior, ages)
+    s = torch.zeros(9, 6)
+    s[:, 1] = number
+    torch.testing.assert_close(prior.decode(s)[:, 1], ages, atol=1e-4, rtol=0)
+    further = s.clone()
+    further[:, 1] += 1e-2
+    torch.testing.assert_close(
+        (prior.decode(further) - prior.decode(s))[:, 1] / 1e-2, slope, rtol=0.05, atol=0
+    )
