@@ -34,7 +34,8 @@ from kinflow.evaluation.clip_sets import ClipSetConfig, SeenClip, seen_clips
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter, TrackWindow
+from kinflow.fitting.sequence import SequenceConfig, TrackFitter
+from kinflow.fitting.track_targets import TrackWindow
 from kinflow.metrics.motion import (
     acceleration_error_m_s2,
     foot_sliding_m_s,

@@ -26,7 +26,8 @@ from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.plausibility import what_cannot_be_right
-from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter, TrackWindow
+from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
+from kinflow.fitting.track_targets import TrackWindow
 from kinflow.fitting.uncertainty import Description
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
@@ -245,6 +246,7 @@ class ClipFitter:
             joints_cam_m=described.joints_m[row],
             joint_std_m=described.joint_std_m[row],
             t_cam_root_std_m=described.root_std_m[row],
+            height_std_m=float(described.height_std_m[row]),
             keypoints_px=torch.zeros(len(BLAZEPOSE33), 3),
             score=0.0,
             code="not_seen",

@@ -1,11 +1,16 @@
-"""Through frames that each have several explanations: the cheapest path (Viterbi 1967)."""
+"""Through frames that each have several explanations: the cheapest path (Viterbi 1967), and what is
+between its stations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 
 
 def cheapest_path(
@@ -28,3 +33,25 @@ def cheapest_path(
     for came_from in reversed(back):
         path.append(int(came_from[path[-1]]))
     return path[::-1]
+
+
+def between(
+    keys: Unknowns, key_times_s: Float[Tensor, " keys"], times_s: Float[Tensor, " frames"]
+) -> Unknowns:
+    """Bodies at all times from those at some: turned and moved evenly, of the mean shape.
+
+    Times outside of the keys' have the nearest key's body.
+    """
+    last = len(keys) - 1
+    right = torch.searchsorted(key_times_s, times_s, right=True).clamp(min(1, last), last)
+    left = (right - 1).clamp_min(0)
+    gap = (key_times_s[right] - key_times_s[left]).clamp_min(1e-9)
+    a = ((times_s - key_times_s[left]) / gap).clamp(0, 1)[:, None]
+    turn = matrix_to_rotvec(keys.R_cam_root[right] @ keys.R_cam_root[left].mT)
+    return Unknowns(
+        rotvec_to_matrix(a * turn) @ keys.R_cam_root[left],
+        keys.t_cam_root_m[left] + a * (keys.t_cam_root_m[right] - keys.t_cam_root_m[left]),
+        keys.z[left] + a * (keys.z[right] - keys.z[left]),
+        keys.s.mean(0).expand(len(times_s), -1),
+        keys.log_focal.mean().expand(len(times_s)),
+    )

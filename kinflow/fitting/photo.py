@@ -14,7 +14,7 @@ from functools import partial
 from itertools import accumulate
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -22,31 +22,27 @@ from kinflow.body.model import BodyModel
 from kinflow.body.sides import SIDES
 from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets
-from kinflow.energy.ground import FloorTarget, UpTarget
-from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs
-from kinflow.fitting.doubt import MAX_DOUBT, doubt
+from kinflow.fitting.describing import Describer
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
+from kinflow.fitting.grounding import with_floor, with_nearer, with_up
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
-from kinflow.fitting.nearer import nearer
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
-from kinflow.fitting.parts import AlignedBody, PartAligner, PartFitConfig, part_body
-from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.stances import Stances, flesh_m
-from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Predictor
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.results import Floor, Gravity, Hypothesis, Person, ResultCode
+from kinflow.results import Floor, Gravity, Person
 from kinflow.threads import lazy, one_thread
 
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -154,6 +150,8 @@ class PhotoFitter:
         self.flesh_m = flesh_m(FITTED_KEYPOINTS).to(device)
         self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
+        told = (config.max_hypotheses, config.hypothesis_margin)
+        self._describer = Describer(self.fitter, self.aligner, *told)
         self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
 
     @lazy
@@ -196,12 +194,13 @@ class PhotoFitter:
                 for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
             ]
             up = [known.gravity for known in ground]
-            targets = self._with_floor(self._with_up(targets, up, rows, legs), ground, rows)
-            found = self._with_nearer(found, best, ground)
+            targets = with_up(targets, self.gravity, up, rows, legs)
+            targets = with_floor(targets, self.gravity, ground, rows)
+            found = with_nearer(found, self.fitter.model, best, ground)
             targets, found = self._with_children(targets, found, best, people)
             found = self.fitter.polish(found, targets)
             bodies = [
-                self._person(
+                self._describer.person(
                     i - mine.start, people.seen[i], camera, targets[i : i + 1], found[found.of(i)]
                 )
                 for camera, mine in zip(cameras, rows, strict=True)
@@ -233,7 +232,7 @@ class PhotoFitter:
         """Targets and bodies of all people as long as nobody's pose says what is up."""
         level = [self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)]
         targets = self.targets_of(people.seen, people.cameras)
-        targets = self._with_up(targets, level, people.rows, legs)
+        targets = with_up(targets, self.gravity, level, people.rows, legs)
         return targets, self.fitter.fit(targets)
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
@@ -261,46 +260,6 @@ class PhotoFitter:
             return targets, found
         return replace(targets, shape=shape), self.sizes.as_children(found, shape)
 
-    def _with_up(
-        self, targets: Targets, gravity: Sequence[Gravity], rows: Sequence[range], legs: Tensor
-    ) -> Targets:
-        """Targets of all people, those of each photo with what is up there."""
-        up = [
-            self.gravity.target(known, legs[mine.start : mine.stop])
-            for known, mine in zip(gravity, rows, strict=True)
-        ]
-        return replace(targets, up=UpTarget.concatenate(up))
-
-    def _with_floor(
-        self, targets: Targets, ground: Sequence[Ground], rows: Sequence[range]
-    ) -> Targets:
-        """Targets of all people, those of each photo with its floor."""
-        if not any(known.is_shared for known in ground):
-            return targets
-        floor = [
-            self.gravity.floor_target(known, len(mine))
-            for known, mine in zip(ground, rows, strict=True)
-        ]
-        return replace(targets, floor=FloorTarget.concatenate(floor))
-
-    def _with_nearer(
-        self, found: Candidates, best: Int[Tensor, " people"], ground: Sequence[Ground]
-    ) -> Candidates:
-        """Candidates and, of people whom the floor takes for children, the best one nearer."""
-        known = [one.distance for one in ground if one.distance is not None]
-        if not known:
-            return found
-        distance = torch.cat(known)
-        rows = torch.nonzero(distance < 1)[:, 0]
-        if not len(rows):
-            return found
-        factor = distance[rows].to(found.energy)
-        bodies = nearer(self.fitter.model, found.unknowns[best[rows]], factor)
-        more = Candidates(
-            bodies, found.energy[best[rows]], found.person[best[rows]], ("floor",) * len(rows)
-        )
-        return Candidates.concatenate([found, more])
-
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""
         return self.targets_of(evidence.people, [camera] * len(evidence.people))
@@ -318,86 +277,6 @@ class PhotoFitter:
             known = believed.says_something()
             targets = observe(people, cameras, rest_m, self.config.observations, ~known)
         return replace(targets, belief=believed)
-
-    def _person(
-        self,
-        index: int,
-        seen: PersonEvidence,
-        camera: Camera,
-        targets: Targets,
-        found: Candidates,
-    ) -> Person:
-        """The body of one person: the best of what was found, on its parts where it has any."""
-        ambiguous = is_ambiguous(found.energy)
-        code = judge(limbs_px(self.fitter.model, found.unknowns[:1], camera), seen, ambiguous)
-        found = self._worth_telling(found)
-        aligned = None
-        if self.aligner is not None and seen.parts is not None:
-            aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
-        person = self._described(index, seen, camera, targets, found, code, aligned)
-        if what_cannot_be_right(person):
-            return replace(person, code="implausible")
-        if person.code == "ok" and doubt(person) > MAX_DOUBT:
-            return replace(person, code="uncertain")
-        return person
-
-    def _worth_telling(self, found: Candidates) -> Candidates:
-        close = found.energy - found.energy[0] < self.config.hypothesis_margin
-        return found[torch.nonzero(close)[: self.config.max_hypotheses + 1, 0]]
-
-    def _described(
-        self,
-        index: int,
-        seen: PersonEvidence,
-        camera: Camera,
-        targets: Targets,
-        found: Candidates,
-        code: ResultCode,
-        aligned: AlignedBody | None,
-    ) -> Person:
-        """The result as the user gets it, on the CPU."""
-        chosen, best = 0, found.unknowns[:1]
-        if aligned is not None:
-            chosen, best, targets = aligned.start, aligned.unknowns, aligned.targets
-        description = self.fitter.describe(best, targets)
-        body = self._hypothesis(best, float(found.energy[chosen]))
-        rivals = [i for i in range(len(found.unknowns)) if i != chosen]
-        return Person(
-            person=index,
-            camera=camera,
-            R_cam_root=body.R_cam_root,
-            t_cam_root_m=body.t_cam_root_m,
-            pose=body.pose,
-            z=body.z,
-            shape=body.shape,
-            joints_cam_m=description.joints_m[0],
-            joint_std_m=description.joint_std_m[0],
-            t_cam_root_std_m=description.root_std_m[0],
-            height_std_m=float(description.height_std_m[0]),
-            keypoints_px=seen.keypoints_px.cpu(),
-            score=seen.score,
-            code=code,
-            energy={name: float(value[0]) for name, value in description.energy.items()},
-            hypotheses=tuple(
-                self._hypothesis(found.unknowns[i : i + 1], float(found.energy[i])) for i in rivals
-            ),
-            part_iou=None if aligned is None else aligned.part_iou,
-            silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
-            start_source=found.source[chosen],
-        )
-
-    def _hypothesis(self, unknowns: Unknowns, energy: float) -> Hypothesis:
-        with torch.no_grad():
-            pose = self.fitter.model.pose(unknowns)[0]
-            shape = self.fitter.model.shape_prior.decode(unknowns.s)[0]
-        return Hypothesis(
-            R_cam_root=unknowns.R_cam_root[0].cpu(),
-            t_cam_root_m=unknowns.t_cam_root_m[0].cpu(),
-            pose=pose.cpu(),
-            z=unknowns.z[0].cpu(),
-            shape=shape.cpu(),
-            energy=energy,
-        )
 
 
 def _leg_confidence(people: Sequence[PersonEvidence]) -> Float[Tensor, " people"]:

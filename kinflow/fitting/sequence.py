@@ -19,20 +19,17 @@ from torch import Tensor
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.checks import nested, not_negative, positive, share, whole
-from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
-from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
-from kinflow.fitting.paths import cheapest_path
+from kinflow.fitting.paths import between, cheapest_path
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances
-from kinflow.fitting.starts import resting
+from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
-from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
@@ -89,28 +86,6 @@ class SequenceConfig:
 
 
 @dataclass(frozen=True)
-class TrackWindow:
-    """One person in frames that follow each other."""
-
-    times_s: Float[Tensor, " frames"]
-    seen: tuple[PersonEvidence | None, ...]
-    """What was seen in each frame; None where they were missed, but not in the last."""
-    known: Unknowns | None = None
-    """Bodies of some of the frames from an earlier fit."""
-    known_rows: Int[Tensor, " known"] = field(
-        default_factory=lambda: torch.zeros(0, dtype=torch.long)
-    )
-    """Rows of these. The first frame is known or seen."""
-    settled: int = 0
-    """So many of the first frames, all known, stay as they are."""
-
-    @property
-    def shown(self) -> list[int]:
-        """Rows of the frames that show the person."""
-        return [row for row, one in enumerate(self.seen) if one is not None]
-
-
-@dataclass(frozen=True)
 class TrackFit:
     """One person through frames."""
 
@@ -151,7 +126,7 @@ class TrackFitter:
             gravity = self.photos.gravity
             level = gravity.without_people(camera, lines_px)
             targets = [
-                replace(one, up=gravity.target(level, _leg_confidence(track)))
+                replace(one, up=gravity.target(level, track.leg_confidence()))
                 for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
             ]
             paths = self._paths(tracks, targets)
@@ -160,7 +135,7 @@ class TrackFitter:
             fits = [
                 self._fit(
                     track,
-                    replace(one, up=gravity.target(common, _leg_confidence(track))),
+                    replace(one, up=gravity.target(common, track.leg_confidence())),
                     between(bodies, track.times_s[rows], track.times_s),
                     camera,
                 )
@@ -169,40 +144,9 @@ class TrackFitter:
         return tuple(fits), common
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
-        """Of all frames of each track; frames that lack the person have some that say nothing."""
-        people = [one for track in tracks for one in track.seen if one is not None]
-        everybody = self.photos.targets_of(people, [camera] * len(people))
-        if everybody.belief is None:
-            everybody = replace(everybody, belief=_nothing_believed(everybody, self.model))
-        targets, end = [], 0
-        for track in tracks:
-            first, end = end, end + len(track.shown)
-            targets.append(self._of_all_frames(everybody[first:end], track))
-        return targets
-
-    def _of_all_frames(self, seen: Targets, track: TrackWindow) -> Targets:
-        belief = seen.belief
-        assert belief is not None
-        belief = replace(belief, whitening=belief.whitening / self.config.belief_widening)
-        seen = replace(seen, belief=belief)
-        if len(track.shown) == len(track.seen):
-            return seen
-        shown = torch.tensor([one is not None for one in track.seen], device=seen.focal_px.device)
-        targets = seen[(torch.cumsum(shown, 0) - 1).clamp_min(0)]
-        belief = targets.belief
-        assert belief is not None
-        weight = torch.full_like(belief.prior_weight, self.config.gap_prior_weight)
-        belief = replace(
-            belief,
-            whitening=belief.whitening * shown[:, None, None],
-            prior_weight=torch.where(shown, belief.prior_weight, weight),
-        )
-        return replace(
-            targets,
-            inverse_std_px=targets.inverse_std_px * shown[:, None],
-            hint=None if targets.hint is None else targets.hint.kept(shown),
-            belief=belief,
-        )
+        config = self.config
+        weights = (config.belief_widening, config.gap_prior_weight)
+        return targets_of_tracks(self.photos, tracks, camera, *weights)
 
     def _paths(
         self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]
@@ -213,7 +157,7 @@ class TrackFitter:
         found: Candidates | None = None
         if any(searched):
             rows = [one[mine] for one, mine in zip(targets, searched, strict=True) if mine]
-            found = self.photos.fitter.fit(concatenate(rows))
+            found = self.photos.fitter.fit(Targets.concatenate(rows))
         paths, begin = [], 0
         for track, mine in zip(tracks, searched, strict=True):
             options: dict[int, tuple[Unknowns, Tensor]] = {}
@@ -243,10 +187,14 @@ class TrackFitter:
             chosen = torch.linspace(0, len(rows) - 1, count).round().long()
             bodies.append(found[chosen])
             seen.append(one[rows[chosen]])
-            legs.append(_leg_confidence(track)[rows[chosen].cpu()])
+            legs.append(track.leg_confidence()[rows[chosen].cpu()])
         energy, flesh_m = self.photos.fitter.energy, self.photos.flesh_m
         return Stances.of(
-            energy, Unknowns.concatenate(bodies), concatenate(seen), flesh_m, torch.cat(legs)
+            energy,
+            Unknowns.concatenate(bodies),
+            Targets.concatenate(seen),
+            flesh_m,
+            torch.cat(legs),
         )
 
     def _searched_rows(self, track: TrackWindow) -> list[int]:
@@ -354,53 +302,3 @@ class TrackFitter:
         feet = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m[:, _FEET]
         speed = (feet[1:] - feet[:-1]).norm(dim=-1) / (times_s[1:] - times_s[:-1])[:, None]
         return (seen[1:] & seen[:-1]) / (1 + (speed / self.config.stand_speed_m_s) ** 4)
-
-
-def between(
-    keys: Unknowns, key_times_s: Float[Tensor, " keys"], times_s: Float[Tensor, " frames"]
-) -> Unknowns:
-    """Bodies at all times from those at some: turned and moved evenly, of the mean shape.
-
-    Times outside of the keys' have the nearest key's body.
-    """
-    last = len(keys) - 1
-    right = torch.searchsorted(key_times_s, times_s, right=True).clamp(min(1, last), last)
-    left = (right - 1).clamp_min(0)
-    gap = (key_times_s[right] - key_times_s[left]).clamp_min(1e-9)
-    a = ((times_s - key_times_s[left]) / gap).clamp(0, 1)[:, None]
-    turn = matrix_to_rotvec(keys.R_cam_root[right] @ keys.R_cam_root[left].mT)
-    return Unknowns(
-        rotvec_to_matrix(a * turn) @ keys.R_cam_root[left],
-        keys.t_cam_root_m[left] + a * (keys.t_cam_root_m[right] - keys.t_cam_root_m[left]),
-        keys.z[left] + a * (keys.z[right] - keys.z[left]),
-        keys.s.mean(0).expand(len(times_s), -1),
-        keys.log_focal.mean().expand(len(times_s)),
-    )
-
-
-def concatenate(parts: Sequence[Targets]) -> Targets:
-    """Targets of several tracks in one batch; all have the same kinds of evidence or none."""
-    return parts[0] if len(parts) == 1 else Targets.concatenate(parts)
-
-
-def _leg_confidence(track: TrackWindow) -> Float[Tensor, " frames"]:
-    """Of the surer knee in each frame, or in the one before that shows the person."""
-    values, last = [], 1.0
-    for one in track.seen:
-        last = last if one is None else float(one.keypoints_px[_KNEES, 2].max())
-        values.append(last)
-    return torch.tensor(values)
-
-
-def _nothing_believed(targets: Targets, model) -> Belief:
-    """A belief for every row that says nothing and leaves the prior its weight."""
-    rows, size = len(targets.focal_px), 3 + model.prior.latent_dim
-    like = targets.observed_px
-    start = resting(model, rows, like.device)
-    return Belief(
-        R_cam_base=start.R_cam_root,
-        centre=like.new_zeros(rows, size),
-        whitening=like.new_zeros(rows, size, size),
-        starts=Unknowns(**{name: value[:, None] for name, value in vars(start).items()}),
-        prior_weight=like.new_ones(rows),
-    )

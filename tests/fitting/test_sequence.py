@@ -10,8 +10,10 @@ from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
 from kinflow.fitting.clip_tracks import with_gaps_filled, with_one_shape
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter, TrackWindow, between
+from kinflow.fitting.paths import between
+from kinflow.fitting.sequence import SequenceConfig, TrackFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
+from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.metrics.motion import acceleration_error_m_s2
 from kinflow.metrics.pose import pa_mpjpe

@@ -1,0 +1,120 @@
+"""What a fit of one person comes to: the body on its parts, its code, spreads and alternatives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.doubt import MAX_DOUBT, doubt
+from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.parts import AlignedBody, PartAligner
+from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.solver import PersonFitter
+from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
+from kinflow.geometry.pinhole import Camera
+from kinflow.results import Hypothesis, Person, ResultCode
+
+
+@dataclass(frozen=True)
+class Describer:
+    """Turns the bodies that were found for a person into a result."""
+
+    fitter: PersonFitter
+    aligner: PartAligner | None
+    """Moves bodies onto body parts, where that is wanted."""
+    max_hypotheses: int
+    hypothesis_margin: float
+    """In nats, within which an alternative is told."""
+
+    def person(
+        self,
+        index: int,
+        seen: PersonEvidence,
+        camera: Camera,
+        targets: Targets,
+        found: Candidates,
+    ) -> Person:
+        """The body of one person: the best of what was found, on its parts where it has any.
+
+        Args:
+            index: number of the person.
+            seen: what was seen of them.
+            camera: what they were seen with.
+            targets: one row, what bodies were fitted to.
+            found: bodies of the person, best first.
+        """
+        ambiguous = is_ambiguous(found.energy)
+        code = judge(limbs_px(self.fitter.model, found.unknowns[:1], camera), seen, ambiguous)
+        found = self._worth_telling(found)
+        aligned = None
+        if self.aligner is not None and seen.parts is not None:
+            aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
+        person = self._described(index, seen, camera, targets, found, code, aligned)
+        if what_cannot_be_right(person):
+            return replace(person, code="implausible")
+        if person.code == "ok" and doubt(person) > MAX_DOUBT:
+            return replace(person, code="uncertain")
+        return person
+
+    def _worth_telling(self, found: Candidates) -> Candidates:
+        close = found.energy - found.energy[0] < self.hypothesis_margin
+        return found[torch.nonzero(close)[: self.max_hypotheses + 1, 0]]
+
+    def _described(
+        self,
+        index: int,
+        seen: PersonEvidence,
+        camera: Camera,
+        targets: Targets,
+        found: Candidates,
+        code: ResultCode,
+        aligned: AlignedBody | None,
+    ) -> Person:
+        """The result as the user gets it, on the CPU."""
+        chosen, best = 0, found.unknowns[:1]
+        if aligned is not None:
+            chosen, best, targets = aligned.start, aligned.unknowns, aligned.targets
+        description = self.fitter.describe(best, targets)
+        body = self._hypothesis(best, float(found.energy[chosen]))
+        rivals = [i for i in range(len(found.unknowns)) if i != chosen]
+        return Person(
+            person=index,
+            camera=camera,
+            R_cam_root=body.R_cam_root,
+            t_cam_root_m=body.t_cam_root_m,
+            pose=body.pose,
+            z=body.z,
+            shape=body.shape,
+            joints_cam_m=description.joints_m[0],
+            joint_std_m=description.joint_std_m[0],
+            t_cam_root_std_m=description.root_std_m[0],
+            height_std_m=float(description.height_std_m[0]),
+            keypoints_px=seen.keypoints_px.cpu(),
+            score=seen.score,
+            code=code,
+            energy={name: float(value[0]) for name, value in description.energy.items()},
+            hypotheses=tuple(
+                self._hypothesis(found.unknowns[i : i + 1], float(found.energy[i])) for i in rivals
+            ),
+            part_iou=None if aligned is None else aligned.part_iou,
+            silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
+            start_source=found.source[chosen],
+        )
+
+    def _hypothesis(self, unknowns: Unknowns, energy: float) -> Hypothesis:
+        with torch.no_grad():
+            pose = self.fitter.model.pose(unknowns)[0]
+            shape = self.fitter.model.shape_prior.decode(unknowns.s)[0]
+        return Hypothesis(
+            R_cam_root=unknowns.R_cam_root[0].cpu(),
+            t_cam_root_m=unknowns.t_cam_root_m[0].cpu(),
+            pose=pose.cpu(),
+            z=unknowns.z[0].cpu(),
+            shape=shape.cpu(),
+            energy=energy,
+        )

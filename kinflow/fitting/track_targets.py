@@ -1,0 +1,117 @@
+"""One person in frames that follow each other, and what their fits are to explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.sides import SIDES
+from kinflow.energy.belief import Belief
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.starts import resting
+from kinflow.geometry.pinhole import Camera
+
+_KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
+
+
+@dataclass(frozen=True)
+class TrackWindow:
+    """One person in frames that follow each other."""
+
+    times_s: Float[Tensor, " frames"]
+    seen: tuple[PersonEvidence | None, ...]
+    """What was seen in each frame; None where they were missed, but not in the last."""
+    known: Unknowns | None = None
+    """Bodies of some of the frames from an earlier fit."""
+    known_rows: Int[Tensor, " known"] = field(
+        default_factory=lambda: torch.zeros(0, dtype=torch.long)
+    )
+    """Rows of these. The first frame is known or seen."""
+    settled: int = 0
+    """So many of the first frames, all known, stay as they are."""
+
+    @property
+    def shown(self) -> list[int]:
+        """Rows of the frames that show the person."""
+        return [row for row, one in enumerate(self.seen) if one is not None]
+
+    def leg_confidence(self) -> Float[Tensor, " frames"]:
+        """Of the surer knee in each frame, or in the one before that shows the person."""
+        values, last = [], 1.0
+        for one in self.seen:
+            last = last if one is None else float(one.keypoints_px[_KNEES, 2].max())
+            values.append(last)
+        return torch.tensor(values)
+
+
+def targets_of_tracks(
+    photos: PhotoFitter,
+    tracks: Sequence[TrackWindow],
+    camera: Camera,
+    belief_widening: float,
+    gap_prior_weight: float,
+) -> list[Targets]:
+    """Of all frames of each track; frames that lack the person have some that say nothing.
+
+    Args:
+        photos: knows how far observations are trusted.
+        tracks: at least one.
+        camera: of all frames.
+        belief_widening: factor on the spread of what a network believes.
+        gap_prior_weight: weight of the pose prior in frames that lack the person.
+    """
+    people = [one for track in tracks for one in track.seen if one is not None]
+    everybody = photos.targets_of(people, [camera] * len(people))
+    belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
+    belief = replace(belief, whitening=belief.whitening / belief_widening)
+    everybody = replace(everybody, belief=belief)
+    targets, end = [], 0
+    for track in tracks:
+        first, end = end, end + len(track.shown)
+        targets.append(_with_gaps(everybody[first:end], track, gap_prior_weight))
+    return targets
+
+
+def _with_gaps(seen: Targets, track: TrackWindow, prior_weight: float) -> Targets:
+    """Targets of all frames of a track from those of the frames that show the person."""
+    if len(track.shown) == len(track.seen):
+        return seen
+    shown = torch.tensor([one is not None for one in track.seen], device=seen.focal_px.device)
+    targets = seen[(torch.cumsum(shown, 0) - 1).clamp_min(0)]
+    belief = targets.belief
+    assert belief is not None
+    weight = torch.full_like(belief.prior_weight, prior_weight)
+    belief = replace(
+        belief,
+        whitening=belief.whitening * shown[:, None, None],
+        prior_weight=torch.where(shown, belief.prior_weight, weight),
+    )
+    return replace(
+        targets,
+        inverse_std_px=targets.inverse_std_px * shown[:, None],
+        hint=None if targets.hint is None else targets.hint.kept(shown),
+        belief=belief,
+    )
+
+
+def _nothing_believed(targets: Targets, model: KeypointModel) -> Belief:
+    """A belief for every row that says nothing and leaves the prior its weight."""
+    rows, size = len(targets.focal_px), 3 + model.prior.latent_dim
+    like = targets.observed_px
+    start = resting(model, rows, like.device)
+    return Belief(
+        R_cam_base=start.R_cam_root,
+        centre=like.new_zeros(rows, size),
+        whitening=like.new_zeros(rows, size, size),
+        starts=Unknowns(**{name: value[:, None] for name, value in vars(start).items()}),
+        prior_weight=like.new_ones(rows),
+    )
