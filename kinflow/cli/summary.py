@@ -129,7 +129,7 @@ class Report:
     def _counts(self) -> str:
         there = f", {self._already} of them already there" if self._already else ""
         bad = f"; {self._bad} could not be used" if self._bad else ""
-        return f"{len(self._good)} of {self._count} photos done{there}{bad}."
+        return f"{len(self._good)} of {self._count} files done{there}{bad}."
 
     def _print(self, cells: Sequence[str], style: str = "") -> None:
         name, *rest = cells

@@ -74,7 +74,7 @@ def test_a_signal_ends_the_work_and_leaves_nothing_behind(command, tmp_path, num
     returned, out, err = finish(process)
     assert returned == code
     assert err == READ + "kinflow: interrupted\n"
-    assert "of 6 photos done" in out and "Results:" in out
+    assert "of 6 files done" in out and "Results:" in out
     assert complete(tmp_path / "out") == {p.name for p in (tmp_path / "out").iterdir()} < ALL
 
 
@@ -172,7 +172,7 @@ def test_photos_beside_their_results(tmp_path, monkeypatch, capsys):
         assert main([command[0], *photos, *command[4:], "--out", ".", "--overwrite"]) == 2
         captured = capsys.readouterr()
         assert captured.err.startswith("The folder 'holiday' is there already")
-        assert "2 of 3 photos done; 1 could not be used." in captured.out
+        assert "2 of 3 files done; 1 could not be used." in captured.out
         assert {path: path.read_bytes() for path in before} == before
     assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"holiday", "photo", "_rf"}
 

@@ -34,7 +34,7 @@ def test_a_folder_of_clips_is_reconstructed_and_told(folder, tmp_path, run_kinfl
     assert header.split()[:3] == ["photo", "person", "result"]
     assert row.split()[:2] == ["walk.webm", "0"]
     assert "walk.webm: 12 frames, 1 person, 12 bodies" in said
-    assert "1 of 2 photos done; 1 could not be used." in done.out
+    assert "1 of 2 files done; 1 could not be used." in done.out
     assert len(load(tmp_path / "out" / "walk").frames) == 12
 
 

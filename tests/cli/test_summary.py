@@ -61,7 +61,7 @@ def test_a_pipe_gets_one_whole_line_a_person(outcome, capsys):
     assert captured.out.count(outcome.photo.name) == len(outcome.result.people)
     assert "few_keypoints: Too few keypoints" in captured.out
     assert f"Results: {outcome.folder}" in captured.out
-    assert "1 of 2 photos done; 1 could not be used." in captured.out
+    assert "1 of 2 files done; 1 could not be used." in captured.out
     assert captured.err.strip() == BAD.problem
 
 
