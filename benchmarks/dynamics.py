@@ -2,12 +2,13 @@
 
 python benchmarks/dynamics.py --motions MOCAP [--split test]
 
-Steps, windows and noise are drawn once from a seed, of people of whom nothing was trained on; simple
-models are fitted on the training subjects and their mirror images, like the dynamics. Densities are
-of the latent and the root's velocities at 30 frames a second with the noise that training adds.
-Prediction errors are mean distances of 22 joints of the average adult, about the root (in the
-world's directions) and in the world. `dynamics, stepped` takes the middle of the density step by step, `dynamics` is
-`Dynamics.predict`. In-betweening is scored as in LAFAN1's benchmark.
+Steps, windows and noise are drawn once from a seed, of people of whom nothing was trained on;
+simple models are fitted on the training subjects and their mirror images, like the dynamics.
+Densities are of the latent and the root's velocities at 30 frames a second with the noise that
+training adds. Prediction errors are mean distances of 22 joints of the average adult, about the
+root (in the world's directions) and in the world. `dynamics, stepped` takes the middle of the
+density step by step, `dynamics` is `Dynamics.predict`. In-betweening is scored as in LAFAN1's
+benchmark.
 """
 
 from __future__ import annotations
@@ -225,6 +226,7 @@ def samples(setting: Setting, count: int) -> None:
 
 
 def described(motion: LatentMotion, prior: PosePrior) -> Iterable[tuple[str, str]]:
+    """Figures of drawn or recorded motion, by name."""
     R_free = prior.decode(motion.z)
     angle = torch.rad2deg(matrix_to_rotvec(R_free).norm(dim=-1))
     names = [JOINT_NAMES[joint].split("_")[-1] for joint in FREE_JOINTS]

@@ -14,7 +14,7 @@ from torch import Tensor
 GRAVITY_M_S2 = 9.81
 
 _FALL_S, _FALL_FACTOR = 0.27, 1.7
-"""The hips are not the centre of mass, so they may be pulled down somewhat faster than they fall."""
+"""The hips are not the centre of mass, so they may go down somewhat faster than that falls."""
 _WALK_S, _LEAST_SPEED_M_S = 2.0, 0.5
 _MOST_STEPS_HZ, _SHORT_STEP_M = 2.6, 0.75
 

@@ -2,8 +2,8 @@
 
 L2Q is the distance of all joints' global rotations, as quaternions, taken together; L2P that of
 their positions, each coordinate by its spread in training; both are means over frames (Harvey et
-al. 2020). NPSS compares the power spectra of the quaternions over time (Gopalakrishnan et al. 2019),
-by the real parts of their Fourier coefficients, as LAFAN1's code does. Lower is better.
+al. 2020). NPSS compares the power spectra of the quaternions over time (Gopalakrishnan et al.
+2019), by the real parts of their Fourier coefficients, as LAFAN1's code does. Lower is better.
 """
 
 from __future__ import annotations

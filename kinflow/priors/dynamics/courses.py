@@ -24,8 +24,10 @@ _REACH_S = 1.0
 """Times are counted in this unit."""
 _GAIN = 0.1
 """Of what the networks give: steps of training are of one size, and latent velocities are large."""
-_FADES_S = 0.25
-"""In which a velocity is forgotten before anything is learned."""
+_FADES_S = 0.35
+"""In which the velocity of a pose is forgotten before anything is learned."""
+_SETS_IN_S = 0.25
+"""In which a forecast is free to leave the motion that goes on."""
 
 
 class CourseNetwork(nn.Module):
@@ -83,11 +85,12 @@ def forecast(
     keep, push = network(known)
     size = last.z.shape[-1]
     velocity = context[:, None, size : 2 * size + ROOT_DIM]
-    fading = torch.exp(-ahead_s[..., None] / _FADES_S)
+    fading = torch.exp(-(ahead_s[..., None] / _FADES_S).square())
     # the root keeps going, a pose comes to rest
     root = torch.ones(ROOT_DIM).to(fading).expand(*fading.shape[:-1], -1)
     held = torch.cat([fading.expand(*fading.shape[:-1], size), root], -1)
-    way = s * _REACH_S * velocity * (held + s * keep) + torch.tanh(4 * s) * push
+    free = torch.tanh(ahead_s[..., None] / _SETS_IN_S).square()
+    way = ahead_s[..., None] * velocity * (held + s * keep) + free * push
     return _moved(last, way)
 
 

@@ -64,7 +64,7 @@ class LatentMotion:
         )
 
 
-def contexts(motion: LatentMotion, dt_s: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch q"]:
+def contexts(motion: LatentMotion, dt_s: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*rows q"]:
     """What is known at each frame from the second on: for the next one's density.
 
     Latent, latent velocity, the root's angular and linear velocity, up; the last three in the
@@ -79,7 +79,7 @@ def contexts(motion: LatentMotion, dt_s: Float[Tensor, "*#batch 1"]) -> Float[Te
     return torch.cat([z, (z - before) / dt, turn / dt, moved / dt, R[..., 1, :]], -1)
 
 
-def steps(motion: LatentMotion, dt_s: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch x"]:
+def steps(motion: LatentMotion, dt_s: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*rows x"]:
     """x of each frame from the second on."""
     turn, moved = _root_steps(motion)
     dt = dt_s[..., None]

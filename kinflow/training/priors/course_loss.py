@@ -18,7 +18,7 @@ from kinflow.priors.dynamics.model import DynamicsNetwork
 from kinflow.priors.dynamics.state import LatentMotion
 from kinflow.training.priors.dynamics_data import LONGEST, STRIDES, Recorded
 
-FARTHEST = 30
+FARTHEST = 36
 """Frames of 30 Hz that a forecast looks ahead."""
 _MOMENTS = 2
 _PER_METRE, _PER_TURN, _PER_LATENT = 20.0, 1.0, 0.2

@@ -44,10 +44,10 @@ class Recorded:
     """
 
     motion: LatentMotion
-    last: dict[int, Int[Tensor, "rows"]]
-    weight: dict[int, Float[Tensor, "rows"]]
-    inner: dict[int, Int[Tensor, "rows"]]
-    inner_weight: dict[int, Float[Tensor, "rows"]]
+    last: dict[int, Tensor]
+    weight: dict[int, Tensor]
+    inner: dict[int, Tensor]
+    inner_weight: dict[int, Tensor]
     joints_m: Float[Tensor, "frames 22 3"]
     R_free: Float[Tensor, "frames 19 3 3"]
 

@@ -2,8 +2,9 @@
 
 The linear-Gaussian part is fitted by least squares before the first step; the rest learns by the
 likelihood of steps at 30, 15 and 10 frames a second and of their mirror images, and by how far
-forecasts and bridges are from what was recorded. Poses and velocities are jittered (recordings are smoother than a density can use), subjects count by the root of their
-frames, and the subjects of validation choose the weights.
+forecasts and bridges are from what was recorded. Steps are jittered (recordings are smoother than a
+density can use), subjects count by the root of their frames, and the subjects of validation choose
+the weights.
 """
 
 from __future__ import annotations
