@@ -1,4 +1,4 @@
-"""Commands of those who train: `kinflow data`, `synth`, `train` and `evaluate`.
+"""Commands that need heavy options: `kinflow data`, `synth`, `train`, `evaluate` and `motion`.
 
 Their options live beside the code they configure; this module is imported only when one is named.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import tyro
 
+from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
@@ -70,6 +71,12 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "predictor": ResearchCommand(predictor_recipe.TrainPredictorConfig, _train_predictor),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
         "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),
+    },
+    "motion": {
+        "sample": ResearchCommand(motion.SampleMotion, lambda config, _: motion.run_sample(config)),
+        "inbetween": ResearchCommand(
+            motion.FillMotion, lambda config, _: motion.run_inbetween(config)
+        ),
     },
     "evaluate": {
         "prior": ResearchCommand(

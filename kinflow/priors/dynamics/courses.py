@@ -24,9 +24,9 @@ _REACH_S = 1.0
 """Times are counted in this unit."""
 _GAIN = 0.1
 """Of what the networks give: steps of training are of one size, and latent velocities are large."""
-_FADES_S = 0.35
+_FADES_S = 0.25
 """In which the velocity of a pose is forgotten before anything is learned."""
-_SETS_IN_S = 0.25
+_SETS_IN_S = 0.12
 """In which a forecast is free to leave the motion that goes on."""
 
 
@@ -90,7 +90,7 @@ def forecast(
     root = torch.ones(ROOT_DIM).to(fading).expand(*fading.shape[:-1], -1)
     held = torch.cat([fading.expand(*fading.shape[:-1], size), root], -1)
     free = torch.tanh(ahead_s[..., None] / _SETS_IN_S).square()
-    way = ahead_s[..., None] * velocity * (held + s * keep) + free * push
+    way = ahead_s[..., None] * velocity * (held + free * keep) + free * push
     return _moved(last, way)
 
 

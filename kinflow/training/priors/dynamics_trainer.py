@@ -77,7 +77,7 @@ class TrainDynamicsConfig:
     dropout: float = 0.15
     context_noise: float = 0.05
     batch_size: int = 512
-    steps: int = 4000
+    steps: int = 6000
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     eval_every: int = 250
