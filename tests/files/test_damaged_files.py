@@ -35,7 +35,7 @@ from kinflow.files.tensor_files import CHECKSUM
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
 from kinflow.priors.dynamics import Dynamics, DynamicsInfo, LatentMotion
-from kinflow.priors.dynamics.model import DynamicsConfig, DynamicsNetwork
+from kinflow.priors.dynamics.weights import DynamicsConfig, DynamicsNetwork
 from kinflow.priors.families import flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.gaussian import GaussianPrior

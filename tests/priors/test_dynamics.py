@@ -11,9 +11,9 @@ from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
 from kinflow.priors.dynamics import Dynamics, DynamicsInfo, LatentMotion
-from kinflow.priors.dynamics.model import DynamicsConfig, DynamicsNetwork
 from kinflow.priors.dynamics.network import StepDensity
 from kinflow.priors.dynamics.state import contexts, stepped, steps
+from kinflow.priors.dynamics.weights import DynamicsConfig, DynamicsNetwork
 from kinflow.priors.pose_space import log_normal
 
 DT_S = 1 / 30

@@ -14,8 +14,8 @@ from torch import Tensor
 from kinflow.datasets.motion_sets import RATE_HZ
 from kinflow.priors.average_adult import joint_positions_m
 from kinflow.priors.base import PosePrior
-from kinflow.priors.dynamics.model import DynamicsNetwork
 from kinflow.priors.dynamics.state import LatentMotion
+from kinflow.priors.dynamics.weights import DynamicsNetwork
 from kinflow.training.priors.dynamics_data import LONGEST, STRIDES, Recorded
 
 FARTHEST = 36

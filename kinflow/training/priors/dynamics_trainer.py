@@ -26,7 +26,6 @@ from kinflow.datasets.motion_sets import MotionSet, read_motion_set
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior
-from kinflow.priors.dynamics.model import DynamicsConfig, DynamicsInfo, DynamicsNetwork
 from kinflow.priors.dynamics.network import (
     ORDER,
     StepDensity,
@@ -35,6 +34,7 @@ from kinflow.priors.dynamics.network import (
     powers,
 )
 from kinflow.priors.dynamics.state import ROOT_DIM
+from kinflow.priors.dynamics.weights import DynamicsConfig, DynamicsInfo, DynamicsNetwork
 from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
