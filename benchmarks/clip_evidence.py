@@ -26,8 +26,10 @@ import numpy as np
 import torch
 import tyro
 
-from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig
+from kinflow.evidence.clip_people import ClipPeople, SeenFrame
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
+from kinflow.evidence.people import person_size
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.evidence.video_files import Clip, ClipFrame
 from kinflow.evidence.weights import Network, RuntimeConfig
 
@@ -87,7 +89,8 @@ def main(options: ClipEvidenceBenchmark) -> None:
         with patch.object(Network, "run", timed):
             followed_s, people = spent(lambda: follow(detector, frames))
         count = len(frames)
-        print(f"{clip.info.size[0]} x {clip.info.size[1]}, {count} frames, {people} bodies")
+        bodies = sum(len(frame.identities) for frame in people)
+        print(f"{clip.info.size[0]} x {clip.info.size[1]}, {count} frames, {bodies} bodies")
         print(f"decoding  {1000 * decoding_s / count:6.1f} ms a frame")
         print(f"following {1000 * followed_s / count:6.1f} ms a frame, {count / followed_s:.1f}/s")
         for name, times in sorted(networks.items(), key=lambda item: -sum(item[1])):
@@ -95,15 +98,47 @@ def main(options: ClipEvidenceBenchmark) -> None:
             print(f"  {name:32} {each:6.1f} ms, {often:.2f} times a frame")
         if options.photos:
             chosen = frames[:: max(1, count // options.photos)]
-            photos_s, _ = spent(lambda: [detector.detect(frame.rgb) for frame in chosen])
+            photos_s, found = spent(lambda: [detector.detect(frame.rgb) for frame in chosen])
             each_s = photos_s / len(chosen)
             print(f"as photos {1000 * each_s:6.1f} ms a frame, {1 / each_s:.1f}/s")
+            seen = {frame.index: frame.evidence for frame in people}
+            compare([seen[frame.index] for frame in chosen], found)
 
 
-def follow(detector: EvidenceDetector, frames: Iterable[ClipFrame]) -> int:
-    """How many bodies are seen in all frames together."""
-    people = ClipPeople(detector, ClipPeopleConfig())
-    return sum(len(seen.identities) for seen in people.watch(frames))
+def follow(detector: EvidenceDetector, frames: Iterable[ClipFrame]) -> list[SeenFrame]:
+    """Every frame with its people."""
+    return list(ClipPeople(detector).watch(frames))
+
+
+def compare(followed: list[ImageEvidence], photos: list[ImageEvidence]) -> None:
+    """Print how far keypoints of the largest people are from those of the same frames as photos."""
+    apart, spread, missed = [], [], 0
+    for seen, photo in zip(followed, photos, strict=True):
+        if not photo.people:
+            continue
+        person = photo.people[0]
+        others = [_apart(person, other) for other in seen.people]
+        others = [other for other in others if other is not None]
+        if others:
+            nearest = min(others)
+            apart.append(nearest[0])
+            spread.append(nearest[1])
+        missed += not others
+    if apart:
+        print(
+            f"keypoints differ by {100 * np.median(apart):.1f} % of the person's size (median), "
+            f"their spreads by a factor of {np.median(spread):.2f}; {missed} people are missed"
+        )
+
+
+def _apart(one: PersonEvidence, other: PersonEvidence) -> tuple[float, float] | None:
+    """Median distance of keypoints that both are sure of, in sizes, and ratio of their spreads."""
+    sure = torch.minimum(one.keypoints_px[:, 2], other.keypoints_px[:, 2]) > 0.5
+    if sure.sum() < 5:
+        return None
+    px = (one.keypoints_px - other.keypoints_px)[sure, :2].norm(dim=1).median()
+    ratio = (other.keypoint_std_px / one.keypoint_std_px).median()
+    return float(px) / person_size(one.box_px.numpy()), float(ratio)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,24 @@ def cut_off(path: Path, out: Path, share: float = 0.5) -> Path:
     return out
 
 
+def jpegs_in_avi(path: Path, frames: Iterable[np.ndarray], fps: int = 25) -> Path:
+    """An AVI file of JPEG pictures, which may differ in size; its header has that of the first."""
+    pictures = list(frames)
+    height, width = pictures[0].shape[:2]
+    stream = b"vidsMJPG" + bytes(12) + struct.pack("<4I", 1, fps, 0, len(pictures)) + bytes(20)
+    form = struct.pack("<IiiHH4s5I", 40, width, height, 1, 24, b"MJPG", 0, 0, 0, 0, 0)
+    header = _list(b"strl", _chunk(b"strh", stream) + _chunk(b"strf", form))
+    frame_us, count = 1_000_000 // fps, len(pictures)
+    main = struct.pack("<10I", frame_us, 0, 0, 0, count, 0, 1, 0, width, height) + bytes(16)
+    movie = b""
+    for picture in pictures:
+        data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+        movie += _chunk(b"00dc", data + b"\0" * (len(data) % 2))
+    body = _list(b"hdrl", _chunk(b"avih", main) + header) + _list(b"movi", movie)
+    path.write_bytes(_chunk(b"RIFF", b"AVI " + body))
+    return path
+
+
 def sound_alone(path: Path) -> Path:
     """An AVI file that has a stream of sound and no picture."""
     samples = b"\0\0" * 8000

@@ -20,6 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.checks import flag, nested, positive
+from kinflow.evidence.blazepose import region_from_coco
+from kinflow.evidence.camera_motion import CameraMotionConfig, CameraWatch
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -41,6 +43,7 @@ class ClipPeopleConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     cuts: CutConfig = field(default_factory=CutConfig)
+    camera: CameraMotionConfig = field(default_factory=CameraMotionConfig)
     search_s: float = 0.5
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
@@ -52,6 +55,7 @@ class ClipPeopleConfig:
 
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
+        nested(self, camera=CameraMotionConfig)
         positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 
@@ -105,6 +109,9 @@ class ClipPeople:
         self._searched_s: float | None = None
         self._lines: Float[Tensor, "lines 4"] | None = None
         self._shot = 0
+        self._camera = CameraWatch(config.camera)
+        self.camera_moves = False
+        """Whether the camera moved within a shot of the frames so far."""
         self._waiting: deque[_Waiting] = deque()
         self._identities: dict[int, int] = {}
 
@@ -122,6 +129,7 @@ class ClipPeople:
             self._shot += 1
             self._tracker.cut()
             self._shown, self._searched_s = {}, None
+            self._camera = CameraWatch(self._config.camera)
         expected = self._tracker.expected(frame.time_s)
         people = self._followed(frame, expected) if self._config.follow_others else []
         if self._is_due(frame.time_s, lost=len(people) < len(expected)):
@@ -135,6 +143,8 @@ class ClipPeople:
         if self._lines is None:
             boxes = [person.box_px.numpy() for person in evidence]
             self._lines = torch.from_numpy(upright_lines(frame.rgb, boxes)).float()
+        self._camera.look(frame.rgb, [person.box_px.numpy() for person in evidence])
+        self.camera_moves |= self._camera.moves
         sightings = [
             Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
             for person in evidence
@@ -166,11 +176,16 @@ class ClipPeople:
         """Those of the frame before who are still there, each once."""
         people: list[Person] = []
         for number, person in self._shown.items():
-            if number not in expected or person.pose is None:
+            if number not in expected:
                 continue
             there = expected[number]
             before = Sighting(person.keypoints_px, person.detection.box_px)
-            region = shifted(person.pose.next_region, there.center_px - before.center_px)
+            region = (
+                region_from_coco(person.detection.keypoints_px)
+                if person.pose is None
+                else person.pose.next_region
+            )
+            region = shifted(region, there.center_px - before.center_px)
             found = self._follower.follow(frame.rgb, region, there)
             if found is not None and not any(_are_one(found, other) for other in people):
                 people.append(found)

@@ -48,7 +48,6 @@ VIDEO_SUFFIXES = frozenset(
 """How names of clips end, in lower case."""
 
 _HEAD_BYTES = 1024
-_SAME_ASPECT = 0.02
 _SHORT_SHARE, _SHORT_S = 0.05, 0.5
 _LARGEST_BRANDS = 4096
 
@@ -206,16 +205,9 @@ class Clip:
             self._note(f"cannot be decoded after {time_s:.2f} s; what is before that is used.")
             return None
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        height, width = rgb.shape[:2]
-        if (width, height) == self.info.size:
+        if rgb.shape[1::-1] == self.info.size:
             return rgb
-        wide, high = self.info.size
-        if abs(math.log(width * high / (height * wide))) > _SAME_ASPECT:
-            self._note(
-                f"changes from {wide} x {high} to {width} x {height} pixels at {time_s:.2f} s; "
-                "what is before that is used."
-            )
-            return None
+        # OpenCV 5 does that itself where a size changes on the way, and does not tell
         return cv2.resize(rgb, self.info.size, interpolation=cv2.INTER_AREA)
 
     def _end(self, last_s: float) -> None:

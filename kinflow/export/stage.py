@@ -3,9 +3,9 @@
 Exports over time place everybody here, so that people keep their places to each other and files fit
 together. Its origin is on the floor below the camera, its x level and to the camera's right.
 
-The floor is found from the bodies: of the heights of each frame's lowest point, the height that all
-but one in twenty frames reach or exceed. A single frame that a fit has put too low, or a leg that
-was guessed, must not lift everybody off the ground; of a photo it is the lowest point.
+The floor is found from the bodies: of the heights of each frame's lowest point, the height that
+three frames in four reach or exceed. Somebody who jumps does not sink it, and frames that a fit has
+put too low do not lift everybody off the ground; of a photo it is the lowest point.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kinflow.export.bodies import Bodies
 from kinflow.export.upright import R_world_cam
 from kinflow.results import Frame, Reconstruction, Track
 
-_FLOOR_QUANTILE = 0.05
+_FLOOR_QUANTILE = 0.25
 _BATCH = 64
 """Frames whose heights are computed at once."""
 

@@ -12,6 +12,7 @@ with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.checks import nested, refuse, whole
+from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
@@ -202,7 +204,7 @@ class ClipFitter:
         if not len(rows):
             return []
         index = torch.tensor(list(rows))
-        bodies, targets = fit.bodies[index], fit.targets[index]
+        bodies, targets = fit.bodies[index], self._as_alone(fit.targets[index])
         described = self._photos.fitter.describe(bodies, targets)
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
@@ -213,6 +215,14 @@ class ClipFitter:
             judged = self._judged(person, bodies[i : i + 1], window.seen[row])
             people.append(_on_its_own(judged))
         return people
+
+    def _as_alone(self, targets: Targets) -> Targets:
+        """Targets with the whole belief of each frame: what a frame leaves open on its own, and
+        codes, are as in photos, which is no less than what is open with its neighbours."""
+        belief = targets.belief
+        assert belief is not None
+        whitening = belief.whitening * self.config.sequence.belief_widening
+        return replace(targets, belief=replace(belief, whitening=whitening))
 
     def _described(
         self,

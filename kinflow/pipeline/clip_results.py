@@ -179,6 +179,10 @@ def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]
             f"has {run.shots - 1} cut{'s' * (run.shots > 2)}; whoever is seen before and after one "
             "is two people here."
         )
+    if run.camera_moves:
+        remarks.append(
+            "the camera moves; motion is relative to it, and people who stand may seem to slide."
+        )
     for track in tracks:
         step = -(-len(track.bodies) // _LOOKED_AT)
         absurd = [what_cannot_be_right(body) for body in track.bodies[::step]]

@@ -65,6 +65,16 @@ class ClipStep:
         return max(0, self.of_frames - self.frames) / self.frames_per_s
 
 
+@dataclass(frozen=True)
+class _Done:
+    """A frame that is done, without its evidence, which would take more than its bodies."""
+
+    index: int
+    time_s: float
+    shot: int
+    fitted: FittedFrame
+
+
 class ClipRun:
     """The work on one clip, and what is done of it.
 
@@ -83,8 +93,9 @@ class ClipRun:
         camera = reconstructor.camera_of(self.clip.info.size)
         self._fitter = ClipFitter(reconstructor.fitter, camera, config.fit)
         self._open: deque[SeenFrame] = deque()
-        self._done: list[tuple[SeenFrame, FittedFrame]] = []
+        self._done: list[_Done] = []
         self._step = ClipStep(0, None, 0, 0.0)
+        self._watcher: ClipPeople | None = None
         self.is_finished = False
 
     def steps(self) -> Generator[ClipStep, None, None]:
@@ -96,7 +107,7 @@ class ClipRun:
         begin = time.perf_counter()
         of_frames = self.clip.info.frames_in(self._config.range)
         config = self._reconstructor.config
-        watcher = ClipPeople(
+        self._watcher = watcher = ClipPeople(
             self._reconstructor.detector,
             self._config.people,
             config.max_people,
@@ -137,17 +148,22 @@ class ClipRun:
     @property
     def has_people(self) -> bool:
         """Whether there is anybody in the frames that are done."""
-        return any(fitted.people for _, fitted in self._done)
+        return any(frame.fitted.people for frame in self._done)
 
     @property
     def done_s(self) -> float:
         """Time in the clip of the last frame that is done."""
-        return self._done[-1][0].time_s if self._done else 0.0
+        return self._done[-1].time_s if self._done else 0.0
+
+    @property
+    def camera_moves(self) -> bool:
+        """Whether the camera moved in the frames that were seen."""
+        return self._watcher is not None and self._watcher.camera_moves
 
     @property
     def shots(self) -> int:
         """How many shots there are so far."""
-        return len({frame.shot for frame, _ in self._done})
+        return len({frame.shot for frame in self._done})
 
     def result(self, source: str) -> Reconstruction:
         """The people of all frames that are done.
@@ -161,20 +177,25 @@ class ClipRun:
                 f"No person was found in the {len(done)} frames of {printable(self._path)} that "
                 "were looked at; use a clip in which people are larger or clearer."
             )
-        shots = [frame.shot for frame, _ in done]
-        times_s = [frame.time_s for frame, _ in done]
+        shots = [frame.shot for frame in done]
+        times_s = [frame.time_s for frame in done]
         up = {
-            shot: one_gravity([fitted.gravity for frame, fitted in done if frame.shot == shot])
+            shot: one_gravity([frame.fitted.gravity for frame in done if frame.shot == shot])
             for shot in set(shots)
         }
-        frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f, _ in done]
-        people = with_one_shape([fitted.people for _, fitted in done])
+        frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f in done]
+        people = with_one_shape([frame.fitted.people for frame in done])
         people = with_gaps_filled(people, times_s, shots)
         return Reconstruction.of_frames(frames, people, source)
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
         """Frames are done in the order in which they were seen."""
-        self._done += [(self._open.popleft(), frame) for frame in fitted]
+        seen = [self._open.popleft() for _ in fitted]
+        # at once: whoever interrupts finds all of a window or nothing of it
+        self._done += [
+            _Done(frame.index, frame.time_s, frame.shot, found)
+            for frame, found in zip(seen, fitted, strict=True)
+        ]
 
 
 def _people_of(frame: SeenFrame) -> SeenPeople:

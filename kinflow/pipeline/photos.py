@@ -266,16 +266,16 @@ class _Run:
                 if self.stop():
                     return results.written_quickly(run, notes), None
                 yield Progress(path, folder, step)
-            drawing = results.written(run, notes)
-            while True:
-                try:
-                    step = next(drawing)
-                except StopIteration as end:
-                    return end.value, None
-                if self.stop():
-                    drawing.close()
-                    return results.written_quickly(run, notes), None
-                yield Progress(path, folder, step)
+            with contextlib.closing(results.written(run, notes)) as drawing:
+                while True:
+                    try:
+                        step = next(drawing)
+                    except StopIteration as end:
+                        return end.value, None
+                    if self.stop():
+                        break
+                    yield Progress(path, folder, step)
+            return results.written_quickly(run, notes), None
         except GeneratorExit:
             if run.has_people:
                 results.written_quickly(run, notes)

@@ -12,6 +12,7 @@ import kinflow
 from kinflow.body.part_maps import PART_MAPS
 from kinflow.cli import options
 from kinflow.cli.main import main
+from kinflow.export.clip_writer import CLIP_FORMATS
 from kinflow.export.joint_names import JointNaming
 from kinflow.export.writer import FORMATS
 
@@ -45,7 +46,8 @@ def test_help_imports_nothing_heavy():
 
 def test_options_spell_what_the_heavy_code_knows():
     """They cannot import it; what they repeat has to be the same."""
-    assert options.ALL_FORMATS == get_args(options.OutputFormat) == FORMATS
+    assert options.ALL_FORMATS == get_args(options.OutputFormat) == CLIP_FORMATS
+    assert tuple(kind for kind in CLIP_FORMATS if kind != "bvh") == FORMATS
     names = get_type_hints(options.Output)["joint_names"]
     assert get_args(names) == get_args(JointNaming)
     source = inspect.getsource(options.Reconstruct)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import counting, cut_off, number_of, sound_alone, turned_by_metadata, write_clip
+from clips import (
+    counting,
+    cut_off,
+    jpegs_in_avi,
+    number_of,
+    sound_alone,
+    turned_by_metadata,
+    write_clip,
+)
 from PIL import Image
 
 from kinflow.errors import InputError
@@ -223,3 +231,12 @@ def test_memory_is_that_of_a_frame(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 8 * 3 * size[0] * size[1]
+
+
+@pytest.mark.parametrize("size", [(192, 128), (48, 32), (60, 96)])
+def test_a_size_that_changes_on_the_way_is_scaled_to_the_first(tmp_path, size):
+    frames = [*counting(10), *counting(20, size)[10:]]
+    clip = Clip.open(jpegs_in_avi(tmp_path / "a.avi", frames))
+    read = list(clip.frames())
+    assert [number_of(frame.rgb) for frame in read] == list(range(20))
+    assert {frame.rgb.shape for frame in read} == {(64, 96, 3)}

@@ -8,7 +8,7 @@ import pytest
 from clips import counting, cut_off, passing, write_clip
 from small_photos import small_photos
 
-from kinflow.evidence.video_files import ClipRange
+from kinflow.evidence.video_files import Clip, ClipRange
 from kinflow.export.clip_writer import ClipFormat
 from kinflow.export.people_files import load
 from kinflow.export.writer import ExportOptions
@@ -48,9 +48,7 @@ def events(clip, models, tmp_path_factory) -> list[Event]:
 
 def pipeline(models: Reconstructor, window: int = 48, **options: object) -> Pipeline:
     return Pipeline(
-        PipelineConfig(
-            MODELS, EXPORT, clips=windows_of(window), clip_formats=FORMATS, **options
-        ),
+        PipelineConfig(MODELS, EXPORT, clips=windows_of(window), clip_formats=FORMATS, **options),
         models,
     )
 
@@ -213,3 +211,43 @@ def test_the_focal_length_is_estimated_once_for_all_frames(clip, tmp_path):
     assert outcome.result is not None
     (camera,) = {frame.camera for frame in outcome.result.frames}
     assert camera != models.camera_of(camera.image_size)
+
+
+ALL = {"people.npz", "people.json", "overlay.webm", "scene.glb", "viewer.html", "person_0.bvh"}
+
+
+def test_every_file_of_a_clip_is_written_and_drawing_is_progress(clip, models, tmp_path):
+    config = PipelineConfig(MODELS, clips=ClipConfig(range=ClipRange(0.4)))
+    events = list(Pipeline(config, models).run([clip], tmp_path))
+    folder = outcome_of(events).folder
+    assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"}
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+    drawn = [event.step.drawn for event in events if isinstance(event, Progress)]
+    frames = load(folder).frames
+    assert drawn[-len(frames) :] == list(range(1, len(frames) + 1))
+    overlay = list(Clip.open(folder / "overlay.webm").frames())
+    assert len(overlay) == len(frames)
+    assert overlay[0].rgb.shape[1::-1] == frames[0].camera.image_size
+    already = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert already.already
+
+
+def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(clip, models, tmp_path):
+    config = PipelineConfig(MODELS, clips=ClipConfig(range=ClipRange(0.4)))
+    events = []
+    with pytest.raises(KeyboardInterrupt):
+        stop = iter([False] * 17)
+        for event in Pipeline(config, models).run(
+            [clip], tmp_path, lambda: next(stop, None) is None and interrupted()
+        ):
+            events.append(event)
+    folder = outcome_of(events).folder
+    assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"} - {"overlay.webm"}
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+    assert len(load(folder).frames) == 12
+    again = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert "no overlay.webm" in again.problem
+
+
+def interrupted() -> bool:
+    raise KeyboardInterrupt

@@ -148,10 +148,12 @@
     const low = [0, 1].map((a) => Math.min(...px.map((p) => p[a])));
     const high = [0, 1].map((a) => Math.max(...px.map((p) => p[a])));
     const scale = fitScale();
-    const zoom = 0.8 * Math.min(canvas.width / (high[0] - low[0]), canvas.height / (high[1] - low[1])) / scale;
+    // of a clip only joints are known, between ankles and neck, and the player takes some room below
+    const [fill, lift] = motion ? [0.6, 0.06] : [0.8, 0];
+    const zoom = fill * Math.min(canvas.width / (high[0] - low[0]), canvas.height / (high[1] - low[1])) / scale;
     const middle = [photoWidth / 2, photoHeight / 2];
     const shift = [0, 1].map((a) => -((low[a] + high[a]) / 2 - middle[a]) * scale * zoom);
-    return { yaw, pitch, roll: 0, back, zoom, x: shift[0] / canvas.width, y: shift[1] / canvas.height };
+    return { yaw, pitch, roll: 0, back, zoom, x: shift[0] / canvas.width, y: shift[1] / canvas.height - lift };
   }
 
   function clipMatrix() {
