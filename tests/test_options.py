@@ -54,6 +54,7 @@ from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
 from kinflow.synth.views import ViewConfig
 from kinflow.training.parts.trainer import TrainPartsConfig
 from kinflow.training.priors.attitude_trainer import TrainAttitudeConfig
+from kinflow.training.priors.dynamics_trainer import TrainDynamicsConfig
 from kinflow.training.priors.flow_trainer import FlowTraining
 from kinflow.training.priors.recipe import TrainPriorConfig
 from kinflow.training.priors.stream import StreamConfig
@@ -96,6 +97,7 @@ EXAMPLES = [
     VaeTraining(),
     TrainPriorConfig(Path("poses"), Path("out")),
     TrainAttitudeConfig(Path("poses"), Path("out")),
+    TrainDynamicsConfig((Path("motions"),), Path("out")),
     TrainPartsConfig(Path("out")),
     EvaluatePriorConfig(Path("poses")),
     SynthConfig(Path("out")),
@@ -214,6 +216,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("synth --out FILE", "is a file, not a folder"),
         ("train prior --data p --out FILE/below", "is a file, not a folder"),
         ("train attitude --data p --out FILE/below", "is a file, not a folder"),
+        ("train dynamics --motions p --out FILE/below", "is a file, not a folder"),
         ("train parts --out FILE --poses p", "is a file, not a folder"),
         ("evaluate prior --data p --csv-path FILE/table.csv", "is a file, not a folder"),
     ],

@@ -12,11 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RESEARCH_GROUPS = ("data", "synth", "train", "evaluate")
+RESEARCH_GROUPS = ("data", "synth", "train", "evaluate", "motion")
 
 DESCRIPTION = """Photos of people to posed, shaped 3D bodies.
 
-For training there are also: kinflow data, synth, train and evaluate (see their --help)."""
+For motion files there is kinflow motion, for training there are kinflow data, synth, train and
+evaluate (see their --help)."""
 
 _WORK = {
     "Reconstruct": ("kinflow.cli.reconstruct", "run"),

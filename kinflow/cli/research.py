@@ -1,4 +1,4 @@
-"""Commands of those who train: `kinflow data`, `synth`, `train` and `evaluate`.
+"""Commands that need heavy options: `kinflow data`, `synth`, `train`, `evaluate` and `motion`.
 
 Their options live beside the code they configure; this module is imported only when one is named.
 """
@@ -12,12 +12,13 @@ from typing import Any
 
 import tyro
 
+from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.predictors import recipe as predictor_recipe
-from kinflow.training.priors import attitude_trainer
+from kinflow.training.priors import attitude_trainer, dynamics_trainer
 from kinflow.training.priors import recipe as prior_recipe
 
 
@@ -45,6 +46,10 @@ def _train_attitude(config: attitude_trainer.TrainAttitudeConfig, command_line: 
     print(f"Wrote {attitude_trainer.train(config, command_line)}.")
 
 
+def _train_dynamics(config: dynamics_trainer.TrainDynamicsConfig, command_line: str) -> None:
+    print(f"Wrote {dynamics_trainer.train(config, command_line)}; Dynamics.load takes it.")
+
+
 def _train_predictor(config: predictor_recipe.TrainPredictorConfig, command_line: str) -> None:
     print(f"Wrote {predictor_recipe.train(config, command_line)}.")
 
@@ -65,6 +70,13 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
         "predictor": ResearchCommand(predictor_recipe.TrainPredictorConfig, _train_predictor),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
+        "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),
+    },
+    "motion": {
+        "sample": ResearchCommand(motion.SampleMotion, lambda config, _: motion.run_sample(config)),
+        "inbetween": ResearchCommand(
+            motion.FillMotion, lambda config, _: motion.run_inbetween(config)
+        ),
     },
     "evaluate": {
         "prior": ResearchCommand(

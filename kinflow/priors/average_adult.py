@@ -25,6 +25,11 @@ def _posed(R_free: Tensor) -> PosedBody:
     return _average_adult(R_free.device).with_pose(full_pose(upright, R_free), origin)
 
 
+def joint_offsets_m(device: torch.device) -> Float[Tensor, "22 3"]:
+    """Parent-to-child offsets in the T-pose."""
+    return _average_adult(device).joint_offsets_m()
+
+
 def joint_positions_m(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 22 3"]:
     """Positions of all joints relative to the pelvis."""
     return _posed(R_free).joints_m

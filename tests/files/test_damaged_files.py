@@ -34,6 +34,8 @@ from kinflow.export.people_to_fields import to_fields
 from kinflow.files.tensor_files import CHECKSUM
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
+from kinflow.priors.dynamics import Dynamics, DynamicsInfo, LatentMotion
+from kinflow.priors.dynamics.weights import DynamicsConfig, DynamicsNetwork
 from kinflow.priors.families import flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.gaussian import GaussianPrior
@@ -122,6 +124,20 @@ def use_attitude(path: Path) -> None:
     torch.testing.assert_close(up.norm(dim=-1), torch.ones(2))
 
 
+def write_dynamics(path: Path) -> None:
+    torch.manual_seed(0)
+    config = DynamicsConfig(2, hidden=4, depth=1, couplings=1, coupling_hidden=4, course_hidden=4)
+    Dynamics(DynamicsNetwork(config), DynamicsInfo("a test", metrics={"nats": 5.0})).save(path)
+
+
+def use_dynamics(path: Path) -> None:
+    dynamics = Dynamics.load(path)
+    z = torch.zeros(2, 3, dynamics.latent_dim)
+    motion = LatentMotion(z, torch.eye(3).expand(2, 3, 3, 3), torch.zeros(2, 3, 3))
+    assert not dynamics.log_prob(motion, 1 / 30).isnan().any()
+    assert dynamics.predict(motion, 2, 1 / 30).z.shape[-2] == 2
+
+
 def use_poses(path: Path) -> None:
     loaded = PoseSet.load(path)
     assert rotvec_to_matrix(loaded.rotvec).isfinite().all()
@@ -189,6 +205,7 @@ KINDS = {
     "truth": Kind(write_truth, mutated_npz, read_truth, ".npz"),
     "pose set": Kind(lambda path: poses().save(path), mutated_safetensors, use_poses),
     "attitude prior": Kind(write_attitude, mutated_safetensors, use_attitude),
+    "dynamics": Kind(write_dynamics, mutated_safetensors, use_dynamics),
     "part network": Kind(write_part_network, mutated_safetensors, use_part_network),
     "checkpoint": Kind(write_checkpoint, mutated_safetensors, use_checkpoint),
     **{
