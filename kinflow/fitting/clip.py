@@ -218,12 +218,15 @@ class ClipFitter:
         return people
 
     def _as_alone(self, targets: Targets) -> Targets:
-        """Targets with the whole belief of each frame: what a frame leaves open on its own, and
-        codes, are as in photos, which is no less than what is open with its neighbours."""
-        belief = targets.belief
+        """Targets as if each frame were a photo: what it leaves open on its own, and so its code,
+        is no less than what is open with its neighbours."""
+        belief, config = targets.belief, self.config.sequence
         assert belief is not None
-        whitening = belief.whitening * self.config.sequence.belief_widening
-        return replace(targets, belief=replace(belief, whitening=whitening))
+        return replace(
+            targets,
+            inverse_std_px=targets.inverse_std_px * config.keypoint_narrowing,
+            belief=replace(belief, whitening=belief.whitening * config.belief_widening),
+        )
 
     def _described(
         self,

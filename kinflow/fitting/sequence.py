@@ -50,12 +50,14 @@ class SequenceConfig:
     """Frames from one search for bodies to the next."""
     path_speed_m_s: float = 1.5
     """Spread of the speed of points relative to the hips, by which a path is chosen."""
-    belief_widening: float = 2.0
+    keypoint_narrowing: float = 0.7
+    """Factor on the spread of keypoints: motion takes up what is noise of single frames."""
+    belief_widening: float = 3.0
     """Factor on the spread of what the network believes: in neighbouring frames it errs alike."""
     acceleration_std_m_s2: float = 12.0
     """Spread of accelerations of points, of frames at 30 Hz."""
     acceleration_cutoff: float = 4.0
-    stand_speed_m_s: float = 0.25
+    stand_speed_m_s: float = 0.4
     """Feet that are slower than this stand, more surely the slower they are."""
     stand_std_m_s: float = 0.05
     """Spread of the speed of feet that stand; 0 leaves contacts out."""
@@ -76,7 +78,8 @@ class SequenceConfig:
 
     def __post_init__(self) -> None:
         whole(self, "search_every", "votes", at_least=1, at_most=1000)
-        positive(self, "path_speed_m_s", "belief_widening", "acceleration_std_m_s2")
+        positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening")
+        positive(self, "acceleration_std_m_s2")
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
         positive(self, "parts_shape_std")
         whole(self, "shape_frames", at_most=1000)
@@ -145,7 +148,7 @@ class TrackFitter:
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
         config = self.config
-        weights = (config.belief_widening, config.gap_prior_weight)
+        weights = (config.keypoint_narrowing, config.belief_widening, config.gap_prior_weight)
         return targets_of_tracks(self.photos, tracks, camera, *weights)
 
     def _paths(

@@ -57,6 +57,7 @@ def targets_of_tracks(
     photos: PhotoFitter,
     tracks: Sequence[TrackWindow],
     camera: Camera,
+    keypoint_narrowing: float,
     belief_widening: float,
     gap_prior_weight: float,
 ) -> list[Targets]:
@@ -66,6 +67,7 @@ def targets_of_tracks(
         photos: knows how far observations are trusted.
         tracks: at least one.
         camera: of all frames.
+        keypoint_narrowing: factor on the spread of keypoints.
         belief_widening: factor on the spread of what a network believes.
         gap_prior_weight: weight of the pose prior in frames that lack the person.
     """
@@ -73,7 +75,8 @@ def targets_of_tracks(
     everybody = photos.targets_of(people, [camera] * len(people))
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
     belief = replace(belief, whitening=belief.whitening / belief_widening)
-    everybody = replace(everybody, belief=belief)
+    inverse_std_px = everybody.inverse_std_px / keypoint_narrowing
+    everybody = replace(everybody, belief=belief, inverse_std_px=inverse_std_px)
     targets, end = [], 0
     for track in tracks:
         first, end = end, end + len(track.shown)
