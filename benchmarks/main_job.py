@@ -5,9 +5,9 @@
 - Warm stages, in this process: one photo (scikit-image's astronaut, one person, 512 x 512, unless
   another is given) read, searched for people, fitted and written, and each output on its own. The
   fastest of the repeats.
-- Whole processes, from start to end: `kinflow --help` and `kinflow demo` (two photos and a clip, models loaded
-  from disk), the fastest of a few, and the peak memory of `kinflow reconstruct` on a 12-megapixel
-  photo with 6 people, composed from the demo's photos.
+- Whole processes, from start to end: `kinflow --help` and `kinflow demo` (two photos and a clip,
+  models loaded from disk), the fastest of a few, and the peak memory of `kinflow reconstruct` on a
+  12-megapixel photo with 6 people, composed from the demo's photos.
 """
 
 from __future__ import annotations
