@@ -1,4 +1,4 @@
-"""Many photos with progress, as a server would: one line of JSON for each event.
+"""Many photos, and clips, with progress, as a server would: one line of JSON for each event.
 
 A bad photo is an event like any other, and results that are there already are not made again.
 
@@ -14,7 +14,7 @@ import kinflow
 from kinflow.cli.demo import demo_photos
 from kinflow.export.writer import ExportOptions
 from kinflow.pipeline.config import PipelineConfig
-from kinflow.pipeline.events import Begun, Event, Outcome, PutOff
+from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
 from kinflow.pipeline.photos import Pipeline
 
 
@@ -31,12 +31,19 @@ def as_json(event: Event) -> dict[str, object]:
     match event:
         case Begun():
             return {"photo": photo, "state": "in work"}
+        case Progress(step=step):  # of clips, one for each frame
+            return {
+                "photo": photo,
+                "state": "in work",
+                "frames": step.frames,
+                "left_s": step.left_s,
+            }
         case PutOff():
             return {"photo": photo, "state": "somebody else works on it"}
         case Outcome(already=True):
             return {"photo": photo, "state": "there already", "folder": str(event.folder)}
-        case Outcome(result=kinflow.Reconstruction(people=people)):
-            codes = [person.code for person in people]
+        case Outcome(result=kinflow.Reconstruction(tracks=tracks)):
+            codes = [track.bodies[0].code for track in tracks]  # of a clip, where people appear
             return {"photo": photo, "state": "done", "folder": str(event.folder), "people": codes}
         case Outcome():
             return {"photo": photo, "state": "failed", "problem": event.problem}
