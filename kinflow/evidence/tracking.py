@@ -132,10 +132,6 @@ class Tracker:
             track.identity: track.expected(time_s, self.config.coasting_s) for track in self._tracks
         }
 
-    def seen_at(self, identity: int) -> float:
-        """When somebody was seen last, in seconds."""
-        return next(track.seen_s for track in self._tracks if track.identity == identity)
-
     def update(self, time_s: float, sightings: Sequence[Sighting]) -> list[int]:
         """The numbers of the people of a frame, in their order.
 

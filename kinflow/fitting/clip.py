@@ -23,9 +23,9 @@ from kinflow.checks import nested, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.doubt import MAX_DOUBT, doubt
+from kinflow.fitting.describing import second_thoughts
+from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
-from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
 from kinflow.fitting.track_targets import TrackWindow
 from kinflow.fitting.uncertainty import Description
@@ -152,8 +152,8 @@ class ClipFitter:
             return
         people: list[PersonEvidence] = []
         for track in tracks:
-            rows = torch.linspace(0, len(track.shown) - 1, min(len(track.shown), _FOCAL_FRAMES))
-            seen = [track.seen[track.shown[int(row)]] for row in rows.round()]
+            rows = evenly(len(track.shown), _FOCAL_FRAMES).tolist()
+            seen = [track.seen[track.shown[row]] for row in rows]
             people += [one for one in seen if one is not None]
         self.camera = self._photos.refocused(self.camera, people)
         self._focal_is_open = False
@@ -261,17 +261,13 @@ class ClipFitter:
         if seen is None:
             return person
         limbs = limbs_px(self._tracks.model, body, self.camera)
-        person = replace(
+        judged = replace(
             person,
             keypoints_px=seen.keypoints_px.cpu(),
             score=seen.score,
             code=judge(limbs, seen, ambiguous=False),
         )
-        if what_cannot_be_right(person):
-            return replace(person, code="implausible")
-        if person.code == "ok" and doubt(person) > MAX_DOUBT:
-            return replace(person, code="uncertain")
-        return person
+        return second_thoughts(judged)
 
 
 def _on_its_own(person: Person) -> Person:

@@ -55,11 +55,7 @@ class Describer:
         if self.aligner is not None and seen.parts is not None:
             aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
         person = self._described(index, seen, camera, targets, found, code, aligned)
-        if what_cannot_be_right(person):
-            return replace(person, code="implausible")
-        if person.code == "ok" and doubt(person) > MAX_DOUBT:
-            return replace(person, code="uncertain")
-        return person
+        return second_thoughts(person)
 
     def _worth_telling(self, found: Candidates) -> Candidates:
         close = found.energy - found.energy[0] < self.hypothesis_margin
@@ -118,3 +114,12 @@ class Describer:
             shape=shape.cpu(),
             energy=energy,
         )
+
+
+def second_thoughts(person: Person) -> Person:
+    """The person with the code that goes with their numbers, whatever keypoints and parts say."""
+    if what_cannot_be_right(person):
+        return replace(person, code="implausible")
+    if person.code == "ok" and doubt(person) > MAX_DOUBT:
+        return replace(person, code="uncertain")
+    return person

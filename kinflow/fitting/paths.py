@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.energy.unknowns import Unknowns
@@ -55,3 +55,8 @@ def between(
         keys.s.mean(0).expand(len(times_s), -1),
         keys.log_focal.mean().expand(len(times_s)),
     )
+
+
+def evenly(count: int, at_most: int) -> Int[Tensor, " chosen"]:
+    """So many of `count` rows, the first and the last among them, or all if they are fewer."""
+    return torch.linspace(0, count - 1, min(count, at_most)).round().long()

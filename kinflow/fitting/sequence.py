@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.checks import nested, not_negative, positive, share, whole
 from kinflow.energy.body_energy import Targets
@@ -24,7 +23,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
-from kinflow.fitting.paths import between, cheapest_path
+from kinflow.fitting.paths import between, cheapest_path, evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
@@ -34,7 +33,6 @@ from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
-_KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
 _FEET = [
     FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")
 ]
@@ -186,8 +184,7 @@ class TrackFitter:
         """What a few frames of everybody say of up and of the floor."""
         bodies, seen, legs = [], [], []
         for track, one, (found, rows) in zip(tracks, targets, paths, strict=True):
-            count = min(self.config.votes, len(rows))
-            chosen = torch.linspace(0, len(rows) - 1, count).round().long()
+            chosen = evenly(len(rows), self.config.votes)
             bodies.append(found[chosen])
             seen.append(one[rows[chosen]])
             legs.append(track.leg_confidence()[rows[chosen].cpu()])
@@ -262,9 +259,8 @@ class TrackFitter:
         rows = [r for r in track.shown if (one := track.seen[r]) is not None and one.parts]
         if aligner is None or not rows or not self.config.shape_frames:
             return chain, bodies
-        chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.shape_frames))
         shapes, nearer = [], []
-        for row in {rows[int(i)] for i in chosen.round()}:
+        for row in (rows[i] for i in evenly(len(rows), self.config.shape_frames).tolist()):
             seen = track.seen[row]
             assert seen is not None
             body, targets = bodies[row : row + 1], chain.targets[row : row + 1]

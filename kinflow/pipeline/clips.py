@@ -141,11 +141,6 @@ class ClipRun:
         return self._step
 
     @property
-    def frames_done(self) -> int:
-        """Frames whose people are fitted."""
-        return len(self._done)
-
-    @property
     def has_people(self) -> bool:
         """Whether there is anybody in the frames that are done."""
         return any(frame.fitted.people for frame in self._done)
