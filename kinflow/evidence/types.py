@@ -18,6 +18,10 @@ from kinflow.geometry.image_grid import ImageGrid
 
 NUM_FEATURES = 1152
 """Numbers in the last activation of the detector's network."""
+NUM_JOINT_FEATURES = 288
+"""Numbers of the detector's maps at each landmark."""
+NUM_MAP_FEATURES = 4608
+"""Numbers in the map of four by four cells from which the network's trunk goes on."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,10 @@ class CloseLook:
     """Rough 3D keypoints relative to the middle of the hips, z away from the camera."""
     features: Float[Tensor, " features"]
     """The network's last activation, from which it reads everything else."""
+    joint_features: Float[Tensor, "33 288"]
+    """The network's maps of 32 and 16 cells a side (96 and 192 numbers) at the landmarks."""
+    map_features: Float[Tensor, " 4608"]
+    """The network's map of 4 by 4 cells with 288 numbers each, channels last."""
 
     def to(self, device: torch.device | str) -> CloseLook:
         """The same look on another device."""
@@ -104,6 +112,8 @@ class CloseLook:
             landmarks=self.landmarks.to(device),
             world_m=self.world_m.to(device),
             features=self.features.to(device),
+            joint_features=self.joint_features.to(device),
+            map_features=self.map_features.to(device),
         )
 
 
