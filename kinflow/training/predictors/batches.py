@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,6 +46,12 @@ class Labelled:
             change(self.has_body),
             change(self.points),
         )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Labelled]) -> Labelled:
+        """Samples one after another; at least one part."""
+        columns = iter([torch.cat(c) for c in zip(*(p.tensors() for p in parts), strict=True)])
+        return parts[0].each(lambda _: next(columns))
 
     def tensors(self) -> list[Tensor]:
         """All tensors, always in one order."""
