@@ -117,8 +117,8 @@ def _pad_in_convolutions(steps: list[Step]) -> list[Step]:
     for step in steps:
         pad = padded.get(step.inputs[0]) if step.operator == "Conv" else None
         if pad is not None:
-            top, left, bottom, right = (pad.settings[0][i] for i in (2, 3, 6, 7))
-            pads = [a + b for a, b in zip(step.attributes["pads"], (top, left, bottom, right))]
+            own = [pad.settings[0][i] for i in (2, 3, 6, 7)]  # top, left, bottom, right
+            pads = [a + b for a, b in zip(step.attributes["pads"], own, strict=True)]
             step = replace(
                 step,
                 inputs=(*pad.inputs, *step.inputs[1:]),

@@ -61,7 +61,7 @@ class TfliteModel:
         raise ValueError(f"no convolution leads to output {output}")
 
     def named(self, name: str) -> str:
-        """What an operation inside the model computes, by its tensor, in TensorFlow's own layout."""
+        """What an operation inside the model computes, by its tensor, in TensorFlow's layout."""
         for tensor in range(self.subgraph.TensorsLength()):
             if self.subgraph.Tensors(tensor).Name().decode() == name:
                 return self.last(tensor)
