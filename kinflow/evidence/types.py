@@ -19,9 +19,9 @@ from kinflow.geometry.image_grid import ImageGrid
 NUM_FEATURES = 1152
 """Numbers in the last activation of the detector's network."""
 NUM_JOINT_FEATURES = 288
-"""Numbers of the detector's maps at each landmark."""
+"""Numbers in the network's maps of 32 x 32 and 16 x 16 cells at one point."""
 NUM_MAP_FEATURES = 4608
-"""Numbers in the map of four by four cells from which the network's trunk goes on."""
+"""Numbers in the network's map of 4 x 4 cells."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class CloseLook:
     """Rough 3D keypoints relative to the middle of the hips, z away from the camera."""
     features: Float[Tensor, " features"]
     """The network's last activation, from which it reads everything else."""
-    joint_features: Float[Tensor, "33 288"]
-    """The network's maps of 32 and 16 cells a side (96 and 192 numbers) at the landmarks."""
-    map_features: Float[Tensor, " 4608"]
-    """The network's map of 4 by 4 cells with 288 numbers each, channels last."""
+    joint_features: Float[Tensor, "33 joint_features"]
+    """Its activations at each keypoint: 96 at a finer and 192 at a coarser scale (float16)."""
+    map_features: Float[Tensor, " map_features"]
+    """Its activations in 4 x 4 cells of the crop, row by row, 288 numbers each (float16)."""
 
     def to(self, device: torch.device | str) -> CloseLook:
         """The same look on another device."""

@@ -34,14 +34,15 @@ class Looks:
     """Close looks (see `CloseLook`) and the cameras they were taken with, a row for each person."""
 
     features: Float[Tensor, "people 1152"]
+    joint_features: Float[Tensor, "people 33 288"]
+    """In any precision, as `map_features`: many looks take much memory."""
+    map_features: Float[Tensor, "people 4608"]
     landmarks: Float[Tensor, "people 33 3"]
     world_m: Float[Tensor, "people 33 3"]
     region: Float[Tensor, "people 4"]
     """(x, y, side, roll) in pixels and radians."""
     focal_px: Float[Tensor, " people"]
     principal_px: Float[Tensor, "people 2"]
-    joint_features: Float[Tensor, "people 33 288"]
-    map_features: Float[Tensor, "people 4608"]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -53,13 +54,13 @@ class Looks:
         regions = [(*k.region.center_px, k.region.size_px, k.region.roll) for k in looks]
         return Looks(
             features=torch.stack([look.features for look in looks]),
+            joint_features=torch.stack([look.joint_features for look in looks]),
+            map_features=torch.stack([look.map_features for look in looks]),
             landmarks=torch.stack([look.landmarks for look in looks]),
             world_m=torch.stack([look.world_m for look in looks]),
             region=torch.tensor(regions, device=device, dtype=torch.float32),
             focal_px=torch.tensor([c.focal_px for c in cameras], device=device).float(),
             principal_px=torch.tensor([c.principal_px for c in cameras], device=device).float(),
-            joint_features=torch.stack([look.joint_features for look in looks]),
-            map_features=torch.stack([look.map_features for look in looks]),
         )
 
     def R_cam_view(self) -> Float[Tensor, "people 3 3"]:

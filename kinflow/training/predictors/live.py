@@ -150,6 +150,8 @@ def studio_source(
 ) -> LiveSource:
     """What a studio shows and BlazePose sees, on the device of the prior."""
     device = prior.one_of_its_numbers().device
+    # pictures come in batches of one size, for which the quickest convolutions are worth a search
+    torch.backends.cudnn.benchmark = device.type == "cuda"
     shows, looks = Studio(studio, device), BatchedBlazePose(device, half=device.type == "cuda")
     generator = torch.Generator(device).manual_seed(seed)
     return LiveSource(
