@@ -45,7 +45,7 @@ class NetworkConfig:
     heads: int = 6
     readout: int = 512
     blocks: int = 2
-    dropout: float = 0.08
+    dropout: float = 0.05
     context: int = 96
     flow_blocks: int = 6
     flow_hidden: int = 192

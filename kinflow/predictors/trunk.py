@@ -21,8 +21,6 @@ from kinflow.predictors.looks import INPUT_SIZES, WORLD_SCALE
 
 _JOINTS, _CELLS = 33, 16
 _POINT, _VIEW = 6, 7
-_WORLD = slice(3, 6)
-"""The rough 3D keypoint among the numbers of a point."""
 _TOLD = 16
 """Numbers of each joint's token that the readout is told."""
 _GROUP_DROPPED, _JOINT_DROPPED, _NOISE = 0.1, 0.05, 0.05

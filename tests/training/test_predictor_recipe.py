@@ -14,14 +14,20 @@ from kinflow.predictors.network import NetworkConfig
 from kinflow.synth.looks import Looker, world_kinds
 from kinflow.training.loop import Loop
 from kinflow.training.predictors.batches import crop_points
+from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.losses import keypoint_distance
-from kinflow.training.predictors.recipe import (
-    PredictorRecipe,
-    TrainPredictorConfig,
-    train,
-)
+from kinflow.training.predictors.recipe import PredictorRecipe, train
 
-SMALL = NetworkConfig(width=48, blocks=1, context=8, flow_blocks=2, flow_hidden=16, dropout=0.0)
+SMALL = NetworkConfig(
+    width=48,
+    layers=1,
+    readout=48,
+    blocks=1,
+    context=8,
+    flow_blocks=2,
+    flow_hidden=16,
+    dropout=0.0,
+)
 
 
 @pytest.fixture(scope="module")

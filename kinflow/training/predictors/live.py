@@ -46,7 +46,7 @@ class LiveConfig:
     pictures: int = 256
     first: int = 16_384
     pool: int = 200_000
-    drawing_share: float = 0.5
+    drawing_share: float = 0.6
     validation: int = 2048
 
     def __post_init__(self) -> None:
