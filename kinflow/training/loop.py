@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from kinflow.errors import InputError
+from kinflow.files.json_values import number as json_number
 from kinflow.files.json_values import whole_number
 from kinflow.training.averaging import set_count
 from kinflow.training.checkpoint import Part, load_checkpoint, replaceable, save_checkpoint
@@ -35,11 +36,15 @@ from kinflow.training.seeds import RandomStates, seed_everything
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 _ANOTHER_PROCESS = 1_000_003
+_LONGEST_S = 1e9
 
 
 @dataclass(frozen=True)
 class LoopConfig:
     """Length and manners of a run.
+
+    With a budget of time, the learning rate goes through its `steps` steps in that time, whatever
+    number is really done, and evaluations come by the clock; such runs differ from each other.
 
     Attributes:
         steps: optimiser steps altogether.
@@ -49,6 +54,9 @@ class LoopConfig:
         patience: evaluations without improvement after which training stops; None for never.
         seed: seed of the run, from which further processes take theirs.
         device: where the recipe computes.
+        minutes: time that training takes altogether, interruptions left out; None for as long as
+            the steps take.
+        eval_seconds: then, time between evaluations.
     """
 
     steps: int
@@ -58,6 +66,8 @@ class LoopConfig:
     patience: int | None = None
     seed: int = 0
     device: str = "cpu"
+    minutes: float | None = None
+    eval_seconds: float = 30.0
 
 
 class Recipe(ABC):
@@ -105,6 +115,27 @@ class Recipe(ABC):
         return {"loss": loss, self.score_name: score}
 
 
+class Clock:
+    """How long a run has been training, over all its calls.
+
+    Attributes:
+        before: seconds of the calls before this one.
+    """
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self._begin: float | None = None
+
+    def start(self) -> None:
+        """Training goes on now."""
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self.before + (0.0 if self._begin is None else time.perf_counter() - self._begin)
+
+
 class Loop:
     """A run of a recipe in a folder."""
 
@@ -117,6 +148,7 @@ class Loop:
     ) -> None:
         self.recipe, self.config, self.folder = recipe, config, folder
         self.step, self.best_score, self.best_step = 0, -math.inf, 0
+        self.clock = Clock()
         self._processes = processes or Processes()
         self._random = RandomStates(config.device)
 
@@ -140,6 +172,7 @@ class Loop:
             states = self._random.state_dict()
             self.recipe.prepare(bar, self.step)
             self._random.load_state_dict(states)  # data may be there already the next time
+            self.clock.start()
             if self._processes.is_main:
                 with RunLog(self.folder, self.step) as log:
                     self._train(bar, log)
@@ -162,16 +195,18 @@ class Loop:
             seed_everything(self.config.seed + _ANOTHER_PROCESS * index + self.step)
 
     def _train(self, bar: Progress, log: RunLog | None) -> None:
-        task = bar.add_task("training", total=self.config.steps, completed=self.step)
+        task = bar.add_task("training", total=self.config.steps, completed=self.schedule_step)
         while not self.is_over():
             begin, losses = time.perf_counter(), []
-            for _ in range(self._steps_to_evaluation()):
+            while not losses or not self._is_evaluation_due(begin):
                 losses.append(self.train_step())
-                bar.update(task, completed=self.step)
+                bar.update(task, completed=self.schedule_step)
             speed = len(losses) / (time.perf_counter() - begin)
             figures = self._evaluate(math.fsum(losses) / len(losses), speed, log)
             named = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
             bar.update(task, description=f"{self.step}: {named}")
+            if log is not None and not bar.console.is_terminal:
+                print(f"{self.step}: {named}", flush=True)  # where no bar is drawn
 
     def _evaluate(self, loss: float, speed: float, log: RunLog | None) -> Mapping[str, float]:
         """Evaluate, and write best weights, log and checkpoint, in this order."""
@@ -195,7 +230,7 @@ class Loop:
         """
         recipe, config = self.recipe, self.config
         for group in recipe.optimizer.param_groups:
-            group["lr"] = config.learning_rate(self.step)
+            group["lr"] = config.learning_rate(self.schedule_step)
         recipe.network.train()
         loss = recipe.loss(self.step)
         value = loss.item()
@@ -217,17 +252,27 @@ class Loop:
         return value
 
     def is_over(self) -> bool:
-        """Whether all steps are done, or the last improvement is too long ago."""
+        """Whether all steps are done or the time is up, or the last improvement is too long ago."""
         config = self.config
-        if self.step >= config.steps:
+        if self.schedule_step >= config.steps:
             return True
         if config.patience is None:
             return False
         return self.step - self.best_step >= config.patience * config.eval_every
 
-    def _steps_to_evaluation(self) -> int:
-        every = self.config.eval_every
-        return min(self.config.steps, (self.step // every + 1) * every) - self.step
+    @property
+    def schedule_step(self) -> int:
+        """How much of `steps` is over, by number or by time."""
+        config = self.config
+        if config.minutes is None:
+            return self.step
+        return min(config.steps, int(config.steps * self.clock.seconds / (60 * config.minutes)))
+
+    def _is_evaluation_due(self, begin: float) -> bool:
+        config = self.config
+        if config.minutes is None:
+            return self.step % config.eval_every == 0 or self.step >= config.steps
+        return time.perf_counter() - begin >= config.eval_seconds or self.is_over()
 
     def save(self) -> None:
         """Write everything needed to go on, atomically."""
@@ -236,6 +281,8 @@ class Loop:
             f"best_{self.recipe.score_name}": self.best_score,
             "best_step": self.best_step,
         }
+        if self.config.minutes is not None:  # without, a run's files do not depend on the machine
+            progress["seconds"] = self.clock.seconds
         save_checkpoint(self.checkpoint, self._parts(), progress, self.recipe.run_key)
 
     def resume(self) -> None:
@@ -244,6 +291,7 @@ class Loop:
         with replaceable(self.checkpoint):
             self.step = whole_number(progress, "step", 0)
             self.best_step = whole_number({"best_step": self.step} | progress, "best_step", 0)
+            self.clock.before = json_number({"seconds": 0.0} | progress, "seconds", 0, _LONGEST_S)
             # minus infinity where no score was a number
             self.best_score = float(progress[f"best_{self.recipe.score_name}"])
         if self.recipe.average is not None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from kinflow.errors import InputError
 from kinflow.files.tensor_files import CHECKSUM, read_tensors
 from kinflow.training import loop as loop_module
 from kinflow.training.averaging import fast_at_first, mean_at_first, weight_average
-from kinflow.training.loop import LoopConfig
+from kinflow.training.loop import Loop, LoopConfig
 from kinflow.training.processes import Processes
 from kinflow.training.schedules import constant_and_linear_end, cosine, warm_up_and_cosine
 from kinflow.training.seeds import RandomStates, seed_everything
@@ -154,6 +155,31 @@ def test_training_stops_without_improvement(tmp_path, monkeypatch):
     loop.config = LoopConfig(STEPS, EVAL_EVERY, lambda _: 0.01, patience=3)
     loop.run()
     assert (loop.step, loop.best_step, loop.best_score) == (5 * EVAL_EVERY, 2 * EVAL_EVERY, 1.0)
+
+
+def test_a_budget_of_time_is_kept_over_interruptions(tmp_path, capsys):
+    rates = []
+
+    def timed(seconds: float) -> Loop:
+        loop = toy_loop(tmp_path)
+        peak = warm_up_and_cosine(0.01, 1000)
+        loop.config = LoopConfig(1000, 1, lambda step: rates.append(step) or peak(step))
+        loop.config = replace(loop.config, minutes=seconds / 60, eval_seconds=0.1)
+        return loop
+
+    first = timed(0.6)
+    first.run()
+    assert 0.6 <= first.clock.seconds < 5 and first.is_over()
+    assert rates == sorted(rates) and rates[0] < 200 and rates[-1] > 500
+    assert capsys.readouterr().out.count("score") >= 2  # a line for each evaluation
+    rates.clear()
+    longer = timed(20.0)
+    longer.resume()
+    assert longer.clock.seconds == pytest.approx(first.clock.seconds, abs=0.5)
+    assert longer.step == first.step and not longer.is_over()
+    again = timed(0.6)
+    again.run()
+    assert again.step == first.step and not rates
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
