@@ -61,6 +61,8 @@ def look(**changes):
         landmarks=torch.zeros(33, 3),
         world_m=torch.zeros(33, 3),
         features=torch.zeros(1152),
+        joint_features=torch.zeros(33, 288).half(),
+        map_features=torch.zeros(4608).half(),
     )
     return CloseLook(**{**fields, **changes})
 
@@ -165,6 +167,8 @@ refused = {
         lambda: fit(look=look(landmarks=NAN * torch.ones(33, 3))),
         lambda: fit(look=look(world_m=torch.zeros(17, 3))),
         lambda: fit(look=look(features=torch.zeros(7))),
+        lambda: fit(look=look(joint_features=torch.zeros(32, 288))),
+        lambda: fit(look=look(map_features=NAN * torch.ones(4608))),
         lambda: fit(look=look(region=Region((NAN, 0.0), 10.0))),
         lambda: fit(look=look(region=Region((9.0, 9.0), 0.0))),
     ],

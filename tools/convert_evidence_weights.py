@@ -10,7 +10,9 @@ compares the converted models with the originals. The output is deterministic, s
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from onnx_conversion.graph import OnnxGraph
@@ -64,6 +66,13 @@ BLAZEPOSE_OUTPUTS = {
 }
 # What the heads of landmarks, presence and world read: the last activation of the trunk.
 BLAZEPOSE_FEATURES = ("features", (1, 2, 2, 288))
+# Activations inside BlazePose that say what is where: the sums of both halves of the network's
+# hourglass at 32 x 32 and 16 x 16 cells, from which its trunk goes on, and the trunk's at 4 x 4.
+BLAZEPOSE_MAPS = {
+    "map32": ("model_1/model/add_33/add", (1, 32, 32, 96)),
+    "map16": ("model_1/model/add_42/add", (1, 16, 16, 192)),
+    "map4": ("model_1/model/re_lu_135/Relu6;model_1/model/add_59/add", (1, 4, 4, 288)),
+}
 SELFIE_OUTPUTS = {"class_logits": (1, 256, 256, 6)}
 
 
@@ -88,10 +97,12 @@ def convert_tflite(
     outputs: dict[str, tuple[int, ...]],
     allow_rounding: bool,
     features: tuple[str, tuple[int, ...]] | None = None,
+    maps: Mapping[str, tuple[str, tuple[int, ...]]] = MappingProxyType({}),
 ) -> None:
     """A TensorFlow Lite model with a 256 x 256 image scaled to [0, 1] as its input.
 
-    `features` (name, shape) adds one more output: what the head of the last output reads.
+    `features` (name, shape) adds one more output: what the head of the last output reads. `maps`
+    adds tensors of the model (tensor, shape) under other names.
     """
     graph = OnnxGraph(allow_rounding)
     model = TfliteModel(source, graph)
@@ -99,13 +110,19 @@ def convert_tflite(
     if features is not None:
         outputs = {**outputs, features[0]: features[1]}
         values.append(model.read_by_head(len(values) - 1))
+    for name, (tensor, shape) in maps.items():
+        outputs = {**outputs, name: shape}
+        values.append(model.named(tensor))
     for name, value in zip(outputs, values, strict=True):
         graph.add("Identity", [value], output=name)
     graph.save(out, ("image", (1, 256, 256, 3)), outputs)
 
 
 def largest_difference(original: Path, converted: Path) -> dict[str, float]:
-    """Largest absolute difference per output on a noise image, relative to its largest value."""
+    """Largest absolute difference per output on a noise image, relative to its largest value.
+
+    Outputs that the original does not have come last and are left out.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     from kinflow.evidence.onnx_runtime import onnxruntime
@@ -120,8 +137,8 @@ def largest_difference(original: Path, converted: Path) -> dict[str, float]:
     session = onnxruntime.InferenceSession(str(converted))
     values = session.run(None, {"image": image})
     differences = {}
-    for detail, value, output in zip(
-        interpreter.get_output_details(), values, session.get_outputs(), strict=True
+    for detail, value, output in zip(  # the converted model may have more
+        interpreter.get_output_details(), values, session.get_outputs(), strict=False
     ):
         expected = interpreter.get_tensor(detail["index"])
         scale = max(1.0, float(np.abs(expected).max()))
@@ -152,6 +169,7 @@ def main() -> None:
         BLAZEPOSE_OUTPUTS,
         allow_rounding=False,
         features=BLAZEPOSE_FEATURES,
+        maps=BLAZEPOSE_MAPS,
     )
     convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
 

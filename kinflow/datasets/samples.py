@@ -17,15 +17,22 @@ from torch import Tensor
 
 from kinflow.errors import InputError
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import NUM_FEATURES, CloseLook
+from kinflow.evidence.types import (
+    NUM_FEATURES,
+    NUM_JOINT_FEATURES,
+    NUM_MAP_FEATURES,
+    CloseLook,
+)
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry.pinhole import Camera
 
-_FORMAT = "kinflow-samples-1"
+_FORMAT = "kinflow-samples-2"
 _WHAT = "a shard of samples"
 _SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "features": ((NUM_FEATURES,), torch.float16),
+    "joint_features": ((33, NUM_JOINT_FEATURES), torch.float16),
+    "map_features": ((NUM_MAP_FEATURES,), torch.float16),
     "landmarks": ((33, 3), torch.float32),
     "world_m": ((33, 3), torch.float32),
     "region": ((4,), torch.float32),
@@ -46,6 +53,8 @@ class Samples:
 
     Attributes:
         features: last activation of the detector's network.
+        joint_features: its activations at the keypoints.
+        map_features: its activations in 4 x 4 cells of the crop.
         landmarks: (x, y, confidence) in the axes of the region's crop, each from -0.5 to 0.5.
         world_m: rough 3D keypoints in the axes of the crop.
         region: (x, y, side, roll) of the crop, in pixels and radians.
@@ -61,6 +70,8 @@ class Samples:
     """
 
     features: Float[Tensor, "samples 1152"]
+    joint_features: Float[Tensor, "samples 33 288"]
+    map_features: Float[Tensor, "samples 4608"]
     landmarks: Float[Tensor, "samples 33 3"]
     world_m: Float[Tensor, "samples 33 3"]
     region: Float[Tensor, "samples 4"]
@@ -100,6 +111,8 @@ class Samples:
         region = (*look.region.center_px, look.region.size_px, look.region.roll)
         given = {
             "features": look.features,
+            "joint_features": look.joint_features,
+            "map_features": look.map_features,
             "landmarks": look.landmarks,
             "world_m": look.world_m,
             "region": torch.tensor(region),
@@ -167,4 +180,6 @@ def look_of(samples: Samples, row: int) -> CloseLook:
         samples.landmarks[row],
         samples.world_m[row],
         samples.features[row].float(),
+        samples.joint_features[row],
+        samples.map_features[row],
     )

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from kinflow.body.keypoints import COCO17
+from kinflow.evidence.cell_sampling import joint_features
 from kinflow.evidence.region import Region, transform_points
 from kinflow.evidence.types import CloseLook
 from kinflow.evidence.weights import Network, RuntimeConfig
@@ -49,6 +50,10 @@ class Pose:
     """Probability that the region shows a person."""
     features: Float[np.ndarray, " 1152"]
     """The trunk's last activation, which the heads of landmarks and 3D read."""
+    joint_features: Float[np.ndarray, "33 288"]
+    """The activations at 32 x 32 and 16 x 16 cells, at the keypoints."""
+    map_features: Float[np.ndarray, " 4608"]
+    """The trunk's activations at 4 x 4 cells."""
     mask: Float[np.ndarray, "256 256"]
     """Probability of the person at each pixel of the crop."""
     region: Region
@@ -64,6 +69,9 @@ class Pose:
             landmarks=torch.from_numpy(landmarks).float(),
             world_m=torch.from_numpy(turn_about_z(self.world_m, -self.region.roll)).float(),
             features=torch.from_numpy(self.features).float(),
+            # half the memory of a clip's looks, and finer than any two detectors agree
+            joint_features=torch.from_numpy(self.joint_features).half(),
+            map_features=torch.from_numpy(self.map_features).half(),
         )
 
     @property
@@ -93,6 +101,8 @@ class BlazePose:
             world_m=turn_about_z(world, region.roll),
             score=float(outputs["presence"][0]),
             features=outputs["features"].ravel(),
+            joint_features=_at_points(outputs, points[:LANDMARKS]),
+            map_features=outputs["map4"].ravel(),
             mask=sigmoid(outputs["mask_logit"][..., 0]),
             region=region,
             next_region=_region_from_points(points_px[HIP_CENTER], points_px[FULL_BODY]),
@@ -162,6 +172,14 @@ def refine_by_heatmap(
         y = (window.sum(axis=1) @ np.arange(top, top + window.shape[0])) / total
         refined[i] = x * CROP_PX / columns, y * CROP_PX / rows
     return refined
+
+
+def _at_points(
+    outputs: dict[str, np.ndarray], points: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 288"]:
+    """The activations at points of the crop, given in its pixels."""
+    map32, map16 = (torch.from_numpy(outputs[name])[None] for name in ("map32", "map16"))
+    return joint_features(map32, map16, torch.from_numpy(points)[None] / CROP_PX)[0].numpy()
 
 
 def turn_about_z(points: Float[np.ndarray, "n 3"], roll: float) -> Float[np.ndarray, "n 3"]:

@@ -17,6 +17,8 @@ from kinflow.errors import InputError
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import (
     NUM_FEATURES,
+    NUM_JOINT_FEATURES,
+    NUM_MAP_FEATURES,
     CloseLook,
     ImageEvidence,
     PartLabels,
@@ -28,6 +30,11 @@ from kinflow.tensors import finite_tensor, given_tensor, tensor_within
 
 KEYPOINTS = 33
 MAX_PX = 1e6
+_ACTIVATIONS = {
+    "features": (NUM_FEATURES,),
+    "joint_features": (KEYPOINTS, NUM_JOINT_FEATURES),
+    "map_features": (NUM_MAP_FEATURES,),
+}
 """Positions farther away than this are not of an image."""
 MIN_CELL_PX = 1e-3
 MAX_HINT_M = 100.0
@@ -116,7 +123,10 @@ def _look(look: Any, name: str) -> CloseLook:
         region,
         tensor_within(look.landmarks, f"{name}.landmarks", shape, -MAX_PX, MAX_PX),
         tensor_within(look.world_m, f"{name}.world_m", shape, -MAX_HINT_M, MAX_HINT_M),
-        tensor_within(look.features, f"{name}.features", (NUM_FEATURES,), -MAX_PX, MAX_PX),
+        *(
+            tensor_within(getattr(look, field), f"{name}.{field}", shape, -MAX_PX, MAX_PX)
+            for field, shape in _ACTIVATIONS.items()
+        ),
     )
 
 

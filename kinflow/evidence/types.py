@@ -18,6 +18,10 @@ from kinflow.geometry.image_grid import ImageGrid
 
 NUM_FEATURES = 1152
 """Numbers in the last activation of the detector's network."""
+NUM_JOINT_FEATURES = 288
+"""Numbers in the network's maps of 32 x 32 and 16 x 16 cells at one point."""
+NUM_MAP_FEATURES = 4608
+"""Numbers in the network's map of 4 x 4 cells."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,10 @@ class CloseLook:
     """Rough 3D keypoints relative to the middle of the hips, z away from the camera."""
     features: Float[Tensor, " features"]
     """The network's last activation, from which it reads everything else."""
+    joint_features: Float[Tensor, "33 joint_features"]
+    """Its activations at each keypoint: 96 at a finer and 192 at a coarser scale (float16)."""
+    map_features: Float[Tensor, " map_features"]
+    """Its activations in 4 x 4 cells of the crop, row by row, 288 numbers each (float16)."""
 
     def to(self, device: torch.device | str) -> CloseLook:
         """The same look on another device."""
@@ -104,6 +112,8 @@ class CloseLook:
             landmarks=self.landmarks.to(device),
             world_m=self.world_m.to(device),
             features=self.features.to(device),
+            joint_features=self.joint_features.to(device),
+            map_features=self.map_features.to(device),
         )
 
 

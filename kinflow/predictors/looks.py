@@ -25,6 +25,9 @@ class Looks:
     """Close looks (see `CloseLook`) and the cameras they were taken with, a row for each person."""
 
     features: Float[Tensor, "people 1152"]
+    joint_features: Float[Tensor, "people 33 288"]
+    """In any precision, as `map_features`: many looks take much memory."""
+    map_features: Float[Tensor, "people 4608"]
     landmarks: Float[Tensor, "people 33 3"]
     world_m: Float[Tensor, "people 33 3"]
     region: Float[Tensor, "people 4"]
@@ -42,6 +45,8 @@ class Looks:
         regions = [(*k.region.center_px, k.region.size_px, k.region.roll) for k in looks]
         return Looks(
             features=torch.stack([look.features for look in looks]),
+            joint_features=torch.stack([look.joint_features for look in looks]).float(),
+            map_features=torch.stack([look.map_features for look in looks]).float(),
             landmarks=torch.stack([look.landmarks for look in looks]),
             world_m=torch.stack([look.world_m for look in looks]),
             region=torch.tensor(regions, device=device, dtype=torch.float32),

@@ -19,6 +19,8 @@ def a_look(seed=0) -> CloseLook:
         torch.rand(33, 3, generator=g),
         torch.randn(33, 3, generator=g),
         torch.rand(1152, generator=g),
+        torch.randn(33, 288, generator=g).half(),
+        torch.rand(4608, generator=g).half(),
     )
 
 
@@ -40,6 +42,8 @@ def test_a_look_comes_back():
     assert back.region.roll == pytest.approx(look.region.roll)
     torch.testing.assert_close(back.landmarks, look.landmarks)
     torch.testing.assert_close(back.features, look.features, atol=1e-3, rtol=1e-3)
+    assert torch.equal(back.joint_features, look.joint_features)
+    assert torch.equal(back.map_features, look.map_features)
 
 
 def test_shards_come_back_in_order(tmp_path):
@@ -63,12 +67,12 @@ def test_labels_that_are_no_numbers_are_refused(tmp_path):
         Samples.load_all([tmp_path])
 
 
-@pytest.mark.parametrize("column", ["features", "has_body"])
+@pytest.mark.parametrize("column", ["features", "joint_features", "has_body"])
 def test_a_shard_of_another_shape_is_refused(column, tmp_path):
     from kinflow.files.tensor_files import write_tensors
 
     tensors = {**vars(two()), column: torch.zeros(2, 5)}
-    write_tensors(tmp_path / "samples_0.safetensors", tensors, {"format": "kinflow-samples-1"})
+    write_tensors(tmp_path / "samples_0.safetensors", tensors, {"format": "kinflow-samples-2"})
     with pytest.raises(InputError, match=column):
         Samples.load_all([tmp_path])
 

@@ -110,8 +110,9 @@ class Neighbours:
     def __call__(self, _image: np.ndarray, region: Region) -> Pose:
         self.looks += 1
         ones, mask = np.ones(33), np.zeros((256, 256))
-        nothing, features = np.zeros((33, 3)), np.zeros(1152)
-        return Pose(self.points, ones, ones, nothing, 1.0, features, mask, region, region)
+        nothing = np.zeros((33, 3))
+        activations = np.zeros(1152), np.zeros((33, 288)), np.zeros(4608)
+        return Pose(self.points, ones, ones, nothing, 1.0, *activations, mask, region, region)
 
 
 def test_a_neighbours_pose_is_nobody_elses():

@@ -31,7 +31,12 @@ def predictor(prior) -> Predictor:
 
 def with_look(evidence: ImageEvidence, rows: tuple[int, ...]) -> ImageEvidence:
     look = CloseLook(
-        Region((600.0, 450.0), 500.0), torch.rand(33, 3) - 0.5, torch.randn(33, 3), torch.rand(1152)
+        Region((600.0, 450.0), 500.0),
+        torch.rand(33, 3) - 0.5,
+        torch.randn(33, 3),
+        torch.rand(1152),
+        torch.randn(33, 288).half(),
+        torch.rand(4608).half(),
     )
     people = [replace(p, look=look if i in rows else None) for i, p in enumerate(evidence.people)]
     return replace(evidence, people=tuple(people))
@@ -118,6 +123,8 @@ def with_look_of() -> CloseLook:
         torch.rand(33, 3, generator=g) - 0.5,
         torch.randn(33, 3, generator=g),
         torch.rand(1152, generator=g),
+        torch.randn(33, 288, generator=g).half(),
+        torch.rand(4608, generator=g).half(),
     )
 
 

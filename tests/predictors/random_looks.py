@@ -13,7 +13,11 @@ def look(seed: int, center=(300.0, 260.0), size=220.0, roll=0.3) -> CloseLook:
     landmarks = torch.rand(33, 3, generator=generator) - torch.tensor([0.5, 0.5, 0.0])
     world = 0.4 * torch.randn(33, 3, generator=generator)
     features = torch.randn(1152, generator=generator).relu()
-    return CloseLook(Region(center, size, roll), landmarks, world, features)
+    joint_features = torch.randn(33, 288, generator=generator).half()
+    map_features = torch.randn(4608, generator=generator).relu().half()
+    return CloseLook(
+        Region(center, size, roll), landmarks, world, features, joint_features, map_features
+    )
 
 
 def looks_of(count: int, camera: Camera | None = None) -> Looks:

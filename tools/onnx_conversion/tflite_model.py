@@ -60,6 +60,13 @@ class TfliteModel:
                 return self.last(tensor)
         raise ValueError(f"no convolution leads to output {output}")
 
+    def named(self, name: str) -> str:
+        """What an operation inside the model computes, by its tensor, in TensorFlow's layout."""
+        for tensor in range(self.subgraph.TensorsLength()):
+            if self.subgraph.Tensors(tensor).Name().decode() == name:
+                return self.last(tensor)
+        raise ValueError(f"there is no tensor {name}")
+
     def shape(self, tensor: int) -> list[int]:
         """Shape of a tensor in TensorFlow's layout."""
         entry = self.subgraph.Tensors(tensor)

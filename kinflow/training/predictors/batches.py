@@ -68,6 +68,8 @@ def looks_of(samples: Samples) -> Looks:
     """What a predictor is given of samples."""
     return Looks(
         features=samples.features.float(),
+        joint_features=samples.joint_features,
+        map_features=samples.map_features,
         landmarks=samples.landmarks,
         world_m=samples.world_m,
         region=samples.region,
