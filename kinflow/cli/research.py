@@ -16,6 +16,7 @@ from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
+from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer, dynamics_trainer
@@ -61,6 +62,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "backgrounds": ResearchCommand(
+            backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
+        ),
         "photos": ResearchCommand(
             photo_samples.PhotosConfig, lambda config, _: photo_samples.main(config)
         ),

@@ -1,0 +1,149 @@
+"""Who is before the camera: poses in a world with y up, and shapes, many at once.
+
+The same kinds of people as in `kinflow.synth.world_source`: recorded poses, some of them with
+another recording's arms or legs, people who sit and who lie, samples of the pose prior, and limbs
+that are bent a little further, so that nobody is quite like a recording.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import kinflow.priors
+from kinflow.body.sides import SIDES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
+from kinflow.datasets.poses import PoseSet
+from kinflow.errors import InputError
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from kinflow.priors.pose_space import mirror_rotvec
+from kinflow.synth.studio.config import StudioConfig
+from kinflow.synth.studio.dice import Dice
+
+_ADULT_MEAN = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
+_ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
+_ADULT_AGES = (0.75, 0.93)
+_PRIOR_POSES = 20_000
+_CALM = 0.6
+_FREE_NAMES = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
+_ARMS, _LEGS = (
+    [i for i, name in enumerate(_FREE_NAMES) if name.endswith(ends)]
+    for ends in (("collar", "shoulder", "elbow", "wrist"), ("_hip", "knee", "ankle", "foot"))
+)
+
+
+class People:
+    """Draws poses and shapes on a device.
+
+    Args:
+        config: whose poses, and shares of everything.
+        device: where.
+    """
+
+    def __init__(self, config: StudioConfig, device: torch.device) -> None:
+        self.config = config
+        poses = PoseSet.load(config.poses).split(config.split)
+        if not len(poses):
+            raise InputError(f"{config.poses} holds no poses of the {config.split} split.")
+        self._rotvec, self._root = poses.rotvec.to(device), poses.root_rotvec.to(device)
+        _, count = torch.unique_consecutive(poses.clip, return_counts=True)
+        self._count = count.to(device)
+        self._first = (count.cumsum(0) - count).to(device)
+        generator = torch.Generator().manual_seed(config.seed)
+        prior = kinflow.priors.load().sample(_PRIOR_POSES, generator).detach()
+        self._prior = matrix_to_rotvec(prior).to(device)
+
+    def poses(self, count: int, dice: Dice) -> Float[Tensor, "count 22 3 3"]:
+        """Local rotations; entry 0 turns the root in a world with y up, by any heading."""
+        config = self.config
+        rotvec, root = self._recorded(count, dice)
+        for limbs in (_ARMS, _LEGS):
+            other = self._recorded(count, dice)[0]
+            exchanged = dice.chance(count, 1, 1, share=config.exchange_share)
+            rotvec[:, limbs] = torch.where(exchanged, other[:, limbs], rotvec[:, limbs])
+        sampled = dice.chance(count, share=config.prior_share)
+        chosen = self._prior[dice.whole(count, below=len(self._prior))]
+        rotvec = torch.where(sampled[:, None, None], chosen, rotvec)
+        root = torch.where(sampled[:, None], torch.zeros_like(root), root)
+        bent = dice.chance(count, 1, 1, share=config.bent_share)
+        rotvec = rotvec + bent * dice.normal(count, len(FREE_JOINTS), 3, std=config.bent_std_rad)
+        pose = torch.eye(3, device=dice.device).repeat(count, NUM_JOINTS, 1, 1)
+        pose[:, list(FREE_JOINTS)] = rotvec_to_matrix(rotvec)
+        pose[:, 0] = rotvec_to_matrix(root)
+        posture = dice.kinds(
+            count,
+            (
+                1 - config.sitting_share - config.lying_share,
+                config.sitting_share,
+                config.lying_share,
+            ),
+        )
+        pose = torch.where((posture == 1)[:, None, None, None], _sitting(pose, dice), pose)
+        pose = torch.where((posture == 2)[:, None, None, None], _lying(pose, rotvec, dice), pose)
+        pose[:, 0] = _turn("y", dice.uniform(count, low=-math.pi, high=math.pi)) @ pose[:, 0]
+        return pose
+
+    def shapes(self, count: int, dice: Dice) -> Float[Tensor, "count 6"]:
+        """Phenotypes: adults, children, and bodies from all over the shape space."""
+        config = self.config
+        mean, std = torch.tensor((_ADULT_MEAN, _ADULT_STD), device=dice.device)
+        shape = mean + config.shape_spread * std * dice.normal(count, 6)
+        wide = dice.uniform(count, 6, low=0.03, high=0.97)
+        shape = torch.where(dice.chance(count, 1, share=config.wide_share), wide, shape)
+        age = shape[:, 1].clamp(*_ADULT_AGES)
+        young = dice.uniform(count, low=config.child_ages[0], high=config.child_ages[1])
+        age = torch.where(dice.chance(count, share=config.child_share), young, age)
+        shape[:, 1] = age
+        return shape.clamp(0.01, 0.99)
+
+    def _recorded(self, count: int, dice: Dice) -> tuple[Tensor, Tensor]:
+        """Poses of clips that are equally likely, as they are or mirrored, and their roots."""
+        clip = dice.whole(count, below=len(self._first))
+        row = self._first[clip] + (dice.uniform(count) * self._count[clip]).long()
+        rotvec, root = self._rotvec[row], self._root[row]
+        mirrored = dice.chance(count, share=0.5)
+        rotvec = torch.where(mirrored[:, None, None], mirror_rotvec(rotvec), rotvec)
+        return rotvec, torch.where(mirrored[:, None], root * root.new_tensor((1.0, -1, -1)), root)
+
+
+def _turn(axis: str, angle_rad: Tensor) -> Float[Tensor, "count 3 3"]:
+    rotvec = angle_rad.new_zeros(len(angle_rad), 3)
+    rotvec[:, "xyz".index(axis)] = angle_rad
+    return rotvec_to_matrix(rotvec)
+
+
+def _sitting(pose: Tensor, dice: Dice) -> Tensor:
+    """On a chair, or on the floor with legs stretched or crossed."""
+    count, pose = len(pose), pose.clone()
+    degree = math.pi / 180
+    chair = dice.chance(count, share=0.7)
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        hip = dice.uniform(count, low=60, high=110) * degree
+        knee = torch.where(
+            chair, dice.uniform(count, low=50, high=115), dice.uniform(count, low=5, high=125)
+        )
+        apart = torch.where(
+            chair, dice.uniform(count, low=-5, high=25), dice.uniform(count, low=0, high=45)
+        )
+        R_hip = _turn("y", sign * apart * degree) @ _turn("x", -hip)
+        spin = _turn("y", dice.normal(count, std=12 * degree))
+        pose[:, JOINT_INDEX[f"{side}_hip"]] = R_hip @ spin
+        pose[:, JOINT_INDEX[f"{side}_knee"]] = _turn("x", knee * degree)
+        pose[:, JOINT_INDEX[f"{side}_ankle"]] = _turn("x", dice.normal(count, std=8 * degree))
+    lean = dice.normal(count, std=10 * degree) + 4 * degree
+    pose[:, 0] = _turn("z", dice.normal(count, std=8 * degree)) @ _turn("x", lean)
+    return pose
+
+
+def _lying(pose: Tensor, rotvec: Tensor, dice: Dice) -> Tensor:
+    """On the back, the front or a side, limbs calmer than those of who stands."""
+    count, pose, degree = len(pose), pose.clone(), math.pi / 180
+    pose[:, list(FREE_JOINTS)] = rotvec_to_matrix(_CALM * rotvec)
+    sides = torch.tensor((0.0, math.pi, math.pi / 2, -math.pi / 2), device=dice.device)
+    spin = sides[dice.kinds(count, (0.5, 0.2, 0.15, 0.15))] + dice.normal(count, std=10 * degree)
+    rise = -math.pi / 2 + dice.normal(count, std=10 * degree)
+    pose[:, 0] = _turn("x", rise) @ _turn("y", spin)
+    return pose
