@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kinflow.body.bones import STICK_FIGURE_ROWS
-from kinflow.checks import share
+from kinflow.checks import not_negative, share
 from kinflow.evidence import selfie, silhouette
 from kinflow.synth.studio.dice import Dice
 
@@ -28,6 +28,8 @@ _SIDE = selfie.CROP_PX
 _NEAR_CELLS = 9  # across, of what the silhouette of a neighbouring pixel reaches
 _NEAR = 0.3
 _SKELETON_CELLS = 64
+# How far outlines move at most, in pixels across, how soon that changes, how sharp they are.
+_BRIM, _KNOTS, _SHARPNESS = 9, (12, 12), 12.0
 # A neighbour's pixel as their own mask and skeleton would claim it.
 _NEIGHBOUR_CLAIM = 0.65
 
@@ -39,15 +41,19 @@ class MaskConfig:
     Attributes:
         box_std: error of the sides of a person's box, relative to its longer side.
         found_share: how often the neighbours were found and claim what is theirs.
-        exact_share: how often the silhouette is the true one, as of people who hand in their own.
+        drawn_share: how often the silhouette is the true one with an outline that wanders, as
+            another segmenter would draw it.
+        drawn_error: largest size of these wanderings; above a half, holes and leaks appear.
     """
 
     box_std: float = 0.03
     found_share: float = 0.7
-    exact_share: float = 0.07
+    drawn_share: float = 0.15
+    drawn_error: float = 0.4
 
     def __post_init__(self) -> None:
-        share(self, "box_std", "found_share", "exact_share")
+        share(self, "box_std", "found_share", "drawn_share")
+        not_negative(self, "drawn_error")
 
 
 @dataclass(frozen=True)
@@ -144,16 +150,16 @@ def silhouettes(
     mask = torch.where(agree, (own + anyone) / 2, own)
     found = dice.chance(len(rgb), share=config.found_share)[:, None, None]
     mask = torch.where(found & other, mask * _share(mask, landmarks), mask)
-    exact = dice.chance(len(rgb), share=config.exact_share)[:, None, None]
-    blurred = F.avg_pool2d(dressed[:, None].float(), 3, 1, 1)[:, 0]
-    mask = torch.where(exact, blurred, mask)
+    drawn = dice.chance(len(rgb), share=config.drawn_share)[:, None, None]
+    mask = torch.where(drawn, _drawn(dressed, config.drawn_error, dice), mask)
     margin = silhouette.BOX_MARGIN * box.longest[:, None]
     low, high = ((b + m)[:, None, None] for b, m in ((box.low, -margin), (box.high, margin)))
     return mask * ((places > low) & (places < high)).all(-1)
 
 
 def _roughly(box: Boxes, std: float, dice: Dice) -> Boxes:
-    low, high = dice.normal(2, len(box.low), 2, std=std) * box.longest[:, None] + torch.stack([box.low, box.high])
+    noise = dice.normal(2, len(box.low), 2, std=std) * box.longest[:, None]
+    low, high = torch.stack([box.low, box.high]) + noise
     return Boxes(low, torch.maximum(low + 1e-3, high))
 
 
@@ -168,6 +174,17 @@ def _anyone(
     crops = sampled(rgb.permute(0, 3, 1, 2).float(), at)
     probability = segmenter(crops.round().byte().permute(0, 2, 3, 1).contiguous())
     return sampled(probability[:, None].float(), (places - middle) / side)[:, 0]
+
+
+def _drawn(
+    dressed: Bool[Tensor, "people 256 256"], error: float, dice: Dice
+) -> Float[Tensor, "people 256 256"]:
+    """The true silhouette, its outline moved by up to some pixels here and there."""
+    count = len(dressed)
+    soft = F.avg_pool2d(dressed[:, None].float(), _BRIM, 1, _BRIM // 2)
+    knots = dice.uniform(count, 1, 1, 1, high=error) * dice.normal(count, 1, *_KNOTS)
+    moved = soft - 0.5 + F.interpolate(knots, size=(_SIDE, _SIDE), mode="bilinear")
+    return (_SHARPNESS * moved[:, 0]).sigmoid()
 
 
 def _share(

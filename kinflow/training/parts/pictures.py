@@ -58,7 +58,7 @@ class Pictures:
 
     def room(self, count: int) -> Pictures:
         """Empty memory for so many people on the same device."""
-        return self._each(lambda name: (own := getattr(self, name)).new_zeros(count, *own.shape[1:]))
+        return self._each(lambda name: _zeros_like_rows(getattr(self, name), count))
 
     def put(self, first: int, others: Pictures) -> None:
         """Write others over the rows from `first` on."""
@@ -67,6 +67,10 @@ class Pictures:
 
     def _each(self, of: Callable[[str], Tensor]) -> Pictures:
         return Pictures(**{field.name: of(field.name) for field in fields(self)})
+
+
+def _zeros_like_rows(values: Tensor, count: int) -> Tensor:
+    return values.new_zeros(count, *values.shape[1:])
 
 
 def age_of(phenotypes: Float[Tensor, "people 6"]) -> Float[Tensor, " people"]:

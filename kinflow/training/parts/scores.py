@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.body.parts import PART_INDEX, PART_NAMES
-from kinflow.evidence.part_network import NUM_LABELS, PartNetwork
+from kinflow.evidence.part_network import NUM_LABELS, PartInput
 from kinflow.training.parts.pictures import IGNORED
 from kinflow.training.parts.views import PartBatch
 
 CHILD_AGE = 0.4
 """Phenotype below which a body is a child under ten."""
+Network = Callable[[PartInput], Float[Tensor, "batch 15 96 96"]]
 _HEAD = PART_INDEX["head"]
 _LEAST_HEAD = 20.0
 """Cells of a head whose size can be told."""
@@ -63,7 +64,7 @@ class Scores:
 
 @torch.no_grad()
 def scores(
-    network: PartNetwork, batches: Iterable[tuple[PartBatch, Float[Tensor, " batch"]]]
+    network: Network, batches: Iterable[tuple[PartBatch, Float[Tensor, " batch"]]]
 ) -> Scores:
     """Figures of a network on views and the ages of the people in them."""
     confusion: Tensor | float = 0

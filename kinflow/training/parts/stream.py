@@ -9,12 +9,14 @@ again that it would have had.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kinflow.checks import whole
+from kinflow.errors import InputError
 from kinflow.evidence import selfie
 from kinflow.evidence.batched_blazepose import BatchedBlazePose
 from kinflow.evidence.torch_network import TorchNetwork
@@ -65,12 +67,24 @@ class Detectors:
         self._selfie = TorchNetwork("selfie_multiclass.onnx", dtype).to(device)
 
     @torch.no_grad()
-    def anyone(
-        self, crops: UInt8[Tensor, "people 256 256 3"]
-    ) -> Float[Tensor, "people 256 256"]:
+    def anyone(self, crops: UInt8[Tensor, "people 256 256 3"]) -> Float[Tensor, "people 256 256"]:
         """The probability that pixels show anybody."""
         (logits,) = self._selfie(crops).values()
         return 1 - logits.softmax(-1)[..., selfie.BACKGROUND_CLASS]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where pictures come from."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        ...
+
+    def pictures(self, count: int, generator: torch.Generator) -> Pictures:
+        """Some people."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,11 @@ class Watcher:
     studio: Studio
     detectors: Detectors
     masks: MaskConfig
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything happens."""
+        return self.studio.device
 
     @torch.no_grad()
     def pictures(self, count: int, generator: torch.Generator) -> Pictures:
@@ -114,34 +133,37 @@ class Watcher:
 
 
 class Pool:
-    """The last pictures of a watcher, on its device.
+    """The last pictures of a source, on its device.
 
     Args:
-        watcher: where pictures come from.
+        source: where pictures come from.
         config: how many there are.
         seed: of the run.
-        device: the watcher's.
     """
 
-    def __init__(
-        self, watcher: Watcher, config: PoolConfig, seed: int, device: torch.device
-    ) -> None:
-        self.config, self._watcher, self._seed, self._device = config, watcher, seed, device
+    def __init__(self, source: Source, config: PoolConfig, seed: int) -> None:
+        self.config, self._source, self._seed = config, source, seed
+        self._device = source.device
         self._held: Pictures | None = None
-        self._rows = torch.empty(0, dtype=torch.long, device=device)
+        self._rows = torch.empty(0, dtype=torch.long, device=source.device)
         self.drawn = 0
 
     def fill(self, draws: int) -> None:
         """Make all draws up to this number; those that the pool has forgotten by then are not."""
         first = max(self.drawn, draws - self.config.draws)
         for number in range(first, draws):
-            made = self._watcher.pictures(self.config.draw, self.generator(0, number))
+            made = self._source.pictures(self.config.draw, self.generator(0, number))
             if self._held is None:
                 self._held = made.room(self.config.draws * self.config.draw)
             self._held.put(number % self.config.draws * self.config.draw, made)
         if first < draws:
             assert self._held is not None
             self._rows = self._held.useful.nonzero()[:, 0]
+            if not len(self._rows):
+                raise InputError(
+                    "The detector saw none of the people that were painted; paint more at first.",
+                    {"at first": "first_draws"},
+                )
         self.drawn = draws
 
     def sample(self, count: int, generator: torch.Generator) -> Pictures:

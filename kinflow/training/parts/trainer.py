@@ -37,7 +37,7 @@ from kinflow.training.parts.loss import cell_weights, part_loss
 from kinflow.training.parts.masks import MaskConfig
 from kinflow.training.parts.pictures import Pictures
 from kinflow.training.parts.scores import Scores, scores
-from kinflow.training.parts.stream import Detectors, Pool, PoolConfig, Watcher, seeded
+from kinflow.training.parts.stream import Detectors, Pool, PoolConfig, Source, Watcher, seeded
 from kinflow.training.parts.views import PLAIN, PartBatch, ViewsConfig, views
 from kinflow.training.processes import Processes
 from kinflow.training.schedules import WARM_UP_STEPS, warm_up_and_cosine
@@ -141,6 +141,7 @@ class PartRecipe(Recipe):
         data = PoseSet.load(config.studio.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
         seed_everything(config.seed)
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # sizes are always the same
         self.network = PartNetwork(config.network).to(self.device)
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
         self.optimizer = torch.optim.AdamW(
@@ -151,7 +152,7 @@ class PartRecipe(Recipe):
         )
         self.run_key = _run_key(config, data)
         self._detectors = Detectors(self.device)
-        self.pool = Pool(self._watcher(config.studio), config.pool, config.seed, self.device)
+        self.pool = Pool(self._watcher(config.studio), config.pool, config.seed)
         self._validation: list[tuple[PartBatch, Tensor]] = []
         self._figures: dict[str, float] = {}
         self._iou: dict[str, float] = {}
@@ -181,28 +182,18 @@ class PartRecipe(Recipe):
         assert isinstance(self.average.module, PartNetwork)
         return self.average.module
 
-    def _watcher(self, studio: StudioConfig) -> Watcher:
+    def _watcher(self, studio: StudioConfig) -> Source:
         return Watcher(Studio(studio, self.device), self._detectors, self.config.masks)
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Paint the people to begin with, and those that are held out."""
         task = bar.add_task("painting", total=None)
         self.pool.fill(self.config.pool.draws_by(step, self.config.batch_size))
-        self._validation = list(self._held_out())
-        bar.remove_task(task)
-
-    def _held_out(self) -> Iterator[tuple[PartBatch, Float[Tensor, " batch"]]]:
-        """Fixed views of held-out people as the product has them, and their ages."""
         config = self.config
         studio = replace(config.studio, split="validation", seed=config.studio.seed + 1)
-        watcher = self._watcher(studio)
-        for first in range(0, config.validation_pictures, _VALIDATION_BATCH):
-            count = min(_VALIDATION_BATCH, config.validation_pictures - first)
-            generator = seeded(self.device, _VALIDATION_SEED, _VALIDATION_STREAM, first)
-            pictures = watcher.pictures(count, generator)
-            pictures = pictures[pictures.useful.nonzero()[:, 0]]
-            if len(pictures):
-                yield views(pictures, PLAIN, generator), pictures.age
+        held_out = fixed_views(self._watcher(studio), config.validation_pictures)
+        self._validation = list(held_out)
+        bar.remove_task(task)
 
     def batch(self, step: int) -> PartBatch:
         """The views of a step."""
@@ -241,6 +232,17 @@ class PartRecipe(Recipe):
             if value == value  # what never occurred is no number
         }
         save_part_network(self._averaged, replace(self.info, steps=step, metrics=metrics), path)
+
+
+def fixed_views(source: Source, count: int) -> Iterator[tuple[PartBatch, Float[Tensor, " batch"]]]:
+    """Always the same views of people as the product has them, and their ages; of those of `count`
+    pictures that the detector saw."""
+    for first in range(0, count, _VALIDATION_BATCH):
+        generator = seeded(source.device, _VALIDATION_SEED, _VALIDATION_STREAM, first)
+        pictures = source.pictures(min(_VALIDATION_BATCH, count - first), generator)
+        pictures = pictures[pictures.useful.nonzero()[:, 0]]
+        if len(pictures):
+            yield views(pictures, PLAIN, generator), pictures.age
 
 
 def _run_key(config: TrainPartsConfig, data: str) -> str:

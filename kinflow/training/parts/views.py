@@ -119,19 +119,16 @@ def views(pictures: Pictures, config: ViewsConfig, generator: torch.Generator) -
         ],
         -1,
     )
-    depth_m, labels = pictures.depth_m, pictures.labels
-    keypoints = _exchanged(keypoints, mirrored)
-    keypoints = _worse(keypoints, config, dice)
-    depth_m = _exchanged(depth_m, mirrored) * ~dice.chance(count, share=config.no_depth_share)[:, None]
+    keypoints = _worse(_exchanged(keypoints, mirrored), config, dice)
+    has_depth = ~dice.chance(count, share=config.no_depth_share)[:, None]
+    depth_m = _exchanged(pictures.depth_m, mirrored) * has_depth
     low, side = _squares(pictures.mask > 255 * CERTAIN, to_view, keypoints, config, dice)
-    places = low[:, None, None] + side[:, None, None, None] * centres(
-        PICTURE, low.device, 0.0, 1.0
-    )
+    places = low[:, None, None] + side[:, None, None, None] * centres(PICTURE, low.device, 0.0, 1.0)
     fine = torch.einsum("pji,prcj->prci", to_view, places)
     cells = fine.unflatten(1, (GRID, 2)).unflatten(3, (GRID, 2)).mean((2, 4))
     seen = torch.cat([pictures.rgb, pictures.mask[..., None]], -1).permute(0, 3, 1, 2)
     seen = sampled(seen.float(), fine)
-    flat = torch.stack([labels.float(), pictures.inside.float()], 1)
+    flat = torch.stack([pictures.labels.float(), pictures.inside.float()], 1)
     label, inside = sampled(flat, cells, nearest=True).unbind(1)
     target = torch.where(inside > 0.5, label.round().long(), IGNORED)
     mirror = _MIRROR_LABELS.to(target.device).long()
