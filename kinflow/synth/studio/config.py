@@ -23,6 +23,7 @@ class StudioConfig:
         exchange_share: of poses with the arms, and of those with the legs, of another one.
         bent_share: of poses whose joints are bent a little further.
         bent_std_rad: by how much.
+        facing_share: of people who turn to the camera, as those who are photographed do.
         sitting_share: of people who sit.
         lying_share: of people who lie.
         shape_spread: multiple of the spread of adults.
@@ -46,6 +47,7 @@ class StudioConfig:
     exchange_share: float = 0.2
     bent_share: float = 0.3
     bent_std_rad: float = 0.12
+    facing_share: float = 0.4
     sitting_share: float = 0.22
     lying_share: float = 0.12
     shape_spread: float = 1.25

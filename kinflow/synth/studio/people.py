@@ -28,6 +28,7 @@ _ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
 _ADULT_AGES = (0.75, 0.93)
 _PRIOR_POSES = 20_000
 _CALM = 0.6
+_FACING_STD_RAD = 0.8
 _FREE_NAMES = [JOINT_NAMES[joint] for joint in FREE_JOINTS]
 _ARMS, _LEGS = (
     [i for i, name in enumerate(_FREE_NAMES) if name.endswith(ends)]
@@ -83,8 +84,17 @@ class People:
         )
         pose = torch.where((posture == 1)[:, None, None, None], _sitting(pose, dice), pose)
         pose = torch.where((posture == 2)[:, None, None, None], _lying(pose, rotvec, dice), pose)
-        pose[:, 0] = _turn("y", dice.uniform(count, low=-math.pi, high=math.pi)) @ pose[:, 0]
+        pose[:, 0] = _turn("y", self._heading(pose, dice)) @ pose[:, 0]
         return pose
+
+    def _heading(self, pose: Tensor, dice: Dice) -> Float[Tensor, " count"]:
+        """Angles about the vertical: any, or such that people more or less face the camera."""
+        count, forward = len(pose), pose[:, 0, :, 2]
+        anywhere = dice.uniform(count, low=-math.pi, high=math.pi)
+        towards = dice.normal(count, std=_FACING_STD_RAD)
+        facing = dice.chance(count, share=self.config.facing_share)
+        wanted = torch.where(facing, towards, anywhere)
+        return wanted - torch.atan2(forward[:, 0], forward[:, 2])
 
     def shapes(self, count: int, dice: Dice) -> Float[Tensor, "count 6"]:
         """Phenotypes: adults, children, and bodies from all over the shape space."""
