@@ -60,9 +60,7 @@ def _of_batch(network: Predictor, loss_of: PredictorLoss, batch: Labelled) -> di
     }
 
 
-def _sizes(
-    guess: Float[Tensor, "people 6"], truth: Float[Tensor, "people 6"]
-) -> dict[str, float]:
+def _sizes(guess: Float[Tensor, "people 6"], truth: Float[Tensor, "people 6"]) -> dict[str, float]:
     prior = ShapePrior()
     error_mm = 1000 * (height_with_slope_m(prior, guess)[0] - height_with_slope_m(prior, truth)[0])
     guessed, age = prior.decode(guess)[:, _AGE], prior.decode(truth)[:, _AGE]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from kinflow.checks import number, whole
@@ -133,9 +133,10 @@ class LiveSource:
             parts.append(self.next())
             there, tries = there + len(parts[-1]), tries + 1
             if tries >= _TRIES and there < _LEAST_KEPT * tries * self._pictures:
+                drawn = tries * self._pictures
                 raise InputError(
-                    f"The detector found {there} of {tries * self._pictures} people that were drawn, "
-                    "which is nothing to learn from; look at the options of the studio."
+                    f"The detector found {there} of {drawn} people that were drawn, which is "
+                    "nothing to learn from; look at the options of the studio."
                 )
         return Labelled.concatenate(parts)[:count]
 

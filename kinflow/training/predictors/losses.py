@@ -94,7 +94,9 @@ class PredictorLoss:
         density = -fixed.log_prob_of_vector(vector.detach()) / size
         gap = (vector - posterior.guess.centre)[:, ROTATION.stop :]
         errors = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
-        rest, shape = errors.split([gap.shape[1] - batch.truth.s.shape[1], batch.truth.s.shape[1]], 1)
+        rest, shape = errors.split(
+            [gap.shape[1] - batch.truth.s.shape[1], batch.truth.s.shape[1]], 1
+        )
         return (
             config.vector * rest.mean(1)
             + config.shape * shape.mean(1)

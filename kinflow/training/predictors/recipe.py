@@ -195,7 +195,9 @@ class PredictorRecipe(Recipe):
         return self._sources(others, _VALIDATION_SEED).several(config.live.validation)
 
     def _source(self, studio: StudioConfig, seed: int) -> LiveSource:
-        return studio_source(studio, self._prior, self._shape_prior, self.config.live.pictures, seed)
+        return studio_source(
+            studio, self._prior, self._shape_prior, self.config.live.pictures, seed
+        )
 
     @torch.no_grad()
     def _standardise(self) -> None:
