@@ -24,6 +24,16 @@ def full_precision(device: torch.device | str) -> Iterator[None]:
         yield
 
 
+def check_device(device: str | torch.device) -> None:
+    """Raise `InputError` unless torch can compute on `device`."""
+    try:
+        there = float(torch.zeros(1, device=device) + 1) == 1  # "meta" holds no numbers
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = False
+    if not there:
+        raise InputError(f"The device '{device}' is not available here; use 'cpu'.")
+
+
 def given_tensor(value: Any, name: str, shape: tuple[int | None, ...]) -> Tensor:
     """A tensor or array of numbers as single precision, cut off from any graph.
 

@@ -18,6 +18,7 @@ from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
+from kinflow.training.predictors import config as predictor_config
 from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer, dynamics_trainer
 from kinflow.training.priors import recipe as prior_recipe
@@ -51,7 +52,7 @@ def _train_dynamics(config: dynamics_trainer.TrainDynamicsConfig, command_line: 
     print(f"Wrote {dynamics_trainer.train(config, command_line)}; Dynamics.load takes it.")
 
 
-def _train_predictor(config: predictor_recipe.TrainPredictorConfig, command_line: str) -> None:
+def _train_predictor(config: predictor_config.TrainPredictorConfig, command_line: str) -> None:
     print(f"Wrote {predictor_recipe.train(config, command_line)}.")
 
 
@@ -72,7 +73,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "train": {
         "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
-        "predictor": ResearchCommand(predictor_recipe.TrainPredictorConfig, _train_predictor),
+        "predictor": ResearchCommand(predictor_config.TrainPredictorConfig, _train_predictor),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
         "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),
     },

@@ -24,7 +24,7 @@ from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
 from kinflow.predictors import Predictor
 from kinflow.priors.base import PosePrior
 from kinflow.results import Reconstruction
-from kinflow.tensors import full_precision
+from kinflow.tensors import check_device, full_precision
 from kinflow.threads import lazy
 
 DEFAULT_FOV_DEG = 55.0
@@ -191,16 +191,6 @@ class Reconstructor:
         if focal_px is not None:
             return Camera.centred(size, focal_px)
         return Camera.from_fov(size, DEFAULT_FOV_DEG)
-
-
-def check_device(device: str | torch.device) -> None:
-    """Raise `InputError` unless torch can compute on `device`."""
-    try:
-        there = float(torch.zeros(1, device=device) + 1) == 1  # "meta" holds no numbers
-    except (RuntimeError, AssertionError, NotImplementedError):
-        there = False
-    if not there:
-        raise InputError(f"The device '{device}' is not available here; use 'cpu'.")
 
 
 def checked_camera(camera: Any, image_size: tuple[int, int]) -> Camera:

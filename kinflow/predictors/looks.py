@@ -10,12 +10,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.evidence.types import NUM_FEATURES, CloseLook
+from kinflow.evidence.types import (
+    NUM_FEATURES,
+    NUM_JOINT_FEATURES,
+    NUM_MAP_FEATURES,
+    CloseLook,
+)
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 
-NUM_INPUTS = NUM_FEATURES + 33 * 6 + 7
-_LANDMARK_SCALE, _WORLD_SCALE = 2.0, 3.0
+INPUT_SIZES = (NUM_FEATURES, 33 * 6, 7, 33 * NUM_JOINT_FEATURES, NUM_MAP_FEATURES)
+"""Numbers of each group of inputs: of the whole crop, points, view, maps at points, whole maps."""
+NUM_INPUTS = sum(INPUT_SIZES)
+WORLD_SCALE = 3.0
+"""Of rough 3D keypoints, among the inputs."""
+_LANDMARK_SCALE = 2.0
 _RELATIVE_SIDE = 0.6
 """A typical side of a region in focal lengths."""
 
@@ -45,8 +54,8 @@ class Looks:
         regions = [(*k.region.center_px, k.region.size_px, k.region.roll) for k in looks]
         return Looks(
             features=torch.stack([look.features for look in looks]),
-            joint_features=torch.stack([look.joint_features for look in looks]).float(),
-            map_features=torch.stack([look.map_features for look in looks]).float(),
+            joint_features=torch.stack([look.joint_features for look in looks]),
+            map_features=torch.stack([look.map_features for look in looks]),
             landmarks=torch.stack([look.landmarks for look in looks]),
             world_m=torch.stack([look.world_m for look in looks]),
             region=torch.tensor(regions, device=device, dtype=torch.float32),
@@ -74,15 +83,19 @@ class Looks:
         R = self.R_cam_view()
         relative = self.region[:, 2] / self.focal_px / _RELATIVE_SIDE
         xy, confidence = self.landmarks[..., :2], self.landmarks[..., 2:]
-        return torch.cat(
+        points = torch.cat(
             [
-                self.features,
-                (_LANDMARK_SCALE * xy).clamp(-3, 3).flatten(1),
-                confidence.flatten(1),
-                (_WORLD_SCALE * self.world_m).clamp(-6, 6).flatten(1),
-                R[:, 1],  # the image's down and, next, its axis, as the crop sees them
-                R[:, 2],
-                relative.log()[:, None],
+                (_LANDMARK_SCALE * xy).clamp(-3, 3),
+                confidence,
+                (WORLD_SCALE * self.world_m).clamp(-6, 6),
             ],
-            1,
+            -1,
         )
+        view = [
+            R[:, 1],  # the image's down and, next, its axis, as the crop sees them
+            R[:, 2],
+            relative.log()[:, None],
+        ]
+        maps = [self.joint_features.flatten(1), self.map_features]
+        # features may be kept in half precision
+        return torch.cat([v.float() for v in (self.features, points.flatten(1), *view, *maps)], 1)

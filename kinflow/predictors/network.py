@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinflow.checks import share, whole
-from kinflow.evidence.types import NUM_FEATURES
+from kinflow.checks import refuse, share, whole
 from kinflow.predictors.coordinates import ROTATION
 from kinflow.predictors.flow import ConditionalFlow
-from kinflow.predictors.looks import NUM_INPUTS
+from kinflow.predictors.looks import NUM_INPUTS, Looks
+from kinflow.predictors.trunk import Trunk
 
 _LEAST_STD, _MOST_STD = 0.02, 3.0
-_FEATURES_DROPPED = 0.1
+_FARTHEST_INPUT = 8.0
+"""In standard deviations: beyond what training saw, farther says no more."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ class NetworkConfig:
     Attributes:
         latent_size: of the pose prior whose latent it predicts.
         shape_size: of the shape prior.
-        width: of its layers.
-        blocks: residual blocks.
+        width: of tokens.
+        layers: of the encoder over them.
+        heads: of its attention.
+        readout: width of what reads the tokens.
+        blocks: residual blocks of the readout.
         dropout: while training.
         context: numbers of which the flow knows.
         flow_blocks: blocks of the flow.
@@ -36,17 +40,23 @@ class NetworkConfig:
 
     latent_size: int = 57
     shape_size: int = 6
-    width: int = 512
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    readout: int = 512
     blocks: int = 2
-    dropout: float = 0.3
-    context: int = 64
-    flow_blocks: int = 4
-    flow_hidden: int = 128
+    dropout: float = 0.05
+    context: int = 96
+    flow_blocks: int = 6
+    flow_hidden: int = 192
 
     def __post_init__(self) -> None:
-        whole(self, "latent_size", "shape_size", "width", "context", at_least=1, at_most=8192)
-        whole(self, "blocks", "flow_blocks", "flow_hidden", at_least=1, at_most=4096)
+        whole(self, "latent_size", "shape_size", "context", at_least=1, at_most=8192)
+        whole(self, "width", "readout", "heads", at_least=1, at_most=8192)
+        whole(self, "layers", "blocks", "flow_blocks", "flow_hidden", at_least=1, at_most=4096)
         share(self, "dropout")
+        if self.width % self.heads:
+            refuse(f"width has to be a multiple of heads, {self.heads}, not {self.width}.")
 
     @property
     def size(self) -> int:
@@ -65,10 +75,12 @@ class Guess(NamedTuple):
     """Scale of the deviations from it."""
     context: Float[Tensor, "people context"]
     """What the flow over scaled deviations knows."""
+    points_m: Float[Tensor, "people 33 3"]
+    """Where joints said that they are: about the middle of the hips, in the axes of the view."""
 
 
 class EvidenceNetwork(nn.Module):
-    """A residual perceptron with heads for a best guess and its spread, and a flow over the rest.
+    """A trunk with heads for a best guess and its spread, and a flow over the rest.
 
     Args:
         config: its shape.
@@ -82,58 +94,45 @@ class EvidenceNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.trunk_dtype: torch.dtype | None = None
+        """What the trunk computes in, where that is not its weights' own type."""
         rest = config.size - ROTATION.stop
         self.register_buffer("input_mean", torch.zeros(NUM_INPUTS))
         self.register_buffer("input_std", torch.ones(NUM_INPUTS))
         self.register_buffer("target_mean", torch.zeros(rest))
         self.register_buffer("target_std", torch.ones(rest))
-        self.first = nn.Linear(NUM_INPUTS, config.width)
-        self.blocks = nn.ModuleList(
-            _Block(config.width, config.dropout) for _ in range(config.blocks)
+        self.trunk = Trunk(
+            config.width,
+            config.layers,
+            config.heads,
+            config.readout,
+            config.blocks,
+            config.dropout,
         )
-        self.rotation = _head(config.width, 6)
-        self.centre = _head(config.width, rest)
-        self.log_std = _head(config.width, config.size)
-        self.context = nn.Linear(config.width, config.context)
+        self.rotation = _head(config.readout, 6)
+        self.centre = _head(config.readout, rest)
+        self.log_std = _head(config.readout, config.size)
+        self.context = nn.Linear(config.readout, config.context)
         with torch.no_grad():  # an untrained network sees everybody upright, facing the camera
             self.rotation.bias.copy_(torch.tensor([1.0, 0, 0, 0, -1, 0]))
         self.flow = ConditionalFlow(
             config.size, config.context, config.flow_blocks, config.flow_hidden, config.dropout / 2
         )
 
-    def forward(self, inputs: Float[Tensor, "people inputs"]) -> Guess:
+    def forward(self, looks: Looks) -> Guess:
         """Parameters of the densities of some people."""
-        x = (inputs - self.input_mean) / self.input_std
-        if self.training:
-            dropped = torch.rand(len(x), 1, device=x.device) < _FEATURES_DROPPED
-            features = x[:, :NUM_FEATURES].masked_fill(dropped, 0.0)
-            x = torch.cat([features, x[:, NUM_FEATURES:]], 1)
-        hidden = self.first(x)
-        for block in self.blocks:
-            hidden = block(hidden)
-        hidden = nn.functional.silu(hidden)
+        x = (looks.inputs() - self.input_mean) / self.input_std
+        x = x.clamp(-_FARTHEST_INPUT, _FARTHEST_INPUT)
+        own = torch.float32 if self.trunk_dtype is None else self.trunk_dtype
+        with torch.autocast(x.device.type, own, enabled=self.trunk_dtype is not None):
+            hidden, points_m = self.trunk(x, looks.world_m)
+        hidden = hidden.float()
         R = _from_two_columns(self.rotation(hidden))
         rest = self.centre(hidden) * self.target_std + self.target_mean
         centre = torch.cat([torch.zeros_like(rest[:, :3]), rest], 1)
         spread = torch.cat([torch.full_like(self.target_std[:3], 0.3), self.target_std])
         std = spread * self.log_std(hidden).exp().clamp(_LEAST_STD, _MOST_STD)
-        return Guess(R, centre, std, self.context(hidden))
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(width, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        return Guess(R, centre, std, self.context(hidden), points_m)
 
 
 def _head(width: int, outputs: int) -> nn.Linear:

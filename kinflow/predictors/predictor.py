@@ -24,7 +24,7 @@ from kinflow.priors.base import PosePrior
 
 SHIPPED = {"evidence": "predictors/evidence.safetensors"}
 DEFAULT = "evidence"
-_FORMAT = "kinflow predictor 1"
+_FORMAT = "kinflow predictor 2"
 _WHAT = "a readable weight file of a predictor"
 
 
@@ -62,7 +62,7 @@ class Predictor(nn.Module):
 
     def forward(self, looks: Looks) -> Posterior:
         """What the network believes of some people."""
-        guess = self.network(looks.inputs())
+        guess = self.network(looks)
         return Posterior(guess, self.network.flow, ViewFrame.of(looks, self.config.latent_size))
 
     def save(self, path: Path | str) -> None:

@@ -17,8 +17,9 @@ from typing import get_args
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from rich.progress import track
+from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33, COCO17_ROWS, LIMB_KEYPOINTS, MIRROR_KEYPOINTS
 from kinflow.checks import one_of, path, whole
@@ -40,7 +41,8 @@ _SPOILING_STREAM, _PICTURE_STREAM = 2, 1
 _SAME_PERSON = 0.15
 _POINTS = [*LIMB_KEYPOINTS, BLAZEPOSE33.index("nose")]
 _MIRRORED = [MIRROR_KEYPOINTS[i] for i in _POINTS]
-_LEAST_SCORE, _LEAST_SHOWN = 0.5, 4
+LEAST_SCORE, LEAST_SHOWN = 0.5, 4
+"""Who is less certainly a person, or of whom fewer keypoints show, is left out."""
 _FIRST_LOOK_SHARE = 0.2
 _CUT_SHARE = 0.3
 
@@ -137,7 +139,7 @@ class Looker:
         rgb = spoilt(rgb, rng)
         for person in world.people:
             cut, shows = _cut(rgb, person, rng)
-            if int(shows.sum()) < _LEAST_SHOWN:
+            if int(shows.sum()) < LEAST_SHOWN:
                 continue
             pose = self._look(cut, person, shows, rng)
             if pose is not None:
@@ -156,7 +158,7 @@ class Looker:
         if not first.region.resembles(first.next_region) and rng.random() > _FIRST_LOOK_SHARE:
             looks.insert(0, self._blazepose(rgb, first.next_region))
         for pose in looks:
-            if pose.score >= _LEAST_SCORE and _is_of(pose, person, shows):
+            if pose.score >= LEAST_SCORE and _is_of(pose, person, shows):
                 return pose
         return None
 
@@ -216,18 +218,31 @@ def _as_movenet(
     return np.column_stack((points, np.where(seen, 0.7, 0.1)))
 
 
+def are_of(
+    seen: Float[Tensor, "*people 33 3"],
+    truth: Float[Tensor, "*people 33 2"],
+    shows: Bool[Tensor, "*people 33"],
+) -> Bool[Tensor, "*people"]:
+    """Whether keypoints are those of these people, be it with sides exchanged.
+
+    Args:
+        seen: (x, y, confidence) by the detector, in any unit.
+        truth: where they are, in the same unit.
+        shows: those that nothing hides.
+    """
+    both = shows[..., _POINTS] & (seen[..., _POINTS, 2] > 0.3)
+    size = (truth.amax(-2) - truth.amin(-2)).norm(dim=-1)
+    gaps = []
+    for rows in (_POINTS, _MIRRORED):
+        gap = (seen[..., rows, :2] - truth[..., _POINTS, :]).norm(dim=-1)
+        gaps.append(gap.masked_fill(~both, torch.nan).nanquantile(0.5, -1))
+    return torch.minimum(*gaps) < _SAME_PERSON * size  # where nothing was seen, it is not
+
+
 def _is_of(pose: Pose, person: WorldPerson, shows: np.ndarray) -> bool:
-    """Whether the keypoints are those of this person, be it with sides exchanged."""
-    both = shows[_POINTS] & (pose.confidence[_POINTS] > 0.3)
-    if not both.any():
-        return False
-    truth = person.keypoints_px.numpy()
-    size = float(np.linalg.norm(truth.max(0) - truth.min(0)))
-    gaps = [
-        np.median(np.linalg.norm(pose.keypoints_px[rows] - truth[_POINTS], axis=1)[both])
-        for rows in (_POINTS, _MIRRORED)
-    ]
-    return bool(min(gaps) < _SAME_PERSON * size)
+    seen = np.column_stack((pose.keypoints_px, pose.confidence))
+    truth = person.keypoints_px.float()
+    return bool(are_of(torch.from_numpy(seen).float(), truth, torch.from_numpy(shows)))
 
 
 def _sample(world: World, person: WorldPerson, pose: Pose, shows: np.ndarray) -> Samples:

@@ -29,9 +29,13 @@ def weight_average(network: nn.Module, decay: Decay) -> AveragedModel:
 
     def average(averages: _Tensors, current: _Tensors, count: Tensor | int) -> None:
         share = 1.0 - decay(int(count))
-        for averaged, value in zip(averages, current, strict=True):
-            if averaged.is_floating_point():
-                averaged.lerp_(value, share)
+        pairs = [p for p in zip(averages, current, strict=True) if p[0].is_floating_point()]
+        for dtype in {averaged.dtype for averaged, _ in pairs}:
+            own = [pair for pair in pairs if pair[0].dtype == dtype]
+            # one call for all of them: on a GPU the calls cost more than the sums
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                [averaged for averaged, _ in own], [value for _, value in own], share
+            )
 
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
     set_count(averaged, 1)

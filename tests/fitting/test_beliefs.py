@@ -23,7 +23,9 @@ CONFIG = BeliefConfig(starts=3, samples=64)
 
 @pytest.fixture(scope="module")
 def predictor(prior) -> Predictor:
-    config = NetworkConfig(prior.latent_dim, width=24, blocks=1, context=8, flow_blocks=1)
+    config = NetworkConfig(
+        prior.latent_dim, width=24, layers=1, readout=24, blocks=1, context=8, flow_blocks=1
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Predictor(config, PredictorInfo()).eval().requires_grad_(False)

@@ -26,7 +26,7 @@ def test_without_one_the_gallery_does(options, astronaut_rgb):
 
 def test_a_predictor_of_another_prior_is_refused(astronaut_rgb, tmp_path):
     path = tmp_path / "other.safetensors"
-    config = NetworkConfig(42, width=16, blocks=1, context=4, flow_blocks=1, flow_hidden=8)
+    config = NetworkConfig(42, width=12, layers=1, readout=8, blocks=1, context=4, flow_blocks=1)
     Predictor(config, PredictorInfo(prior_sha256="0" * 64)).save(path)
     with pytest.raises(InputError, match="another pose prior"):
         sources(astronaut_rgb, predictor=path)

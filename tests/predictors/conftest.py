@@ -6,7 +6,17 @@ import torch
 from kinflow.predictors import Predictor, PredictorInfo
 from kinflow.predictors.network import NetworkConfig
 
-CONFIG = NetworkConfig(latent_size=42, width=32, blocks=1, context=8, flow_blocks=2, flow_hidden=16)
+CONFIG = NetworkConfig(
+    latent_size=42,
+    width=32,
+    layers=1,
+    heads=4,
+    readout=32,
+    blocks=1,
+    context=8,
+    flow_blocks=2,
+    flow_hidden=16,
+)
 
 
 @pytest.fixture(scope="session")

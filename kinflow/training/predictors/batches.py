@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,27 +36,57 @@ class Labelled:
 
     def __getitem__(self, rows: Tensor | slice) -> Labelled:
         """Some of them."""
-        looks = Looks(**{name: value[rows] for name, value in vars(self.looks).items()})
-        return Labelled(looks, self.truth[rows], self.has_body[rows], self.points[rows])
+        return self.each(lambda value: value[rows])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Labelled:
+        """The same with all tensors changed."""
+        return Labelled(
+            Looks(**{name: change(value) for name, value in vars(self.looks).items()}),
+            Unknowns(**{name: change(value) for name, value in vars(self.truth).items()}),
+            change(self.has_body),
+            change(self.points),
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Labelled]) -> Labelled:
+        """Samples one after another; at least one part."""
+        columns = iter([torch.cat(c) for c in zip(*(p.tensors() for p in parts), strict=True)])
+        return parts[0].each(lambda _: next(columns))
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors, always in one order."""
+        return [*vars(self.looks).values(), *vars(self.truth).values(), self.has_body, self.points]
 
 
 @torch.no_grad()
 def labelled(samples: Samples, prior: PosePrior, shape_prior: ShapePrior) -> Labelled:
-    """Samples with pose and shape in the latent spaces of the priors."""
-    rotation = rotvec_to_matrix(samples.rotvec)
-    z = prior.encode(rotation[:, list(FREE_JOINTS)])
-    z = z * (_FARTHEST_LATENT / z.abs().clamp_min(_FARTHEST_LATENT))
-    s = shape_prior.encode(samples.phenotypes.clamp(0.01, 0.99))
-    s = s.clamp(-_FARTHEST_SHAPE, _FARTHEST_SHAPE)
+    """Samples with pose and shape in the latent spaces of the priors, on the prior's device."""
+    samples = samples.to(prior.one_of_its_numbers().device)
+    pose = rotvec_to_matrix(samples.rotvec)
+    truth = bodies(pose, samples.phenotypes, samples.root_cam_m, prior, shape_prior)
     known = samples.has_body[:, None].float()
     return Labelled(
         looks=looks_of(samples),
-        truth=Unknowns(
-            rotation[:, 0], samples.root_cam_m, z * known, s * known, torch.zeros(len(samples))
-        ),
+        truth=replace(truth, z=truth.z * known, s=truth.s * known),
         has_body=samples.has_body,
         points=seen_points(samples.landmarks),
     )
+
+
+@torch.no_grad()
+def bodies(
+    pose: Float[Tensor, "people 22 3 3"],
+    phenotypes: Float[Tensor, "people 6"],
+    root_cam_m: Float[Tensor, "people 3"],
+    prior: PosePrior,
+    shape_prior: ShapePrior,
+) -> Unknowns:
+    """Bodies as unknowns; poses and shapes that the priors hardly know as far as they may go."""
+    z = prior.encode(pose[:, list(FREE_JOINTS)])
+    z = z * (_FARTHEST_LATENT / z.abs().clamp_min(_FARTHEST_LATENT))
+    s = shape_prior.encode(phenotypes.clamp(0.01, 0.99))
+    s = s.clamp(-_FARTHEST_SHAPE, _FARTHEST_SHAPE)
+    return Unknowns(pose[:, 0], root_cam_m, z, s, torch.zeros_like(root_cam_m[:, 0]))
 
 
 def seen_points(landmarks: Float[Tensor, "samples 33 3"]) -> Float[Tensor, "samples 33 3"]:
@@ -67,14 +98,14 @@ def seen_points(landmarks: Float[Tensor, "samples 33 3"]) -> Float[Tensor, "samp
 def looks_of(samples: Samples) -> Looks:
     """What a predictor is given of samples."""
     return Looks(
-        features=samples.features.float(),
-        joint_features=samples.joint_features,
-        map_features=samples.map_features,
+        features=samples.features,
         landmarks=samples.landmarks,
         world_m=samples.world_m,
         region=samples.region,
         focal_px=samples.camera[:, 0],
         principal_px=samples.camera[:, 1:3],
+        joint_features=samples.joint_features,
+        map_features=samples.map_features,
     )
 
 

@@ -37,8 +37,12 @@ class LossConfig:
     density: float = 0.3
     """Of the negative log density, per coordinate."""
     vector: float = 0.5
-    """Of squared errors of the best guess's place, latent and shape, per coordinate."""
+    """Of errors of the best guess's place and latent, per coordinate."""
+    shape: float = 0.2
+    """Of errors of its shape, per coordinate."""
     points_3d: float = 1.0
+    tokens_3d: float = 0.5
+    """Of distances of the points that the network's joints name on the way."""
     rotation: float = 2.0
     points_2d: float = 0.5
     pose_prior: float = 0.02
@@ -54,7 +58,8 @@ class PredictorLoss:
 
     def __init__(self, prior: PosePrior, config: LossConfig) -> None:
         self.config = config
-        self.model = KeypointModel(BodyModel.load("joints"), prior, ShapePrior(), KEYPOINTS)
+        body = BodyModel.load("joints", prior.one_of_its_numbers().device)
+        self.model = KeypointModel(body, prior, ShapePrior(), KEYPOINTS)
 
     def points_m(self, unknowns: Unknowns) -> Float[Tensor, "people 33 3"]:
         """BlazePose's keypoints of bodies, in the camera's frame."""
@@ -73,8 +78,11 @@ class PredictorLoss:
         self, posterior: Posterior, guess: Unknowns, points: Tensor, batch: Labelled
     ) -> Tensor:
         config, size = self.config, posterior.guess.centre.shape[1]
-        truth = self.points_m(batch.truth)
+        with torch.no_grad():
+            truth = self.points_m(batch.truth)
+            in_view = relative(truth) @ posterior.frame.R_cam_view
         in_3d = _length((relative(points) - relative(truth)) / _DISTANCE_M).mean(1)
+        of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
         turned = guess.R_cam_root.mT @ batch.truth.R_cam_root
         # 3 - trace is the squared chord, 4 sin² of half the angle
         rotation = (3 - turned.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(1e-6).sqrt()
@@ -85,10 +93,15 @@ class PredictorLoss:
         fixed = posterior.about(posterior.guess.centre.detach())
         density = -fixed.log_prob_of_vector(vector.detach()) / size
         gap = (vector - posterior.guess.centre)[:, ROTATION.stop :]
-        in_vector = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none").mean(1)
+        errors = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
+        rest, shape = errors.split(
+            [gap.shape[1] - batch.truth.s.shape[1], batch.truth.s.shape[1]], 1
+        )
         return (
-            config.vector * in_vector
+            config.vector * rest.mean(1)
+            + config.shape * shape.mean(1)
             + config.points_3d * in_3d
+            + config.tokens_3d * of_tokens
             + config.rotation * rotation
             + config.points_2d * in_2d
             + config.density * density.clamp_max(20)
