@@ -214,7 +214,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("sample --out x --seed -1", "--seed has to be"),
         ("synth --out x --scenes.views.fov-deg 90 20", "fov_deg has to be"),
         ("train prior --data p --out x --flow.blocks 0", "blocks has to be"),
-        ("train parts --out x --ema-decay 1", "ema_decay has to be"),
+        ("train parts --out x --studio.poses p --ema-decay 1", "ema_decay has to be"),
         ("evaluate prior --data p --num-samples 1", "num_samples has to be"),
         ("sample --out FILE/below", "is a file, not a folder"),
         ("interpolate a b --out .", "is a folder, not a file"),
@@ -222,7 +222,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("train prior --data p --out FILE/below", "is a file, not a folder"),
         ("train attitude --data p --out FILE/below", "is a file, not a folder"),
         ("train dynamics --motions p --out FILE/below", "is a file, not a folder"),
-        ("train parts --out FILE --poses p", "is a file, not a folder"),
+        ("train parts --out FILE --studio.poses p", "is a file, not a folder"),
         ("evaluate prior --data p --csv-path FILE/table.csv", "is a file, not a folder"),
     ],
 )

@@ -29,7 +29,7 @@ from kinflow.geometry.image_grid import ImageGrid
 from kinflow.synth.studio.dice import Dice
 from kinflow.training.parts import masks
 from kinflow.training.parts.masks import MaskConfig
-from kinflow.training.parts.pictures import IGNORED, Pictures, is_seen
+from kinflow.training.parts.pictures import IGNORED, Pictures
 from kinflow.training.parts.views import PLAIN, PartBatch, ViewsConfig, views
 
 SIDE = 256
@@ -163,21 +163,6 @@ def test_evidence_is_left_out_now_and_then(painted):
     sloppy = plain(painted, sloppy_share=1.0)
     assert (sloppy.keypoints_cells - plain(painted).keypoints_cells)[..., :2].abs().max() > 0.5
     assert none.pixels.shape[1:] == (PICTURE, PICTURE, 3) and none.target.shape[1:] == (GRID, GRID)
-
-
-def test_people_whom_the_detector_saw(painted):
-    points = painted.keypoints_crop
-    truth, shows = points[..., :2], torch.ones(len(points), 33, dtype=torch.bool)
-    score = torch.full((len(points),), 0.9)
-    assert is_seen(points, score, truth, shows).all()
-    exchanged = points[:, list(MIRROR_KEYPOINTS[:33])]
-    assert is_seen(exchanged, score, truth, shows).all()
-    aside = points + torch.tensor([0.4, 0.0, 0.0])
-    assert not is_seen(aside, score, truth, shows).any()
-    unsure = points * torch.tensor([1.0, 1.0, 0.1])
-    assert not is_seen(unsure, score, truth, shows).any()
-    assert not is_seen(points, score - 0.5, truth, shows).any()
-    assert not is_seen(points, score, truth, shows & (torch.arange(33) < 3)).any()
 
 
 def test_silhouettes_are_nearly_those_of_the_product():

@@ -10,20 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS, MIRROR_KEYPOINTS
 from kinflow.body.shape import PHENOTYPES
 
 IGNORED = 255
 """Label of pixels that do not count."""
 _AGE = PHENOTYPES.index("age")
-_POINTS = [*LIMB_KEYPOINTS, BLAZEPOSE33.index("nose")]
-_MIRRORED = [MIRROR_KEYPOINTS[i] for i in _POINTS]
-# As `kinflow.synth.looks` chooses the people whom a predictor learns from.
-_SAME_PERSON, _LEAST_SCORE, _LEAST_SHOWN, _SEEN = 0.15, 0.5, 4, 0.3
 
 
 @dataclass(frozen=True)
@@ -76,30 +70,3 @@ def _zeros_like_rows(values: Tensor, count: int) -> Tensor:
 def age_of(phenotypes: Float[Tensor, "people 6"]) -> Float[Tensor, " people"]:
     """The phenotype `age` alone: 0 baby, 1/3 child, 2/3 young, 1 old."""
     return phenotypes[:, _AGE]
-
-
-def is_seen(
-    landmarks: Float[Tensor, "people 33 3"],
-    score: Float[Tensor, " people"],
-    keypoints_crop: Float[Tensor, "people 33 2"],
-    shows: Bool[Tensor, "people 33"],
-) -> Bool[Tensor, " people"]:
-    """Whether the detector saw these people and not others, be it with sides exchanged.
-
-    Args:
-        landmarks: (x, y, confidence) of the detector in the axes of the crop.
-        score: the detector's.
-        keypoints_crop: true keypoints in the same axes.
-        shows: keypoints that nothing in front hides and that are in the image.
-    """
-    both = shows[:, _POINTS] & (landmarks[:, _POINTS, 2] > _SEEN)
-    truth = keypoints_crop[:, _POINTS]
-    gaps = [
-        (landmarks[:, rows, :2] - truth).norm(dim=-1).masked_fill(~both, torch.nan)
-        for rows in (_POINTS, _MIRRORED)
-    ]
-    median = torch.stack(gaps).nanmedian(-1).values.amin(0)
-    size = (keypoints_crop.amax(1) - keypoints_crop.amin(1)).norm(dim=-1)
-    enough = shows.sum(1) >= _LEAST_SHOWN
-    # where nothing was seen the median is no number, which is below nothing
-    return enough & (score >= _LEAST_SCORE) & (median < _SAME_PERSON * size)

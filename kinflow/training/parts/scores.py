@@ -115,7 +115,7 @@ def _head_sums(found: Tensor, target: Tensor, age: Tensor) -> Float[Tensor, "2 2
     log_ratio = (answer / true.clamp_min(1)).log()
     child = age < CHILD_AGE
     rows = [(true >= _LEAST_HEAD) & whole & group for group in (child, ~child)]
-    return torch.stack([torch.stack([(log_ratio * r).sum(), r.sum()]) for r in rows])
+    return torch.stack([torch.stack([(log_ratio * r).sum(), r.float().sum()]) for r in rows])
 
 
 def mean_of_parts(iou: Float[np.ndarray, " labels"]) -> float:

@@ -20,10 +20,11 @@ from kinflow.errors import InputError
 from kinflow.evidence import selfie
 from kinflow.evidence.batched_blazepose import BatchedBlazePose
 from kinflow.evidence.torch_network import TorchNetwork
+from kinflow.synth.looks import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.synth.studio import Studio
 from kinflow.synth.studio.dice import Dice
 from kinflow.training.parts.masks import MaskConfig, silhouettes
-from kinflow.training.parts.pictures import Pictures, age_of, is_seen
+from kinflow.training.parts.pictures import Pictures, age_of
 
 _SEEDS_APART = 1_000_003
 
@@ -117,7 +118,12 @@ class Watcher:
             Dice(generator),
         )
         mask = (255 * mask).round().byte()
-        seen = is_seen(looks.landmarks, looks.score, batch.keypoints_crop, batch.keypoint_shows)
+        features = looks.features.half()
+        useful = (looks.score >= LEAST_SCORE) & (batch.keypoint_shows.sum(1) >= LEAST_SHOWN)
+        useful &= are_of(looks.landmarks, batch.keypoints_crop, batch.keypoint_shows)
+        useful &= (mask >= 128).flatten(1).any(1)
+        for values in (looks.landmarks, looks.world_m, features):
+            useful &= values.isfinite().flatten(1).all(1)
         return Pictures(
             rgb=batch.rgb,
             mask=mask,
@@ -125,10 +131,10 @@ class Watcher:
             inside=batch.inside,
             keypoints_crop=looks.landmarks,
             depth_m=looks.world_m[..., 2],
-            features=looks.features.half(),
+            features=features,
             roll=batch.region[:, 3],
             age=age_of(batch.phenotypes),
-            useful=seen & (mask > 127).flatten(1).any(1),
+            useful=useful,
         )
 
 

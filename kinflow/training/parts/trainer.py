@@ -19,7 +19,7 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from kinflow.checks import nested, not_negative, number, path, positive, share, whole
+from kinflow.checks import instance, nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
@@ -30,6 +30,7 @@ from kinflow.evidence.part_network import (
 )
 from kinflow.files.destinations import check_folder_destination
 from kinflow.synth.studio import Studio, StudioConfig
+from kinflow.tensors import check_device
 from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
@@ -103,6 +104,7 @@ class TrainPartsConfig:
 
     def __post_init__(self) -> None:
         path(self, "out")
+        instance(self, "device", str, "the name of a device")
         nested(self, studio=StudioConfig, network=PartNetworkConfig, masks=MaskConfig)
         nested(self, views=ViewsConfig, pool=PoolConfig)
         whole(self, "validation_pictures", "batch_size", "steps", "eval_every", at_least=1)
@@ -137,6 +139,7 @@ class PartRecipe(Recipe):
 
     def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
         check_folder_destination(config.out)
+        check_device(config.device)
         self.config, self.device = config, torch.device(config.device)
         data = PoseSet.load(config.studio.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
