@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.evidence.blazepose import CROP_PX, HEATMAP_CONFIDENCE, HEATMAP_WINDOW, LANDMARKS
 from kinflow.evidence.cell_sampling import joint_features
@@ -41,18 +41,21 @@ class BatchedBlazePose:
         device: where it runs; the crops have to lie there.
         half: run in float16, which is quicker on a GPU and moves keypoints by fractions of a pixel.
 
+    Attributes:
+        network: may be compiled, which pays where many batches of one size follow.
+
     Raises:
         InputError: the package onnx is not installed.
     """
 
     def __init__(self, device: torch.device | str, half: bool = False) -> None:
         dtype = torch.float16 if half else torch.float32
-        self._network = TorchNetwork("blazepose_heavy.onnx", dtype).to(device)
+        self.network: nn.Module = TorchNetwork("blazepose_heavy.onnx", dtype).to(device)
 
     @torch.no_grad()
     def __call__(self, crops: UInt8[Tensor, "batch 256 256 3"]) -> BatchedLooks:
         """Looks at the crops (`Region.crop`), all in float32."""
-        outputs = self._network(crops)
+        outputs = self.network(crops)
         landmarks = outputs["landmarks"].unflatten(1, (-1, 5))[:, :LANDMARKS]
         points = refine_by_heatmaps(landmarks[..., :2], outputs["heatmap_logit"][..., :LANDMARKS])
         shares = points / CROP_PX

@@ -100,6 +100,10 @@ class TorchNetwork(nn.Module):
 
 
 def _convolution(step: Step, x: Tensor, weights: list[Tensor]) -> Tensor:
+    if _is_pointwise(step):
+        # a product of matrices, which adds the bias on the way and needs no search for an algorithm
+        kernel, *bias = weights
+        return F.linear(x.movedim(1, -1), kernel.flatten(1), *bias).movedim(-1, 1)
     top, left, bottom, right = step.attributes["pads"]
     padding = (top, left)
     if (top, left) != (bottom, right):
@@ -112,6 +116,12 @@ def _convolution(step: Step, x: Tensor, weights: list[Tensor]) -> Tensor:
         dilation=step.attributes["dilations"],
         groups=step.attributes["group"],
     )
+
+
+def _is_pointwise(step: Step) -> bool:
+    attributes = step.attributes
+    numbers = [*attributes["kernel_shape"], *attributes["strides"], attributes["group"]]
+    return not any(attributes["pads"]) and all(number == 1 for number in numbers)
 
 
 def _resize(step: Step, x: Tensor) -> Tensor:
