@@ -29,7 +29,7 @@ def figures(network: Predictor, loss_of: PredictorLoss, samples: Labelled) -> di
     children, and of adults the share that are. What nobody is there for is left out.
     """
     columns: dict[str, list[Tensor]] = {}
-    rows = torch.arange(len(samples), device=samples.points.device)
+    rows = torch.arange(len(samples), device=samples.device)
     for some in rows.split(512):
         for name, values in _of_batch(network, loss_of, samples[some]).items():
             columns.setdefault(name, []).append(values.cpu())
