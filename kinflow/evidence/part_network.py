@@ -328,7 +328,9 @@ def load_part_network(
 
 def _rebuilt(config: object, tensors: dict[str, Tensor]) -> PartNetwork:
     size = from_json(PartNetworkConfig, config, _LIMITS)
+    fine = 9 * (size.widths[0] ** 2 + size.fine_width**2)
     least = sum(9 * width**2 for width in (*size.widths, size.fine_width))
+    least += size.refinements * fine + size.look_width * NUM_FEATURES
     if least > sum(tensor.numel() for tensor in tensors.values()):
         raise InputError("its settings are those of a larger network than its weights make up")
     with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
