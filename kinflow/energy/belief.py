@@ -1,20 +1,22 @@
 """What a network believes of people, as a term of the energy: a Gaussian over their unknowns.
 
-It is over y = [turn (3), z], where the turn is the rotation vector, in camera axes, from the
-believed orientation of the root to the body's. The place is left to what was seen, and so is the
-shape, with its prior: networks that see one crop know next to nothing of sizes.
+It is over y = [turn (3), z, log depth (1), s], where the turn is the rotation vector, in camera
+axes, from the believed orientation of the root to the body's, and the depth is the root's. Where
+bodies are seen is left to what was seen. The whitening is lower triangular: without its last rows,
+those of sizes (depth and shape), what is left is the Gaussian over the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.pinhole import NEAR_M
 from kinflow.geometry.rotations import matrix_to_rotvec, skew
 
 
@@ -36,6 +38,18 @@ class Belief:
         """Rows of the batch."""
         return Belief(**{name: value[index] for name, value in vars(self).items()})
 
+    def weighted(self, pose: float, sizes: float | Tensor) -> Belief:
+        """The same beliefs with other weights (inverse spreads).
+
+        Args:
+            pose: factor for orientations and poses.
+            sizes: for depths and shapes, given the others; one number, or one for each row.
+        """
+        first = self.whitening.shape[1] - 1 - self.starts.s.shape[-1]
+        factor = torch.full_like(self.whitening[..., 0], pose)
+        factor[:, first:] = torch.as_tensor(sizes).to(factor).reshape(-1, 1)
+        return replace(self, whitening=self.whitening * factor[..., None])
+
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
@@ -52,12 +66,21 @@ class Belief:
     ) -> tuple[Float[Tensor, "batch size"], dict[str, Tensor] | None]:
         """Standard deviations from the centre, and derivatives by blocks of a local step."""
         turn = matrix_to_rotvec(unknowns.R_cam_root @ self.R_cam_base.mT)
-        vector = torch.cat([turn, unknowns.z], 1) - self.centre
+        log_depth = unknowns.t_cam_root_m[:, 2:].clamp_min(NEAR_M).log()
+        vector = torch.cat([turn, unknowns.z, log_depth, unknowns.s], 1) - self.centre
         r = (self.whitening @ vector[..., None])[..., 0]
         if not with_jacobian:
             return r, None
-        rotation, latent = self.whitening.split([3, unknowns.z.shape[1]], -1)
-        return r, {"rotation": rotation @ _inverse_left_jacobian(turn), "latent": latent}
+        sizes = [3, unknowns.z.shape[1], 1, unknowns.s.shape[1]]
+        rotation, latent, depth, shape = self.whitening.split(sizes, -1)
+        blocks = {
+            "rotation": rotation @ _inverse_left_jacobian(turn),
+            # steps of the position are of the depth's logarithm
+            "position": torch.nn.functional.pad(depth, (2, 0)),
+            "latent": latent,
+            "shape": shape,
+        }
+        return r, blocks
 
 
 def _inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
