@@ -8,6 +8,7 @@ again that it would have had.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -141,6 +142,9 @@ class Watcher:
 class Pool:
     """The last pictures of a source, on its device.
 
+    Attributes:
+        drawn: draws so far.
+
     Args:
         source: where pictures come from.
         config: how many there are.
@@ -152,25 +156,41 @@ class Pool:
         self._device = source.device
         self._held: Pictures | None = None
         self._rows = torch.empty(0, dtype=torch.long, device=source.device)
-        self.drawn = 0
+        self.drawn, self._made, self._making_s = 0, 0, 0.0
 
     def fill(self, draws: int) -> None:
         """Make all draws up to this number; those that the pool has forgotten by then are not."""
         first = max(self.drawn, draws - self.config.draws)
+        if first < draws:
+            begin = self._now()
+            self._draw(first, draws)
+            self._made += (draws - first) * self.config.draw
+            self._making_s += self._now() - begin
+        self.drawn = draws
+
+    def _draw(self, first: int, draws: int) -> None:
         for number in range(first, draws):
             made = self._source.pictures(self.config.draw, self.generator(0, number))
             if self._held is None:
                 self._held = made.room(self.config.draws * self.config.draw)
             self._held.put(number % self.config.draws * self.config.draw, made)
-        if first < draws:
-            assert self._held is not None
-            self._rows = self._held.useful.nonzero()[:, 0]
-            if not len(self._rows):
-                raise InputError(
-                    "The detector saw none of the people that were painted; paint more at first.",
-                    {"at first": "first_draws"},
-                )
-        self.drawn = draws
+        assert self._held is not None
+        self._rows = self._held.useful.nonzero()[:, 0]
+        if not len(self._rows):
+            raise InputError(
+                "The detector saw none of the people that were painted; paint more at first.",
+                {"at first": "first_draws"},
+            )
+
+    @property
+    def pictures_per_second(self) -> float:
+        """How quickly they were made, detectors included."""
+        return self._made / max(self._making_s, 1e-9)
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
 
     def sample(self, count: int, generator: torch.Generator) -> Pictures:
         """Some of the people that the detector saw."""

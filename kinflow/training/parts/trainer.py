@@ -225,8 +225,14 @@ class PartRecipe(Recipe):
         return self._figures["miou"]
 
     def figures(self, loss: float, score: float, steps_per_second: float) -> Mapping[str, float]:
-        speed = self.config.batch_size * steps_per_second
-        return {"loss": loss, **self._figures, "samples per second": speed}
+        batch = self.config.batch_size
+        return {
+            "loss": loss,
+            **self._figures,
+            "views per second": batch * steps_per_second,
+            "pictures": self.pool.drawn * self.config.pool.draw,
+            "pictures per second": self.pool.pictures_per_second,
+        }
 
     def keep(self, path: Path, step: int, score: float) -> None:
         metrics = {
