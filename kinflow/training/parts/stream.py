@@ -24,7 +24,7 @@ from kinflow.evidence.torch_network import TorchNetwork
 from kinflow.synth.looks import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.synth.studio import Studio
 from kinflow.synth.studio.dice import Dice
-from kinflow.training.parts.masks import MaskConfig, silhouettes
+from kinflow.training.parts.masks import MaskConfig, silhouettes, turn
 from kinflow.training.parts.pictures import Pictures, age_of
 
 _SEEDS_APART = 1_000_003
@@ -130,13 +130,25 @@ class Watcher:
             mask=mask,
             labels=batch.parts,
             inside=batch.inside,
-            keypoints_crop=looks.landmarks,
+            keypoints_crop=within_image(looks.landmarks, batch.region, batch.image_size),
             depth_m=looks.world_m[..., 2],
             features=features,
             roll=batch.region[:, 3],
             age=age_of(batch.phenotypes),
             useful=useful,
         )
+
+
+def within_image(
+    landmarks: Float[Tensor, "people 33 3"],
+    region: Float[Tensor, "people 4"],
+    image_size: Float[Tensor, "people 2"],
+) -> Float[Tensor, "people 33 3"]:
+    """Keypoints of crops, as (x, y, confidence), without confidence outside of the image."""
+    aside_px = torch.einsum("pij,pkj->pki", turn(region[:, 3]), landmarks[..., :2])
+    at_px = region[:, None, :2] + region[:, None, 2:3] * aside_px
+    inside = ((at_px >= 0) & (at_px <= image_size[:, None])).all(-1, keepdim=True)
+    return torch.cat([landmarks[..., :2], landmarks[..., 2:] * inside], -1)
 
 
 class Pool:
