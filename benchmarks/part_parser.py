@@ -89,7 +89,6 @@ class Measured:
     image_size: tuple[int, int]
     world_m: torch.Tensor | None
     image_rgb: np.ndarray | None
-    features: torch.Tensor | None = None
 
     def arguments(self) -> tuple[Any, ...]:
         """All of it."""
@@ -121,9 +120,8 @@ class Detectors:
         (mask,) = silhouettes(image_rgb, [Subject(pose, box_px)], self._segmenter)
         inside = ((seen[:, :2] >= 0) & (seen[:, :2] <= torch.tensor(size))).all(1)
         seen[:, 2] *= inside
-        look = pose.close_look()
         depth = torch.from_numpy(pose.world_m).float()
-        return Measured(seen, mask, size, depth, image_rgb, look.features)
+        return Measured(seen, mask, size, depth, image_rgb)
 
 
 def world_m(scene: Scene) -> torch.Tensor | None:
@@ -200,9 +198,8 @@ def main(config: Config) -> None:
         set_right += (person & right).sum()
     iou = intersection_over_union(confusion)
     path = asset_path(SHIPPED) if config.weights is None else config.weights
-    print(
-        f"{len(seconds)} of {config.count} scenes, {GRID} x {GRID} cells, network of {parser.info.steps} steps"
-    )
+    of, steps = f"{len(seconds)} of {config.count}", parser.info.steps
+    print(f"{of} scenes, {GRID} x {GRID} cells, network of {steps} steps")
     for name, value in zip(PART_NAMES, iou, strict=True):
         print(f"  {name:16s} {value:.3f}")
     print(f"mIoU of the 14 parts {iou[1:].mean():.3f}, with the background {iou.mean():.3f}")

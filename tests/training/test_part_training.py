@@ -62,7 +62,7 @@ def tiny(out: Path, poses: Path, steps: int = 4) -> TrainPartsConfig:
     return TrainPartsConfig(
         out=out,
         studio=StudioConfig(poses=poses),
-        network=PartNetworkConfig((8, 8, 8, 8), 8, refinements=1, look_width=4),
+        network=PartNetworkConfig((8, 8, 8, 8), 8, refinements=1),
         pool=PoolConfig(pictures=6, draw=2, first_draws=1, uses=1),
         validation_pictures=4,
         batch_size=2,

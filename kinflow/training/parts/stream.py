@@ -119,11 +119,10 @@ class Watcher:
             Dice(generator),
         )
         mask = (255 * mask).round().byte()
-        features = looks.features.half()
         useful = (looks.score >= LEAST_SCORE) & (batch.keypoint_shows.sum(1) >= LEAST_SHOWN)
         useful &= are_of(looks.landmarks, batch.keypoints_crop, batch.keypoint_shows)
         useful &= (mask >= 128).flatten(1).any(1)
-        for values in (looks.landmarks, looks.world_m, features):
+        for values in (looks.landmarks, looks.world_m):
             useful &= values.isfinite().flatten(1).all(1)
         return Pictures(
             rgb=batch.rgb,
@@ -132,7 +131,6 @@ class Watcher:
             inside=batch.inside,
             keypoints_crop=within_image(looks.landmarks, batch.region, batch.image_size),
             depth_m=looks.world_m[..., 2],
-            features=features,
             roll=batch.region[:, 3],
             age=age_of(batch.phenotypes),
             useful=useful,
