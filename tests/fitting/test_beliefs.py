@@ -46,10 +46,12 @@ def with_look(evidence: ImageEvidence, rows: tuple[int, ...]) -> ImageEvidence:
 
 def knows(fitter: PhotoFitter, evidence: ImageEvidence, camera, truth, std: float) -> Belief:
     """A belief with the truth in its centre."""
-    size = 3 + truth.z.shape[1]
+    log_depth = truth.t_cam_root_m[:, 2:].log()
+    centre = torch.cat([torch.zeros(len(truth), 3), truth.z, log_depth, truth.s], 1)
+    size = centre.shape[1]
     return Belief(
         R_cam_base=truth.R_cam_root,
-        centre=torch.cat([torch.zeros(len(truth), 3), truth.z], 1),
+        centre=centre,
         whitening=(torch.eye(size) / std).expand(len(truth), -1, -1),
         starts=type(truth)(**{n: v[:, None] for n, v in vars(truth).items()}),
         prior_weight=torch.zeros(len(truth)),
