@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kinflow.checks import nested
@@ -181,7 +181,8 @@ class ClipRun:
         frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f in done]
         people = with_one_shape([frame.fitted.people for frame in done])
         people = with_gaps_filled(people, times_s, shots)
-        return Reconstruction.of_frames(frames, people, source)
+        result = Reconstruction.of_frames(frames, people, source)
+        return replace(result, camera_motion="moves" if self.camera_moves else "still")
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
         """Frames are done in the order in which they were seen."""

@@ -1,5 +1,7 @@
 """`kinflow reconstruct` on clips: what is printed, options, ranges that cannot be."""
 
+import json
+
 import numpy as np
 import pytest
 from clips import counting, passing, write_clip
@@ -8,6 +10,7 @@ from PIL import Image
 from kinflow.cli.main import main
 from kinflow.cli.progress import clip_line
 from kinflow.export.people_files import load
+from kinflow.export.quality import quality_of
 from kinflow.pipeline.clips import ClipStep
 
 PLAIN = ("--format", "npz", "json", "--no-parts")
@@ -30,12 +33,30 @@ def test_a_folder_of_clips_is_reconstructed_and_told(folder, tmp_path, run_kinfl
     # the whole picture moves with the person
     nobody, moving = done.err.splitlines()
     assert nobody.startswith("No person") and moving.startswith("walk.webm: the camera moves")
-    header, row, said, *_ = done.out.splitlines()
+    header, row, said, titles, motion, camera, *_ = done.out.splitlines()
     assert header.split()[:3] == ["photo", "person", "result"]
     assert row.split()[:2] == ["walk.webm", "0"]
     assert "walk.webm: 12 frames, 1 person, 12 bodies" in said
+    assert titles.split()[:6] == ["motion", "person", "seen", "gaps", "longest", "sliding"]
+    assert motion.split()[:5] == ["walk.webm", "0", "100", "%", "0"]
+    assert camera.startswith("walk.webm: the camera moves, and sliding")
+    assert "sliding: mean speed of feet that are down" in done.out
     assert "1 of 2 files done; 1 could not be used." in done.out
-    assert len(load(tmp_path / "out" / "walk").frames) == 12
+    result = load(tmp_path / "out" / "walk")
+    assert len(result.frames) == 12
+    # what was printed is what the file holds, and what anybody computes of it again
+    (quality,) = quality_of(result)
+    (stored,) = json.loads((tmp_path / "out" / "walk" / "people.json").read_text())["tracks"]
+    known = {name: value for name, value in vars(quality).items() if value == value}
+    assert {n: v for n, v in stored.items() if v is not None} == pytest.approx(known, rel=1e-4)
+    assert stored.keys() == vars(quality).keys()
+    assert f"{quality.jitter_10m_s3:.1f}" in motion
+    assert f"{quality.below_floor_worst_cm:.1f} cm" in motion
+    assert result.camera_motion == "moves"
+    # feet that stand are told for all but the last body; legs that are out of view stand nowhere
+    contacts = [body.foot_contact for body in result.people]
+    assert contacts[-1] is None
+    assert all(one is not None and bool((one < 0.5).all()) for one in contacts[:-1])
 
 
 def test_ranges_and_rates_choose_frames(folder, tmp_path, capsys):
