@@ -11,7 +11,8 @@ from kinflow.cli.progress import PhotoProgress
 from kinflow.cli.signals import raise_if_stopped
 from kinflow.cli.summary import Report, exit_code
 from kinflow.errors import InputError
-from kinflow.evidence.video_files import ClipRange, is_meant_as_clip
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.image_sequences import DEFAULT_FPS
 from kinflow.export.writer import FORMATS, ExportOptions, Format
 from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
@@ -21,7 +22,7 @@ from kinflow.pipeline.events import Begun, Outcome, Progress
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
-from kinflow.pipeline.sources import find_photos, passed_over
+from kinflow.pipeline.sources import find_photos, is_clip_or_sequence, passed_over
 
 
 def run(options: Reconstruct) -> int:
@@ -32,10 +33,11 @@ def run(options: Reconstruct) -> int:
         AssetError: a file of kinflow itself is missing or damaged.
     """
     problems: list[str] = []
-    photos, out = find_photos(options.photos, problems), options.output.out
-    for sentence in (*problems, *passed_over(options.photos)):
+    sequences = options.sequence_fps is not None
+    photos, out = find_photos(options.photos, problems, sequences), options.output.out
+    for sentence in (*problems, *(() if sequences else passed_over(options.photos))):
         complain(sentence)
-    if set(options.output.format) == {"bvh"} and not all(map(is_meant_as_clip, photos)):
+    if set(options.output.format) == {"bvh"} and not all(map(is_clip_or_sequence, photos)):
         raise InputError(
             "BVH is written of clips alone; ask for another format as well.",
             {"another format": "format"},
@@ -73,7 +75,10 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             palette=options.parts_palette,
             masks=options.masks,
         ),
-        clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
+        clips=ClipConfig(
+            range=ClipRange(options.start, options.end, options.fps),
+            sequence_fps=options.sequence_fps or DEFAULT_FPS,
+        ),
         clip_formats=options.output.format,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,6 +143,18 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
             {_ANEW: "overwrite"},
         )
     return True
+
+
+def files_sha256(paths: Sequence[Path]) -> str:
+    """Digest of the names and the content of several files, such as images of a sequence.
+
+    Raises:
+        InputError: one does not exist or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{photo_sha256(path)} {os.fsencode(path.name).hex()}\n".encode())
+    return digest.hexdigest()
 
 
 def made_after(folder: Path, time_ns: int) -> bool:

@@ -14,7 +14,8 @@ from statistics import median
 import cv2
 import numpy as np
 
-from kinflow.evidence.video_files import ClipFrame, ClipRange
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import ClipFrame
 from kinflow.export.clip_writer import ClipExportOptions, write_clip
 from kinflow.export.overlay_video import OverlayVideo
 from kinflow.export.results import Origin

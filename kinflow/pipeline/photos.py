@@ -22,11 +22,12 @@ from pathlib import Path
 
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import read_photo
+from kinflow.evidence.image_sequences import is_sequence, pictures_of
 from kinflow.evidence.video_files import MAX_FILE_BYTES as CLIP_BYTES
-from kinflow.evidence.video_files import is_meant_as_clip
 from kinflow.export.results import (
     Origin,
     check_destination,
+    files_sha256,
     inputs_sha256,
     is_made,
     made_after,
@@ -43,7 +44,7 @@ from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
 from kinflow.pipeline.own_evidence import OwnEvidence, OwnEvidenceConfig
 from kinflow.pipeline.reconstructor import Reconstructor
-from kinflow.pipeline.sources import result_folders
+from kinflow.pipeline.sources import is_clip_or_sequence, result_folders
 from kinflow.priors.storage import SHIPPED
 from kinflow.results import Reconstruction
 
@@ -91,7 +92,8 @@ class Pipeline:
         Ctrl-C, is written, and its folder says how far it goes.
 
         Args:
-            photos: files; those that cannot be read become outcomes with a problem.
+            photos: files; those that cannot be read become outcomes with a problem. A folder, or a
+                pattern such as `frames/%05d.png`, is one clip: a sequence of images.
             out: the folder in which each photo gets a folder of its own (`result_folders`).
             stop: asked before each photo, after each frame of a clip and while others are waited
                 for; True ends the events. It may also raise, which ends the run with that error; so
@@ -105,7 +107,7 @@ class Pipeline:
         """
         began_ns = time.time_ns()
         paths, out = [Path(photo) for photo in photos], Path(out)
-        clips = frozenset(path for path in paths if is_meant_as_clip(path))
+        clips = frozenset(path for path in paths if is_clip_or_sequence(path))
         jobs = list(zip(paths, result_folders(paths, out), strict=True))
         if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
             check_folder_destination(out)  # results that are there may be on a read-only disk
@@ -219,7 +221,10 @@ class _Run:
     def _origin(self, path: Path) -> Origin:
         """What the results of a photo are made from, as it is now."""
         is_clip = path in self.clips
-        photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
+        if is_clip and is_sequence(path):
+            photo = files_sha256(pictures_of(path))
+        else:
+            photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
         prior = self.config.reconstructor.prior
         # a shipped prior changes with kinflow only; a weight file may be trained on
         weights = () if prior in SHIPPED else (Path(prior),)

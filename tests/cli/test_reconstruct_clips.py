@@ -75,6 +75,7 @@ def test_ranges_and_rates_choose_frames(folder, tmp_path, capsys):
     [
         (("--start", "-1"), "--start has to be a number of at least 0"),
         (("--start", "2", "--end", "1"), "--end (1 s) has to be after --start (2 s)"),
+        (("--sequence-fps", "0"), "--sequence-fps has to be a number above 0"),
         (("--fps", "0"), "--fps has to be a number above 0"),
         (("--end", "nan"), "--end has to be"),
         (("--start", "9"), "has no frame from 9 s on"),
@@ -117,6 +118,34 @@ def test_a_gif_of_several_frames_is_a_clip(tmp_path, capsys, astronaut_rgb):
     result = load(tmp_path / "out" / "wave")
     assert [frame.time_s for frame in result.frames] == pytest.approx([0.08 * i for i in range(6)])
     assert len(result.tracks) == 1
+
+
+def test_numbered_images_are_a_clip_with_its_gaps(tmp_path, capsys, astronaut_rgb):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number, frame in enumerate(passing(astronaut_rgb, np.linspace(20, 60, 12)), 9):
+        if number != 14:
+            Image.fromarray(frame).save(folder / f"shot{number}.png")
+    out = tmp_path / "out"
+    pattern = ("--start", "0.1", "--sequence-fps", "24")
+    assert (
+        main(["reconstruct", str(folder / "shot%d.png"), "--out", str(out), *pattern, *PLAIN]) == 0
+    )
+    result = load(out / "shot")
+    assert [frame.index for frame in result.frames] == [3, 4, 6, 7, 8, 9, 10, 11]
+    assert [f.time_s for f in result.frames] == pytest.approx([f.index / 24 for f in result.frames])
+    assert len(result.tracks) == 1
+    said = capsys.readouterr().err
+    assert "shot%d.png: lacks 1 of 12 numbers (14); time goes on over them." in said
+    arguments = ["reconstruct", str(folder), "--out", str(out), "--sequence-fps", "24", *PLAIN]
+    assert main(arguments) == 0
+    assert len(load(out / "walk").frames) == 11
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "already there" in capsys.readouterr().out
+    (folder / "shot9.png").rename(folder / "shot8.png")
+    assert main(arguments) == 2  # a picture earlier: not what the results were made from
+    assert "another photo" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from clips import counting, cut_off, passing, write_clip
 from small_photos import small_photos
 
-from kinflow.evidence.video_files import Clip, ClipRange
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import Clip
 from kinflow.export.clip_writer import ClipFormat
 from kinflow.export.people_files import load
 from kinflow.export.writer import ExportOptions
