@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME
 from kinflow.export.people_schema import FORMAT
@@ -45,6 +47,8 @@ class Origin:
     are not known."""
     inputs_sha256: str = ""
     """The content of all other files that were read for it: keypoints, maps, a prior."""
+    stopped_after_s: float | None = None
+    """How far into a clip the work came before it was stopped; None where it was not."""
 
     def details(self) -> dict[str, Any]:
         """What the marker says about it."""
@@ -53,6 +57,7 @@ class Origin:
             "photo_sha256": self.photo_sha256,
             "inputs_sha256": self.inputs_sha256,
             "options": self.options,
+            "stopped_after_s": self.stopped_after_s,
         }
         return {name: value for name, value in known.items() if value not in (None, "")}
 
@@ -98,7 +103,8 @@ def photo_sha256(path: Path, at_most: int = MAX_FILE_BYTES) -> str:
 
 
 def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
-    """Whether a folder holds these results already.
+    """Whether a folder holds these results already, and all of them: of a clip that was stopped it
+    does not.
 
     Args:
         folder: the result folder.
@@ -112,10 +118,11 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
     marker = made_by_kinflow(folder)
     if marker is None:
         return False
+    unfinished = "stopped_after_s" in marker.details
     lacking = sorted(
         name for name in files if name not in marker.files or not (folder / name).is_file()
     )
-    if lacking:
+    if lacking and not unfinished:
         raise InputError(
             f"The folder '{folder}' holds results of an earlier run, but no {lacking[0]}; "
             f"{_ANEW}, or choose another output folder.",
@@ -142,7 +149,16 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
             f"you give changed; {_ANEW}, or choose another output folder.",
             {_ANEW: "overwrite"},
         )
-    return True
+    return not unfinished
+
+
+def reach_s(folder: Path) -> float | None:
+    """How far into a clip the results in a folder go: None without any, infinite for all of it."""
+    marker = made_by_kinflow(folder)
+    if marker is None:
+        return None
+    reach = marker.details.get("stopped_after_s")
+    return float(reach) if is_number(reach) else math.inf
 
 
 def files_sha256(paths: Sequence[Path]) -> str:

@@ -14,6 +14,7 @@ claimed comes back to it at the end.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -32,6 +33,7 @@ from kinflow.export.results import (
     is_made,
     made_after,
     photo_sha256,
+    reach_s,
 )
 from kinflow.export.writer import write_all
 from kinflow.files.destinations import check_folder_destination
@@ -179,7 +181,7 @@ class _Run:
             origin = self._origin(path)
             if self._is_done(folder, origin, files):
                 return _Ended(self._already_there(path, folder, begin))
-            check_destination(folder, files, self.config.export.overwrite)
+            check_destination(folder, files, self._may_replace(folder))
             claim = self._claim(folder, patience_s)
             if claim is None:
                 return None
@@ -265,7 +267,8 @@ class _Run:
             )
         run = ClipRun(path, self.reconstructor, self.config.clips)
         wanted = self.config.clips.range
-        results = ClipResults(folder, self.config.clip_export, origin, claim, wanted)
+        export = replace(self.config.clip_export, overwrite=self._may_replace(folder))
+        results = ClipResults(folder, export, origin, claim, wanted)
         try:
             for step in run.steps():
                 if self.stop():
@@ -299,6 +302,12 @@ class _Run:
             made = made_after(folder, self.began_ns)
             return made and is_made(folder, files, origin)
         return False
+
+    def _may_replace(self, folder: Path) -> bool:
+        """Whether results that are there may be replaced: where that was asked for, or where they
+        are of a clip that was stopped."""
+        reach = reach_s(folder)
+        return self.config.export.overwrite or (reach is not None and reach < math.inf)
 
     def _already_there(self, path: Path, folder: Path, begin: float) -> Outcome:
         meanwhile = (f"{path.name}: another kinflow made it meanwhile.",)
