@@ -27,9 +27,9 @@ _SWINGS_M_S = 0.6
 _SMOOTH_S, _STEADY_S = 0.08, 0.5
 _LITTLE = 0.05
 """Weight of no gliding at all, where no point is near the floor."""
-_LEAST_M_S = 0.05
+_LEAST_M_S = 0.15
 """Gliding that is less steady is noise, or is left to what holds feet."""
-_BETTER = 0.7
+_BETTER = 0.6
 """A way that leaves more than this part of the gliding is no better: on ice, or on wheels."""
 
 
@@ -38,55 +38,57 @@ def without_gliding(motion: Motion) -> Motion:
     if len(motion) < 3:
         return motion
     points_m = feet_m(motion)
-    glide_m_s, steady_m_s = _gliding(points_m, motion.period_s)
+    glide_m_s, steady_m_s = _gliding_m_s(points_m, motion.period_s)
     if steady_m_s < _LEAST_M_S:
         return motion
-    moved_m = points_m.copy()
     way_m = np.cumsum(glide_m_s, axis=0) * motion.period_s
+    moved_m = points_m.copy()
     moved_m[1:, :, [0, 2]] -= way_m[:, None]
-    if _lowest_speed(moved_m) > _BETTER * _lowest_speed(points_m):
+    before_m_s, after_m_s = (_lowest_m_s(one, motion.period_s) for one in (points_m, moved_m))
+    if after_m_s > _BETTER * before_m_s:
         return motion
     root_m = motion.t_world_root_m.copy()
     root_m[1:, [0, 2]] -= way_m
     return replace(motion, t_world_root_m=root_m)
 
 
-def _gliding(
+def _gliding_m_s(
     points_m: Float64[np.ndarray, "frames points 3"], period_s: float
 ) -> tuple[Float64[np.ndarray, "steps 2"], float]:
     """Velocity (x, z) with which what should stand glides from each frame to the next, and how much
-    of it is steady: its mean size once it is averaged over half a second, m/s."""
-    velocity_m_s = np.diff(points_m[..., [0, 2]], axis=0) / period_s
-    height_m = 0.5 * (points_m[1:, :, 1] + points_m[:-1, :, 1])
+    of it is steady: its mean size once it is averaged over a second or so."""
+    velocity_m_s, height_m = _steps(points_m, period_s)
     floor_m = _least_around(height_m.min(-1), round(_AROUND_S / period_s))
     weight = np.exp(-np.square((height_m - floor_m[:, None]) / _NEAR_FLOOR_M))
     weight /= 1 + (np.linalg.norm(velocity_m_s, axis=-1) / _SWINGS_M_S) ** 4
-    quick, slow = (
-        _averaged(velocity_m_s, weight, sigma_s / period_s) for sigma_s in (_SMOOTH_S, _STEADY_S)
-    )
-    return quick, float(np.linalg.norm(slow, axis=-1).mean())
+
+    def mean(sigma: float) -> np.ndarray:
+        total = _averaged(weight.sum(-1), sigma) + _LITTLE
+        ways = [_averaged((weight * v).sum(-1), sigma) for v in np.moveaxis(velocity_m_s, -1, 0)]
+        return np.stack(ways, -1) / total[:, None]
+
+    steady_m_s = np.linalg.norm(mean(_STEADY_S / period_s), axis=-1).mean()
+    return mean(_SMOOTH_S / period_s), float(steady_m_s)
 
 
-def _averaged(velocity_m_s: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """The mean velocity (steps, 2) of points around each step."""
+def _lowest_m_s(points_m: Float64[np.ndarray, "frames points 3"], period_s: float) -> float:
+    """How fast the lowest point usually moves along the floor, with little of its noise."""
+    velocity_m_s, height_m = _steps(points_m, period_s)
+    lowest_m_s = velocity_m_s[np.arange(len(height_m)), height_m.argmin(-1)]
+    calm = [_averaged(v, _SMOOTH_S / period_s) for v in lowest_m_s.T]
+    return float(np.median(np.linalg.norm(calm, axis=0)))
+
+
+def _steps(points_m: np.ndarray, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Velocities along the floor (steps, points, 2) and heights (steps, points)."""
+    velocity_m_s = np.diff(points_m[..., [0, 2]], axis=0) / period_s
+    return velocity_m_s, 0.5 * (points_m[1:, :, 1] + points_m[:-1, :, 1])
+
+
+def _averaged(values: Float64[np.ndarray, " steps"], sigma: float) -> Float64[np.ndarray, " steps"]:
     half = max(1, round(3 * sigma))
     kernel = np.exp(-0.5 * np.square(np.arange(-half, half + 1) / sigma))
-    kernel /= kernel.sum()
-
-    def under(values: np.ndarray) -> np.ndarray:
-        return np.convolve(np.pad(values, half, mode="edge"), kernel, "valid")
-
-    total = under(weight.sum(-1)) + _LITTLE
-    return np.stack(
-        [under((weight * v).sum(-1)) / total for v in np.moveaxis(velocity_m_s, -1, 0)], -1
-    )
-
-
-def _lowest_speed(points_m: np.ndarray) -> float:
-    """Median way along the floor, from frame to frame, of the point that is lowest."""
-    steps_m = np.linalg.norm(np.diff(points_m[..., [0, 2]], axis=0), axis=-1)
-    lowest = (points_m[1:, :, 1] + points_m[:-1, :, 1]).argmin(-1)
-    return float(np.median(steps_m[np.arange(len(lowest)), lowest]))
+    return np.convolve(np.pad(values, half, mode="edge"), kernel / kernel.sum(), "valid")
 
 
 def feet_m(motion: Motion) -> Float64[np.ndarray, "frames 4 3"]:
