@@ -18,7 +18,7 @@ from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
-from kinflow.pipeline.events import Begun, Outcome, Progress
+from kinflow.pipeline.events import Begun, Event, Outcome, Progress
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
@@ -48,19 +48,29 @@ def run(options: Reconstruct) -> int:
     try:
         with closing(events), PhotoProgress(len(photos)) as progress:
             for event in events:
-                if isinstance(event, Begun):
-                    progress.begin(event.photo.name)
-                elif isinstance(event, Progress):
-                    progress.step(event.photo.name, event.step)
-                elif isinstance(event, Outcome):
-                    # a summary of hundreds of photos needs none of their bodies
-                    outcomes.append(replace(event, result=None))
-                    with progress.done():
-                        report.add(event)
+                try:
+                    _tell(event, progress, report, outcomes)
+                except KeyboardInterrupt as interrupt:
+                    # what is done of a clip is its outcome; of all else there is none
+                    _tell(events.throw(interrupt), progress, report, outcomes)
+                    raise
     finally:
         # also after Ctrl-C: what is done is done
         report.close()
     return exit_code(outcomes) or (2 if problems else 0)
+
+
+def _tell(event: Event, progress: PhotoProgress, report: Report, outcomes: list[Outcome]) -> None:
+    """Show an event on the terminal, and keep what becomes of photos."""
+    if isinstance(event, Begun):
+        progress.begin(event.photo.name)
+    elif isinstance(event, Progress):
+        progress.step(event.photo.name, event.step)
+    elif isinstance(event, Outcome):
+        # a summary of hundreds of photos needs none of their bodies
+        outcomes.append(replace(event, result=None))
+        with progress.done():
+            report.add(event)
 
 
 def pipeline_config(options: Reconstruct) -> PipelineConfig:

@@ -23,15 +23,21 @@ from kinflow.export.people_schema import (
     Field,
     Fields,
 )
-from kinflow.export.quality import quality_of
+from kinflow.export.quality import TrackQuality, quality_of
 from kinflow.files.names import printable
 from kinflow.results import Frame, Person, Reconstruction
 
 _CAMERA = ("focal_px", "principal_px", "image_size")
 
 
-def to_fields(reconstruction: Reconstruction) -> Fields:
+def to_fields(
+    reconstruction: Reconstruction, quality: Sequence[TrackQuality] | None = None
+) -> Fields:
     """All arrays of the format.
+
+    Args:
+        reconstruction: what is written.
+        quality: of its tracks, where that is known already.
 
     Raises:
         ValueError: a person holds values that are not finite.
@@ -45,7 +51,7 @@ def to_fields(reconstruction: Reconstruction) -> Fields:
         **{name: getattr(frames[0].camera, name) for name in _CAMERA},
         **_of_frames(frames),
         "camera_motion": reconstruction.camera_motion,
-        **_of_tracks(reconstruction),
+        **_of_tracks(quality_of(reconstruction) if quality is None else quality),
         **_of_people(people),
         "hypothesis_of": [row for row, _ in alternatives],
         "hypothesis_energy": [h.energy for _, h in alternatives],
@@ -74,10 +80,9 @@ def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:
     }
 
 
-def _of_tracks(reconstruction: Reconstruction) -> dict[str, object]:
+def _of_tracks(quality: Sequence[TrackQuality]) -> dict[str, object]:
     """What the motion of people is worth; photos have none."""
-    known = quality_of(reconstruction)
-    return {f"track_{name}": [getattr(track, name) for track in known] for name in QUALITY}
+    return {f"track_{name}": [getattr(track, name) for track in quality] for name in QUALITY}
 
 
 def _of_people(people: Sequence[Person]) -> dict[str, object]:

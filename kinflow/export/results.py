@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME
 from kinflow.export.people_schema import FORMAT
@@ -118,7 +117,7 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
     marker = made_by_kinflow(folder)
     if marker is None:
         return False
-    unfinished = "stopped_after_s" in marker.details
+    unfinished = _reach_s(marker) < math.inf
     lacking = sorted(
         name for name in files if name not in marker.files or not (folder / name).is_file()
     )
@@ -155,10 +154,12 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
 def reach_s(folder: Path) -> float | None:
     """How far into a clip the results in a folder go: None without any, infinite for all of it."""
     marker = made_by_kinflow(folder)
-    if marker is None:
-        return None
+    return None if marker is None else _reach_s(marker)
+
+
+def _reach_s(marker: Marker) -> float:
     reach = marker.details.get("stopped_after_s")
-    return float(reach) if is_number(reach) else math.inf
+    return float(reach) if isinstance(reach, int | float) else math.inf
 
 
 def files_sha256(paths: Sequence[Path]) -> str:

@@ -1,17 +1,20 @@
 """`kinflow reconstruct` on clips: what is printed, options, ranges that cannot be."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from clips import counting, passing, write_clip
 from PIL import Image
 
+from kinflow.cli import reconstruct
 from kinflow.cli.main import main
 from kinflow.cli.progress import clip_line
 from kinflow.export.people_files import load
 from kinflow.export.quality import quality_of
-from kinflow.pipeline.clips import ClipStep
+from kinflow.fitting.clip import ClipFitConfig
+from kinflow.pipeline.clips import ClipConfig, ClipStep
 
 PLAIN = ("--format", "npz", "json", "--no-parts")
 
@@ -146,6 +149,30 @@ def test_numbered_images_are_a_clip_with_its_gaps(tmp_path, capsys, astronaut_rg
     (folder / "shot9.png").rename(folder / "shot8.png")
     assert main(arguments) == 2  # a picture earlier: not what the results were made from
     assert "another photo" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_progress_is_shown_loses_no_outcome(
+    folder, tmp_path, capsys, monkeypatch
+):
+    config = reconstruct.pipeline_config
+
+    def in_short_windows(options):
+        fit = ClipFitConfig(window=4, ahead=1)
+        return replace(config(options), clips=ClipConfig(fit=fit))
+
+    def interrupted(self, name, step):
+        if step.frames == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(reconstruct, "pipeline_config", in_short_windows)
+    monkeypatch.setattr(reconstruct.PhotoProgress, "step", interrupted)
+    clips = [str(folder / name) for name in ("walk.webm", "nobody.avi")]
+    assert main(["reconstruct", *clips, "--out", str(tmp_path / "out"), *PLAIN]) == 130
+    captured = capsys.readouterr()
+    frames = len(load(tmp_path / "out" / "walk").frames)
+    assert frames in (6, 7)
+    assert f"walk.webm: {frames} frames, 1 person" in captured.out
+    assert "walk.webm: stopped after" in captured.err and "nobody" not in captured.err
 
 
 @pytest.mark.parametrize(
