@@ -16,12 +16,19 @@ from kinflow.export.people_schema import (
     GRAVITY_FIELDS,
     Field,
 )
-from kinflow.results import ResultCode
+from kinflow.results import CameraMotion, ResultCode
 
 KINDS = {"f": "numbers", "i": "whole numbers", "U": "text"}
 """What an array of each kind holds."""
 
-_MOST = {"people": 100_000, "hypotheses": 50_000, "frames": 100_000, "terms": 100, "latent": 1024}
+_MOST = {
+    "people": 100_000,
+    "hypotheses": 50_000,
+    "frames": 100_000,
+    "tracks": 100_000,
+    "terms": 100,
+    "latent": 1024,
+}
 _MOST_LETTERS = 10_000
 _FAR = 1e9
 _UNIT = (-1e-4, 1 + 1e-4)
@@ -46,6 +53,20 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("height_m", "chest_girth_m", "waist_girth_m", "hip_girth_m"), (0, 10)),
     "weight_kg": (0, 1000),
     "part_iou": _UNIT,
+    "foot_contact": _UNIT,
+    **dict.fromkeys(("track_person", "track_gaps"), (0, 2**31 - 1)),
+    **dict.fromkeys(("track_foot_down_share", "track_seen_share"), _UNIT),
+    **dict.fromkeys(
+        (
+            "track_foot_sliding_cm_s",
+            "track_jitter_10m_s3",
+            "track_below_floor_cm",
+            "track_below_floor_worst_cm",
+            "track_longest_gap_s",
+            "track_keypoint_error_px",
+        ),
+        (0, _FAR),
+    ),
     "silhouette_iou": _UNIT,
     "hypothesis_t_cam_root_m": (-_FAR, _FAR),
     "hypothesis_z": (-1e6, 1e6),
@@ -72,6 +93,8 @@ def check_fields(fields: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"the field '{name}' is not the one of this version of kinflow")
     if unknown := set(fields["code"].tolist()) - set(get_args(ResultCode)):
         raise InputError(f"the field 'code' holds an unknown code ('{sorted(unknown)[0]}')")
+    if "camera_motion" in fields and str(fields["camera_motion"]) not in get_args(CameraMotion):
+        raise InputError("the field 'camera_motion' holds an unknown word")
     owner = fields["hypothesis_of"]
     if ((owner < 0) | (owner >= sizes["people"])).any():
         raise InputError("the field 'hypothesis_of' names a person that is not there")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields, check_ranges
@@ -38,7 +40,8 @@ def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
     if not cameras.keys() >= set(fields["frame"].tolist()):
         raise InputError("the field 'frame' names a frame that is not there")
     people = [_person(fields, row, cameras) for row in range(len(fields["person"]))]
-    return Reconstruction(frames, tracks_of(people), str(fields["source"]))
+    motion: Any = str(fields["camera_motion"])  # checked above
+    return Reconstruction(frames, tracks_of(people), str(fields["source"]), motion)
 
 
 def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
@@ -51,6 +54,8 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         index, time_s = np.array([0]), np.array([0.0])
     return {
         "part_names": np.array(PART_NAMES[1:]),
+        "camera_motion": np.array("unknown"),
+        "foot_contact": np.full((people, len(FOOT_KEYPOINTS)), np.nan),
         "part_iou": np.full((people, len(PART_NAMES) - 1), np.nan),
         "silhouette_iou": np.full(people, np.nan),
         "start_source": np.full(people, ""),
@@ -92,6 +97,7 @@ def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:
 
 def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Camera]) -> Person:
     names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
+    foot_contact = fields["foot_contact"][row]
     return Person(
         person=int(fields["person"][row]),
         camera=cameras[int(fields["frame"][row])],
@@ -102,6 +108,7 @@ def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Ca
             _hypothesis(fields, i) for i in np.flatnonzero(fields["hypothesis_of"] == row).tolist()
         ),
         part_iou=None if np.isnan(part_iou).all() else _tensor(part_iou),
+        foot_contact=None if np.isnan(foot_contact).any() else _tensor(foot_contact),
         silhouette_iou=float(fields["silhouette_iou"][row]),
         height_std_m=float(fields["height_std_m"][row]),
         frame=int(fields["frame"][row]),

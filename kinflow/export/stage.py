@@ -17,15 +17,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from kinflow.body.model import BodyModel
-from kinflow.body.skinning import joint_maps
 from kinflow.export.bodies import Bodies
+from kinflow.export.heights import lowest_m
 from kinflow.export.upright import R_world_cam
 from kinflow.results import Frame, Reconstruction, Track
 
 _FLOOR_QUANTILE = 0.25
-_BATCH = 64
-"""Frames whose heights are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,11 @@ class Stage:
         heights_m = np.full(len(rows), np.inf)
         for track in reconstruction.tracks:
             seen = [rows[body.frame] for body in track.bodies]
-            lowest_m = _lowest_m(track, R[seen, 1])
-            heights_m[seen] = np.minimum(heights_m[seen], lowest_m)
+            pose = torch.stack([body.pose for body in track.bodies])
+            root_m = torch.stack([body.t_cam_root_m for body in track.bodies])
+            heights_m[seen] = np.minimum(
+                heights_m[seen], lowest_m(track.shape, pose, root_m, R[seen, 1])
+            )
         known = heights_m[np.isfinite(heights_m)]
         floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
         return Stage(rows, R, -floor_m)
@@ -92,25 +92,3 @@ def _rotations(frames: tuple[Frame, ...]) -> np.ndarray:
         rotations.append(rotations[-1] if same else R_world_cam(gravity))
         last = gravity
     return np.stack(rotations)
-
-
-def _lowest_m(track: Track, up_cam: np.ndarray) -> np.ndarray:
-    """Height (bodies,) of each body's lowest vertex over its camera, along `up_cam` (bodies, 3)."""
-    model = BodyModel.load()
-    shaped = model.with_shape(track.shape)
-    lowest = []
-    with torch.inference_mode():
-        rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
-        # heights are linear in what the maps of the joints add along up: one matrix product
-        shares = (model.skin_weights[:, :, None] * rest_m[:, None]).flatten(1).mT.contiguous()
-        for first in range(0, len(track.bodies), _BATCH):
-            some = track.bodies[first : first + _BATCH]
-            posed = shaped.with_pose(
-                torch.stack([body.pose for body in some]),
-                torch.stack([body.t_cam_root_m for body in some]),
-            )
-            maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, model.Q_rest)
-            up = torch.from_numpy(up_cam[first : first + _BATCH]).to(maps)
-            along_up = (up[:, None, None] @ maps)[:, :, 0]
-            lowest.append((along_up.flatten(1) @ shares).amin(1))
-    return torch.cat(lowest).double().numpy()

@@ -214,6 +214,8 @@ class ClipFitter:
         people = []
         for i, row in enumerate(rows):
             person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
+            if row < len(fit.stands):
+                person = replace(person, foot_contact=fit.stands[row].cpu())
             judged = self._judged(person, bodies[i : i + 1], window.seen[row])
             people.append(_on_its_own(judged))
         return people

@@ -81,6 +81,7 @@ def _between(first: Person, last: Person, shares: Sequence[float]) -> list[Perso
             code="not_seen",
             energy={},
             hypotheses=(),
+            foot_contact=None,
             part_iou=None,
             silhouette_iou=float("nan"),
             start_source="motion",

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.sides import SIDES
+from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.checks import nested, not_negative, positive, share, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
@@ -33,9 +33,7 @@ from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
-_FEET = [
-    FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")
-]
+_FEET = [FITTED_KEYPOINTS.index(name) for name in FOOT_KEYPOINTS]
 _PATH_STD_M = 0.05
 """Points of bodies that did not move differ by so much from one search to the next."""
 

@@ -14,10 +14,11 @@ from statistics import median
 import cv2
 import numpy as np
 
-from kinflow.evidence.video_files import ClipFrame, ClipRange
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import ClipFrame
 from kinflow.export.clip_writer import ClipExportOptions, write_clip
 from kinflow.export.overlay_video import OverlayVideo
-from kinflow.export.results import Origin
+from kinflow.export.results import Origin, reach_s
 from kinflow.export.viewer_clip import PICTURE_SIDE_PX
 from kinflow.files.atomic import PREFIX, explained
 from kinflow.files.folders import Claim
@@ -85,13 +86,19 @@ class ClipResults:
     def written_quickly(self, run: ClipRun, notes: list[str]) -> Reconstruction:
         """Write what is done of a clip at once, without the drawings: somebody waits for the end.
 
+        Results that are there and go further stay.
+
         Raises:
             InputError: there is nobody in the clip, or the folder cannot be written.
         """
         result = run.result(self.origin.photo)
         del notes[:]
         notes += _remarks(run, self.origin, result.tracks)
-        self._write(result, run, None, {})
+        there_s = reach_s(self.folder)
+        if there_s is not None and there_s > run.done_s:
+            notes.append(f"{Path(self.origin.photo).name}: results of an earlier run go further.")
+            return result
+        self._write(result, run, None, {}, stopped=True)
         return result
 
     def _drawn(
@@ -125,11 +132,11 @@ class ClipResults:
         run: ClipRun,
         overlay: Path | None,
         pictures: dict[int, np.ndarray],
+        stopped: bool = False,
     ) -> None:
         origin = self.origin
-        if not run.is_finished:
-            options = {**(origin.options or {}), "stopped_after_s": round(run.done_s, 3)}
-            origin = replace(origin, options=options)
+        if stopped:
+            origin = replace(origin, stopped_after_s=round(run.done_s, 3))
         write_clip(result, self.folder, self.options, overlay, pictures, origin, self.claim)
 
 
@@ -172,7 +179,8 @@ def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]
     remarks = list(run.clip.notes)
     if not run.is_finished:
         remarks.append(
-            f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that."
+            f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that, and the "
+            "same command makes all of them."
         )
     if run.shots > 1:
         remarks.append(

@@ -9,13 +9,14 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kinflow.checks import nested
+from kinflow.checks import nested, number
 from kinflow.errors import InputError
 from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
-from kinflow.evidence.video_files import Clip, ClipRange
+from kinflow.evidence.clip_range import MAX_FPS, ClipRange
+from kinflow.evidence.image_sequences import DEFAULT_FPS, open_frames
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
 from kinflow.fitting.clip_tracks import one_gravity, with_gaps_filled, with_one_shape
@@ -30,10 +31,13 @@ class ClipConfig:
     """How clips are worked on."""
 
     range: ClipRange = field(default_factory=ClipRange)
+    sequence_fps: float = DEFAULT_FPS
+    """Images a second, of sequences of images."""
     people: ClipPeopleConfig = field(default_factory=ClipPeopleConfig)
     fit: ClipFitConfig = field(default_factory=ClipFitConfig)
 
     def __post_init__(self) -> None:
+        number(self, "sequence_fps", above=0, at_most=MAX_FPS)
         nested(self, range=ClipRange, people=ClipPeopleConfig, fit=ClipFitConfig)
 
 
@@ -79,7 +83,7 @@ class ClipRun:
     """The work on one clip, and what is done of it.
 
     Args:
-        path: the clip.
+        path: the clip, or the folder or pattern of a sequence of images.
         reconstructor: the models.
         config: how it is worked on.
 
@@ -89,7 +93,7 @@ class ClipRun:
 
     def __init__(self, path: Path, reconstructor: Reconstructor, config: ClipConfig) -> None:
         self._path, self._reconstructor, self._config = path, reconstructor, config
-        self.clip = Clip.open(path)
+        self.clip = open_frames(path, config.sequence_fps)
         camera = reconstructor.camera_of(self.clip.info.size)
         self._fitter = ClipFitter(reconstructor.fitter, camera, config.fit)
         self._open: deque[SeenFrame] = deque()
@@ -181,7 +185,8 @@ class ClipRun:
         frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f in done]
         people = with_one_shape([frame.fitted.people for frame in done])
         people = with_gaps_filled(people, times_s, shots)
-        return Reconstruction.of_frames(frames, people, source)
+        result = Reconstruction.of_frames(frames, people, source)
+        return replace(result, camera_motion="moves" if self.camera_moves else "still")
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
         """Frames are done in the order in which they were seen."""

@@ -79,6 +79,7 @@ _NAMES = {
     "clips.range.start_s": "start",
     "clips.range.end_s": "end",
     "clips.range.fps": "fps",
+    "clips.sequence_fps": "sequence_fps",
 }
 """What result folders call an option, where it is not the last part of its path."""
 

@@ -7,11 +7,12 @@ from kinflow.results.codes import RESULT_SENTENCES, ResultCode
 from kinflow.results.frames import Frame
 from kinflow.results.gravity import Floor, Gravity
 from kinflow.results.person import Hypothesis, Person
-from kinflow.results.reconstruction import Reconstruction
+from kinflow.results.reconstruction import CameraMotion, Reconstruction
 from kinflow.results.tracks import Track
 
 __all__ = [
     "RESULT_SENTENCES",
+    "CameraMotion",
     "Floor",
     "Frame",
     "Gravity",

@@ -15,7 +15,13 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.export.people_schema import FIELDS, FLOOR_FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
+from kinflow.export.people_schema import (
+    FIELDS,
+    FLOOR_FIELDS,
+    FRAME_FIELDS,
+    GRAVITY_FIELDS,
+    QUALITY,
+)
 from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Floor, Reconstruction
 
@@ -95,10 +101,12 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
         assert people[1]["part_iou"][:4] == pytest.approx([0.3, 0.35, 0.4, None])
 
 
+TRACK_FIELDS = tuple(f"track_{name}" for name in QUALITY)
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
     "before floors": FLOOR_FIELDS,
     "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
+    "before quality": ("foot_names", "foot_contact", "camera_motion", *TRACK_FIELDS),
     "before frames": ("start_source", *FLOOR_FIELDS, *GRAVITY_FIELDS, *FRAME_FIELDS),
 }
 
@@ -116,6 +124,8 @@ def write_lacking(reconstruction: Reconstruction, lacking: tuple[str, ...], fold
     for entry in document.get("frames", ()):
         for name in lacking:
             entry.pop(name.removeprefix("frame_"), None)
+    if "track_person" in lacking:
+        del document["tracks"]
     (folder / "people.json").write_text(json.dumps(document))
 
 
@@ -170,6 +180,12 @@ BAD_ARRAYS = {
     "the field 'score' should hold numbers": lambda a: changed(a, score=np.array(["a", "b"])),
     "the field 'format' is not the one": lambda a: changed(a, format=np.array("other 1")),
     "the field 'joint_names' is not": lambda a: changed(a, joint_names=a["joint_names"][::-1]),
+    "'camera_motion' holds an unknown word": lambda a: changed(a, camera_motion=np.array("dances")),
+    "'foot_contact' holds values that": lambda a: changed(
+        a, foot_contact=np.full((2, 4), 2.0, np.float32)
+    ),
+    "'foot_names' is not": lambda a: changed(a, foot_names=a["foot_names"][::-1]),
+    "'track_gaps' should hold whole": lambda a: changed(a, track_gaps=np.zeros(0)),
     "unknown code": lambda a: changed(a, code=np.array(["ok", "fine"])),
     "not rotations": lambda a: changed(a, pose=2 * a["pose"]),
     "must be positive": lambda a: changed(a, focal_px=np.array(-3.0)),

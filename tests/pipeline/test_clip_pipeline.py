@@ -8,7 +8,8 @@ import pytest
 from clips import counting, cut_off, passing, write_clip
 from small_photos import small_photos
 
-from kinflow.evidence.video_files import Clip, ClipRange
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import Clip
 from kinflow.export.clip_writer import ClipFormat
 from kinflow.export.people_files import load
 from kinflow.export.writer import ExportOptions
@@ -124,8 +125,38 @@ def test_a_clip_that_is_stopped_keeps_what_is_done(clip, models, tmp_path):
     assert [frame.index for frame in result.frames] == list(range(len(result.frames)))
     assert len(result.frames) in (6, 12, 18)
     assert result.tracks
-    again = outcome_of(list(pipeline(models).run([clip], tmp_path)))
-    assert "stopped_after_s" in again.problem
+    # other options are another matter
+    shorter = ClipConfig(range=ClipRange(end_s=0.5))
+    config = PipelineConfig(MODELS, EXPORT, clips=shorter, clip_formats=FORMATS)
+    other = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert "made with other options" in other.problem
+    # the same again makes the whole clip, once
+    again = outcome_of(list(pipeline(models, window=8).run([clip], tmp_path)))
+    assert (again.problem, again.already) == ("", False)
+    assert len(load(outcome.folder).frames) == 24
+    assert outcome_of(list(pipeline(models, window=8).run([clip], tmp_path))).already
+
+
+def test_whoever_stops_sooner_loses_nothing(clip, models, tmp_path):
+    config = ClipConfig(range=ClipRange(0.33), fit=ClipFitConfig(window=4, ahead=1))
+    run = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models).run
+    reached = []
+    for asked in (14, 9, 99):
+        seen = iter([False] * asked)
+        outcome = outcome_of(list(run([clip], tmp_path, lambda seen=seen: next(seen, True))))
+        assert outcome.problem == ""
+        assert any("go further" in note for note in outcome.notes) == (asked == 9)
+        reached.append(len(load(outcome.folder).frames))
+    assert reached[0] == reached[1] < reached[2] == 14
+    # all of it is there, which whoever overwrites it and stops does not lose either
+    export = ExportOptions(EXPORT.formats, overwrite=True)
+    again = PipelineConfig(MODELS, export, clips=config, clip_formats=FORMATS)
+    seen = iter([False] * 9)
+    outcome = outcome_of(
+        list(Pipeline(again, models).run([clip], tmp_path, lambda: next(seen, True)))
+    )
+    assert any("go further" in note for note in outcome.notes)
+    assert len(load(outcome.folder).frames) == 14
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "close"])
@@ -246,7 +277,8 @@ def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(clip, models, tm
     assert [path.name for path in tmp_path.iterdir()] == ["walk"]
     assert len(load(folder).frames) == 12
     again = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
-    assert "no overlay.webm" in again.problem
+    assert (again.problem, again.already) == ("", False)
+    assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"}
 
 
 def interrupted() -> bool:
