@@ -60,6 +60,8 @@ class Reconstruct:
     """Of clips: where to stop."""
     fps: Annotated[float | None, arg(metavar="N")] = None
     """Of clips: look at this many frames a second at most; all of them unless given."""
+    moving_camera: FlagCreatePairsOff[bool] = False
+    """Of clips: estimate how the camera turns; it is taken to stand still otherwise."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,

@@ -73,7 +73,10 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             palette=options.parts_palette,
             masks=options.masks,
         ),
-        clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
+        clips=ClipConfig(
+            range=ClipRange(options.start, options.end, options.fps),
+            moving_camera=options.moving_camera,
+        ),
         clip_formats=options.output.format,
     )
 

@@ -1,15 +1,15 @@
 """How a camera that stays at its place turns: rotations by the background, people left out.
 
-1. Corners of a keyframe are followed from the frame before to this one (Lucas–Kanade), and a rotation
-   is fitted to their rays (pairs of them by RANSAC).
-2. With that the frame is warped into the views of the keyframes that it overlaps most, where what is
-   left of the motion is small whatever the camera did, and corners are measured against these.
+1. Corners of a keyframe are followed from the frame before to this one (Lucas–Kanade), and a
+   rotation is fitted to their rays (pairs of them by RANSAC).
+2. With that the frame is warped into the views of the keyframes that it overlaps most, where what
+   is left of the motion is small whatever the camera did, and corners are measured against these.
 3. One rotation is fitted to all of them (robust Gauss–Newton on the pixels' errors).
 4. A frame that overlaps no keyframe well becomes one. Whoever pans there and back so comes back to
    keyframes of the way there, and errors add up over new views alone, not over frames.
 
-A rotation moves all pixels by K R K^-1, near and far alike. A camera that is carried, or zooms, moves
-them otherwise: then keyframes break, which is counted and said.
+A rotation moves all pixels by K R K^-1, near and far alike. A camera that is carried, or zooms,
+moves them otherwise: then keyframes break, which is counted and said.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ class CameraTurnConfig:
     """Share of the corners in view that has to agree, or the keyframe is of no use any more."""
     spread_px: float = 0.5
     """Of the corners' errors, for robust weights."""
-    broken_s: float = 3.0
-    """Keyframes that break more often than once in this time tell that turning is not all."""
+    broken_frames: int = 90
+    """Keyframes that break more often than once in so many frames tell that turning is not all."""
 
     def __post_init__(self) -> None:
         whole(self, "side_px", at_least=64, at_most=8192)
         whole(self, "corners", at_least=_LEAST_POINTS, at_most=10_000)
         whole(self, "keyframes", at_least=1, at_most=10)
         share(self, "overlap", "agreeing")
-        positive(self, "agreeing_px", "spread_px", "broken_s")
+        whole(self, "broken_frames", at_least=1)
+        positive(self, "agreeing_px", "spread_px")
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,14 @@ class CameraTurns:
         self.frames = 0
         """Frames so far."""
         self.lost = 0
-        """Frames of these in which nothing told how the camera turned; it is taken to have stood."""
+        """Frames of these in which nothing told how it turned; it is taken to have stood."""
         self.broken = 0
         """Times at which the background moved as it does not before a camera that turns."""
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether turning does not explain how the background moves."""
+        return self.broken > 1 and self.broken * self._config.broken_frames > self.frames
 
     def look(
         self,
@@ -117,9 +123,7 @@ class CameraTurns:
             boxes_px: of people (x0, y0, x1, y1), whose pixels do not count.
         """
         grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
-        grey = cv2.resize(
-            grey, None, fx=self._scale, fy=self._scale, interpolation=cv2.INTER_AREA
-        )
+        grey = cv2.resize(grey, None, fx=self._scale, fy=self._scale, interpolation=cv2.INTER_AREA)
         grey = cv2.GaussianBlur(grey, (0, 0), _BLUR_PX)
         off = _off_people(grey.shape, [np.asarray(box) * self._scale for box in boxes_px])
         if self._before is not None:
@@ -254,7 +258,6 @@ class CameraTurns:
             # from wide to narrow, so that a rough start is no matter
             spread = self._config.spread_px * max(1.0, 2.0 ** (3 - step))
             weight = (1 / (1 + (gap**2).sum(1) / spread**2) ** 2)[:, None, None]
-            o = np.zeros_like(x)
             J = np.stack(
                 [np.stack([-x * y / z, z + x * x / z, -y], -1),
                  np.stack([-z - y * y / z, x * y / z, x], -1)], 1,
@@ -282,7 +285,11 @@ class CameraTurns:
 
 
 def _flow(
-    before: np.ndarray, after: np.ndarray, start_px: np.ndarray, window: tuple[int, int], levels: int
+    before: np.ndarray,
+    after: np.ndarray,
+    start_px: np.ndarray,
+    window: tuple[int, int],
+    levels: int,
 ) -> tuple[Bool[np.ndarray, " n"], Float[np.ndarray, "n 2"]]:
     """Which corners are found in another picture, there and back, and where."""
     how = {"winSize": window, "maxLevel": levels, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}

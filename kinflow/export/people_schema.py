@@ -66,6 +66,7 @@ FIELDS: dict[str, Field] = {
     "frame_up_std_deg": Field(("frames",), optional=True, may_be_unknown=True),
     "frame_floor_height_m": Field(("frames",), optional=True, may_be_unknown=True),
     "frame_floor_std_m": Field(("frames",), optional=True, may_be_unknown=True),
+    "frame_R_first_cam": Field(("frames", 3, 3), optional=True, may_be_unknown=True),
     "person": Field(("people",), "i"),
     "frame": Field(("people",), "i"),
     "time_s": Field(("people",)),
@@ -105,10 +106,12 @@ GRAVITY_FIELDS = ("frame_up_cam", "frame_up_std_deg")
 """What is said of gravity, together or not at all, and only where frames are described."""
 FLOOR_FIELDS = ("frame_floor_height_m", "frame_floor_std_m")
 """What is said of the floor, together or not at all, and only where gravity is described."""
+TURN_FIELDS = ("frame_R_first_cam",)
+"""What is said of how cameras are turned, or not, and only where frames are described."""
 FRAME_FIELDS: tuple[str, ...] = tuple(
     name
     for name, field in FIELDS.items()
-    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS)
+    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS, *TURN_FIELDS)
 )
 """What is said of frames, which a file says in full or not at all."""
 MEASURES = ("height_m", "weight_kg", "chest_girth_m", "waist_girth_m", "hip_girth_m")

@@ -10,17 +10,22 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
-from kinflow.checks import nested
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.checks import flag, nested
 from kinflow.errors import InputError
+from kinflow.evidence.camera_turns import CameraTurns
 from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
 from kinflow.evidence.video_files import Clip, ClipRange
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
-from kinflow.fitting.clip_tracks import one_gravity, with_gaps_filled, with_one_shape
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
 from kinflow.pipeline.reconstructor import Reconstructor
-from kinflow.results import Frame, Reconstruction
+from kinflow.results import CameraTurn, Frame, Gravity, Reconstruction
 from kinflow.tensors import full_precision
 from kinflow.threads import ahead
 
@@ -32,9 +37,12 @@ class ClipConfig:
     range: ClipRange = field(default_factory=ClipRange)
     people: ClipPeopleConfig = field(default_factory=ClipPeopleConfig)
     fit: ClipFitConfig = field(default_factory=ClipFitConfig)
+    moving_camera: bool = False
+    """Whether to estimate how cameras turn; otherwise they are taken to stand still."""
 
     def __post_init__(self) -> None:
         nested(self, range=ClipRange, people=ClipPeopleConfig, fit=ClipFitConfig)
+        flag(self, "moving_camera")
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class _Done:
     time_s: float
     shot: int
     fitted: FittedFrame
+    R_first_cam: Float[Tensor, "3 3"] | None
 
 
 class ClipRun:
@@ -112,6 +121,7 @@ class ClipRun:
             self._config.people,
             config.max_people,
             parts=config.parts,
+            camera=self._fitter.camera if self._config.moving_camera else None,
         )
         frames = watcher.watch(self.clip.frames(self._config.range))
         # pixels keep one core busy while the window before is fitted on another
@@ -156,6 +166,11 @@ class ClipRun:
         return self._watcher is not None and self._watcher.camera_moves
 
     @property
+    def turns(self) -> tuple[CameraTurns, ...]:
+        """How the camera turned, shot by shot; empty where it is taken to stand still."""
+        return () if self._watcher is None else tuple(self._watcher.turns)
+
+    @property
     def shots(self) -> int:
         """How many shots there are so far."""
         return len({frame.shot for frame in self._done})
@@ -174,13 +189,24 @@ class ClipRun:
             )
         shots = [frame.shot for frame in done]
         times_s = [frame.time_s for frame in done]
-        up = {
-            shot: one_gravity([frame.fitted.gravity for frame in done if frame.shot == shot])
-            for shot in set(shots)
-        }
-        frames = [Frame(f.index, f.time_s, self._fitter.camera, up[f.shot]) for f in done]
+        turns = [frame.R_first_cam for frame in done]
+        up: list[Gravity | None] = []
+        for _, shot in groupby(done, key=lambda frame: frame.shot):
+            mine = list(shot)
+            up += gravity_of_shot([f.fitted.gravity for f in mine], [f.R_first_cam for f in mine])
+        camera = self._fitter.camera
+        frames = [
+            Frame(
+                f.index,
+                f.time_s,
+                camera,
+                gravity,
+                turn=turn if turn is None else CameraTurn.of(turn),
+            )
+            for f, gravity, turn in zip(done, up, turns, strict=True)
+        ]
         people = with_one_shape([frame.fitted.people for frame in done])
-        people = with_gaps_filled(people, times_s, shots)
+        people = with_gaps_filled(people, times_s, shots, turns)
         return Reconstruction.of_frames(frames, people, source)
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
@@ -188,10 +214,11 @@ class ClipRun:
         seen = [self._open.popleft() for _ in fitted]
         # at once: whoever interrupts finds all of a window or nothing of it
         self._done += [
-            _Done(frame.index, frame.time_s, frame.shot, found)
+            _Done(frame.index, frame.time_s, frame.shot, found, frame.R_first_cam)
             for frame, found in zip(seen, fitted, strict=True)
         ]
 
 
 def _people_of(frame: SeenFrame) -> SeenPeople:
-    return SeenPeople(frame.time_s, frame.shot, frame.evidence, frame.identities)
+    turn = frame.R_first_cam
+    return SeenPeople(frame.time_s, frame.shot, frame.evidence, frame.identities, turn)

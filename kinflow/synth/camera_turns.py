@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.checks import not_negative, numbers_of, positive, share
+from kinflow.checks import numbers_of, positive, share
 from kinflow.geometry.rotations import rotvec_to_matrix
 
 _WAVES = 3
@@ -41,7 +41,6 @@ class CameraTurning:
         positive(self, "lag_s")
         numbers_of(self, "sway_deg", count=3, at_least=0, at_most=90)
         numbers_of(self, "sway_s", count=2, above=0, ascending=True)
-        not_negative(self, "lag_s")
 
 
 def turned(
@@ -96,7 +95,8 @@ def _sway(
 ) -> Float[Tensor, "frames 3"]:
     """Pan, tilt and roll of hands, radians, as sums of sines."""
     time_s = np.arange(frames)[:, None, None] / rate_hz
-    period_s = np.exp(rng.uniform(*np.log(config.sway_s), (_WAVES, 3)))
+    low, high = np.log(config.sway_s)
+    period_s = np.exp(rng.uniform(low, high, (_WAVES, 3)))
     phase = rng.uniform(0, 2 * np.pi, (_WAVES, 3))
     # slow sways are wide, quick ones narrow
     size = rng.standard_normal((_WAVES, 3)) * period_s / config.sway_s[1]

@@ -1,7 +1,7 @@
 """What is around a camera that turns at its place: painted once, looked at from every frame.
 
-The backdrop is painted by the directions of its pixels, azimuth by elevation, so that it is the same
-from wherever the camera points, and each frame takes its pixels along its own rays.
+The backdrop is painted by the directions of its pixels, azimuth by elevation, so that it is the
+same wherever the camera points, and each frame takes its pixels along its own rays.
 """
 
 from __future__ import annotations
