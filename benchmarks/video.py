@@ -4,9 +4,9 @@ python benchmarks/video.py --motions MOCAP --cache DIR [--split test]
 
 Recorded motion of people that nobody trained on walks before a camera that does not move, or with
 `--camera moving` is held in the hand and follows them; the real detector looks at every rendered
-frame. Errors are of limb keypoints (PA-MPJPE, MPJPE about the hips), of the 22 joints (acceleration,
-jitter, WA- and W-MPJPE), of heels and toes (sliding) and of the root (share of its path). Clips are
-drawn one after another and weigh the same.
+frame. Errors are of limb keypoints (PA-MPJPE, MPJPE about the hips), of the 22 joints
+(acceleration, jitter, WA- and W-MPJPE), of heels and toes (sliding) and of the root (share of its
+path). Clips are drawn one after another and weigh the same.
 
 Motion is compared in the frame of the first frame's camera. Of a moving camera, `tracks` take it to
 stand still, `tracks, moving camera` have its turns from the background, and `tracks, camera known`

@@ -14,6 +14,7 @@ moves them otherwise: then keyframes break, which is counted and said.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ from kinflow.geometry.pinhole import Camera
 
 _LEAST_POINTS = 10
 _QUALITY, _APART_PX = 0.003, 10
+_BLOCK_PX = 7
+_ABOVE_NOISE, _NOISE_PERCENT = 4.0, 20.0
+"""How much sharper corners are than the dullest fifth of the picture."""
+_MORE, _CELL_PX = 4, 64
 _BLUR_PX = 1.0
 """The noise of single pixels has corners as well."""
 _BACK_PX = 0.5
@@ -34,6 +39,7 @@ _WINDOW_PX, _LEVELS = (15, 15), 4
 _FINE_WINDOW_PX, _FINE_LEVELS = (21, 21), 1
 _HYPOTHESES = 96
 _STEPS = 8
+_WIDENING = 1.5
 _EDGE_PX = 8
 _ROOM = 0.1
 """Room for limbs and shadows around people, as a share of their longer side."""
@@ -51,6 +57,8 @@ class CameraTurnConfig:
     """Share of a keyframe's corners that has to be in view, or there is a new one."""
     keyframes: int = 3
     """So many of them tell how a frame is turned."""
+    most_keyframes: int = 60
+    """So many are held; the oldest is forgotten then."""
     agreeing_px: float = 1.5
     """Corners whose error is smaller agree with a rotation."""
     agreeing: float = 0.5
@@ -64,6 +72,7 @@ class CameraTurnConfig:
         whole(self, "side_px", at_least=64, at_most=8192)
         whole(self, "corners", at_least=_LEAST_POINTS, at_most=10_000)
         whole(self, "keyframes", at_least=1, at_most=10)
+        whole(self, "most_keyframes", at_least=1, at_most=10_000)
         share(self, "overlap", "agreeing")
         whole(self, "broken_frames", at_least=1)
         positive(self, "agreeing_px", "spread_px")
@@ -105,6 +114,11 @@ class CameraTurns:
         """Frames of these in which nothing told how it turned; it is taken to have stood."""
         self.broken = 0
         """Times at which the background moved as it does not before a camera that turns."""
+
+    @property
+    def held(self) -> int:
+        """How many keyframes are held."""
+        return len(self._keyframes)
 
     @property
     def is_carried(self) -> bool:
@@ -210,14 +224,13 @@ class CameraTurns:
 
     def _add_keyframe(self, grey: np.ndarray, off: np.ndarray) -> None:
         """Take a frame that is turned as the last one was for a keyframe, if it shows corners."""
-        found = cv2.goodFeaturesToTrack(
-            grey, self._config.corners, _QUALITY, _APART_PX, mask=off.astype(np.uint8)
-        )
+        found = _corners(grey, off, _MORE * self._config.corners)
         if found is None or len(found) < _LEAST_POINTS:
             return
-        corners = found.reshape(-1, 2).astype(np.float64)
+        corners = _spread(found.reshape(-1, 2).astype(np.float64), self._config.corners)
         rays = self._rays(corners) @ self._R_cam_first
         self._keyframes.append(_Keyframe(grey, corners, rays, self._R_cam_first.T.copy()))
+        del self._keyframes[: -self._config.most_keyframes]
 
     def _overlap(self, off: np.ndarray) -> float:
         """Share of the corners of some keyframe that is in view."""
@@ -250,14 +263,16 @@ class CameraTurns:
     ) -> Float64[np.ndarray, "3 3"]:
         """The rotation with the least robust error (Geman–McClure)."""
         R = R_cam_first
-        for step in range(_STEPS):
+        for _ in range(_STEPS):
             points = rays @ R.T
             ahead = points[:, 2] > 0.1
             x, y, z = points[ahead].T
             gap = self._projected(points[ahead]) - there_px[ahead]
-            # from wide to narrow, so that a rough start is no matter
-            spread = self._config.spread_px * max(1.0, 2.0 ** (3 - step))
-            weight = (1 / (1 + (gap**2).sum(1) / spread**2) ** 2)[:, None, None]
+            # as wide as half of the corners need: of a background that does more than turn, no
+            # part goes before the others
+            error = np.linalg.norm(gap, axis=1)
+            spread = max(self._config.spread_px, _WIDENING * float(np.median(error)))
+            weight = (1 / (1 + (error / spread) ** 2) ** 2)[:, None, None]
             J = np.stack(
                 [np.stack([-x * y / z, z + x * x / z, -y], -1),
                  np.stack([-z - y * y / z, x * y / z, x], -1)], 1,
@@ -317,6 +332,34 @@ def _inside(points_px: np.ndarray, off: np.ndarray) -> np.ndarray:
     x, y = np.rint(points_px.clip(-1e6, 1e6)).astype(int).T
     inside = (x >= _EDGE_PX) & (x < width - _EDGE_PX) & (y >= _EDGE_PX) & (y < height - _EDGE_PX)
     return inside & off[y.clip(0, height - 1), x.clip(0, width - 1)]
+
+
+def _corners(grey: np.ndarray, off: np.ndarray, count: int) -> np.ndarray | None:
+    """The best corners off people that stand out from the noise of the picture, best first."""
+    sharp = cv2.cornerMinEigenVal(grey, _BLOCK_PX)[off]
+    if not len(sharp):
+        return None
+    noise = _ABOVE_NOISE * float(np.percentile(sharp, _NOISE_PERCENT))
+    quality = max(_QUALITY, noise / max(float(sharp.max()), 1e-12))
+    if quality >= 1:
+        return None
+    return cv2.goodFeaturesToTrack(
+        grey, count, quality, _APART_PX, mask=off.astype(np.uint8), blockSize=_BLOCK_PX
+    )
+
+
+def _spread(corners_px: Float64[np.ndarray, "n 2"], count: int) -> Float64[np.ndarray, "m 2"]:
+    """So many of the corners, the best of each part of the picture before others.
+
+    Some sharp thing would have most of them otherwise, and its motion pass for the background's.
+    """
+    cell = (corners_px // _CELL_PX).astype(int) @ (1, 10_000)
+    before: Counter[int] = Counter()
+    rank = np.zeros(len(cell), int)
+    for i, one in enumerate(cell.tolist()):
+        rank[i] = before[one]
+        before[one] += 1
+    return corners_px[np.sort(np.argsort(rank, kind="stable")[:count])]
 
 
 def _axes(

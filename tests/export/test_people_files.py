@@ -15,7 +15,13 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.export.people_schema import FIELDS, FLOOR_FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
+from kinflow.export.people_schema import (
+    FIELDS,
+    FLOOR_FIELDS,
+    FRAME_FIELDS,
+    GRAVITY_FIELDS,
+    TURN_FIELDS,
+)
 from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Floor, Reconstruction
 
@@ -97,9 +103,16 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
 
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
+    "before turns": TURN_FIELDS,
     "before floors": FLOOR_FIELDS,
     "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
-    "before frames": ("start_source", *FLOOR_FIELDS, *GRAVITY_FIELDS, *FRAME_FIELDS),
+    "before frames": (
+        "start_source",
+        *TURN_FIELDS,
+        *FLOOR_FIELDS,
+        *GRAVITY_FIELDS,
+        *FRAME_FIELDS,
+    ),
 }
 
 
@@ -211,9 +224,7 @@ BAD_ARRAYS = {
     },
     "in the order of their index": lambda a: {
         **a,
-        **{
-            n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
-        },
+        **{n: np.concatenate([a[n], a[n]]) for n in FIELDS if FIELDS[n].rows == "frames"},
     },
     "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
     "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),
