@@ -1,6 +1,6 @@
 """How a camera that stays at its place turns: rotations by the background, people left out.
 
-1. Corners of a keyframe are followed from the frame before to this one (Lucas–Kanade), and a
+1. Corners of keyframes are followed from the frame before to this one (Lucas–Kanade), and a
    rotation is fitted to their rays (pairs of them by RANSAC).
 2. With that the frame is warped into the views of the keyframes that it overlaps most, where what
    is left of the motion is small whatever the camera did, and corners are measured against these.
@@ -25,7 +25,8 @@ from jaxtyping import Bool, Float, Float64, UInt8
 from kinflow.checks import positive, share, whole
 from kinflow.geometry.pinhole import Camera
 
-_LEAST_POINTS = 10
+_LEAST_POINTS, _SURE_POINTS = 10, 30
+"""So many corners tell a rotation, and so many that there is more to it."""
 _QUALITY, _APART_PX = 0.003, 10
 _BLOCK_PX = 7
 _ABOVE_NOISE, _NOISE_PERCENT = 4.0, 20.0
@@ -39,6 +40,8 @@ _WINDOW_PX, _LEVELS = (15, 15), 4
 _FINE_WINDOW_PX, _FINE_LEVELS = (21, 21), 1
 _HYPOTHESES = 96
 _STEPS = 8
+_SLOWS = 0.9
+"""What is left of the speed of turning from a frame to the next where nothing tells it."""
 _WIDENING = 1.5
 _EDGE_PX = 8
 _ROOM = 0.1
@@ -108,10 +111,11 @@ class CameraTurns:
         self._before: np.ndarray | None = None
         self._off_before = np.zeros((0, 0), bool)
         self._R_cam_first = np.eye(3)
+        self._step = np.zeros((3, 1))
         self.frames = 0
         """Frames so far."""
         self.lost = 0
-        """Frames of these in which nothing told how it turned; it is taken to have stood."""
+        """Frames of these in which nothing told how it turned: it is taken to slow down."""
         self.broken = 0
         """Times at which the background moved as it does not before a camera that turns."""
 
@@ -152,28 +156,30 @@ class CameraTurns:
         """Find out how the camera turned since the frame before."""
         for _ in range(2):
             rough = self._followed(before, grey, off)
-            fitted = None if rough is None else self._measured(grey, off, rough)
+            fitted, corners = (None, 0) if rough is None else self._measured(grey, off, rough)
             if fitted is not None:
+                self._step = cv2.Rodrigues(fitted @ self._R_cam_first.T)[0]
                 self._R_cam_first = fitted
                 return
             # nothing agrees with the keyframes: begin anew with the frame before
             self._add_keyframe(before, self._off_before)
             if rough is not None:
-                self.broken += 1
+                self.broken += corners >= _SURE_POINTS
                 del self._keyframes[:-1]
         self.lost += 1
+        self._step *= _SLOWS
+        self._R_cam_first = cv2.Rodrigues(self._step)[0] @ self._R_cam_first
 
     def _followed(
         self, before: np.ndarray, grey: np.ndarray, off: np.ndarray
     ) -> Float64[np.ndarray, "3 3"] | None:
-        """A rough R_cam_first, by corners of the best keyframe from the frame before to this."""
-        if not self._keyframes:
+        """A rough R_cam_first, by corners of keyframes, from the frame before to this one."""
+        known = [key.rays[self._shown(key, self._off_before)] for key in self._keyframes]
+        known.sort(key=len, reverse=True)
+        rays = np.concatenate([np.zeros((0, 3)), *known[: self._config.keyframes]])
+        rays = rays[: self._config.corners]
+        if len(rays) < _LEAST_POINTS:
             return None
-        key = max(self._keyframes, key=lambda key: self._shown(key, self._off_before).sum())
-        shown = self._shown(key, self._off_before)
-        if shown.sum() < _LEAST_POINTS:
-            return None
-        rays = key.rays[shown]
         start = self._projected(rays @ self._R_cam_first.T).astype(np.float32)
         found, there = _flow(before, grey, start, _WINDOW_PX, _LEVELS)
         good = found & _inside(there, off)
@@ -183,9 +189,9 @@ class CameraTurns:
 
     def _measured(
         self, grey: np.ndarray, off: np.ndarray, rough: np.ndarray
-    ) -> Float64[np.ndarray, "3 3"] | None:
-        """R_cam_first by the corners of all keyframes that the frame overlaps; None where they do
-        not agree with any."""
+    ) -> tuple[Float64[np.ndarray, "3 3"] | None, int]:
+        """R_cam_first by the corners of the keyframes that the frame overlaps, and how many these
+        are; None where they do not agree."""
         by_overlap = sorted(
             self._keyframes, key=lambda key: -int(self._shown(key, off, rough).sum())
         )
@@ -197,18 +203,19 @@ class CameraTurns:
             found, moved = self._in_view_of(key, grey, rough, shown)
             rays.append(key.rays[shown][found])
             there.append(moved)
-        if not rays or sum(map(len, rays)) < _LEAST_POINTS:
-            return None
+        count = sum(map(len, rays))
+        if count < _LEAST_POINTS:
+            return None, count
         fitted = self._refined(np.concatenate(rays), np.concatenate(there), rough)
         agreeing = [self._agree(r, t, fitted) for r, t in zip(rays, there, strict=True)]
         good = [share.mean() >= self._config.agreeing for share in agreeing]
         if not any(good):
-            return None
+            return None, count
         if all(good):
-            return fitted
+            return fitted, count
         kept = [i for i, one in enumerate(good) if one]
         rays, there = [rays[i] for i in kept], [there[i] for i in kept]
-        return self._refined(np.concatenate(rays), np.concatenate(there), fitted)
+        return self._refined(np.concatenate(rays), np.concatenate(there), fitted), count
 
     def _in_view_of(
         self, key: _Keyframe, grey: np.ndarray, R_cam_first: np.ndarray, shown: np.ndarray

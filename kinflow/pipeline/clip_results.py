@@ -188,7 +188,7 @@ def _of_camera(run: ClipRun) -> list[str]:
     if lost > _LOST * frames:
         remarks.append(
             f"how the camera turns is not to be told in {lost} of {frames} frames, in which the "
-            "background has hardly any corners; it is taken to stand there."
+            "background has hardly any corners; it is guessed there."
         )
     return remarks
 
