@@ -182,13 +182,14 @@ def _of_camera(run: ClipRun) -> list[str]:
     frames, lost = (sum(getattr(t, name) for t in run.turns) for name in ("frames", "lost"))
     if any(turns.is_carried for turns in run.turns):
         remarks.append(
-            "the camera does not only turn, it is carried or zooms; that is not estimated, so "
-            "paths of people lack it, and people who stand may seem to slide."
+            "the background does not move as before a camera that only turns: it is carried or "
+            "zooms, which is not estimated, so that paths of people lack it, or the field of view "
+            "is another one (--fov)."
         )
     if lost > _LOST * frames:
         remarks.append(
-            f"how the camera turns is not to be told in {lost} of {frames} frames, in which the "
-            "background has hardly any corners; it is guessed there."
+            f"how the camera turns is not to be told in {lost} of {frames} frames; it is guessed "
+            "there."
         )
     return remarks
 
