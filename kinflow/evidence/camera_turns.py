@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Float64, UInt8
 
 from kinflow.checks import positive, share, whole
 from kinflow.evidence.corners import corners, flow, grey_of, inside, off_people
+from kinflow.evidence.ray_fit import RayFit
 from kinflow.geometry.pinhole import Camera
 
 _LEAST_POINTS, _SURE_POINTS = 10, 30
