@@ -30,6 +30,7 @@ from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import Person
 from kinflow.evidence.people import keypoint_similarity
 from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
+from kinflow.evidence.turning_focal import TurningFocalConfig
 from kinflow.evidence.types import ImageEvidence
 from kinflow.evidence.video_files import ClipFrame
 from kinflow.geometry.pinhole import Camera
@@ -47,6 +48,7 @@ class ClipPeopleConfig:
     cuts: CutConfig = field(default_factory=CutConfig)
     camera: CameraMotionConfig = field(default_factory=CameraMotionConfig)
     turns: CameraTurnConfig = field(default_factory=CameraTurnConfig)
+    focal: TurningFocalConfig = field(default_factory=TurningFocalConfig)
     search_s: float = 0.5
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
@@ -59,6 +61,7 @@ class ClipPeopleConfig:
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
         nested(self, camera=CameraMotionConfig, turns=CameraTurnConfig)
+        nested(self, focal=TurningFocalConfig)
         positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 

@@ -179,6 +179,11 @@ def _of_camera(run: ClipRun) -> list[str]:
         )
         return [moves] if run.camera_moves else []
     remarks = []
+    if run.found_focal:
+        remarks.append(
+            f"the field of view is {run.fov_deg:.0f} degrees by how the background moves, which is "
+            "used; --fov says otherwise."
+        )
     frames, lost = (sum(getattr(t, name) for t in run.turns) for name in ("frames", "lost"))
     if any(turns.is_carried for turns in run.turns):
         remarks.append(

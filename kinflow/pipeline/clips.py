@@ -20,6 +20,7 @@ from kinflow.checks import flag, nested
 from kinflow.errors import InputError
 from kinflow.evidence.camera_turns import CameraTurns
 from kinflow.evidence.clip_people import ClipPeople, ClipPeopleConfig, SeenFrame
+from kinflow.evidence.turning_focal import turning_focal_px
 from kinflow.evidence.video_files import Clip, ClipRange
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
@@ -105,6 +106,8 @@ class ClipRun:
         self._done: list[_Done] = []
         self._step = ClipStep(0, None, 0, 0.0)
         self._watcher: ClipPeople | None = None
+        self.found_focal = False
+        """Whether the focal length was found by how the camera turns."""
         self.is_finished = False
 
     def steps(self) -> Generator[ClipStep, None, None]:
@@ -116,6 +119,8 @@ class ClipRun:
         begin = time.perf_counter()
         of_frames = self.clip.info.frames_in(self._config.range)
         config = self._reconstructor.config
+        if self._config.moving_camera:
+            self._find_focal()
         self._watcher = watcher = ClipPeople(
             self._reconstructor.detector,
             self._config.people,
@@ -128,6 +133,22 @@ class ClipRun:
         with closing(ahead(frames, self._config.fit.window)) as frames:
             yield from self._settled(frames, of_frames, begin)
         self.is_finished = True
+
+    def _find_focal(self) -> None:
+        """Take the focal length by which the camera turns, where none was given."""
+        config, size = self._reconstructor.config, self.clip.info.size
+        if config.focal_px is not None or config.fov_deg is not None:
+            return
+        pictures = (frame.rgb for frame in self.clip.frames(self._config.range))
+        focal_px = turning_focal_px(pictures, size, self._config.people.focal)
+        if focal_px is not None:
+            self._fitter.camera = self._reconstructor.camera_of(size, focal_px)
+            self.found_focal = True
+
+    @property
+    def fov_deg(self) -> float:
+        """The field of view that is used."""
+        return self._fitter.camera.fov_deg
 
     def _settled(
         self, frames: Iterable[SeenFrame], of_frames: int | None, begin: float

@@ -7,6 +7,7 @@ import torch
 
 from kinflow.errors import InputError
 from kinflow.evidence.camera_turns import CameraTurnConfig, CameraTurns
+from kinflow.evidence.turning_focal import TurningFocalConfig, turning_focal_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 
@@ -144,6 +145,20 @@ def test_memory_stays_what_it_is_however_far_a_camera_turns():
     assert float(errors_deg(R, truth).max()) < 0.2
 
 
+@pytest.mark.parametrize("how", [(35, 0, 0), (20, 12, 8), (0, 24, -10)])
+def test_the_lens_is_told_by_how_it_turns(how):
+    focal_px = turning_focal_px((p for p, _ in filmed(turning(*how), walker=True)), SIZE)
+    assert focal_px == pytest.approx(CAMERA.focal_px, rel=0.04)
+
+
+def test_the_lens_is_not_told_by_a_camera_that_stands_or_is_carried():
+    assert turning_focal_px((p for p, _ in filmed(turning(0))), SIZE) is None
+    assert turning_focal_px((p for p, _ in filmed(turning(0, 0, 40))), SIZE) is None
+    assert turning_focal_px((p for p, _ in carried(3.0)), SIZE) is None
+
+
 def test_options_out_of_range_are_refused():
     with pytest.raises(InputError):
         CameraTurnConfig(overlap=1.5)
+    with pytest.raises(InputError):
+        TurningFocalConfig(fov_deg=(60.0, 20.0))

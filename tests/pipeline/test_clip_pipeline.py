@@ -119,14 +119,14 @@ def test_whoever_a_camera_follows_moves_if_it_is_told_to_move(models, astronaut_
     config = ClipConfig(moving_camera=True)
     moving = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models)
     outcome = outcome_of(list(moving.run([clip], tmp_path / "moving")))
-    assert not any("camera" in note for note in outcome.notes)
+    assert not any("carried" in note or "guessed" in note for note in outcome.notes)
     result = load(outcome.folder)
     assert outcome.result is not None
     assert result.frames == outcome.result.frames
     turn = result.frames[-1].turn
     assert turn is not None
     pan = np.arctan2(*(float(v) for v in turn.R_first_cam[[0, 2], 2]))
-    assert np.degrees(pan) == pytest.approx(PAN_DEG, rel=0.02)
+    assert np.degrees(pan) == pytest.approx(PAN_DEG, rel=0.06)
     stages = [Stage.of(r) for r in (still.result, result)]
     ways = []
     for r, stage in zip((still.result, result), stages, strict=True):
