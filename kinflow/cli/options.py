@@ -63,6 +63,8 @@ class Reconstruct:
     """Of clips: look at this many frames a second at most; all of them unless given."""
     sequence_fps: Annotated[float | None, arg(metavar="N")] = None
     """Take a folder for one clip of numbered images, this many a second; patterns have 30."""
+    moving_camera: FlagCreatePairsOff[bool] = False
+    """Of clips: estimate how the camera turns; it is taken to stand still otherwise."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,

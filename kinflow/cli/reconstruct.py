@@ -88,6 +88,7 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
         clips=ClipConfig(
             range=ClipRange(options.start, options.end, options.fps),
             sequence_fps=options.sequence_fps or DEFAULT_FPS,
+            moving_camera=options.moving_camera,
         ),
         clip_formats=options.output.format,
     )

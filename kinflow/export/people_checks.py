@@ -14,6 +14,7 @@ from kinflow.export.people_schema import (
     FLOOR_FIELDS,
     FRAME_FIELDS,
     GRAVITY_FIELDS,
+    TURN_FIELDS,
     Field,
 )
 from kinflow.results import CameraMotion, ResultCode
@@ -31,6 +32,7 @@ _MOST = {
 }
 _MOST_LETTERS = 10_000
 _FAR = 1e9
+_ROTATIONS = ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose")
 _UNIT = (-1e-4, 1 + 1e-4)
 _UNIT_LENGTH = 1e-3
 _RANGES: dict[str, tuple[float, float]] = {
@@ -100,9 +102,10 @@ def check_fields(fields: Mapping[str, np.ndarray]) -> None:
         raise InputError("the field 'hypothesis_of' names a person that is not there")
     if fields["focal_px"] <= 0 or (fields["image_size"] <= 0).any():
         raise InputError("the focal length and the image size must be positive")
-    for name in ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose"):
+    for name in (*_ROTATIONS, *(TURN_FIELDS if TURN_FIELDS[0] in fields else ())):
         R = fields[name].astype(np.float64)
-        within = np.abs(R).max(initial=0) < 2  # so that no product overflows
+        R = R[~np.isnan(R).all((-1, -2))]
+        within = bool((np.abs(R) < 2).all())  # so that no product overflows
         if not within or (np.abs(R @ R.swapaxes(-1, -2) - np.eye(3)) > 1e-3).any():
             raise InputError(f"the field '{name}' holds matrices that are not rotations")
         if (np.linalg.det(R) < 0).any():
@@ -162,7 +165,7 @@ def _check_floor(fields: Mapping[str, np.ndarray]) -> None:
 def _may_lack(name: str, fields: Mapping[str, np.ndarray]) -> bool:
     needed_by: tuple[str, ...] = ()
     if name in FRAME_FIELDS:
-        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
+        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS, *TURN_FIELDS)
     elif name in GRAVITY_FIELDS:
         needed_by = (*GRAVITY_FIELDS, *FLOOR_FIELDS)
     elif name in FLOOR_FIELDS:

@@ -21,7 +21,7 @@ from kinflow.export.people_schema import (
     Fields,
 )
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Floor, Frame, Gravity, Hypothesis, Person, Reconstruction
+from kinflow.results import CameraTurn, Floor, Frame, Gravity, Hypothesis, Person, Reconstruction
 from kinflow.results.tracks import tracks_of
 
 
@@ -65,12 +65,13 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         "frame_focal_px": np.full(len(index), fields["focal_px"]),
         "frame_principal_px": np.tile(fields["principal_px"], (len(index), 1)),
         "frame_image_size": np.tile(fields["image_size"], (len(index), 1)),
-        **_unknown_ground(len(fields.get("frame_index", index))),
+        **_unknown_of_frames(len(fields.get("frame_index", index))),
     }
 
 
-def _unknown_ground(frames: int) -> Fields:
+def _unknown_of_frames(frames: int) -> Fields:
     return {
+        "frame_R_first_cam": np.full((frames, 3, 3), np.nan),
         "frame_up_cam": np.full((frames, 3), np.nan),
         **{name: np.full(frames, np.nan) for name in ("frame_up_std_deg", *FLOOR_FIELDS)},
     }
@@ -81,13 +82,20 @@ def _frame(fields: Mapping[str, np.ndarray], row: int) -> Frame:
     cx, cy = (float(v) for v in fields["frame_principal_px"][row])
     camera = Camera(float(fields["frame_focal_px"][row]), (cx, cy), (width, height))
     index, time_s = int(fields["frame_index"][row]), float(fields["frame_time_s"][row])
-    return Frame(index, time_s, camera, _gravity(fields, row), _floor(fields, row))
+    turn = _turn(fields["frame_R_first_cam"][row])
+    return Frame(index, time_s, camera, _gravity(fields, row), _floor(fields, row), turn)
 
 
 def _gravity(fields: Mapping[str, np.ndarray], row: int) -> Gravity | None:
     x, y, z = (float(v) for v in fields["frame_up_cam"][row])
     std_deg = float(fields["frame_up_std_deg"][row])
     return None if math.isnan(std_deg) else Gravity((x, y, z), std_deg)
+
+
+def _turn(R_first_cam: np.ndarray) -> CameraTurn | None:
+    if np.isnan(R_first_cam).any():
+        return None
+    return CameraTurn.of(torch.from_numpy(np.array(R_first_cam, np.float64)))
 
 
 def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:

@@ -78,6 +78,7 @@ FIELDS: dict[str, Field] = {
     "track_gaps": Field(("tracks",), "i", optional=True),
     "track_longest_gap_s": Field(("tracks",), optional=True),
     "track_keypoint_error_px": Field(("tracks",), optional=True, may_be_unknown=True),
+    "frame_R_first_cam": Field(("frames", 3, 3), optional=True, may_be_unknown=True),
     "person": Field(("people",), "i"),
     "frame": Field(("people",), "i"),
     "time_s": Field(("people",)),
@@ -118,10 +119,12 @@ GRAVITY_FIELDS = ("frame_up_cam", "frame_up_std_deg")
 """What is said of gravity, together or not at all, and only where frames are described."""
 FLOOR_FIELDS = ("frame_floor_height_m", "frame_floor_std_m")
 """What is said of the floor, together or not at all, and only where gravity is described."""
+TURN_FIELDS = ("frame_R_first_cam",)
+"""What is said of how cameras are turned, or not, and only where frames are described."""
 FRAME_FIELDS: tuple[str, ...] = tuple(
     name
     for name, field in FIELDS.items()
-    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS)
+    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS, *TURN_FIELDS)
 )
 """What is said of frames, which a file says in full or not at all."""
 QUALITY = tuple(name.removeprefix("track_") for name in FIELDS if name.startswith("track_"))

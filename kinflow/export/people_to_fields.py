@@ -76,6 +76,7 @@ def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:
         "frame_up_cam": [f.gravity.up_cam if f.gravity else (math.nan,) * 3 for f in frames],
         "frame_up_std_deg": [f.gravity.std_deg if f.gravity else math.nan for f in frames],
         "frame_floor_height_m": [f.floor.height_m if f.floor else math.nan for f in frames],
+        "frame_R_first_cam": [f.turn.rows if f.turn else ((math.nan,) * 3,) * 3 for f in frames],
         "frame_floor_std_m": [f.floor.std_m if f.floor else math.nan for f in frames],
     }
 

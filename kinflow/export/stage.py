@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from kinflow.export.bodies import Bodies
 from kinflow.export.heights import lowest_m
 from kinflow.export.upright import R_world_cam
-from kinflow.results import Frame, Reconstruction, Track
+from kinflow.results import Frame, Gravity, Reconstruction, Track
 
 _FLOOR_QUANTILE = 0.25
 
@@ -40,7 +40,8 @@ class Stage:
         """The world of a photo or clip.
 
         A frame of which nothing is known of gravity has that of the nearest frame before it that
-        has some, or of the first; where no frame has any, cameras are level.
+        has some, or of the first; where no frame has any, cameras are level. Where it is known how
+        cameras are turned, x is level and to the right of the first frame's camera of the shot.
         """
         rows = {frame.index: row for row, frame in enumerate(reconstruction.frames)}
         R = _rotations(reconstruction.frames)
@@ -83,12 +84,22 @@ class Stage:
 
 
 def _rotations(frames: tuple[Frame, ...]) -> np.ndarray:
-    known = [frame.gravity for frame in frames if frame.gravity is not None]
+    """R_world_cam of each frame."""
+    upright = [_in_first(frame) for frame in frames]
+    known = [gravity for gravity in upright if gravity is not None]
     last, rotations = (known[0] if known else None), []
-    for frame in frames:
-        gravity = frame.gravity or last
+    for own in upright:
+        gravity = own or last
         # the same gravity again needs no second decomposition, and gives the same matrix
         same = bool(rotations) and gravity == last
         rotations.append(rotations[-1] if same else R_world_cam(gravity))
         last = gravity
-    return np.stack(rotations)
+    turns = [None if frame.turn is None else frame.turn.R_first_cam.numpy() for frame in frames]
+    return np.stack([R if T is None else R @ T for R, T in zip(rotations, turns, strict=True)])
+
+
+def _in_first(frame: Frame) -> Gravity | None:
+    """What is up, as the camera has it in the first frame of the shot."""
+    if frame.gravity is None or frame.turn is None:
+        return frame.gravity
+    return frame.gravity.turned(frame.turn.R_first_cam)

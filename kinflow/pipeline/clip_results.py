@@ -38,6 +38,8 @@ _PICTURES = 16
 """Frames that are seen behind the bodies of the viewer."""
 _LOOKED_AT = 9
 """Bodies of a track that are looked at for what cannot be right."""
+_LOST = 0.02
+"""Share of frames, beyond which it is said that nothing tells how a camera turns."""
 
 
 def certain_files(options: ClipExportOptions) -> tuple[str, ...]:
@@ -175,6 +177,35 @@ def _kept(path: Path) -> Iterator[bool]:
         path.unlink(missing_ok=True)
 
 
+def _of_camera(run: ClipRun) -> list[str]:
+    """What one should know about a camera that moves."""
+    if not run.turns:
+        moves = (
+            "the camera moves; motion is relative to it, and people who stand may seem to slide; "
+            "--moving-camera estimates how it turns."
+        )
+        return [moves] if run.camera_moves else []
+    remarks = []
+    if run.found_focal:
+        remarks.append(
+            f"the field of view is {run.fov_deg:.0f} degrees by how the background moves, which is "
+            "used; --fov says otherwise."
+        )
+    frames, lost = (sum(getattr(t, name) for t in run.turns) for name in ("frames", "lost"))
+    if any(turns.is_carried for turns in run.turns):
+        remarks.append(
+            "the background does not move as before a camera that only turns: it is carried or "
+            "zooms, which is not estimated, so that paths of people lack it, or the field of view "
+            "is another one (--fov)."
+        )
+    if lost > _LOST * frames:
+        remarks.append(
+            f"how the camera turns is not to be told in {lost} of {frames} frames; it is guessed "
+            "there."
+        )
+    return remarks
+
+
 def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]:
     remarks = list(run.clip.notes)
     if not run.is_finished:
@@ -187,10 +218,7 @@ def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]
             f"has {run.shots - 1} cut{'s' * (run.shots > 2)}; whoever is seen before and after one "
             "is two people here."
         )
-    if run.camera_moves:
-        remarks.append(
-            "the camera moves; motion is relative to it, and people who stand may seem to slide."
-        )
+    remarks += _of_camera(run)
     for track in tracks:
         step = -(-len(track.bodies) // _LOOKED_AT)
         absurd = [what_cannot_be_right(body) for body in track.bodies[::step]]

@@ -21,6 +21,7 @@ from kinflow.export.people_schema import (
     FRAME_FIELDS,
     GRAVITY_FIELDS,
     QUALITY,
+    TURN_FIELDS,
 )
 from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Floor, Reconstruction
@@ -104,10 +105,17 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
 TRACK_FIELDS = tuple(f"track_{name}" for name in QUALITY)
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
+    "before turns": TURN_FIELDS,
     "before floors": FLOOR_FIELDS,
     "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
     "before quality": ("foot_names", "foot_contact", "camera_motion", *TRACK_FIELDS),
-    "before frames": ("start_source", *FLOOR_FIELDS, *GRAVITY_FIELDS, *FRAME_FIELDS),
+    "before frames": (
+        "start_source",
+        *TURN_FIELDS,
+        *FLOOR_FIELDS,
+        *GRAVITY_FIELDS,
+        *FRAME_FIELDS,
+    ),
 }
 
 
@@ -227,9 +235,7 @@ BAD_ARRAYS = {
     },
     "in the order of their index": lambda a: {
         **a,
-        **{
-            n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
-        },
+        **{n: np.concatenate([a[n], a[n]]) for n in FIELDS if FIELDS[n].rows == "frames"},
     },
     "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
     "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),
