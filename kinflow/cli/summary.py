@@ -57,6 +57,7 @@ _CAMERA_SENTENCES: dict[CameraMotion, str] = {
     "unknown": "whether the camera moves is not known.",
     "still": "the camera was not seen to move.",
     "moves": "the camera moves, and sliding and jitter have its motion in them.",
+    "turns": "the camera's turns were estimated, and sliding and jitter are told without them.",
 }
 _GAP = "  "
 _NARROWEST = 10

@@ -233,6 +233,8 @@ class ClipRun:
         people = with_one_shape([frame.fitted.people for frame in done])
         people = with_gaps_filled(people, times_s, shots, turns)
         result = Reconstruction.of_frames(frames, people, source)
+        if any(turn is not None for turn in turns):
+            return replace(result, camera_motion="turns")
         return replace(result, camera_motion="moves" if self.camera_moves else "still")
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:

@@ -27,7 +27,7 @@ from kinflow.results.gravity import Floor, Gravity
 from kinflow.results.person import Person
 from kinflow.results.tracks import Track, tracks_of
 
-CameraMotion = Literal["unknown", "still", "moves"]
+CameraMotion = Literal["unknown", "still", "moves", "turns"]
 """What is known of whether the camera of a clip moves."""
 
 
