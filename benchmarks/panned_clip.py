@@ -74,9 +74,8 @@ def main(config: PannedClip) -> None:
             turns = [frame.turn for frame in result.frames]
             found = torch.stack([turn.R_first_cam for turn in turns if turn is not None])
             off = torch.rad2deg(matrix_to_rotvec(found @ torch.from_numpy(R_cam_first)).norm(dim=1))
-            print(
-                f"camera: {float(off.max()):.3f} degrees off at most, {float(off[-1]):.3f} in the end"
-            )
+            most, last = float(off.max()), float(off[-1])
+            print(f"camera: {most:.3f} degrees off at most, {last:.3f} in the end")
 
 
 def _reconstructed(path: Path, fov_deg: float, clips: ClipConfig) -> Reconstruction:
