@@ -2,7 +2,8 @@
 
 It is over y = [turn (3), z], where the turn is the rotation vector, in camera axes, from the
 believed orientation of the root to the body's. The place is left to what was seen, and so is the
-shape, with its prior: networks that see one crop know next to nothing of sizes.
+shape, with its prior: networks that see one crop know little of sizes. What they know of who is a
+child is told beside it (`kinflow/fitting/sizes.py`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Belief:
     """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
     """Weight that is left to the pose prior."""
+    child_log_odds: Float[Tensor, " batch"]
+    """Of being a child; NaN of whom nothing is believed."""
 
     def __getitem__(self, index) -> Belief:
         """Rows of the batch."""
@@ -43,7 +46,7 @@ class Belief:
     @staticmethod
     def concatenate(parts: Sequence[Belief]) -> Belief:
         """Join along the batch."""
-        names = ("R_cam_base", "centre", "whitening", "prior_weight")
+        names = ("R_cam_base", "centre", "whitening", "prior_weight", "child_log_odds")
         joined = {n: torch.cat([getattr(part, n) for part in parts]) for n in names}
         return Belief(**joined, starts=Unknowns.concatenate([part.starts for part in parts]))
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.shape import PHENOTYPES
 from kinflow.checks import flag, positive, share, whole
 from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Targets
@@ -18,8 +19,13 @@ from kinflow.fitting.initialisers import Proposals
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
+from kinflow.priors.shape import ShapePrior
+
+CHILD_BELOW_AGE = 0.5
+"""Phenotype `age` between 0.4, ten years, and the 0.67 of a grown-up."""
 
 _STREAM = 0
+_AGE = PHENOTYPES.index("age")
 _LEAST_STD = 0.05
 
 
@@ -77,6 +83,7 @@ def beliefs(
         spread,
         whitening=spread.whitening * has[:, None, None],
         prior_weight=torch.where(has, spread.prior_weight, torch.ones_like(spread.prior_weight)),
+        child_log_odds=torch.where(has, spread.child_log_odds, torch.nan),
     )
 
 
@@ -104,7 +111,15 @@ def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
         whitening=whitening,
         starts=_starts(posterior, vectors, config.starts),
         prior_weight=torch.full((people,), config.prior_weight).to(centre),
+        child_log_odds=_child_log_odds(vectors[..., PLACE.stop + posterior.frame.latent_size :]),
     )
+
+
+def _child_log_odds(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, " people"]:
+    """How many of a person's samples are children against how many are none, as a logarithm."""
+    is_child = ShapePrior().decode(s)[..., _AGE] < CHILD_BELOW_AGE
+    children = is_child.sum(1) + 0.5  # half a sample more of both: nobody is certain
+    return (children / (s.shape[1] + 1 - children)).log()
 
 
 def _starts(

@@ -241,9 +241,10 @@ class PhotoFitter:
         with one_thread():
             people = _People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
-            _, found = self._searched(people, [camera], [evidence.lines_px], legs)
+            targets, found = self._searched(people, [camera], [evidence.lines_px], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras)
+            known = None if targets.belief is None else targets.belief.child_log_odds
+            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
 
     def _with_children(
         self,
@@ -255,7 +256,9 @@ class PhotoFitter:
         """Targets and bodies of all people, in which those who look like children are some."""
         if self.sizes is None or not self.config.sizes.estimate:
             return targets, found
-        shape = self.sizes.target(found.unknowns[best], people.seen, people.cameras)
+        known = None if targets.belief is None else targets.belief.child_log_odds
+        signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
+        shape = self.sizes.target(signs)
         if shape is None:
             return targets, found
         return replace(targets, shape=shape), self.sizes.as_children(found, shape)

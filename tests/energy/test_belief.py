@@ -27,7 +27,7 @@ def belief_about(bodies: Unknowns, std: float = 1.0) -> Belief:
     starts = Unknowns(**{n: v[:, None] for n, v in vars(bodies).items()})
     centre = torch.cat([torch.zeros(count, 3).double(), bodies.z], 1)
     weight = torch.full((count,), 0.3).double()
-    return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight)
+    return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight, torch.zeros(count))
 
 
 def test_it_is_zero_at_its_centre():
