@@ -12,9 +12,11 @@ from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
 from kinflow.evidence.types import PartLabels
+from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import part_body
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, says_something, signs
 from kinflow.fitting.sizes import (
     SizeConfig,
@@ -23,6 +25,7 @@ from kinflow.fitting.sizes import (
     child_log_odds,
     number_of_age,
 )
+from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.priors.shape import ShapePrior
 
@@ -230,3 +233,24 @@ def test_numbers_of_ages_decode_to_them():
     torch.testing.assert_close(
         (prior.decode(further) - prior.decode(s))[:, 1] / 1e-2, slope, rtol=0.05, atol=0
     )
+
+
+def test_a_child_of_a_clip_is_one_in_every_frame(fitter, vertices, adults, camera):
+    """Frames that show it plainly, and others that do not: one small body, also in a later fit."""
+    scene, _, best = adults
+    drawn = drawn_body(fitter, vertices, best[:1], camera)[0]
+    person = scene.evidence.people[0]
+    plain = labelled(with_face(person, 1.3), drawn, camera, grown=3)
+    seen = (plain, plain, labelled(person, drawn, camera), plain, plain, plain)
+    times_s = torch.arange(6) / 30.0
+    tracks = TrackFitter(fitter)
+    (first,), _ = tracks.fit([TrackWindow(times_s, seen)], camera)
+    (adult,), _ = tracks.fit([TrackWindow(times_s, (seen[2],) * 6)], camera)
+    known = TrackWindow(times_s, (seen[2],) * 6, first.bodies[:4], torch.arange(4), settled=2)
+    (later,), _ = tracks.fit([known], camera)
+    for fit, small in ((first, True), (later, True), (adult, False)):
+        age = fitter.fitter.model.shape_prior.decode(fit.bodies.s)[:, 1]
+        assert bool((age < CHILD_BELOW_AGE).all()) == small
+        assert (fit.targets.shape is not None) == small
+        assert float(age.max() - age.min()) < 0.02
+    assert bool((first.bodies.t_cam_root_m[:, 2] < adult.bodies.t_cam_root_m[:, 2]).all())
