@@ -2,52 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from doubts import logistic
+from jaxtyping import Float64
 from runs import Sets, of, percent, table
 from torch import Tensor
 
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
-from kinflow.fitting.sizes import standardised
+from kinflow.fitting.size_signs import SizeSigns
+from kinflow.fitting.sizes import child_log_odds, standardised
 from kinflow.synth.world import WorldPerson
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
-_SCORES = (2.0, 3.0, 3.5, 4.0, 4.5)
+_LOG_ODDS = (0.0, 0.5, 1.0, 1.5)
 
 
 def children(sets: Sets) -> str:
-    """Both signs of adults and children, who would be a child from which score on, and the ages."""
+    """Signs of adults and children, who would be a child from which log odds on, and the weights
+    of a regression on the signs of this set."""
     found = [pair for seen in sets.seen("sizes") for pair in sets.size_signs(seen)]
     body = BodyModel.load()
     height_m = torch.tensor([measure(body.with_shape(p.shape)).height_m for p, _ in found])
     child = torch.tensor([person.child for person, _ in found])
     groups = {"adults": ~child, "children": child, "under ten": child & (height_m < UNDER_TEN_M)}
     said = torch.tensor([signs is not None for _, signs in found])
-    values = torch.tensor([(s.head, s.face) if s else (0.0, 0.0) for _, s in found])
-    scores = torch.tensor([sum(standardised(s)) if s else -torch.inf for _, s in found])
+    nan = SizeSigns(torch.nan, torch.nan)
+    values = torch.tensor([_values(s or nan) for _, s in found])
+    told = torch.tensor([child_log_odds(s) if s else -torch.inf for _, s in found])
     rows = []
     for name, mine in groups.items():
         cells = [str(int(mine.sum())), percent(said[mine].tolist())]
-        for column in values[mine & said].T.tolist():
-            cells += [of(column, "mean", 3), f"{torch.tensor(column).std():.3f}"]
-        cells += [percent((scores[mine] >= score).tolist()) for score in _SCORES]
+        for column in values[mine & said].T:
+            known = column[~column.isnan()]
+            cells += [of(known.tolist(), "mean", 3), f"{known.std():.3f}"]
+        cells += [percent((told[mine] >= least).tolist()) for least in _LOG_ODDS]
         rows.append((name, cells))
-    columns = ("people", "have signs", "head mean", "std", "face mean", "std")
-    columns = (*columns, *(f"score {score}" for score in _SCORES))
-    told = [(person, standardised(s)) for person, s in found if s and person.child]
-    return table("children", columns, rows) + _ages(told)
+    columns = (
+        "people",
+        "have signs",
+        "head mean",
+        "std",
+        "face mean",
+        "std",
+        "network mean",
+        "std",
+    )
+    columns = (*columns, *(f"log odds {least}" for least in _LOG_ODDS))
+    known = [(person, s) for person, s in found if s is not None]
+    return (
+        table("children", columns, rows)
+        + _weights("with the network", [one for one in known if one[1].network is not None], 3)
+        + _weights("without it", known, 2)
+    )
 
 
-def _ages(told: list[tuple[WorldPerson, tuple[float, float]]]) -> str:
-    """Regression of children's ages on both signs."""
-    age = torch.tensor([float(person.shape[1]) for person, _ in told], dtype=torch.float64)
-    signs = torch.tensor([values for _, values in told], dtype=torch.float64)
-    design = torch.cat([torch.ones(len(age), 1, dtype=age.dtype), signs], 1)
+def _values(signs: SizeSigns) -> tuple[float, float, float]:
+    return signs.head, signs.face, torch.nan if signs.network is None else signs.network
+
+
+def _weights(name: str, known: Sequence[tuple[WorldPerson, SizeSigns]], count: int) -> str:
+    """Regressions on the first signs: log odds of being a child, and ages of children."""
+    child = torch.tensor([person.child for person, _ in known])
+    if not 0 < int(child.sum()) < len(child):
+        return ""
+    signs = torch.tensor([standardised(s)[:count] for _, s in known], dtype=torch.float64)
+    age = torch.tensor([float(person.shape[1]) for person, _ in known], dtype=torch.float64)[child]
+    odds = logistic(signs, child.double())
+    design = torch.cat([torch.ones(len(age), 1, dtype=age.dtype), signs[child]], 1)
     weights: Tensor = torch.linalg.lstsq(design, age[:, None]).solution[:, 0]
     left = age - design @ weights
-    told_by = ", ".join(f"{weight:.3f}" for weight in weights.tolist())
     return (
-        f"\nA child's age at adults' signs, per head, per face: {told_by}; "
-        f"spread {left.std():.3f}, of all children's ages {age.std():.3f}.\n"
+        f"\n{name}: log odds of being a child at an adult's signs, per head, face, network: "
+        f"{_told(odds)}; a child's age by the same: {_told(weights)}, spread {left.std():.3f}, "
+        f"of all children's ages {age.std():.3f}.\n"
     )
+
+
+def _told(weights: Float64[Tensor, " weights"]) -> str:
+    return ", ".join(f"{weight:.3f}" for weight in weights.tolist())

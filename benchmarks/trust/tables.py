@@ -20,12 +20,10 @@ from runs import PHOTOS, FittedWorld, Pair, Sets, found_pairs, of, percent, tabl
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.body.measure import measure
+from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.metrics.vertices import t_pose_pve
 from kinflow.synth.matching import height_px
 
-CHILD_BELOW_AGE = 0.5
-"""Phenotype `age` below which a fitted body is a child: between 0.4, ten years, and the 0.67 of a
-grown-up."""
 CLEAR_SHARE, CLEAR_PX = 0.5, 60.0
 
 

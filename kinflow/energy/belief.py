@@ -4,6 +4,7 @@ It is over y = [turn (3), z, log depth (1), s], where the turn is the rotation v
 axes, from the believed orientation of the root to the body's, and the depth is the root's. Where
 bodies are seen is left to what was seen. The whitening is lower triangular: without its last rows,
 those of sizes (depth and shape), what is left is the Gaussian over the others.
+What a network knows of who is a child is told beside it (`kinflow/fitting/sizes.py`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Belief:
     """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
     """Weight that is left to the pose prior."""
+    child_log_odds: Float[Tensor, " batch"]
+    """Of being a child; NaN of whom nothing is believed."""
 
     def __getitem__(self, index) -> Belief:
         """Rows of the batch."""
@@ -57,7 +60,7 @@ class Belief:
     @staticmethod
     def concatenate(parts: Sequence[Belief]) -> Belief:
         """Join along the batch."""
-        names = ("R_cam_base", "centre", "whitening", "prior_weight")
+        names = ("R_cam_base", "centre", "whitening", "prior_weight", "child_log_odds")
         joined = {n: torch.cat([getattr(part, n) for part in parts]) for n in names}
         return Belief(**joined, starts=Unknowns.concatenate([part.starts for part in parts]))
 

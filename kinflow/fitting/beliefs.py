@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinflow.checks import flag, positive, share, whole
 from kinflow.energy.belief import Belief
-from kinflow.energy.body_energy import Targets
+from kinflow.energy.body_energy import ShapeTarget, Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
@@ -20,9 +20,12 @@ from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
 from kinflow.priors.shape import AGE, ShapePrior
 
+CHILD_BELOW_AGE = 0.5
+"""Phenotype `age` between 0.4, ten years, and the 0.67 of a grown-up."""
+
 _STREAM = 0
-_CHILD_BELOW = 0.5
-"""Phenotype `age` below which somebody is a child."""
+_LEAST_GROWN = 16
+"""Samples of grown-ups that tell how these are spread; of fewer, all samples count."""
 _LEAST_STD = 0.05
 
 
@@ -82,6 +85,7 @@ def beliefs(
         spread,
         whitening=spread.whitening * has[:, None, None],
         prior_weight=torch.where(has, spread.prior_weight, torch.ones_like(spread.prior_weight)),
+        child_log_odds=torch.where(has, spread.child_log_odds, torch.nan),
     )
 
 
@@ -100,7 +104,7 @@ def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
     slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
     log_depth = (log_width.exp() / side * slope).log()
     y = torch.cat([turns, latent, log_depth[..., None], shape], -1)
-    weight = _likelier_size(shape)[..., None]
+    weight = _grown_up(shape)[..., None]
     total = weight.sum(1)
     centre = (weight * y).sum(1) / total
     gap = (y - centre[:, None]) * weight
@@ -117,15 +121,34 @@ def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
         whitening=whitening,
         starts=_starts(posterior, vectors, config.starts),
         prior_weight=torch.full((people,), config.prior_weight).to(centre),
+        child_log_odds=_child_log_odds(shape),
     )
     return belief.weighted(1.0, float(config.sizes))
 
 
-def _likelier_size(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, "people samples"]:
-    """1 for samples that are children or grown up, as most of the person's are."""
-    child = ShapePrior().decode(s)[..., AGE] < _CHILD_BELOW
-    mostly = child.float().mean(1, keepdim=True) > 0.5
-    return (child == mostly).float()
+def without_sizes(belief: Belief, shape: ShapeTarget) -> Belief:
+    """The same beliefs without those about the sizes of children, who were taken for adults."""
+    child = shape.centre[:, AGE] != 0
+    return belief.weighted(1.0, (~child).float())
+
+
+def _grown_up(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, "people samples"]:
+    """1 for samples that are no children: between both there is nobody, and fits begin with adults
+    (`kinflow/fitting/sizes.py` says who is a child)."""
+    grown = _age(s) >= CHILD_BELOW_AGE
+    return (grown | (grown.sum(1, keepdim=True) < _LEAST_GROWN)).float()
+
+
+def _age(s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
+    return ShapePrior().decode(s)[..., AGE]
+
+
+def _child_log_odds(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, " people"]:
+    """How many of a person's samples are children against how many are none, as a logarithm."""
+    children = (_age(s) < CHILD_BELOW_AGE).sum(
+        1
+    ) + 0.5  # half a sample more of both: nobody is certain
+    return (children / (s.shape[1] + 1 - children)).log()
 
 
 def _starts(

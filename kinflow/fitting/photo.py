@@ -24,7 +24,7 @@ from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.beliefs import BeliefConfig, beliefs
+from kinflow.fitting.beliefs import BeliefConfig, beliefs, without_sizes
 from kinflow.fitting.describing import Describer
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
@@ -241,9 +241,10 @@ class PhotoFitter:
         with one_thread():
             people = _People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
-            _, found = self._searched(people, [camera], [evidence.lines_px], legs)
+            targets, found = self._searched(people, [camera], [evidence.lines_px], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras)
+            known = None if targets.belief is None else targets.belief.child_log_odds
+            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
 
     def _with_children(
         self,
@@ -255,10 +256,14 @@ class PhotoFitter:
         """Targets and bodies of all people, in which those who look like children are some."""
         if self.sizes is None or not self.config.sizes.estimate:
             return targets, found
-        shape = self.sizes.target(found.unknowns[best], people.seen, people.cameras)
+        known = None if targets.belief is None else targets.belief.child_log_odds
+        signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
+        shape = self.sizes.target(signs)
         if shape is None:
             return targets, found
-        return replace(targets, shape=shape), self.sizes.as_children(found, shape)
+        belief = None if targets.belief is None else without_sizes(targets.belief, shape)
+        targets = replace(targets, shape=shape, belief=belief)
+        return targets, self.sizes.as_children(found, shape)
 
     def targets(self, evidence: ImageEvidence, camera: Camera) -> Targets:
         """Observations of all people, weighted by how far they can be trusted."""

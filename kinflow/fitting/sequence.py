@@ -4,7 +4,8 @@
 2. The cheapest path through them settles what a single view leaves open.
 3. From there all frames of a person are fitted together: keypoints, the network's belief and what
    is up in each, one shape for all, and what motion costs.
-4. Feet that hardly move stand; the chain is fitted on with that.
+4. Feet that hardly move stand, and whoever looks like a child in several frames is one; the chain
+   is fitted on with that.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import between, cheapest_path, evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances
+from kinflow.fitting.track_sizes import as_before, with_child
 from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
@@ -250,6 +252,7 @@ class TrackFitter:
         if track.known is not None:
             s, std = track.known.s[-1], std * self.config.known_shape_std
             start = replace(start, s=s.expand_as(start.s))
+            targets = as_before(self.photos.sizes, targets, s)
         if track.settled:
             assert track.known is not None
             rows = torch.arange(track.settled, device=s.device)
@@ -259,10 +262,11 @@ class TrackFitter:
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
         told = chain
         if track.known is None:
-            told, bodies = self._with_shape_of_parts(track, chain, bodies, camera)
+            told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
+            told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
         if told is not chain or (self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())):
             bodies = self._solved(told, bodies, stands)
-        return TrackFit(bodies, targets, stands)
+        return TrackFit(bodies, told.targets, stands)
 
     def _with_shape_of_parts(
         self, track: TrackWindow, chain: Chain, bodies: Unknowns, camera: Camera

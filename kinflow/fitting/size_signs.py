@@ -1,8 +1,9 @@
-"""Two signs of a child: a head, and a face, that are large for the body.
+"""Signs of a child: a head, and a face, that are large for the body, and what a network says.
 
 Detectors give everybody the proportions of an adult, and so does a fit to their keypoints. By that
 body a child's head is too large, where two independent observers see it: the part parser, which
-looks at pixels, and the detector of keypoints, which puts those of a face where the face is.
+looks at pixels, and the detector of keypoints, which puts those of a face where the face is. A
+network that learned from children as well sees more than proportions (`fitting/beliefs.py`).
 """
 
 from __future__ import annotations
@@ -52,12 +53,14 @@ class FittedAdult:
 
 @dataclass(frozen=True)
 class SizeSigns:
-    """Logarithms of how much larger a person's are than the adult's."""
+    """What tells how large a person is."""
 
     head: float
-    """Half of that of the head's area."""
+    """Logarithm of how much wider the head is than the adult's: half of that of the area's."""
     face: float
-    """Of the spread of the face's keypoints."""
+    """Logarithm of how much larger the spread of the face's keypoints is."""
+    network: float | None = None
+    """Log odds of being a child by a network; None where it knows nothing of the person."""
 
 
 def says_something(seen: PersonEvidence) -> bool:
@@ -71,7 +74,11 @@ def says_something(seen: PersonEvidence) -> bool:
 
 
 def signs(
-    seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMesh
+    seen: PersonEvidence,
+    adult: FittedAdult,
+    camera: Camera,
+    mesh: PartMesh,
+    network: float | None = None,
 ) -> SizeSigns | None:
     """The signs of one person who was seen as `says_something` wants it; None where the adult's
     head is not in the image, or what was seen cannot be one.
@@ -81,6 +88,7 @@ def signs(
         adult: the body that explains their keypoints.
         camera: what they were seen with.
         mesh: the adult's triangles.
+        network: log odds of being a child by a network.
     """
     assert seen.parts is not None
     allowed = seen.parts.allowed.cpu().numpy()
@@ -92,7 +100,7 @@ def signs(
         return None
     seen_px = seen.keypoints_px.cpu().numpy()[_ROWS[:_FACE], :2]
     fitted_px = camera.project(torch.from_numpy(adult.keypoints_m[:_FACE])).numpy()
-    return SizeSigns(head, math.log(_spread(seen_px) / _spread(fitted_px)))
+    return SizeSigns(head, math.log(_spread(seen_px) / _spread(fitted_px)), network)
 
 
 def drawn_parts(

@@ -1,14 +1,16 @@
-"""Who is a child: two signs of it, as a target of the shape, and where to start.
+"""Who is a child: signs of it, as a target of the shape, and where to start.
 
 Among adults the shape prior's `age` changes next to nothing, so no descent leads from an adult to a
-child. Somebody whose head and face are both too large for an adult is fitted anew from the same
-poses with a child's shape, as much nearer to the camera as it is smaller, and held near the age
-that the signs tell. `python benchmarks/trust children` prints the numbers below, measured on
-rendered people; the threshold is such that few adults in photos reach it.
+child. A logistic regression on the signs says how likely somebody is one. Whoever is likely enough
+is fitted anew from the same poses with a child's shape, as much nearer to the camera as it is
+smaller, and held near the age that the signs tell. `python benchmarks/trust children` prints the
+numbers below, measured on rendered people of training subjects; the threshold is such that few
+adults reach it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,26 +19,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.part_mesh import PartMesh
-from kinflow.checks import flag, number
+from kinflow.checks import flag, number, whole
 from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, says_something, signs
 from kinflow.geometry.pinhole import Camera
-from kinflow.priors.shape import ShapePrior
+from kinflow.priors.shape import AGE, ShapePrior
 
-ADULT_HEAD, ADULT_FACE = (0.040, 0.045), (-0.173, 0.101)
-"""Mean and spread of both signs of adults."""
+ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
+"""Mean and spread of both signs of proportions of adults."""
 FARTHEST = 2.5
-"""Standard deviations beyond which a sign says no more: one alone makes nobody a child."""
-AGE, AGE_PER_HEAD, AGE_PER_FACE, AGE_STD = 0.37, -0.030, -0.022, 0.12
-"""A child's phenotype `age`: at adults' signs, by standard deviation of each sign, its spread."""
+"""Standard deviations beyond which such a sign says no more: one alone makes nobody a child."""
+LOG_ODDS, LOG_ODDS_ALONE = (0.50, 0.49, 0.24, 0.75), (-0.95, 0.75, 0.50)
+"""Of being a child: at an adult's signs, for each standard deviation of head and face, for each of
+the network's; and without a network."""
+AGE, AGE_ALONE, AGE_STD = (0.295, -0.040, 0.022, -0.039), (0.361, -0.057, 0.003), 0.10
+"""A child's phenotype `age`, by the same, and its spread."""
 _YOUNGEST = 0.05
-_AGE = 1
-"""Which number of the shape prior is that of the age."""
 
 
 @dataclass(frozen=True)
@@ -45,28 +49,43 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_score: float = 4.0
-    """Sum of both signs, in standard deviations of adults', from which somebody is a child."""
+    least_log_odds: float = 1.0
+    """From which somebody is a child."""
+    clip_frames: int = 5
+    """Frames of a person of a clip that have a say in that."""
 
     def __post_init__(self) -> None:
         flag(self, "estimate")
-        number(self, "least_score", at_least=-2 * FARTHEST, at_most=2 * FARTHEST)
+        number(self, "least_log_odds", at_least=-100, at_most=100)
+        whole(self, "clip_frames", at_least=1, at_most=1000)
 
 
-def standardised(found: SizeSigns) -> tuple[float, float]:
-    """Both signs in standard deviations of adults', no farther than says something."""
+def standardised(found: SizeSigns) -> tuple[float, ...]:
+    """The head and the face in standard deviations of adults', no farther than says something, and
+    what the network says, if it does."""
     head = (found.head - ADULT_HEAD[0]) / ADULT_HEAD[1]
     face = (found.face - ADULT_FACE[0]) / ADULT_FACE[1]
+    said = () if found.network is None else (found.network,)
     return (
         min(max(head, -FARTHEST), FARTHEST),
         min(max(face, -FARTHEST), FARTHEST),
+        *said,
     )
+
+
+def child_log_odds(found: SizeSigns) -> float:
+    """Of somebody with these signs being a child."""
+    return _told(found, LOG_ODDS_ALONE if found.network is None else LOG_ODDS)
 
 
 def age_of_child(found: SizeSigns) -> float:
     """The phenotype `age` of somebody with these signs, should it be a child."""
-    head, face = standardised(found)
-    return max(_YOUNGEST, AGE + AGE_PER_HEAD * head + AGE_PER_FACE * face)
+    return max(_YOUNGEST, _told(found, AGE_ALONE if found.network is None else AGE))
+
+
+def _told(found: SizeSigns, weights: tuple[float, ...]) -> float:
+    pairs = zip(weights[1:], standardised(found), strict=True)
+    return weights[0] + sum(weight * sign for weight, sign in pairs)
 
 
 class SizeEstimator:
@@ -83,50 +102,88 @@ class SizeEstimator:
         self.mesh = PartMesh.of(vertices.body)
 
     def signs(
-        self, adults: Unknowns, people: Sequence[PersonEvidence], cameras: Sequence[Camera]
+        self,
+        adults: Unknowns,
+        people: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+        network: Float[Tensor, " people"] | None,
     ) -> list[SizeSigns | None]:
-        """The signs of each person, None of whom nothing can be said; one fitted body for each."""
+        """The signs of each person, None of whom nothing can be said.
+
+        Args:
+            adults: one fitted body for each.
+            people: what was seen of them.
+            cameras: what they were seen with.
+            network: log odds of being a child by a network, NaN of whom it knows nothing.
+        """
         with torch.no_grad():
             state = self.model.evaluate(adults, with_jacobian=False)
             vertices = self.vertices.all_vertices(state.motion).cpu().numpy()
         points = state.keypoints_cam_m.cpu().numpy()
+        told = [math.nan] * len(people) if network is None else network.tolist()
         return [
-            signs(seen, FittedAdult(vertices[i], points[i]), camera, self.mesh)
+            signs(
+                seen,
+                FittedAdult(vertices[i], points[i]),
+                camera,
+                self.mesh,
+                None if math.isnan(told[i]) else told[i],
+            )
             if says_something(seen)
             else None
             for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
         ]
 
-    def target(
-        self, adults: Unknowns, people: Sequence[PersonEvidence], cameras: Sequence[Camera]
-    ) -> ShapeTarget | None:
-        """Which shapes people have, where some of them are children; None where nobody is."""
-        found = dict(enumerate(self.signs(adults, people, cameras)))
-        ages = {
-            row: age_of_child(one)
-            for row, one in found.items()
-            if one is not None and sum(standardised(one)) >= self.config.least_score
-        }
-        if not ages:
+    def target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
+        """Which shapes people with these signs have; None where nobody is a child."""
+        ages = [
+            age_of_child(one)
+            if one is not None and child_log_odds(one) >= self.config.least_log_odds
+            else math.nan
+            for one in found
+        ]
+        return self._of_ages(torch.tensor(ages))
+
+    def common_target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
+        """The shape of one person who showed these signs at several times; None for an adult."""
+        known = [one for one in found if one is not None]
+        if not known:
             return None
-        rows = torch.tensor(list(ages))
-        number, slope = number_of_age(self.model.shape_prior, torch.tensor(list(ages.values())))
-        centre, inverse_std = torch.zeros_like(adults.s), torch.ones_like(adults.s)
-        centre[rows, _AGE], inverse_std[rows, _AGE] = (
-            number.to(centre),
-            (slope / AGE_STD).to(centre),
-        )
-        return ShapeTarget(centre, inverse_std)
+        log_odds = sum(child_log_odds(one) for one in known) / len(known)
+        if log_odds < self.config.least_log_odds:
+            return None
+        return self._of_ages(torch.tensor([sum(age_of_child(one) for one in known) / len(known)]))
+
+    def target_again(self, s: Float[Tensor, "people 6"]) -> ShapeTarget | None:
+        """The same of people whose latent shapes are known; None where nobody is a child."""
+        age = self.model.shape_prior.decode(s)[:, AGE].cpu()
+        return self._of_ages(torch.where(age < CHILD_BELOW_AGE, age, torch.nan))
 
     def as_children(self, found: Candidates, shape: ShapeTarget) -> Candidates:
         """The same bodies, those of children in a child's shape and nearer to the camera."""
         centre = shape.centre[found.person]
-        small = replace(found.unknowns, s=centre)
+        rows = torch.nonzero(centre[:, AGE])[:, 0]
+        small = self.smaller(found.unknowns[rows], centre[rows])
+        return replace(found, unknowns=found.unknowns.replaced(rows, small))
+
+    def smaller(self, bodies: Unknowns, s: Float[Tensor, "bodies 6"]) -> Unknowns:
+        """The same bodies in another latent shape, nearer so that they look as large."""
+        small = replace(bodies, s=s)
         with torch.no_grad():
-            ratio = _extent_m(self.model, small) / _extent_m(self.model, found.unknowns)
-        small = replace(small, t_cam_root_m=found.unknowns.t_cam_root_m * ratio[:, None])
-        rows = torch.nonzero(centre[:, _AGE])[:, 0]
-        return replace(found, unknowns=found.unknowns.replaced(rows, small[rows]))
+            ratio = _extent_m(self.model, small) / _extent_m(self.model, bodies)
+        return replace(small, t_cam_root_m=bodies.t_cam_root_m * ratio[:, None])
+
+    def _of_ages(self, age: Float[Tensor, " people"]) -> ShapeTarget | None:
+        """A child's shape for each phenotype `age`, an adult's where it is NaN."""
+        rows = torch.nonzero(~age.isnan())[:, 0]
+        if not len(rows):
+            return None
+        prior = self.model.shape_prior
+        number, slope = number_of_age(prior, age[rows])
+        centre, inverse_std = torch.zeros(len(age), prior.size), torch.ones(len(age), prior.size)
+        centre[rows, AGE], inverse_std[rows, AGE] = number, slope / AGE_STD
+        device = self.model.points_at_rest_m.device
+        return ShapeTarget(centre.to(device), inverse_std.to(device))
 
 
 def number_of_age(
@@ -134,9 +191,9 @@ def number_of_age(
 ) -> tuple[Float[Tensor, " people"], Float[Tensor, " people"]]:
     """The number of the shape prior that decodes to a phenotype `age`, and the slope there."""
     phenotypes = prior.decode(torch.zeros(len(age), prior.size))
-    phenotypes[:, _AGE] = age
+    phenotypes[:, AGE] = age
     s = prior.encode(phenotypes)
-    return s[:, _AGE], prior.decode_with_slope(s)[1][:, _AGE]
+    return s[:, AGE], prior.decode_with_slope(s)[1][:, AGE]
 
 
 def _extent_m(model: KeypointModel, unknowns: Unknowns) -> Float[Tensor, " bodies"]:

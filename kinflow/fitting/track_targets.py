@@ -138,4 +138,5 @@ def _nothing_believed(targets: Targets, model: KeypointModel) -> Belief:
         whitening=like.new_zeros(rows, size, size),
         starts=Unknowns(**{name: value[:, None] for name, value in vars(start).items()}),
         prior_weight=like.new_ones(rows),
+        child_log_odds=like.new_full((rows,), torch.nan),
     )

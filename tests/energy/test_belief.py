@@ -28,7 +28,7 @@ def belief_about(bodies: Unknowns, std: float = 1.0) -> Belief:
     log_depth = bodies.t_cam_root_m[:, 2:].log()
     centre = torch.cat([torch.zeros(count, 3).double(), bodies.z, log_depth, bodies.s], 1)
     weight = torch.full((count,), 0.3).double()
-    return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight)
+    return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight, torch.zeros(count))
 
 
 def test_it_is_zero_at_its_centre():

@@ -1,5 +1,6 @@
 """What a network believes, in the fit: it decides what nobody saw, and yields to what was seen."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.types import CloseLook, ImageEvidence
 from kinflow.fitting.beliefs import BeliefConfig, BelievedStarts, beliefs, gaussian
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.geometry import Camera
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import Looks, Predictor, PredictorInfo
 from kinflow.predictors.network import NetworkConfig
@@ -55,6 +57,7 @@ def knows(fitter: PhotoFitter, evidence: ImageEvidence, camera, truth, std: floa
         whitening=(torch.eye(size) / std).expand(len(truth), -1, -1),
         starts=type(truth)(**{n: v[:, None] for n, v in vars(truth).items()}),
         prior_weight=torch.zeros(len(truth)),
+        child_log_odds=torch.zeros(len(truth)),
     )
 
 
@@ -98,6 +101,7 @@ def test_whom_the_detector_did_not_look_at_is_fitted_as_before(
     assert targets.belief is not None and targets.hint is not None
     assert targets.belief.says_something().tolist() == [False, True]
     assert targets.belief.prior_weight.tolist() == [1.0, pytest.approx(CONFIG.prior_weight)]
+    assert targets.belief.child_log_odds.isnan().tolist() == [True, False]
     assert targets.hint.known().tolist() == [True, False]
     proposals = BelievedStarts().propose(targets, believing.fitter.names)
     assert proposals.person.tolist() == [1] * CONFIG.starts
@@ -109,8 +113,6 @@ def test_whom_the_detector_did_not_look_at_is_fitted_as_before(
 
 def test_a_gaussian_has_the_samples_moments(predictor):
     look = with_look_of()
-    from kinflow.geometry import Camera
-
     posterior = predictor(Looks.of([look], [Camera.from_fov((1200, 900), 55.0)]))
     belief = gaussian(posterior, replace(CONFIG, std_scale=1.0, samples=4000, shrinkage=0.0))
     drawn = posterior.sample(4000, torch.Generator().manual_seed(5))
@@ -118,6 +120,18 @@ def test_a_gaussian_has_the_samples_moments(predictor):
     r, _ = several.residual(drawn)
     assert abs(float(r.mean())) < 0.05
     assert 0.8 < float(r.square().mean()) < 1.1
+
+
+def test_it_counts_the_samples_that_are_children(predictor):
+    posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
+    told, size = [], posterior.guess.centre.shape[1]
+    for years in (-5.0, 0.0, 5.0):  # of the latent age, which is the fifth number from the end
+        shift = torch.zeros(size)
+        shift[-5] = years
+        moved = posterior.about(posterior.guess.centre + shift)
+        told.append(float(gaussian(moved, CONFIG).child_log_odds))
+    assert told[0] > told[1] > told[2]
+    assert all(abs(odds) <= math.log(2 * CONFIG.samples + 1) + 1e-5 for odds in told)
 
 
 def with_look_of() -> CloseLook:

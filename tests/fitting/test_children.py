@@ -12,17 +12,20 @@ from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
 from kinflow.evidence.types import PartLabels
+from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import part_body
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, says_something, signs
 from kinflow.fitting.sizes import (
     SizeConfig,
     SizeEstimator,
     age_of_child,
+    child_log_odds,
     number_of_age,
-    standardised,
 )
+from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.priors.shape import ShapePrior
 
@@ -110,12 +113,12 @@ def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
     drawn = [drawn_body(fitter, vertices, best[i : i + 1], camera)[0] for i in range(2)]
     alike = [labelled(p, drawn[i], camera) for i, p in enumerate(scene.evidence.people)]
     estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
-    assert estimator.target(best, alike, [camera] * 2) is None
+    cameras = [camera] * 2
+    assert estimator.target(estimator.signs(best, alike, cameras, None)) is None
     large = labelled(with_face(scene.evidence.people[0], 1.3), drawn[0], camera, grown=3)
-    target = estimator.target(best, [large, alike[1]], [camera] * 2)
-    assert target is not None
-    told = estimator.signs(best[:1], [large], [camera])[0]
-    assert told is not None
+    told, other = estimator.signs(best, [large, alike[1]], cameras, None)
+    target = estimator.target([told, other])
+    assert target is not None and told is not None
     age = float(fitter.fitter.model.shape_prior.decode(target.centre)[0, 1])
     assert age == pytest.approx(age_of_child(told), abs=0.01)
     torch.testing.assert_close(target.centre[1], torch.zeros(6))
@@ -133,10 +136,55 @@ def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
     torch.testing.assert_close(spans[0], spans[1], rtol=0.08, atol=0.0)
 
 
-def test_one_sign_alone_makes_no_child():
-    for found in (SizeSigns(0.39, -0.17), SizeSigns(0.04, 1.0)):
-        assert sum(standardised(found)) < SizeConfig().least_score
-    assert sum(standardised(SizeSigns(0.25, 0.1))) > SizeConfig().least_score
+def test_no_proportion_alone_makes_a_child():
+    least = SizeConfig().least_log_odds
+    for network in (None, -2.1):
+        for head, face in ((0.39, -0.2), (0.03, 1.0)):
+            assert child_log_odds(SizeSigns(head, face, network)) < least
+    assert child_log_odds(SizeSigns(0.25, 0.1)) > least
+
+
+def test_the_network_has_a_say_where_it_knows_a_person():
+    """Proportions between those of adults and children: its word decides, and tells the age."""
+    doubtful = SizeSigns(0.09, -0.1)
+    says = [child_log_odds(replace(doubtful, network=word)) for word in (-3.0, 0.0, 3.0)]
+    assert says[0] < says[1] < says[2]
+    assert says[0] < 0 < SizeConfig().least_log_odds < says[2]
+    ages = [age_of_child(replace(doubtful, network=word)) for word in (-3.0, 3.0)]
+    assert ages[1] < ages[0]
+
+
+def test_what_a_network_says_is_that_of_its_person(fitter, vertices, adults, camera):
+    scene, _, best = adults
+    drawn = [drawn_body(fitter, vertices, best[i : i + 1], camera)[0] for i in range(2)]
+    people = [labelled(p, drawn[i], camera) for i, p in enumerate(scene.evidence.people)]
+    estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
+    words = torch.tensor([torch.nan, 4.0])
+    found = estimator.signs(best, people, [camera] * 2, words)
+    assert [one and one.network for one in found] == [None, 4.0]
+    target = estimator.target(found)
+    assert target is not None
+    assert float(target.centre[0].abs().max()) == 0 and float(target.centre[1, 1]) < -2
+
+
+def test_a_person_of_a_clip_is_what_frames_say_together(fitter, vertices):
+    """Two doubtful frames do not outweigh three clear ones, whichever these are."""
+    estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
+    child, adult = SizeSigns(0.2, 0.0, 3.0), SizeSigns(0.0, -0.2, -3.0)
+    assert estimator.common_target([adult, None, child, adult, adult]) is None
+    target = estimator.common_target([child, child, None, adult, child])
+    assert target is not None and len(target.centre) == 1
+    assert estimator.common_target([None, None]) is None
+
+
+def test_a_child_stays_one_in_the_next_frames(fitter, vertices):
+    estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
+    target = estimator.target([SizeSigns(0.2, 0.0, 3.0)])
+    assert target is not None
+    again = estimator.target_again(target.centre)
+    assert again is not None
+    torch.testing.assert_close(again.centre, target.centre, atol=1e-3, rtol=0)
+    assert estimator.target_again(torch.zeros(1, 6)) is None
 
 
 def test_larger_heads_are_younger():
@@ -185,3 +233,24 @@ def test_numbers_of_ages_decode_to_them():
     torch.testing.assert_close(
         (prior.decode(further) - prior.decode(s))[:, 1] / 1e-2, slope, rtol=0.05, atol=0
     )
+
+
+def test_a_child_of_a_clip_is_one_in_every_frame(fitter, vertices, adults, camera):
+    """Frames that show it plainly, and others that do not: one small body, also in a later fit."""
+    scene, _, best = adults
+    drawn = drawn_body(fitter, vertices, best[:1], camera)[0]
+    person = scene.evidence.people[0]
+    plain = labelled(with_face(person, 1.3), drawn, camera, grown=3)
+    seen = (plain, plain, labelled(person, drawn, camera), plain, plain, plain)
+    times_s = torch.arange(6) / 30.0
+    tracks = TrackFitter(fitter)
+    (first,), _ = tracks.fit([TrackWindow(times_s, seen)], camera)
+    (adult,), _ = tracks.fit([TrackWindow(times_s, (seen[2],) * 6)], camera)
+    known = TrackWindow(times_s, (seen[2],) * 6, first.bodies[:4], torch.arange(4), settled=2)
+    (later,), _ = tracks.fit([known], camera)
+    for fit, small in ((first, True), (later, True), (adult, False)):
+        age = fitter.fitter.model.shape_prior.decode(fit.bodies.s)[:, 1]
+        assert bool((age < CHILD_BELOW_AGE).all()) == small
+        assert (fit.targets.shape is not None) == small
+        assert float(age.max() - age.min()) < 0.02
+    assert bool((first.bodies.t_cam_root_m[:, 2] < adult.bodies.t_cam_root_m[:, 2]).all())

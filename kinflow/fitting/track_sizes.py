@@ -1,0 +1,62 @@
+"""Who is a child in a clip: one answer for a person, by what several frames say together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.energy.body_energy import ShapeTarget, Targets
+from kinflow.energy.unknowns import Unknowns
+from kinflow.fitting.beliefs import without_sizes
+from kinflow.fitting.chain import Chain
+from kinflow.fitting.paths import evenly
+from kinflow.fitting.sizes import SizeEstimator
+from kinflow.fitting.track_targets import TrackWindow
+from kinflow.geometry.pinhole import Camera
+
+
+def with_child(
+    sizes: SizeEstimator | None,
+    track: TrackWindow,
+    chain: Chain,
+    bodies: Unknowns,
+    camera: Camera,
+) -> tuple[Chain, Unknowns]:
+    """The chain and its bodies as those of a child, if the frames together say that it is one.
+
+    Args:
+        sizes: reads signs and weighs them; without it everybody is an adult.
+        track: what was seen.
+        chain: of the track, with a belief.
+        bodies: of all frames, those of an adult.
+        camera: of all frames.
+    """
+    if sizes is None or not sizes.config.estimate:
+        return chain, bodies
+    rows = [track.shown[i] for i in evenly(len(track.shown), sizes.config.clip_frames).tolist()]
+    seen = [one for row in rows if (one := track.seen[row]) is not None]
+    assert chain.targets.belief is not None
+    network = chain.targets.belief.child_log_odds[rows]
+    signs = sizes.signs(bodies[torch.tensor(rows)], seen, [camera] * len(rows), network)
+    shape = sizes.common_target(signs)
+    if shape is None:
+        return chain, bodies
+    small = sizes.smaller(bodies, shape.centre.expand_as(bodies.s))
+    mean, std = shape.centre[0], 1 / shape.inverse_std[0]
+    return replace(chain, targets=_of_shape(chain.targets, shape), shape=mean, shape_std=std), small
+
+
+def as_before(sizes: SizeEstimator | None, targets: Targets, s: Float[Tensor, " shape"]) -> Targets:
+    """Targets of frames of a person whose latent shape is known: a child's where that is one."""
+    shape = None if sizes is None else sizes.target_again(s[None])
+    return targets if shape is None else _of_shape(targets, shape)
+
+
+def _of_shape(targets: Targets, shape: ShapeTarget) -> Targets:
+    """Targets with the same shape in all frames."""
+    shape = shape[[0] * len(targets.focal_px)]
+    assert targets.belief is not None
+    return replace(targets, shape=shape, belief=without_sizes(targets.belief, shape))
