@@ -112,6 +112,25 @@ class _People:
         )
 
 
+@dataclass(frozen=True)
+class FoundBodies:
+    """The bodies that were found for the people of several photos, photo by photo."""
+
+    rows: tuple[range, ...]
+    """The people of each photo."""
+    ground: list[Ground]
+    """What is up in each photo, and the floor."""
+    targets: Targets
+    """What everybody was fitted to, a row for each."""
+    candidates: Candidates
+    """Distinct bodies of everybody, by person, best first."""
+
+    def of(self, person: int) -> tuple[Targets, Candidates]:
+        """The row and the bodies of one of them."""
+        bodies = self.candidates[self.candidates.of(person)]
+        return self.targets[person : person + 1], bodies
+
+
 class PhotoFitter:
     """Fits all people of a photo, or of several, in one batch.
 
@@ -179,37 +198,41 @@ class PhotoFitter:
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
     ) -> tuple[PhotoFit, ...]:
         """Several photos in one batch, each with people, and with the camera it was taken with."""
-        lines = [photo.lines_px for photo in photos]
         with one_thread():
-            people = _People.of(photos, cameras)
-            legs = _leg_confidence(people.seen)
-            targets, found = self._searched(people, cameras, lines, legs)
-            best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            rows = people.rows
-            stances = Stances.of(
-                self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs
-            )
-            ground = [
-                self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
-                for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
-            ]
-            up = [known.gravity for known in ground]
-            targets = with_up(targets, self.gravity, up, rows, legs)
-            targets = with_floor(targets, self.gravity, ground, rows)
-            found = with_nearer(found, self.fitter.model, best, ground)
-            targets, found = self._with_children(targets, found, best, people)
-            found = self.fitter.polish(found, targets)
-            bodies = [
-                self._describer.person(
-                    i - mine.start, people.seen[i], camera, targets[i : i + 1], found[found.of(i)]
+            found = self.found_bodies(photos, cameras)
+            people = [
+                tuple(
+                    self._describer.person(i - mine.start, seen, camera, *found.of(i))
+                    for i, seen in zip(mine, photo.people, strict=True)
                 )
-                for camera, mine in zip(cameras, rows, strict=True)
-                for i in mine
+                for photo, camera, mine in zip(photos, cameras, found.rows, strict=True)
             ]
         return tuple(
-            self._photo(tuple(bodies[mine.start : mine.stop]), camera, known)
-            for camera, known, mine in zip(cameras, ground, rows, strict=True)
+            self._photo(some, camera, known)
+            for some, camera, known in zip(people, cameras, found.ground, strict=True)
         )
+
+    def found_bodies(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+    ) -> FoundBodies:
+        """All bodies that explain the people of several photos, before parts are looked at."""
+        lines = [photo.lines_px for photo in photos]
+        people = _People.of(photos, cameras)
+        legs = _leg_confidence(people.seen)
+        targets, found = self._searched(people, cameras, lines, legs)
+        best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
+        rows = people.rows
+        stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs)
+        ground = [
+            self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
+            for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
+        ]
+        up = [known.gravity for known in ground]
+        targets = with_up(targets, self.gravity, up, rows, legs)
+        targets = with_floor(targets, self.gravity, ground, rows)
+        found = with_nearer(found, self.fitter.model, best, ground)
+        targets, found = self._with_children(targets, found, best, people)
+        return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
         """The result of a photo, with the floor where its people stand."""
