@@ -33,7 +33,7 @@ from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.picture import Painter
 from kinflow.synth.views import ViewConfig
-from kinflow.training.parts.trainer import intersection_over_union
+from kinflow.training.parts.scores import intersection_over_union
 
 UNSEEN_SEED = 5_000_011
 

@@ -38,6 +38,7 @@ _HIPS = [KEYPOINT_INDEX["left_hip"], KEYPOINT_INDEX["right_hip"]]
 _LIMBS = list(LIMB_KEYPOINTS)
 _BATCH = 12
 _SAMPLES = 20
+_MANY, _REPEATS = 256, 5
 SEED_OF_SPLIT = {"train": 7000, "validation": 8000, "test": 9000}
 """Worlds of these seeds are in nobody's training."""
 
@@ -87,6 +88,7 @@ def main(config: PredictorBenchmark) -> None:
     points, R = fitted(seen, found, PhotoFitter(kinflow.priors.load(), config.fit, "cpu", False))
     report("fit", found, points, R, time.perf_counter() - begin)
     predictor = Predictor.load(config.predictor)
+    speed(found, predictor)
     of_network(found, predictor)
     fitter = PhotoFitter(kinflow.priors.load(), config.fit, "cpu", False, predictor=predictor)
     begin = time.perf_counter()
@@ -136,6 +138,20 @@ def of_network(found: Found, predictor: Predictor) -> None:
     truth = found.truth_m[:, None, _LIMBS].expand(-1, _SAMPLES, -1, -1)
     best = pa_mpjpe(points, truth).min(1).values
     print(f"best of {_SAMPLES} samples: PA {1000 * best.mean():.1f} mm")
+
+
+@torch.no_grad()
+def speed(found: Found, predictor: Predictor) -> None:
+    """Milliseconds that the network takes for one person and for many, on one thread."""
+    for count in (1, _MANY):
+        rows = torch.arange(count) % len(found.rows)
+        looks = Looks(**{name: value[rows] for name, value in vars(found.looks).items()})
+        times = []
+        for _ in range(_REPEATS):
+            begin = time.perf_counter()
+            predictor(looks)
+            times.append(1000 * (time.perf_counter() - begin))
+        print(f"network, {count:3d} people: {min(times):6.1f} ms, {min(times) / count:.2f} each")
 
 
 def fitted(seen: Sequence[SeenWorld], found: Found, fitter: PhotoFitter) -> tuple[Tensor, Tensor]:

@@ -47,12 +47,15 @@ from kinflow.synth.detections import KeypointNoiseConfig
 from kinflow.synth.files import SynthConfig
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
-from kinflow.synth.part_samples import CropConfig
 from kinflow.synth.people import PeopleConfig
 from kinflow.synth.scene import SceneConfig
 from kinflow.synth.silhouettes import ClothingConfig, SegmenterConfig
+from kinflow.synth.studio import StudioConfig
 from kinflow.synth.views import ViewConfig
+from kinflow.training.parts.masks import MaskConfig
+from kinflow.training.parts.stream import PoolConfig
 from kinflow.training.parts.trainer import TrainPartsConfig
+from kinflow.training.parts.views import ViewsConfig
 from kinflow.training.priors.attitude_trainer import TrainAttitudeConfig
 from kinflow.training.priors.dynamics_trainer import TrainDynamicsConfig
 from kinflow.training.priors.flow_trainer import FlowTraining
@@ -98,7 +101,7 @@ EXAMPLES = [
     TrainPriorConfig(Path("poses"), Path("out")),
     TrainAttitudeConfig(Path("poses"), Path("out")),
     TrainDynamicsConfig((Path("motions"),), Path("out")),
-    TrainPartsConfig(Path("out")),
+    TrainPartsConfig(Path("out"), StudioConfig(Path("poses"))),
     EvaluatePriorConfig(Path("poses")),
     SynthConfig(Path("out")),
     SceneConfig(),
@@ -109,7 +112,9 @@ EXAMPLES = [
     OcclusionConfig(),
     SegmenterConfig(),
     KeypointNoiseConfig(),
-    CropConfig(),
+    MaskConfig(),
+    ViewsConfig(),
+    PoolConfig(),
 ]
 
 FIELDS = [(example, field.name) for example in EXAMPLES for field in dataclasses.fields(example)]
@@ -161,7 +166,7 @@ def test_every_field_is_checked(example, name):
         (GalleryConfig(), "seed", -1, "of at least 0"),
         (ViewConfig(), "fov_deg", (80.0, 20.0), "the smaller first"),
         (ViewConfig(), "image_sizes", ((4, 4),), "16 to 8192 pixels"),
-        (CropConfig(), "cut_sides", (0.5, 0.5), "4 numbers from 0 to 1"),
+        (ViewsConfig(), "margin", (0.2, 0.1), "the smaller first"),
         (PartNetworkConfig(), "widths", (1.5, 2, 3, 4), "whole numbers"),
         (ExportOptions(), "formats", (), "one or more of npz, json"),
         (ExportOptions(), "formats", ("npz", "obj"), "one or more of npz, json"),
@@ -209,7 +214,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("sample --out x --seed -1", "--seed has to be"),
         ("synth --out x --scenes.views.fov-deg 90 20", "fov_deg has to be"),
         ("train prior --data p --out x --flow.blocks 0", "blocks has to be"),
-        ("train parts --out x --ema-decay 1", "ema_decay has to be"),
+        ("train parts --out x --studio.poses p --ema-decay 1", "ema_decay has to be"),
         ("evaluate prior --data p --num-samples 1", "num_samples has to be"),
         ("sample --out FILE/below", "is a file, not a folder"),
         ("interpolate a b --out .", "is a folder, not a file"),
@@ -217,7 +222,7 @@ def test_programs_get_input_errors_also_after_the_command_line_was_parsed(capsys
         ("train prior --data p --out FILE/below", "is a file, not a folder"),
         ("train attitude --data p --out FILE/below", "is a file, not a folder"),
         ("train dynamics --motions p --out FILE/below", "is a file, not a folder"),
-        ("train parts --out FILE --poses p", "is a file, not a folder"),
+        ("train parts --out FILE --studio.poses p", "is a file, not a folder"),
         ("evaluate prior --data p --csv-path FILE/table.csv", "is a file, not a folder"),
     ],
 )

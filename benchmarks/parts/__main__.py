@@ -1,8 +1,10 @@
-"""Body-part alignment: accuracy on known truth, convergence from far away, cost, real photos.
+"""Body parts: accuracy of alignment on known truth, convergence from far away, cost, real photos,
+and part networks on people of a studio.
 
 python benchmarks/parts accuracy --poses poses.safetensors
 python benchmarks/parts convergence --poses poses.safetensors
 python benchmarks/parts cost
+python benchmarks/parts studio --poses poses.safetensors [--weights run/parts.safetensors]
 python benchmarks/parts photos PHOTO... [--sheet sheet.png] [--bodypix bodypix.onnx]
 """
 
@@ -12,6 +14,7 @@ import accuracy
 import convergence
 import cost
 import photos
+import studio
 import torch
 import tyro
 
@@ -24,6 +27,7 @@ def main() -> None:
             "convergence": convergence.ConvergenceConfig,
             "cost": cost.CostConfig,
             "photos": photos.PhotosConfig,
+            "studio": studio.StudioPartsConfig,
         },
         description=__doc__,
     )
@@ -33,6 +37,8 @@ def main() -> None:
         convergence.main(config)
     elif isinstance(config, cost.CostConfig):
         cost.main(config)
+    elif isinstance(config, studio.StudioPartsConfig):
+        studio.main(config)
     else:
         photos.main(config)
 

@@ -29,7 +29,7 @@ _CLASSES: dict[str, type] = {
         *(World, WorldPerson, Box, Clip, MovingPerson),
     )
 }
-_FORMAT = "kinflow values 1"
+_FORMAT = "kinflow values 2"
 _WHAT = "a file of values"
 _MAX_BYTES = 4 << 30
 

@@ -41,6 +41,9 @@ class BatchedBlazePose:
         device: where it runs; the crops have to lie there.
         half: run in float16, which is quicker on a GPU and moves keypoints by fractions of a pixel.
 
+    Attributes:
+        network: may be compiled, which pays where many batches of one size follow.
+
     Raises:
         InputError: the package onnx is not installed.
     """

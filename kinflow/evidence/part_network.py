@@ -8,7 +8,9 @@ wears, it looks the same along its length. That likeness needs no idea of what p
 it holds on photos as it does on the renders that the network was trained on.
 
 The network is a small U-Net (Ronneberger et al. 2015) on half of the grid's resolution, with one
-level above it that sees two by two pixels a cell and draws the outlines.
+level above it that sees two by two pixels a cell and draws the outlines. What the keypoint
+detector's own network made of the person, its last activation, may join at the bottom: it knows
+builds, ages and who faces where from photographs.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from kinflow.body.parts import PART_NAMES
 from kinflow.body.sides import SIDES
 from kinflow.checks import numbers_of, whole
 from kinflow.errors import InputError
+from kinflow.evidence.types import NUM_FEATURES
 from kinflow.files.json_values import from_json
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
@@ -40,7 +43,12 @@ NUM_LABELS = len(PART_NAMES)
 _HALF = GRID // 2
 _FORMAT = "kinflow-parts-2"
 _WHAT = "a readable weight file of a part parser"
-_LIMITS = {"widths": (1, 4096), "fine_width": (1, 1024)}
+_LIMITS = {
+    "widths": (1, 4096),
+    "fine_width": (1, 1024),
+    "refinements": (0, 16),
+    "look_width": (0, 4096),
+}
 # Distance in cells at which a stick's channel has fallen to a half.
 _STICK_CELLS = 4.0
 # Depths are squashed with this scale, about the distance of a hand from the trunk.
@@ -82,6 +90,9 @@ class PartInput:
     """Sticks, mask and the image's edge, and likeness to the colours along each stick."""
     fine: Float[Tensor, "batch 14 96 96"]
     """Colours in blocks of 2 x 2 pixels, the mask, and ones; zeros where there is no picture."""
+    features: Float[Tensor, "batch 1152"] | None = None
+    """What the detector's network made of the person (`CloseLook.features`); zeros, or None for
+    all, where nobody knows."""
 
 
 def part_input(
@@ -90,6 +101,7 @@ def part_input(
     mask: Float[Tensor, "batch 96 96"],
     inside: Float[Tensor, "batch 96 96"],
     pixels: UInt8[Tensor, "batch 192 192 3"],
+    features: Float[Tensor, "batch 1152"] | None = None,
 ) -> PartInput:
     """Evidence as channels.
 
@@ -99,6 +111,7 @@ def part_input(
         mask: probability that a cell shows the person.
         inside: 1 in the image, 0 outside.
         pixels: sRGB, black outside the image; all black where there is no picture.
+        features: of the detector's looks; zeros, or None for all, where there was none.
     """
     near, depth = _stick_channels(keypoints_cells, depth_m)
     blocks = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
@@ -108,14 +121,15 @@ def part_input(
     seen = torch.stack([mask, torch.ones_like(mask)], 1)
     fine = torch.cat([F.pixel_unshuffle(colors, PICTURE // GRID), seen], 1) * known
     coarse = torch.cat([near, depth, blocks, F.pixel_unshuffle(likeness, 2)], 1)
-    return PartInput(coarse, fine)
+    return PartInput(coarse, fine, features)
 
 
 def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
     values = torch.cat([keypoints_cells[..., :2], depth_m[..., None]], -1)
     confidence = keypoints_cells[..., None, :, 2]
-    a, b = (weights @ values for weights, _ in _ENDS)
-    at_a, at_b = (torch.where(used, confidence, 1.0).amin(-1) for _, used in _ENDS)
+    ends = [(weights.to(values), used.to(values.device)) for weights, used in _ENDS]
+    a, b = (weights @ values for weights, _ in ends)
+    at_a, at_b = (torch.where(used, confidence, 1.0).amin(-1) for _, used in ends)
     # a hidden joint is a hint still: the fourth root of a product lifts small confidences
     amplitude = (at_a * at_b).clamp(0, 1).sqrt().sqrt()[..., None, None]
     grid = 2 * torch.arange(_HALF, device=values.device, dtype=values.dtype) + 1
@@ -140,7 +154,7 @@ def _exposed(colors: Tensor, inside: Tensor) -> Tensor:
 def _likeness(colors: Tensor, keypoints_cells: Tensor) -> Tensor:
     """How like each cell's colour is to the likest of those along each stick, 0 to 1."""
     positions = keypoints_cells[..., :2]
-    a, b = (weights @ positions for weights, _ in _ENDS)
+    a, b = (weights.to(positions) @ positions for weights, _ in _ENDS)
     at = torch.stack([a + t * (b - a) for t in _ALONG], 2)
     places = (at / GRID * 2 - 1).clamp(-4, 4)
     sampled = F.grid_sample(colors, places, align_corners=False).flatten(2).transpose(1, 2)
@@ -157,14 +171,20 @@ class PartNetworkConfig:
     Attributes:
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the grid's resolution.
         fine_width: channels at its full resolution.
+        refinements: further convolutions each at the two finest resolutions before the answer.
+        look_width: numbers that the detector's features are brought to; 0 where they are not used.
     """
 
     widths: tuple[int, int, int, int] = (40, 56, 112, 160)
     fine_width: int = 16
+    refinements: int = 0
+    look_width: int = 0
 
     def __post_init__(self) -> None:
         numbers_of(self, "widths", count=4, at_least=1, at_most=4096, kind=int)
         whole(self, "fine_width", at_least=1, at_most=4096)
+        whole(self, "refinements", at_most=16)
+        whole(self, "look_width", at_most=4096)
 
 
 class PartNetwork(nn.Module):
@@ -186,6 +206,10 @@ class PartNetwork(nn.Module):
         self.decode = nn.ModuleList([_convolution(width, width) for width in widths[:-1]])
         self.finer = Pointwise(widths[0], 4 * fine)
         self.outline = _convolution(fine, fine)
+        more = range(self.config.refinements)
+        self.refine = nn.ModuleList([_convolution(widths[0], widths[0]) for _ in more])
+        self.refine_outline = nn.ModuleList([_convolution(fine, fine) for _ in more])
+        self.look = _look_branch(self.config.look_width, widths[-1])
         self.head = Pointwise(fine, NUM_LABELS)
         for parameter in self.parameters():
             # convolutions of few channels are faster in this layout
@@ -201,12 +225,36 @@ class PartNetwork(nn.Module):
         for down, encode in zip(self.down, self.encode, strict=True):
             skips.append(x)
             x = encode(down(x))
-        x = x + self.bottom(x)
+        x = x + self.bottom(x if self.look is None else x + self._looked(given, x))
         for up, decode in zip(reversed(self.up), reversed(self.decode), strict=True):
             skip = skips.pop()
             x = decode(skip + F.interpolate(up(x), scale_factor=2.0))
+        for refine in self.refine:
+            x = x + refine(x)
         x = self.outline(fine + F.pixel_shuffle(self.finer(x), 2))
+        for refine in self.refine_outline:
+            x = x + refine(x)
         return self.head(x)
+
+    def _looked(self, given: PartInput, x: Tensor) -> Float[Tensor, "batch width 1 1"]:
+        """The detector's features as a shift of all cells; none where there are no features."""
+        assert self.look is not None
+        features = given.features
+        if features is None:
+            features = x.new_zeros(len(x), NUM_FEATURES)
+        known = (features != 0).any(1, keepdim=True)
+        return (self.look(features.to(x.dtype)) * known)[..., None, None]
+
+
+def _look_branch(width: int, outputs: int) -> nn.Sequential | None:
+    if not width:
+        return None
+    return nn.Sequential(
+        nn.LayerNorm(NUM_FEATURES, elementwise_affine=False),
+        nn.Linear(NUM_FEATURES, width),
+        nn.ReLU(inplace=True),
+        nn.Linear(width, outputs),
+    )
 
 
 class Pointwise(nn.Linear):
@@ -280,7 +328,9 @@ def load_part_network(
 
 def _rebuilt(config: object, tensors: dict[str, Tensor]) -> PartNetwork:
     size = from_json(PartNetworkConfig, config, _LIMITS)
+    fine = 9 * (size.widths[0] ** 2 + size.fine_width**2)
     least = sum(9 * width**2 for width in (*size.widths, size.fine_width))
+    least += size.refinements * fine + size.look_width * NUM_FEATURES
     if least > sum(tensor.numel() for tensor in tensors.values()):
         raise InputError("its settings are those of a larger network than its weights make up")
     with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
@@ -299,6 +349,7 @@ def _try_out(network: PartNetwork) -> None:
     given = PartInput(
         blank[..., :_HALF, :_HALF].repeat(1, NUM_CHANNELS, 1, 1),
         blank.repeat(1, COLOR_CHANNELS, 1, 1),
+        blank.new_ones(1, NUM_FEATURES),
     )
     if not bool(network(given).isfinite().all()):
         raise InputError("its scores are not finite")

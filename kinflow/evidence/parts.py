@@ -39,9 +39,9 @@ from kinflow.geometry.image_grid import ImageGrid
 from kinflow.threads import lazy
 
 SHIPPED = "evidence/parts.safetensors"
-_MARGIN = 0.1
+MARGIN = 0.1
 # Keypoints that are at least this certain belong to the person's box, as do cells of the mask.
-_CERTAIN = 0.5
+CERTAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ class PartParserConfig:
 def grid_around(keypoints_px: Float[Tensor, "33 3"], mask: PersonMask) -> ImageGrid | None:
     """The square around a person that the network looks at, in `GRID` x `GRID` cells; None if the
     mask is empty."""
-    shown = mask.probability > _CERTAIN
+    shown = mask.probability > CERTAIN
     if not shown.any():
         return None
     rows, columns = (torch.nonzero(shown.any(axis))[:, 0] for axis in (1, 0))
     corners = torch.stack([columns[[0, -1]], rows[[0, -1]]], -1).to(keypoints_px)
     corners[1] += 1
-    certain = keypoints_px[keypoints_px[:, 2] > _CERTAIN, :2]
+    certain = keypoints_px[keypoints_px[:, 2] > CERTAIN, :2]
     points = torch.cat([mask.grid.to_px(corners), certain])
     low, high = points.amin(0), points.amax(0)
-    side = float((high - low).max().clamp_min(1.0)) * (1 + 2 * _MARGIN)
+    side = float((high - low).max().clamp_min(1.0)) * (1 + 2 * MARGIN)
     x, y = ((low + high) / 2 - side / 2).tolist()
     return ImageGrid((x, y), side / GRID, (GRID, GRID))
 
@@ -126,6 +126,7 @@ class PartParser:
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
         image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
+        features: Float[Tensor, " 1152"] | None = None,
     ) -> PartLabels:
         """The parts of one person.
 
@@ -135,6 +136,7 @@ class PartParser:
             image_size: (width, height); cells outside are unknown. None: all cells count as inside.
             world_m: rough 3D keypoints as in `PersonEvidence`; they tell which limb is in front.
             image_rgb: the upright image; None if there is nothing but keypoints and silhouette.
+            features: of the detector's look at the person (`CloseLook`); None if there was none.
 
         Returns:
             Labels on 96 x 96 square cells around the person; all unknown if the mask is empty.
@@ -142,7 +144,7 @@ class PartParser:
         Raises:
             InputError: the weights are missing or damaged (AssetError: those of kinflow).
         """
-        found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
+        found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb, features)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
             nothing = torch.zeros(GRID, GRID, dtype=torch.float32)
@@ -160,8 +162,9 @@ class PartParser:
         """Labels for aligning a body with them; None without a mask or with an empty one."""
         if person.mask is None:
             return None
+        features = None if person.look is None else person.look.features
         found = self.probabilities(
-            person.keypoints_px, person.mask, image_size, person.world_m, image_rgb
+            person.keypoints_px, person.mask, image_size, person.world_m, image_rgb, features
         )
         if found is None:
             return None
@@ -176,6 +179,7 @@ class PartParser:
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
         image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
+        features: Float[Tensor, " 1152"] | None = None,
     ) -> PartProbabilities | None:
         """The probability of every label, None if the mask is empty; arguments as above."""
         keypoints_px, mask = keypoints_px.detach().cpu().float(), mask.to("cpu")
@@ -194,7 +198,8 @@ class PartParser:
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:
             picture = torch.from_numpy(crop_of(grid, image_rgb))[None]
-        given = part_input(cells, depth_m[None], shown, seen, picture)
+        looked = None if features is None else features.detach().cpu().float()[None]
+        given = part_input(cells, depth_m[None], shown, seen, picture, looked)
         scores = self._loaded[0](given)[0]
         return PartProbabilities(scores.softmax(0), inside, grid)
 

@@ -14,7 +14,7 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.weights import Network, RuntimeConfig
 
 CROP_PX = 256
-_BACKGROUND_CLASS = 0
+BACKGROUND_CLASS = 0
 BOX_MARGIN = 1.2
 
 
@@ -31,7 +31,7 @@ class SelfieSegmenter:
         crop = region.crop(image_rgb, CROP_PX)
         (logits,) = self._network.run(crop[None]).values()
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return 1 - exponentials[..., _BACKGROUND_CLASS] / exponentials.sum(axis=-1)
+        return 1 - exponentials[..., BACKGROUND_CLASS] / exponentials.sum(axis=-1)
 
 
 def region_from_box(box_px: Float[np.ndarray, " 4"]) -> Region:

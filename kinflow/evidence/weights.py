@@ -12,7 +12,6 @@ import numpy as np
 from kinflow.assets import asset_path
 from kinflow.checks import whole, words
 from kinflow.errors import InputError
-from kinflow.evidence.onnx_runtime import onnxruntime
 
 ERRORS_ONLY = 3
 
@@ -57,7 +56,10 @@ class Network:
             name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
         }
 
-    def _open(self) -> onnxruntime.InferenceSession:
+    def _open(self) -> Any:
+        # who runs networks in torch needs none of it
+        from kinflow.evidence.onnx_runtime import onnxruntime
+
         known = onnxruntime.get_all_providers()
         if unknown := [name for name in self._config.providers if name not in known]:
             raise InputError(

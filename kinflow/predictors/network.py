@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,8 +124,10 @@ class EvidenceNetwork(nn.Module):
         """Parameters of the densities of some people."""
         x = (looks.inputs() - self.input_mean) / self.input_std
         x = x.clamp(-_FARTHEST_INPUT, _FARTHEST_INPUT)
-        own = torch.float32 if self.trunk_dtype is None else self.trunk_dtype
-        with torch.autocast(x.device.type, own, enabled=self.trunk_dtype is not None):
+        half = nullcontext()
+        if self.trunk_dtype is not None:
+            half = torch.autocast(x.device.type, self.trunk_dtype)
+        with half:
             hidden, points_m = self.trunk(x, looks.world_m)
         hidden = hidden.float()
         R = _from_two_columns(self.rotation(hidden))

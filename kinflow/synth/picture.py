@@ -2,8 +2,7 @@
 
 Not photographic, but what shows in them is what the truth says: clothes reach as far as the scene's
 dressed outline, occluders cover what is not known, neighbours stand where the segmenter may have
-confused them. Networks that look at pixels train on them: the part parser does, on crops
-(`kinflow.synth.part_samples`), and whoever wants to on the files of `kinflow synth`.
+confused them. Networks that look at pixels may train on the files of `kinflow synth`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ def weight_average(network: nn.Module, decay: Decay) -> AveragedModel:
         for dtype in {averaged.dtype for averaged, _ in pairs}:
             own = [pair for pair in pairs if pair[0].dtype == dtype]
             # one call for all of them: on a GPU the calls cost more than the sums
-            torch._foreach_lerp_([a for a, _ in own], [v for _, v in own], share)
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                [averaged for averaged, _ in own], [value for _, value in own], share
+            )
 
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
     set_count(averaged, 1)

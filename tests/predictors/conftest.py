@@ -2,28 +2,16 @@
 
 import pytest
 import torch
+from random_looks import SMALL
 
 from kinflow.predictors import Predictor, PredictorInfo
-from kinflow.predictors.network import NetworkConfig
-
-CONFIG = NetworkConfig(
-    latent_size=42,
-    width=32,
-    layers=1,
-    heads=4,
-    readout=32,
-    blocks=1,
-    context=8,
-    flow_blocks=2,
-    flow_hidden=16,
-)
 
 
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        predictor = Predictor(CONFIG, PredictorInfo(command="none")).eval()
+        predictor = Predictor(SMALL, PredictorInfo(command="none")).eval()
         for parameter in predictor.parameters():  # an untrained one is the same for everybody
             torch.nn.init.normal_(parameter, std=0.05) if parameter.dim() > 1 else None
         for mixing in predictor.network.flow.mixings:

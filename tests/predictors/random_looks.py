@@ -1,4 +1,4 @@
-"""Looks at people at random."""
+"""Looks at people at random, and the size of a network for them."""
 
 import torch
 
@@ -6,6 +6,20 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.types import CloseLook
 from kinflow.geometry import Camera
 from kinflow.predictors import Looks
+from kinflow.predictors.network import NetworkConfig
+
+SMALL = NetworkConfig(
+    latent_size=42,
+    width=32,
+    layers=1,
+    heads=4,
+    readout=32,
+    blocks=1,
+    context=8,
+    flow_blocks=2,
+    flow_hidden=16,
+)
+"""Of a network for tests."""
 
 
 def look(seed: int, center=(300.0, 260.0), size=220.0, roll=0.3) -> CloseLook:

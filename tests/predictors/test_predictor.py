@@ -1,10 +1,13 @@
 """Predictors as a whole: what they believe, and their files."""
 
+import json
+
 import pytest
 import torch
 from random_looks import look, looks_of
 
 from kinflow.errors import InputError
+from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry import Camera
 from kinflow.predictors import Looks, Predictor
 
@@ -71,3 +74,18 @@ def test_other_files_are_refused_in_a_sentence(predictor, tmp_path):
         from kinflow.assets import asset_path
 
         Predictor.load(asset_path("priors/attitude.safetensors"))
+
+
+def test_a_file_of_an_earlier_version_is_refused_in_a_sentence(predictor, tmp_path):
+    path = tmp_path / "predictor.safetensors"
+    predictor.save(path)
+    texts, tensors = read_tensors(path, what="a predictor")
+    header = json.loads(texts["kinflow"]) | {"format": "kinflow predictor 1"}
+    write_tensors(path, tensors, {"kinflow": json.dumps(header)})
+    with pytest.raises(InputError, match=r"does not hold a predictor of this version"):
+        Predictor.load(path)
+    header = json.loads(texts["kinflow"])
+    header["network"]["width"] = 64
+    write_tensors(path, tensors, {"kinflow": json.dumps(header)})
+    with pytest.raises(InputError, match="damaged or not of kinflow"):
+        Predictor.load(path)

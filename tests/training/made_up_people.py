@@ -30,7 +30,7 @@ class MadeUpPeople:
     """
 
     def __init__(self, seed: int, strangers: float = 0.0) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
+        self.seed, self.generator = seed, torch.Generator().manual_seed(seed)
         self.prior, self.shape_prior = kinflow.priors.load(), ShapePrior()
         self.body = BodyModel.load("joints")
         self.strangers = strangers
@@ -38,12 +38,13 @@ class MadeUpPeople:
         self.points_m = torch.zeros(0, 33, 3)
 
     def source(self, pictures: int) -> LiveSource:
-        return LiveSource(self.draw, self.look, self.prior, self.shape_prior, pictures)
+        return LiveSource(self.draw, self.look, self.prior, self.shape_prior, pictures, self.seed)
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator)
 
-    def draw(self, count: int) -> StudioBatch:
+    def draw(self, count: int, generator: torch.Generator) -> StudioBatch:
+        self.generator = generator
         pose = torch.eye(3).repeat(count, 22, 1, 1)
         turn = torch.zeros(count, 3)
         turn[:, 1] = self.normal(count)

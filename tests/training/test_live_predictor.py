@@ -49,6 +49,11 @@ def recipe_of(config: TrainPredictorConfig) -> PredictorRecipe:
     return PredictorRecipe(config, "train", source)
 
 
+def people_of(recipe: PredictorRecipe) -> set[tuple[float, ...]]:
+    assert isinstance(recipe.training, LivePool)
+    return {tuple(row.tolist()) for row in recipe.training[:].truth.z}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Path, PredictorRecipe, float]:
     """A finished run, and the score before it."""
@@ -87,8 +92,8 @@ def test_who_is_mistaken_for_somebody_else_is_left_out():
 def test_what_is_not_finite_is_left_out():
     people = MadeUpPeople(3)
 
-    def draws(count: int):
-        shown = people.draw(count)
+    def draws(count: int, generator: torch.Generator):
+        shown = people.draw(count, generator)
         shown.root_cam_m[0, 2] = math.nan
         return shown
 
@@ -177,11 +182,12 @@ def test_a_run_goes_on_with_new_pictures(run, tmp_path):
     with pytest.raises(Killed):
         loop.run()
     assert Predictor.load(tmp_path / "predictor.safetensors").info.metrics["step"] == 20
-    recipe = recipe_of(config_of(tmp_path))
+    before, recipe = recipe, recipe_of(config_of(tmp_path))
     mean = recipe.network.network.input_mean.clone()
     loop = Loop(recipe, recipe.loop_config, tmp_path)
     loop.run()
     assert loop.step == 60
+    assert not people_of(before) & people_of(recipe)
     assert not torch.equal(recipe.network.network.input_mean, mean)  # of the first call
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
 
@@ -202,10 +208,8 @@ def test_a_budget_of_time_is_kept(tmp_path):
 
 def test_validation_people_are_others(run):
     _, recipe, _ = run
-    pool = recipe.training
-    assert isinstance(pool, LivePool)
-    shown = {tuple(row.tolist()) for row in pool[:].truth.z}
-    assert not shown & {tuple(row.tolist()) for row in recipe.validation.truth.z}
+    shown = people_of(recipe)
+    assert shown and not shown & {tuple(row.tolist()) for row in recipe.validation.truth.z}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kinflow.predictors import Predictor
 from kinflow.predictors.network import NetworkConfig
 from kinflow.synth.looks import Looker, world_kinds
 from kinflow.training.loop import Loop
-from kinflow.training.predictors.batches import crop_points
+from kinflow.training.predictors.batches import Labelled, crop_points
 from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.losses import keypoint_distance
 from kinflow.training.predictors.recipe import PredictorRecipe, train
@@ -62,6 +62,11 @@ def config_of(folders, out: Path, **changes) -> TrainPredictorConfig:
     return replace(config, **changes)
 
 
+def known_of(recipe: PredictorRecipe) -> Labelled:
+    assert isinstance(recipe.training, Labelled)
+    return recipe.training
+
+
 def test_it_learns_bodies(folders, tmp_path):
     config = config_of(folders, tmp_path, steps=120, eval_every=40, learning_rate=3e-3)
     recipe = PredictorRecipe(config)
@@ -80,8 +85,8 @@ def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
     recipe = PredictorRecipe(
         replace(config, unlabelled=(folders["unknown"],) if regime == "ss" else ())
     )
-    assert not bool(recipe.training.has_body.any())
-    batch = recipe.training
+    batch = known_of(recipe)
+    assert not bool(batch.has_body.any())
 
     def distance() -> float:
         with torch.no_grad():
@@ -96,8 +101,8 @@ def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
 
 
 def test_fully_supervised_training_leaves_out_who_has_no_label(folders, tmp_path):
-    everybody = PredictorRecipe(config_of(folders, tmp_path)).training
-    some = PredictorRecipe(config_of(folders, tmp_path, labels=0.4)).training
+    everybody = known_of(PredictorRecipe(config_of(folders, tmp_path)))
+    some = known_of(PredictorRecipe(config_of(folders, tmp_path, labels=0.4)))
     assert 0 < len(some) < len(everybody) and bool(some.has_body.all())
 
 

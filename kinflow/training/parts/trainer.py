@@ -1,141 +1,136 @@
-"""`kinflow train parts`: train the part parser's network on renders of our own body.
+"""`kinflow train parts`: train the part parser's network on people whom a studio paints.
 
 A run lives in one folder: `parts.safetensors` (the best averaged weights so far),
-`checkpoint.safetensors` (everything needed to go on), `log.csv` and the pool of rendered bodies,
-which grows while training goes on. Started again, a run continues from its last checkpoint; with
-more `steps` than before it goes on longer, since the learning rate is constant until the last
-part. Held-out bodies are other people in poses of subjects that are not trained on.
+`checkpoint.safetensors` (everything needed to go on) and `log.csv`. Started again, a run continues
+from its last checkpoint. Held-out pictures show other people, in poses of subjects that are not
+trained on. On a GPU, with `--minutes`, a run takes as long as it is given.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from rich.progress import Progress
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from kinflow.body.parts import PART_NAMES
-from kinflow.checks import nested, not_negative, number, path, positive, share, whole
+from kinflow.checks import instance, nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
-    NUM_LABELS,
-    PartInput,
     PartNetwork,
     PartNetworkConfig,
     PartNetworkInfo,
-    part_input,
     save_part_network,
 )
 from kinflow.files.destinations import check_folder_destination
-from kinflow.synth.body_pool import BodyPool
-from kinflow.synth.observation import ObservationConfig
-from kinflow.synth.part_samples import IGNORED, CropConfig, PartBatch, draw_batch
-from kinflow.synth.people import PeopleConfig
-from kinflow.synth.scene import SceneConfig, SceneSource
-from kinflow.synth.views import ViewConfig
+from kinflow.synth.studio import Studio, StudioConfig
+from kinflow.tensors import check_device
 from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
-from kinflow.training.parts.loss import part_loss
+from kinflow.training.parts.loss import cell_weights, part_loss
+from kinflow.training.parts.masks import MaskConfig
+from kinflow.training.parts.pictures import Pictures
+from kinflow.training.parts.scores import Scores, scores
+from kinflow.training.parts.stream import Detectors, Pool, PoolConfig, Source, Watcher, seeded
+from kinflow.training.parts.views import PLAIN, PartBatch, ViewsConfig, views
 from kinflow.training.processes import Processes
-from kinflow.training.schedules import constant_and_linear_end
+from kinflow.training.schedules import WARM_UP_STEPS, warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
 
-_UNCUT = ViewConfig(truncated_share=0.0)
-_POOL_CELLS = 256
 _VALIDATION_SEED = 1_000_003
 _MAX_GRADIENT_NORM = 5.0
-_EMPTY = 0.02
-"""Probability in the mask below which a cell of the background is far from any outline."""
+_WARM_UP_SHARE = 0.02
+_STEPS_STREAM, _VALIDATION_STREAM = 1, 2
+_VALIDATION_BATCH = 64
+FEATURELESS = "without features"
 
 
 @dataclass(frozen=True)
 class TrainPartsConfig:
-    """Train the part parser on synthetic bodies; started again, it goes on where it was.
+    """Train the part parser on painted people; started again, it goes on where it was.
 
     Attributes:
         out: folder of the run; training continues from the checkpoint in it.
-        poses: pose set written by `kinflow data poses`; without one, poses are the prior's.
+        studio: who is painted, and how.
         network: size of the network.
-        crop: how bodies lie in the network's view.
-        observation: clothes, occluders and the errors of detectors.
-        bodies: bodies in the pool once it is full.
-        first_bodies: bodies with which training begins.
-        bodies_per_step: how fast the pool grows after that.
-        validation_bodies: held-out bodies.
-        batch_size: samples per step.
-        steps: optimiser steps altogether; may be raised to go on.
-        learning_rate: its constant value; falls linearly to zero over the last `decay` of the run.
-        decay: that last part, as a fraction of the steps.
+        masks: what silhouettes differ in.
+        views: how people lie in the network's view, and what is left out.
+        pool: how many pictures there are at a time.
+        validation_pictures: of held-out people.
+        batch_size: views per step.
+        steps: optimiser steps altogether, over which the learning rate falls to zero.
+        minutes: time to train for; the learning rate then falls over this time.
+        learning_rate: its highest value, after a warm-up over the first fiftieth.
         weight_decay: of AdamW.
-        empty_share: share of the empty background that counts in training.
+        empty_share: how much a cell of empty background counts.
+        border_weight: how much more a cell counts that lies beside another part of the body.
         overlap_weight: weight of the soft Dice loss beside the cross entropy.
         ema_decay: decay of the weight average that is evaluated and kept.
-        eval_every: steps between evaluations on held-out bodies, and checkpoints.
+        eval_every: steps between evaluations on held-out people, and checkpoints.
+        eval_seconds: time between them, with `minutes`.
+        device: `cpu` or `cuda`, where the network runs at mixed precision.
         seed: seeds everything.
     """
 
     out: Path
-    poses: Path | None = None
-    network: PartNetworkConfig = PartNetworkConfig()
-    crop: CropConfig = CropConfig()
-    observation: ObservationConfig = ObservationConfig()
-    bodies: int = 3000
-    first_bodies: int = 1500
-    bodies_per_step: int = 1
-    validation_bodies: int = 240
-    batch_size: int = 8
-    steps: int = 6000
+    studio: StudioConfig
+    network: PartNetworkConfig = PartNetworkConfig(
+        widths=(48, 80, 144, 192), fine_width=24, refinements=1, look_width=64
+    )
+    masks: MaskConfig = MaskConfig()
+    views: ViewsConfig = ViewsConfig()
+    pool: PoolConfig = PoolConfig()
+    validation_pictures: int = 384
+    batch_size: int = 16
+    steps: int = 12000
+    minutes: float | None = None
     learning_rate: float = 2e-3
-    decay: float = 0.25
     weight_decay: float = 1e-3
     empty_share: float = 0.15
+    border_weight: float = 1.0
     overlap_weight: float = 0.5
     ema_decay: float = 0.998
     eval_every: int = 400
+    eval_seconds: float = 30.0
+    device: str = "cpu"
     seed: int = 0
 
     def __post_init__(self) -> None:
         path(self, "out")
-        path(self, "poses", or_none=True)
-        nested(self, network=PartNetworkConfig, crop=CropConfig, observation=ObservationConfig)
-        whole(self, "bodies", "first_bodies", "validation_bodies", at_least=1)
-        whole(self, "batch_size", "steps", "eval_every", at_least=1)
-        whole(self, "bodies_per_step", "seed")
-        positive(self, "learning_rate")
-        not_negative(self, "weight_decay", "overlap_weight")
-        share(self, "decay", "empty_share")
+        instance(self, "device", str, "the name of a device")
+        nested(self, studio=StudioConfig, network=PartNetworkConfig, masks=MaskConfig)
+        nested(self, views=ViewsConfig, pool=PoolConfig)
+        whole(self, "validation_pictures", "batch_size", "steps", "eval_every", at_least=1)
+        whole(self, "seed")
+        positive(self, "learning_rate", "eval_seconds")
+        if self.minutes is not None:
+            positive(self, "minutes")
+        not_negative(self, "weight_decay", "overlap_weight", "border_weight")
+        share(self, "empty_share")
         number(self, "ema_decay", at_least=0, below=1)
 
 
-def pool_scenes(poses: Path | None, held_out: bool, seed: int) -> SceneConfig:
-    """Scenes of whole bodies to cut later; held-out ones take the validation subjects' poses."""
-    split = "validation" if held_out else "train"
-    people = PeopleConfig(poses=poses, split=split, prior_share=0.0 if held_out else 0.25)
-    scene_seed = seed + _VALIDATION_SEED * held_out
-    return SceneConfig(people=people, views=_UNCUT, grid_cells=_POOL_CELLS, seed=scene_seed)
+_FREE = ("out", "steps", "minutes", "eval_every", "eval_seconds", "device")
+"""Options that may change from call to call."""
 
 
 def train(config: TrainPartsConfig, command: str = "") -> Path:
     """Train to the end in `config.out`, continuing what is there; returns the best weights."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     if Processes.started().count > 1:
-        raise InputError("training of parts renders its own data and runs in one process")
+        raise InputError("training of parts paints its own data and runs in one process")
     recipe = PartRecipe(config, command)
     return Loop(recipe, recipe.loop_config, config.out).run()
 
 
 class PartRecipe(Recipe):
-    """A part network that learns from a growing pool of rendered bodies."""
+    """A part network that learns from a stream of painted people."""
 
     network: PartNetwork
     average: AveragedModel
@@ -144,11 +139,13 @@ class PartRecipe(Recipe):
 
     def __init__(self, config: TrainPartsConfig, command: str = "") -> None:
         check_folder_destination(config.out)
-        self.config = config
-        data = "" if config.poses is None else PoseSet.load(config.poses).sha256
+        check_device(config.device)
+        self.config, self.device = config, torch.device(config.device)
+        data = PoseSet.load(config.studio.poses).sha256
         self.info = PartNetworkInfo(command, config.seed, data)
         seed_everything(config.seed)
-        self.network = PartNetwork(config.network)
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # sizes are always the same
+        self.network = PartNetwork(config.network).to(self.device)
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -156,23 +153,27 @@ class PartRecipe(Recipe):
             weight_decay=config.weight_decay,
             fused=True,
         )
-        free = {"out": Path(), "steps": 0, "poses": None}  # what may change from call to call
-        settings = asdict(config) | free | {"data": data}
-        self.run_key = json.dumps(settings, default=str)
-        self.pool = self._pool("pool", held_out=False)
-        self._validation: list[PartBatch] = []
-        self._iou = np.full(NUM_LABELS, np.nan)
+        self.run_key = _run_key(config, data)
+        self._detectors = Detectors(self.device)
+        self.pool = Pool(self._watcher(config.studio), config.pool, config.seed)
+        self._validation: list[tuple[PartBatch, Tensor]] = []
+        self._figures: dict[str, float] = {}
+        self._iou: dict[str, float] = {}
 
     @property
     def loop_config(self) -> LoopConfig:
         """How this recipe is trained."""
         config = self.config
+        warm_up = max(WARM_UP_STEPS, round(_WARM_UP_SHARE * config.steps))
         return LoopConfig(
             steps=config.steps,
             eval_every=config.eval_every,
-            learning_rate=constant_and_linear_end(config.learning_rate, config.steps, config.decay),
+            learning_rate=warm_up_and_cosine(config.learning_rate, config.steps, warm_up),
             max_gradient_norm=_MAX_GRADIENT_NORM,
             seed=config.seed,
+            device=config.device,
+            minutes=config.minutes,
+            eval_seconds=config.eval_seconds,
         )
 
     def parts(self) -> dict[str, Part]:
@@ -184,107 +185,70 @@ class PartRecipe(Recipe):
         assert isinstance(self.average.module, PartNetwork)
         return self.average.module
 
-    def prepare(self, bar: Progress, step: int) -> None:
-        """Render the bodies to begin with, and those that are held out."""
-        self._grow(bar, "rendering", self.pool, self._pool_size(step))
-        held_out = self._pool("validation", held_out=True)
-        self._grow(bar, "rendering held-out bodies", held_out, self.config.validation_bodies)
-        self._validation = self._validation_batches(held_out)
+    def _watcher(self, studio: StudioConfig) -> Source:
+        return Watcher(Studio(studio, self.device), self._detectors, self.config.masks)
 
-    @staticmethod
-    def _grow(bar: Progress, what: str, pool: BodyPool, size: int) -> None:
-        task = bar.add_task(what, total=size)
-        while len(pool.bodies) < size:
-            pool.grow()
-            bar.update(task, completed=len(pool.bodies))
+    def prepare(self, bar: Progress, step: int) -> None:
+        """Paint the people to begin with, and those that are held out."""
+        task = bar.add_task("painting", total=None)
+        self.pool.fill(self.config.pool.draws_by(step, self.config.batch_size))
+        config = self.config
+        studio = replace(config.studio, split="validation", seed=config.studio.seed + 1)
+        held_out = fixed_views(self._watcher(studio), config.validation_pictures)
+        self._validation = list(held_out)
         bar.remove_task(task)
 
-    def _pool(self, name: str, held_out: bool) -> BodyPool:
-        config = self.config
-        source = SceneSource(pool_scenes(config.poses, held_out, config.seed))
-        return BodyPool(config.out / name, source)
-
     def batch(self, step: int) -> PartBatch:
-        """The samples of a step."""
+        """The views of a step."""
         config = self.config
-        rng = np.random.default_rng((config.seed, 1, step))
-        count = min(len(self.pool.bodies), self._pool_size(step))
-        bodies = self.pool.bodies[:count]
-        return draw_batch(bodies, config.batch_size, config.crop, config.observation, rng)
-
-    def _pool_size(self, step: int) -> int:
-        config = self.config
-        return min(config.bodies, config.first_bodies + config.bodies_per_step * step)
+        self.pool.fill(config.pool.draws_by(step, config.batch_size))
+        generator = self.pool.generator(_STEPS_STREAM, step)
+        pictures: Pictures = self.pool.sample(config.batch_size, generator)
+        return views(pictures, config.views, generator)
 
     def loss(self, step: int) -> Tensor:
-        while len(self.pool.bodies) < self._pool_size(step):
-            self.pool.grow()
-        batch = self.batch(step)
-        target = self._thinned(batch, step)
-        scores = self.network(input_of(batch)).permute(0, 2, 3, 1)
-        return part_loss(scores, target, self.config.overlap_weight)
-
-    def _thinned(self, batch: PartBatch, step: int) -> Int[Tensor, "batch 96 96"]:
-        """The target without most of the empty background, which has nothing to teach."""
-        empty = (batch.target == 0) & (batch.mask < _EMPTY)
-        generator = torch.Generator().manual_seed(step)
-        dropped = torch.rand(batch.target.shape, generator=generator) > self.config.empty_share
-        return torch.where(empty & dropped, IGNORED, batch.target)
-
-    def _validation_batches(self, pool: BodyPool) -> list[PartBatch]:
-        """Fixed samples of held-out bodies."""
-        config = self.config
-        rng = np.random.default_rng(_VALIDATION_SEED)
-        bodies = pool.bodies[: config.validation_bodies]
-        count = max(1, len(bodies) // config.batch_size)
-        return [
-            draw_batch(bodies, config.batch_size, config.crop, config.observation, rng)
-            for _ in range(count)
-        ]
+        config, batch = self.config, self.batch(step)
+        weight = cell_weights(batch.target, batch.mask, config.empty_share, config.border_weight)
+        given = batch.input()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            answer = self.network(given)
+        return part_loss(answer, batch.target, weight, config.overlap_weight)
 
     def evaluate(self) -> float:
-        """Mean IoU of the parts on the held-out bodies."""
-        self._iou = evaluate(self._averaged, self._validation)
-        return mean_of_parts(self._iou)
+        """Mean IoU of the parts on the held-out people."""
+        network = self._averaged.eval()
+        found: Scores = scores(network, self._validation)
+        bare = ((replace(b, features=0 * b.features), age) for b, age in self._validation)
+        alone = scores(network, bare).figures()
+        self._figures = {**found.figures(), f"miou {FEATURELESS}": alone["miou"]}
+        self._iou = found.iou()
+        return self._figures["miou"]
 
-    def figures(self, loss: float, score: float, steps_per_second: float) -> dict[str, float]:
+    def figures(self, loss: float, score: float, steps_per_second: float) -> Mapping[str, float]:
         speed = self.config.batch_size * steps_per_second
-        return {"loss": loss, "held-out mIoU": score, "samples per second": speed}
+        return {"loss": loss, **self._figures, "samples per second": speed}
 
     def keep(self, path: Path, step: int, score: float) -> None:
-        named = zip(PART_NAMES, self._iou, strict=True)
-        metrics = {f"iou_{name}": round(float(v), 4) for name, v in named if not np.isnan(v)}
-        metrics["miou"] = round(score, 4)
+        metrics = {
+            name: round(value, 4)
+            for name, value in (self._iou | self._figures).items()
+            if value == value  # what never occurred is no number
+        }
         save_part_network(self._averaged, replace(self.info, steps=step, metrics=metrics), path)
 
 
-def input_of(batch: PartBatch) -> PartInput:
-    """The network's input for a batch."""
-    return part_input(batch.keypoints_cells, batch.depth_m, batch.mask, batch.inside, batch.pixels)
+def fixed_views(source: Source, count: int) -> Iterator[tuple[PartBatch, Float[Tensor, " batch"]]]:
+    """Always the same views of people as the product has them, and their ages; of those of `count`
+    pictures that the detector saw."""
+    for first in range(0, count, _VALIDATION_BATCH):
+        generator = seeded(source.device, _VALIDATION_SEED, _VALIDATION_STREAM, first)
+        pictures = source.pictures(min(_VALIDATION_BATCH, count - first), generator)
+        pictures = pictures[pictures.useful.nonzero()[:, 0]]
+        if len(pictures):
+            yield views(pictures, PLAIN, generator), pictures.age
 
 
-@torch.inference_mode()
-def evaluate(network: PartNetwork, batches: list[PartBatch]) -> Float[np.ndarray, " labels"]:
-    """Intersection over union of each label, over all cells that count."""
-    confusion = np.zeros((NUM_LABELS, NUM_LABELS), np.int64)
-    for batch in batches:
-        found = network(input_of(batch)).argmax(1)
-        counts = batch.target != IGNORED
-        pairs = NUM_LABELS * batch.target[counts] + found[counts]
-        confusion += np.bincount(pairs.numpy(), minlength=NUM_LABELS**2).reshape(confusion.shape)
-    return intersection_over_union(confusion)
-
-
-def mean_of_parts(iou: Float[np.ndarray, " labels"]) -> float:
-    """Mean over the parts that occur; 0 if none does."""
-    parts = iou[1:][~np.isnan(iou[1:])]
-    return float(parts.mean()) if len(parts) else 0.0
-
-
-def intersection_over_union(
-    confusion: Int[np.ndarray, "labels labels"],
-) -> Float[np.ndarray, " labels"]:
-    """IoU of each label from counts by (truth, answer); NaN for labels that never occur."""
-    both = np.diag(confusion)
-    either = confusion.sum(0) + confusion.sum(1) - both
-    return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
+def _run_key(config: TrainPartsConfig, data: str) -> str:
+    settings = {k: v for k, v in asdict(config).items() if k not in _FREE}
+    settings["studio"] = settings["studio"] | {"poses": data}
+    return json.dumps(settings, default=str)

@@ -34,6 +34,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.looks)
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.points.device
+
     def __getitem__(self, rows: Tensor | slice) -> Labelled:
         """Some of them."""
         return self.each(lambda value: value[rows])

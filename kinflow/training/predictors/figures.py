@@ -29,7 +29,7 @@ def figures(network: Predictor, loss_of: PredictorLoss, samples: Labelled) -> di
     children, and of adults the share that are. What nobody is there for is left out.
     """
     columns: dict[str, list[Tensor]] = {}
-    rows = torch.arange(len(samples), device=samples.points.device)
+    rows = torch.arange(len(samples), device=samples.device)
     for some in rows.split(512):
         for name, values in _of_batch(network, loss_of, samples[some]).items():
             columns.setdefault(name, []).append(values.cpu())
@@ -60,9 +60,7 @@ def _of_batch(network: Predictor, loss_of: PredictorLoss, batch: Labelled) -> di
     }
 
 
-def _sizes(
-    guess: Float[Tensor, "people 6"], truth: Float[Tensor, "people 6"]
-) -> dict[str, float]:
+def _sizes(guess: Float[Tensor, "people 6"], truth: Float[Tensor, "people 6"]) -> dict[str, float]:
     prior = ShapePrior()
     error_mm = 1000 * (height_with_slope_m(prior, guess)[0] - height_with_slope_m(prior, truth)[0])
     guessed, age = prior.decode(guess)[:, _AGE], prior.decode(truth)[:, _AGE]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from kinflow.checks import number, whole
@@ -29,6 +29,7 @@ from kinflow.training.predictors.pool import Pool
 _LEAST_KEPT = 0.02
 _TRIES = 20
 """Draws after which there should be somebody."""
+_STREAMS_APART = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -80,32 +81,40 @@ class LiveSource:
     """Makes samples.
 
     Args:
-        draw: shows that many people.
+        draw: shows that many people, as the generator has it.
         look: the detector.
         prior: of poses, on the device of both.
         shape_prior: of shapes.
         pictures: drawn at once.
+        seed: another one shows others.
     """
 
     def __init__(
         self,
-        draw: Callable[[int], StudioBatch],
+        draw: Callable[[int, torch.Generator], StudioBatch],
         look: Callable[[UInt8[Tensor, "people 256 256 3"]], BatchedLooks],
         prior: PosePrior,
         shape_prior: ShapePrior,
         pictures: int,
+        seed: int = 0,
     ) -> None:
         self._draw, self._look = draw, look
         self._prior, self._shape_prior = prior, shape_prior
-        self._pictures = pictures
+        self._pictures, self._seed = pictures, seed
         self._device = prior.one_of_its_numbers().device
+        self._generator = torch.Generator(self._device)
+        self.begin(0)
         self.throughput = Throughput()
+
+    def begin(self, step: int) -> None:
+        """Show what comes after that many steps: other people than those of a run before it."""
+        self._generator.manual_seed(self._seed + _STREAMS_APART * step)
 
     @torch.no_grad()
     def next(self) -> Labelled:
         """The samples of the next pictures; there may be none."""
         done, times = self.throughput, [self._now()]
-        shown = self._draw(self._pictures)
+        shown = self._draw(self._pictures, self._generator)
         times.append(self._now())
         seen = self._look(shown.rgb)
         times.append(self._now())
@@ -113,7 +122,7 @@ class LiveSource:
         good = _is_good(shown, seen)
         for tensor in batch.tensors():
             good &= tensor.isfinite().flatten(1).all(1) if tensor.dim() > 1 else tensor.isfinite()
-        batch = batch[good]
+        batch = batch[good.nonzero()[:, 0]]
         times.append(self._now())
         done.pictures += len(good)
         done.kept += len(batch)
@@ -133,9 +142,10 @@ class LiveSource:
             parts.append(self.next())
             there, tries = there + len(parts[-1]), tries + 1
             if tries >= _TRIES and there < _LEAST_KEPT * tries * self._pictures:
+                drawn = tries * self._pictures
                 raise InputError(
-                    f"The detector found {there} of {tries * self._pictures} people that were drawn, "
-                    "which is nothing to learn from; look at the options of the studio."
+                    f"The detector found {there} of {drawn} people that were drawn, which is "
+                    "nothing to learn from; look at the options of the studio."
                 )
         return Labelled.concatenate(parts)[:count]
 
@@ -153,10 +163,7 @@ def studio_source(
     # pictures come in batches of one size, for which the quickest convolutions are worth a search
     torch.backends.cudnn.benchmark = device.type == "cuda"
     shows, looks = Studio(studio, device), BatchedBlazePose(device, half=device.type == "cuda")
-    generator = torch.Generator(device).manual_seed(seed)
-    return LiveSource(
-        lambda count: shows.draw(count, generator), looks, prior, shape_prior, pictures
-    )
+    return LiveSource(shows.draw, looks, prior, shape_prior, pictures, seed)
 
 
 class LivePool(Pool):

@@ -81,6 +81,7 @@ class PredictorLoss:
         with torch.no_grad():
             truth = self.points_m(batch.truth)
             in_view = relative(truth) @ posterior.frame.R_cam_view
+            vector = posterior.frame.to_vector(batch.truth, posterior.guess.R_view_base)
         in_3d = _length((relative(points) - relative(truth)) / _DISTANCE_M).mean(1)
         of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
         turned = guess.R_cam_root.mT @ batch.truth.R_cam_root
@@ -88,13 +89,14 @@ class PredictorLoss:
         rotation = (3 - turned.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(1e-6).sqrt()
         off = crop_points(points, batch.looks) - crop_points(truth, batch.looks)
         in_2d = _length(off / _DISTANCE_CROP).clamp_max(30).mean(1)
-        vector = posterior.frame.to_vector(batch.truth, posterior.guess.R_view_base)
         # the density is about what the best guess leaves open and does not move it
         fixed = posterior.about(posterior.guess.centre.detach())
-        density = -fixed.log_prob_of_vector(vector.detach()) / size
+        density = -fixed.log_prob_of_vector(vector) / size
         gap = (vector - posterior.guess.centre)[:, ROTATION.stop :]
         errors = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
-        rest, shape = errors.split([gap.shape[1] - batch.truth.s.shape[1], batch.truth.s.shape[1]], 1)
+        rest, shape = errors.split(
+            [gap.shape[1] - batch.truth.s.shape[1], batch.truth.s.shape[1]], 1
+        )
         return (
             config.vector * rest.mean(1)
             + config.shape * shape.mean(1)

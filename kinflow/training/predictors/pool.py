@@ -24,28 +24,33 @@ class Pool:
 
     def __getitem__(self, rows: Tensor | slice) -> Labelled:
         """Some of those that are there."""
-        return self._filled(rows)
+        everything = self._everything()
+        if isinstance(rows, slice):
+            rows = torch.arange(len(self), device=everything.device)[rows]
+        return everything[rows]
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self._everything().device
 
     def add(self, batch: Labelled) -> None:
         """Take samples in, at most as many as it holds."""
         if self._kept is None:
             self._kept = batch.each(lambda v: v.new_zeros(self.capacity, *v.shape[1:]))
         batch = batch[: self.capacity]
-        rows = torch.arange(len(batch), device=batch.points.device)
+        rows = torch.arange(len(batch), device=batch.device)
         rows = (rows + self.seen) % self.capacity
         for kept, new in zip(self._kept.tensors(), batch.tensors(), strict=True):
             kept[rows] = new
         self.seen += len(batch)
 
-    def _filled(self, rows: Tensor | slice) -> Labelled:
+    def _everything(self) -> Labelled:
         if self._kept is None:
             raise IndexError("there is nothing in the pool yet")
-        if isinstance(rows, slice):
-            rows = torch.arange(len(self), device=self._kept.points.device)[rows]
-        return self._kept[rows]
+        return self._kept
 
 
 def draw(source: Labelled | Pool, count: int) -> Labelled:
     """Samples at random, each as likely as any other."""
-    rows = torch.randint(len(source), (count,), device=source[:1].points.device)
-    return source[rows]
+    return source[torch.randint(len(source), (count,), device=source.device)]

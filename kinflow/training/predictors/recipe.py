@@ -89,9 +89,9 @@ class PredictorRecipe(Recipe):
         self.info = PredictorInfo(command, config.seed, sha256, len(self.training), {})
         sizes = {"latent_size": self._prior.latent_dim, "shape_size": self._shape_prior.size}
         self.network = Predictor(replace(config.network, **sizes), self.info).to(self.device)
-        if config.mixed_precision and self.device.type == "cuda":
-            self.network.network.trunk_dtype = torch.bfloat16
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
+        if config.mixed_precision and self.device.type == "cuda":  # what is kept runs without
+            self.network.network.trunk_dtype = torch.bfloat16
         if isinstance(self.training, Labelled):
             self._standardise()
         self.optimizer = _optimizer(self.network, config)
@@ -119,7 +119,7 @@ class PredictorRecipe(Recipe):
         """Fill the pool, and say how fast everything is before the time begins to count."""
         if not isinstance(self.training, LivePool):
             return
-        seed_everything(self.config.seed + step)  # a run that goes on sees others
+        self.training.source.begin(step)
         self.training.fill()
         if step == 0:
             self._standardise()
@@ -195,7 +195,9 @@ class PredictorRecipe(Recipe):
         return self._sources(others, _VALIDATION_SEED).several(config.live.validation)
 
     def _source(self, studio: StudioConfig, seed: int) -> LiveSource:
-        return studio_source(studio, self._prior, self._shape_prior, self.config.live.pictures, seed)
+        return studio_source(
+            studio, self._prior, self._shape_prior, self.config.live.pictures, seed
+        )
 
     @torch.no_grad()
     def _standardise(self) -> None:

@@ -30,7 +30,7 @@ def as_known(
     if regime == "ss":
         unknown = torch.zeros_like(batch.has_body)
         return replace(batch, has_body=unknown, points=seen_points(batch.looks.landmarks))
-    kept = torch.rand(len(batch), generator=generator).to(batch.points.device) < labels
+    kept = torch.rand(len(batch), generator=generator).to(batch.device) < labels
     known = batch.has_body & kept
     return batch[known] if regime == "fs" else replace(batch, has_body=known)
 
@@ -46,7 +46,7 @@ def annotated(
         shows: keypoints that nothing hides.
         loss_of: knows where keypoints of bodies are.
     """
-    rows = torch.arange(len(batch), device=batch.points.device)
+    rows = torch.arange(len(batch), device=batch.device)
     xy: list[Float[Tensor, "some 33 2"]] = [
         crop_points(loss_of.points_m(part.truth), part.looks)
         for part in (batch[some] for some in rows.split(1024))
