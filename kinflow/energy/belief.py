@@ -8,14 +8,16 @@ shape, with its prior: networks that see one crop know next to nothing of sizes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.energy.unknowns import Unknowns
-from kinflow.geometry.rotations import matrix_to_rotvec, skew
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix, skew
+
+_STREAM = 0
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Belief:
     """Orientations that turns are about."""
     centre: Float[Tensor, "batch size"]
     whitening: Float[Tensor, "batch size size"]
-    """From deviations to standard ones: its square is the precision."""
+    """From deviations to standard ones, lower triangular: its square is the precision."""
     starts: Unknowns
     """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
@@ -39,6 +41,25 @@ class Belief:
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
+
+    def drawn(self, count: int, about: Unknowns) -> Unknowns:
+        """Bodies as they are believed, always the same ones, `count` (an even number) for each row.
+
+        Args:
+            count: of bodies.
+            about: bodies, one for each row, whose place and shape they have. Rows that believe
+                nothing get bodies of no meaning.
+        """
+        generator = torch.Generator().manual_seed(_STREAM)
+        half = torch.randn(self.centre.shape[1], count // 2, generator=generator)
+        noise = torch.cat([half, -half], 1).to(self.centre)
+        empty = ~self.says_something()[:, None, None]
+        lower = self.whitening + empty * torch.eye(len(noise)).to(noise)
+        gap = torch.linalg.solve_triangular(lower, noise.expand(len(lower), -1, -1), upper=False)
+        y = (self.centre[..., None] + gap).mT.flatten(0, 1)
+        rows = torch.arange(len(self.centre), device=y.device).repeat_interleave(count)
+        R_cam_root = rotvec_to_matrix(y[:, :3]) @ self.R_cam_base[rows]
+        return replace(about[rows], R_cam_root=R_cam_root, z=y[:, 3:])
 
     @staticmethod
     def concatenate(parts: Sequence[Belief]) -> Belief:

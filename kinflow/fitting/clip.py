@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
@@ -23,6 +24,7 @@ from kinflow.checks import nested, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.calibration import JointSigns, unseen
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
@@ -207,6 +209,8 @@ class ClipFitter:
         index = torch.tensor(list(rows))
         bodies, targets = fit.bodies[index], self._as_alone(fit.targets[index])
         described = self._photos.fitter.describe(bodies, targets)
+        std_m = _std_m(described, [window.seen[row] for row in rows])
+        described = replace(described, joint_std_m=std_m)
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
             shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()
@@ -268,6 +272,20 @@ class ClipFitter:
             code=judge(limbs, seen, ambiguous=False),
         )
         return second_thoughts(judged)
+
+
+def _std_m(
+    described: Description, seen: Sequence[PersonEvidence | None]
+) -> Float[Tensor, "frames 22"]:
+    """How far joints of frames may be elsewhere; what other bodies there are nobody asked."""
+    nothing = torch.zeros(len(BLAZEPOSE33), 3)
+    keypoints = [nothing if person is None else person.keypoints_px.cpu() for person in seen]
+    return JointSigns(
+        laplace_m=described.joint_std_m,
+        others_m=torch.zeros_like(described.joint_std_m),
+        unseen=unseen(torch.stack(keypoints)),
+        network_m=described.network_m,
+    ).std_m()
 
 
 def _on_its_own(person: Person) -> Person:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
 
 import torch
 from jaxtyping import Float
@@ -33,6 +32,7 @@ from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
+from kinflow.fitting.people import FoundBodies, People
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -90,47 +90,6 @@ class PhotoFit:
     """What they are on, where that is known."""
 
 
-@dataclass(frozen=True)
-class _People:
-    """The people of several photos in a row."""
-
-    seen: tuple[PersonEvidence, ...]
-    cameras: tuple[Camera, ...]
-    """What each was seen with."""
-    rows: tuple[range, ...]
-    """Those of each photo."""
-
-    @staticmethod
-    def of(photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> _People:
-        ends = list(accumulate(len(photo.people) for photo in photos))
-        return _People(
-            tuple(person for photo in photos for person in photo.people),
-            tuple(c for photo, c in zip(photos, cameras, strict=True) for _ in photo.people),
-            tuple(
-                range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
-            ),
-        )
-
-
-@dataclass(frozen=True)
-class FoundBodies:
-    """The bodies that were found for the people of several photos, photo by photo."""
-
-    rows: tuple[range, ...]
-    """The people of each photo."""
-    ground: list[Ground]
-    """What is up in each photo, and the floor."""
-    targets: Targets
-    """What everybody was fitted to, a row for each."""
-    candidates: Candidates
-    """Distinct bodies of everybody, by person, best first."""
-
-    def of(self, person: int) -> tuple[Targets, Candidates]:
-        """The row and the bodies of one of them."""
-        bodies = self.candidates[self.candidates.of(person)]
-        return self.targets[person : person + 1], bodies
-
-
 class PhotoFitter:
     """Fits all people of a photo, or of several, in one batch.
 
@@ -170,7 +129,7 @@ class PhotoFitter:
         self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
-        self._describer = Describer(self.fitter, self.aligner, *told)
+        self.describer = Describer(self.fitter, self.aligner, *told)
         self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
 
     @lazy
@@ -202,7 +161,7 @@ class PhotoFitter:
             found = self.found_bodies(photos, cameras)
             people = [
                 tuple(
-                    self._describer.person(i - mine.start, seen, camera, *found.of(i))
+                    self.describer.person(i - mine.start, seen, camera, *found.of(i))
                     for i, seen in zip(mine, photo.people, strict=True)
                 )
                 for photo, camera, mine in zip(photos, cameras, found.rows, strict=True)
@@ -217,7 +176,7 @@ class PhotoFitter:
     ) -> FoundBodies:
         """All bodies that explain the people of several photos, before parts are looked at."""
         lines = [photo.lines_px for photo in photos]
-        people = _People.of(photos, cameras)
+        people = People.of(photos, cameras)
         legs = _leg_confidence(people.seen)
         targets, found = self._searched(people, cameras, lines, legs)
         best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
@@ -247,7 +206,7 @@ class PhotoFitter:
 
     def _searched(
         self,
-        people: _People,
+        people: People,
         cameras: Sequence[Camera],
         lines: Sequence[Tensor | None],
         legs: Tensor,
@@ -262,7 +221,7 @@ class PhotoFitter:
         """Signs of a child of each person of a photo, None where there are none to read."""
         assert self.sizes is not None, "signs need parts"
         with one_thread():
-            people = _People.of([evidence], [camera])
+            people = People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
             _, found = self._searched(people, [camera], [evidence.lines_px], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
@@ -273,7 +232,7 @@ class PhotoFitter:
         targets: Targets,
         found: Candidates,
         best: Tensor,
-        people: _People,
+        people: People,
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people, in which those who look like children are some."""
         if self.sizes is None or not self.config.sizes.estimate:
