@@ -9,14 +9,17 @@ thread. The yardstick tells how much a small shift of all outlines costs parts o
 
     python benchmarks/part_parser.py --poses poses.safetensors [--weights run/parts.safetensors]
 
-Without a pose set, poses are samples of the shipped prior.
+Without a pose set, poses are samples of the shipped prior. With `--detected`, the product's own
+networks look at the painted pictures, in place of simulated detectors; scenes whose person they do
+not see are left out.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,10 +27,17 @@ import torch
 import tyro
 
 from kinflow.assets import asset_path
+from kinflow.body.keypoints import COCO17_ROWS
 from kinflow.body.parts import PART_NAMES, UNKNOWN
+from kinflow.evidence.blazepose import BlazePose, region_from_coco
 from kinflow.evidence.part_network import GRID, NUM_LABELS
 from kinflow.evidence.parts import SHIPPED, PartParser, PartParserConfig, label_sets
+from kinflow.evidence.selfie import SelfieSegmenter
+from kinflow.evidence.silhouette import Subject, silhouettes
+from kinflow.evidence.types import PersonMask
+from kinflow.evidence.weights import RuntimeConfig
 from kinflow.synth import Scene, SceneConfig, SceneSource
+from kinflow.synth.looks import LEAST_SCORE, are_of
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.people import PeopleConfig
@@ -53,6 +63,8 @@ class Config:
     """Do not tell the parser the detector's rough depths."""
     without_pixels: bool = False
     """Do not show it the scenes' pictures."""
+    detected: bool = False
+    """Have BlazePose and the segmenters look at the pictures."""
 
 
 def scene_config(config: Config) -> SceneConfig:
@@ -66,6 +78,50 @@ def scene_config(config: Config) -> SceneConfig:
         observation=ObservationConfig(occlusion=OcclusionConfig(shape_share=0.0, person_share=0.0)),
         seed=UNSEEN_SEED,
     )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the parser is told of a person, in the order of its arguments."""
+
+    keypoints_px: torch.Tensor
+    mask: PersonMask
+    image_size: tuple[int, int]
+    world_m: torch.Tensor | None
+    image_rgb: np.ndarray | None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """All of it."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+
+class Detectors:
+    """The product's networks, told roughly where the person is."""
+
+    def __init__(self) -> None:
+        runtime = RuntimeConfig(threads=1)
+        self._blazepose, self._segmenter = BlazePose(runtime), SelfieSegmenter(runtime)
+
+    def look(self, scene: Scene, image_rgb: np.ndarray) -> Measured | None:
+        """What they see; None where it is of nobody or of somebody else."""
+        truth, shows = scene.keypoints_px.float(), scene.keypoint_visible
+        coco = torch.cat([truth, 0.7 * shows[:, None]], 1)[list(COCO17_ROWS)].numpy()
+        pose = self._blazepose(image_rgb, region_from_coco(coco))
+        if not pose.region.resembles(pose.next_region):
+            pose = self._blazepose(image_rgb, pose.next_region)
+        seen = torch.from_numpy(np.column_stack((pose.keypoints_px, pose.confidence))).float()
+        if pose.score < LEAST_SCORE or not bool(are_of(seen, truth, shows)):
+            return None
+        size = scene.camera.image_size
+        shown = scene.grid.centres_px()[scene.dressed & scene.known]
+        if not len(shown):
+            return None
+        box_px = torch.cat([shown.amin(0), shown.amax(0)]).double().numpy()
+        (mask,) = silhouettes(image_rgb, [Subject(pose, box_px)], self._segmenter)
+        inside = ((seen[:, :2] >= 0) & (seen[:, :2] <= torch.tensor(size))).all(1)
+        seen[:, 2] *= inside
+        depth = torch.from_numpy(pose.world_m).float()
+        return Measured(seen, mask, size, depth, image_rgb)
 
 
 def world_m(scene: Scene) -> torch.Tensor | None:
@@ -103,6 +159,7 @@ def main(config: Config) -> None:
     parser = PartParser(PartParserConfig(config.weights))
     source = SceneSource(scene_config(config))
     painter = None if config.without_pixels else Painter.load()
+    detectors = Detectors() if config.detected else None
     confusion, yardstick = np.zeros((2, NUM_LABELS, NUM_LABELS), np.int64)
     seconds, single_right, set_right, unknown, person_cells, single = [], 0, 0, 0, 0, 0
     for seed in range(config.count):
@@ -111,8 +168,13 @@ def main(config: Config) -> None:
         image_rgb = None
         if painter is not None:
             image_rgb = painter.paint(scene, np.random.default_rng((UNSEEN_SEED, seed, 1)))
-        measured = (scene.detected_keypoints_px, scene.mask, scene.camera.image_size)
-        inputs = (*measured, depth, image_rgb)
+        simulated = (scene.detected_keypoints_px, scene.mask, scene.camera.image_size)
+        measured = Measured(*simulated, depth, image_rgb)
+        if detectors is not None and image_rgb is not None:
+            measured = detectors.look(scene, image_rgb)
+            if measured is None:
+                continue
+        inputs = measured.arguments()
         begin = time.process_time()
         parser(*inputs)
         seconds.append(time.process_time() - begin)
@@ -136,7 +198,8 @@ def main(config: Config) -> None:
         set_right += (person & right).sum()
     iou = intersection_over_union(confusion)
     path = asset_path(SHIPPED) if config.weights is None else config.weights
-    print(f"{config.count} scenes, {GRID} x {GRID} cells, network of {parser.info.steps} steps")
+    of, steps = f"{len(seconds)} of {config.count}", parser.info.steps
+    print(f"{of} scenes, {GRID} x {GRID} cells, network of {steps} steps")
     for name, value in zip(PART_NAMES, iou, strict=True):
         print(f"  {name:16s} {value:.3f}")
     print(f"mIoU of the 14 parts {iou[1:].mean():.3f}, with the background {iou.mean():.3f}")

@@ -31,7 +31,7 @@ from kinflow.datasets.poses import Split
 from kinflow.energy.part_matching import MatchingConfig, PartTarget
 from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.part_labels import without_strangers
-from kinflow.evidence.parts import PartParser
+from kinflow.evidence.parts import PartParser, PartParserConfig
 from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
@@ -59,6 +59,8 @@ class AccuracyConfig:
     visible: bool = False
     """Single, fully visible, tightly dressed people and their exact silhouettes."""
     prior: str = "realnvp"
+    weights: Path | None = None
+    """Weight file of the part parser; the shipped one without."""
 
 
 COLUMNS = (
@@ -152,9 +154,9 @@ def silhouette(scene: Scene, exact: bool) -> PartLabels:
 Labeller = Callable[[Scene, np.random.Generator], PartLabels | None]
 
 
-def variants(exact_silhouettes: bool) -> dict[str, Labeller]:
+def variants(exact_silhouettes: bool, weights: Path | None) -> dict[str, Labeller]:
     """Labels for each row of the table."""
-    parser, painter = PartParser(), Painter.load()
+    parser, painter = PartParser(PartParserConfig(weights)), Painter.load()
 
     def parsed(scene: Scene, rng: np.random.Generator) -> PartLabels | None:
         picture = painter.paint(scene, rng)
@@ -194,7 +196,7 @@ def run(config: AccuracyConfig) -> dict[str, np.ndarray]:
     fitter = PhotoFitter(kinflow.priors.load(config.prior), PhotoFitConfig())
     everything = scenes(config)
     results = {}
-    for name, labels in variants(config.visible).items():
+    for name, labels in variants(config.visible, config.weights).items():
         rows = []
         for i, scene in enumerate(everything):
             parts = labels(scene, np.random.default_rng((PAINT_SEED, i)))

@@ -5,12 +5,12 @@ keypoints, rough depth and silhouettes are those that the product's own networks
 the parts of the naked body where nothing else stands before it. Printed are the mean IoU of the
 parts, the F-score of the borders between parts (right within one cell), the IoU of the naked body's
 silhouette, the area of heads relative to the truth (geometric mean, of children under ten and of
-others), the mean IoU without the detector's features, and the IoU of each part.
+others), and the IoU of each part.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -53,7 +53,6 @@ def main(config: StudioPartsConfig) -> None:
     for path in (asset_path(SHIPPED), *config.weights):
         network = load_part_network(path)[0].to(device)
         found = scores(network, people)
-        bare = [(replace(batch, features=0 * batch.features), age) for batch, age in people]
-        figures = found.figures() | {"miou bare": scores(network, bare).figures()["miou"]}
-        print(path.name, ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+        figures = found.figures().items()
+        print(path.name, ", ".join(f"{name} {value:.3f}" for name, value in figures))
         print("  ", ", ".join(f"{name} {value:.3f}" for name, value in found.iou().items()))

@@ -1,8 +1,9 @@
 """What a network believes of people, as a term of the energy: a Gaussian over their unknowns.
 
-It is over y = [turn (3), z], where the turn is the rotation vector, in camera axes, from the
-believed orientation of the root to the body's. The place is left to what was seen, and so is the
-shape, with its prior: networks that see one crop know next to nothing of sizes.
+It is over y = [turn (3), z, log depth (1), s], where the turn is the rotation vector, in camera
+axes, from the believed orientation of the root to the body's, and the depth is the root's. Where
+bodies are seen is left to what was seen. The whitening is lower triangular: without its last rows,
+those of sizes (depth and shape), what is left is the Gaussian over the others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.pinhole import NEAR_M
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix, skew
 
 _STREAM = 0
@@ -38,25 +40,38 @@ class Belief:
         """Rows of the batch."""
         return Belief(**{name: value[index] for name, value in vars(self).items()})
 
+    def weighted(self, pose: float, sizes: float | Tensor) -> Belief:
+        """The same beliefs with other weights (inverse spreads).
+
+        Args:
+            pose: factor for orientations and poses.
+            sizes: for depths and shapes, given the others; one number, or one for each row.
+        """
+        first = self.whitening.shape[1] - 1 - self.starts.s.shape[-1]
+        factor = torch.full_like(self.whitening[..., 0], pose)
+        factor[:, first:] = torch.as_tensor(sizes).to(factor).reshape(-1, 1)
+        return replace(self, whitening=self.whitening * factor[..., None])
+
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
 
     def drawn(self, count: int, about: Unknowns) -> Unknowns:
-        """Bodies as they are believed, always the same ones, `count` (an even number) for each row.
+        """Bodies whose orientation and pose are as believed, always the same ones.
 
         Args:
-            count: of bodies.
+            count: of bodies for each row, an even number.
             about: bodies, one for each row, whose place and shape they have. Rows that believe
                 nothing get bodies of no meaning.
         """
+        size = 3 + about.z.shape[1]  # the first rows of the whitening are the Gaussian over these
         generator = torch.Generator().manual_seed(_STREAM)
-        half = torch.randn(self.centre.shape[1], count // 2, generator=generator)
+        half = torch.randn(size, count // 2, generator=generator)
         noise = torch.cat([half, -half], 1).to(self.centre)
         empty = ~self.says_something()[:, None, None]
-        lower = self.whitening + empty * torch.eye(len(noise)).to(noise)
+        lower = self.whitening[:, :size, :size] + empty * torch.eye(size).to(noise)
         gap = torch.linalg.solve_triangular(lower, noise.expand(len(lower), -1, -1), upper=False)
-        y = (self.centre[..., None] + gap).mT.flatten(0, 1)
+        y = (self.centre[:, :size, None] + gap).mT.flatten(0, 1)
         rows = torch.arange(len(self.centre), device=y.device).repeat_interleave(count)
         R_cam_root = rotvec_to_matrix(y[:, :3]) @ self.R_cam_base[rows]
         return replace(about[rows], R_cam_root=R_cam_root, z=y[:, 3:])
@@ -73,12 +88,21 @@ class Belief:
     ) -> tuple[Float[Tensor, "batch size"], dict[str, Tensor] | None]:
         """Standard deviations from the centre, and derivatives by blocks of a local step."""
         turn = matrix_to_rotvec(unknowns.R_cam_root @ self.R_cam_base.mT)
-        vector = torch.cat([turn, unknowns.z], 1) - self.centre
+        log_depth = unknowns.t_cam_root_m[:, 2:].clamp_min(NEAR_M).log()
+        vector = torch.cat([turn, unknowns.z, log_depth, unknowns.s], 1) - self.centre
         r = (self.whitening @ vector[..., None])[..., 0]
         if not with_jacobian:
             return r, None
-        rotation, latent = self.whitening.split([3, unknowns.z.shape[1]], -1)
-        return r, {"rotation": rotation @ _inverse_left_jacobian(turn), "latent": latent}
+        sizes = [3, unknowns.z.shape[1], 1, unknowns.s.shape[1]]
+        rotation, latent, depth, shape = self.whitening.split(sizes, -1)
+        blocks = {
+            "rotation": rotation @ _inverse_left_jacobian(turn),
+            # steps of the position are of the depth's logarithm
+            "position": torch.nn.functional.pad(depth, (2, 0)),
+            "latent": latent,
+            "shape": shape,
+        }
+        return r, blocks
 
 
 def _inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:

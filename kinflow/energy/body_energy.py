@@ -110,7 +110,7 @@ class EnergyConfig:
     """Whoever lies or tumbles has another up than their pose suggests."""
     floor_cutoff: float = 8.0
     """Of the distance to the floor."""
-    belief_cutoff: float = 2.0
+    belief_cutoff: float = 6.0
     """Standard deviations for each unknown, beyond which a belief counts as wrong."""
     focal_log_std: float = 0.0
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""

@@ -8,9 +8,7 @@ wears, it looks the same along its length. That likeness needs no idea of what p
 it holds on photos as it does on the renders that the network was trained on.
 
 The network is a small U-Net (Ronneberger et al. 2015) on half of the grid's resolution, with one
-level above it that sees two by two pixels a cell and draws the outlines. What the keypoint
-detector's own network made of the person, its last activation, may join at the bottom: it knows
-builds, ages and who faces where from photographs.
+level above it that sees two by two pixels a cell and draws the outlines.
 """
 
 from __future__ import annotations
@@ -30,7 +28,6 @@ from kinflow.body.parts import PART_NAMES
 from kinflow.body.sides import SIDES
 from kinflow.checks import numbers_of, whole
 from kinflow.errors import InputError
-from kinflow.evidence.types import NUM_FEATURES
 from kinflow.files.json_values import from_json
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
@@ -47,7 +44,6 @@ _LIMITS = {
     "widths": (1, 4096),
     "fine_width": (1, 1024),
     "refinements": (0, 16),
-    "look_width": (0, 4096),
 }
 # Distance in cells at which a stick's channel has fallen to a half.
 _STICK_CELLS = 4.0
@@ -90,9 +86,6 @@ class PartInput:
     """Sticks, mask and the image's edge, and likeness to the colours along each stick."""
     fine: Float[Tensor, "batch 14 96 96"]
     """Colours in blocks of 2 x 2 pixels, the mask, and ones; zeros where there is no picture."""
-    features: Float[Tensor, "batch 1152"] | None = None
-    """What the detector's network made of the person (`CloseLook.features`); zeros, or None for
-    all, where nobody knows."""
 
 
 def part_input(
@@ -101,7 +94,6 @@ def part_input(
     mask: Float[Tensor, "batch 96 96"],
     inside: Float[Tensor, "batch 96 96"],
     pixels: UInt8[Tensor, "batch 192 192 3"],
-    features: Float[Tensor, "batch 1152"] | None = None,
 ) -> PartInput:
     """Evidence as channels.
 
@@ -111,7 +103,6 @@ def part_input(
         mask: probability that a cell shows the person.
         inside: 1 in the image, 0 outside.
         pixels: sRGB, black outside the image; all black where there is no picture.
-        features: of the detector's looks; zeros, or None for all, where there was none.
     """
     near, depth = _stick_channels(keypoints_cells, depth_m)
     blocks = F.pixel_unshuffle(torch.stack([mask * 2 - 1, inside], 1), 2)
@@ -121,7 +112,7 @@ def part_input(
     seen = torch.stack([mask, torch.ones_like(mask)], 1)
     fine = torch.cat([F.pixel_unshuffle(colors, PICTURE // GRID), seen], 1) * known
     coarse = torch.cat([near, depth, blocks, F.pixel_unshuffle(likeness, 2)], 1)
-    return PartInput(coarse, fine, features)
+    return PartInput(coarse, fine)
 
 
 def _stick_channels(keypoints_cells: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,19 +163,16 @@ class PartNetworkConfig:
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the grid's resolution.
         fine_width: channels at its full resolution.
         refinements: further convolutions each at the two finest resolutions before the answer.
-        look_width: numbers that the detector's features are brought to; 0 where they are not used.
     """
 
     widths: tuple[int, int, int, int] = (40, 56, 112, 160)
     fine_width: int = 16
     refinements: int = 0
-    look_width: int = 0
 
     def __post_init__(self) -> None:
         numbers_of(self, "widths", count=4, at_least=1, at_most=4096, kind=int)
         whole(self, "fine_width", at_least=1, at_most=4096)
         whole(self, "refinements", at_most=16)
-        whole(self, "look_width", at_most=4096)
 
 
 class PartNetwork(nn.Module):
@@ -209,7 +197,6 @@ class PartNetwork(nn.Module):
         more = range(self.config.refinements)
         self.refine = nn.ModuleList([_convolution(widths[0], widths[0]) for _ in more])
         self.refine_outline = nn.ModuleList([_convolution(fine, fine) for _ in more])
-        self.look = _look_branch(self.config.look_width, widths[-1])
         self.head = Pointwise(fine, NUM_LABELS)
         for parameter in self.parameters():
             # convolutions of few channels are faster in this layout
@@ -225,7 +212,7 @@ class PartNetwork(nn.Module):
         for down, encode in zip(self.down, self.encode, strict=True):
             skips.append(x)
             x = encode(down(x))
-        x = x + self.bottom(x if self.look is None else x + self._looked(given, x))
+        x = x + self.bottom(x)
         for up, decode in zip(reversed(self.up), reversed(self.decode), strict=True):
             skip = skips.pop()
             x = decode(skip + F.interpolate(up(x), scale_factor=2.0))
@@ -235,26 +222,6 @@ class PartNetwork(nn.Module):
         for refine in self.refine_outline:
             x = x + refine(x)
         return self.head(x)
-
-    def _looked(self, given: PartInput, x: Tensor) -> Float[Tensor, "batch width 1 1"]:
-        """The detector's features as a shift of all cells; none where there are no features."""
-        assert self.look is not None
-        features = given.features
-        if features is None:
-            features = x.new_zeros(len(x), NUM_FEATURES)
-        known = (features != 0).any(1, keepdim=True)
-        return (self.look(features.to(x.dtype)) * known)[..., None, None]
-
-
-def _look_branch(width: int, outputs: int) -> nn.Sequential | None:
-    if not width:
-        return None
-    return nn.Sequential(
-        nn.LayerNorm(NUM_FEATURES, elementwise_affine=False),
-        nn.Linear(NUM_FEATURES, width),
-        nn.ReLU(inplace=True),
-        nn.Linear(width, outputs),
-    )
 
 
 class Pointwise(nn.Linear):
@@ -330,7 +297,7 @@ def _rebuilt(config: object, tensors: dict[str, Tensor]) -> PartNetwork:
     size = from_json(PartNetworkConfig, config, _LIMITS)
     fine = 9 * (size.widths[0] ** 2 + size.fine_width**2)
     least = sum(9 * width**2 for width in (*size.widths, size.fine_width))
-    least += size.refinements * fine + size.look_width * NUM_FEATURES
+    least += size.refinements * fine
     if least > sum(tensor.numel() for tensor in tensors.values()):
         raise InputError("its settings are those of a larger network than its weights make up")
     with torch.random.fork_rng(devices=[]):  # loading must not disturb anyone's random numbers
@@ -349,7 +316,6 @@ def _try_out(network: PartNetwork) -> None:
     given = PartInput(
         blank[..., :_HALF, :_HALF].repeat(1, NUM_CHANNELS, 1, 1),
         blank.repeat(1, COLOR_CHANNELS, 1, 1),
-        blank.new_ones(1, NUM_FEATURES),
     )
     if not bool(network(given).isfinite().all()):
         raise InputError("its scores are not finite")

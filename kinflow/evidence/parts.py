@@ -126,7 +126,6 @@ class PartParser:
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
         image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
-        features: Float[Tensor, " 1152"] | None = None,
     ) -> PartLabels:
         """The parts of one person.
 
@@ -136,7 +135,6 @@ class PartParser:
             image_size: (width, height); cells outside are unknown. None: all cells count as inside.
             world_m: rough 3D keypoints as in `PersonEvidence`; they tell which limb is in front.
             image_rgb: the upright image; None if there is nothing but keypoints and silhouette.
-            features: of the detector's look at the person (`CloseLook`); None if there was none.
 
         Returns:
             Labels on 96 x 96 square cells around the person; all unknown if the mask is empty.
@@ -144,7 +142,7 @@ class PartParser:
         Raises:
             InputError: the weights are missing or damaged (AssetError: those of kinflow).
         """
-        found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb, features)
+        found = self.probabilities(keypoints_px, mask, image_size, world_m, image_rgb)
         if found is None:
             unknown = torch.full((GRID, GRID), UNKNOWN, dtype=torch.int32)
             nothing = torch.zeros(GRID, GRID, dtype=torch.float32)
@@ -162,9 +160,8 @@ class PartParser:
         """Labels for aligning a body with them; None without a mask or with an empty one."""
         if person.mask is None:
             return None
-        features = None if person.look is None else person.look.features
         found = self.probabilities(
-            person.keypoints_px, person.mask, image_size, person.world_m, image_rgb, features
+            person.keypoints_px, person.mask, image_size, person.world_m, image_rgb
         )
         if found is None:
             return None
@@ -179,7 +176,6 @@ class PartParser:
         image_size: tuple[int, int] | None = None,
         world_m: Float[Tensor, "33 3"] | None = None,
         image_rgb: UInt8[np.ndarray, "height width 3"] | None = None,
-        features: Float[Tensor, " 1152"] | None = None,
     ) -> PartProbabilities | None:
         """The probability of every label, None if the mask is empty; arguments as above."""
         keypoints_px, mask = keypoints_px.detach().cpu().float(), mask.to("cpu")
@@ -198,8 +194,7 @@ class PartParser:
         picture = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
         if image_rgb is not None:
             picture = torch.from_numpy(crop_of(grid, image_rgb))[None]
-        looked = None if features is None else features.detach().cpu().float()[None]
-        given = part_input(cells, depth_m[None], shown, seen, picture, looked)
+        given = part_input(cells, depth_m[None], shown, seen, picture)
         scores = self._loaded[0](given)[0]
         return PartProbabilities(scores.softmax(0), inside, grid)
 

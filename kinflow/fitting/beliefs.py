@@ -15,11 +15,14 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
-from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
+from kinflow.priors.shape import AGE, ShapePrior
 
 _STREAM = 0
+_CHILD_BELOW = 0.5
+"""Phenotype `age` below which somebody is a child."""
 _LEAST_STD = 0.05
 
 
@@ -27,7 +30,7 @@ _LEAST_STD = 0.05
 class BeliefConfig:
     """How far a predictor is believed."""
 
-    std_scale: float = 0.7
+    std_scale: float = 0.4
     """Factor on the spread that it states, chosen on rendered validation subjects."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
@@ -37,12 +40,14 @@ class BeliefConfig:
     """Share of the diagonal in its covariance."""
     starts: int = 6
     """Bodies to start from: the best guess and samples."""
+    sizes: bool = True
+    """Whether its word on depth and shape counts."""
     keep_hint: bool = False
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
         positive(self, "std_scale")
-        flag(self, "keep_hint")
+        flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage")
         whole(self, "samples", at_least=2, at_most=100_000)
         whole(self, "starts", at_least=1, at_most=1000)
@@ -81,30 +86,46 @@ def beliefs(
 
 
 def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
-    """The mean and spread of a posterior's samples, place and shape left out."""
+    """The mean and spread of a posterior's samples."""
     people = len(posterior)
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
-    R_cam_view = posterior.frame.R_cam_view
+    frame, R_cam_view = posterior.frame, posterior.frame.R_cam_view
     turns = vectors[..., ROTATION] @ R_cam_view.mT  # into camera axes
-    latent = vectors[..., PLACE.stop : PLACE.stop + posterior.frame.latent_size]
-    y = torch.cat([turns, latent], -1)
-    centre = y.mean(1)
-    gap = y - centre[:, None]
-    covariance = gap.mT @ gap / (config.samples - 1)
+    latent_end = PLACE.stop + frame.latent_size
+    latent, shape = vectors[..., PLACE.stop : latent_end], vectors[..., latent_end:]
+    x, y, log_width = vectors[..., PLACE].unbind(-1)
+    side = frame.side[:, None]
+    in_view = torch.stack([x * side, y * side, torch.ones_like(x)], -1)
+    slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
+    log_depth = (log_width.exp() / side * slope).log()
+    y = torch.cat([turns, latent, log_depth[..., None], shape], -1)
+    weight = _likelier_size(shape)[..., None]
+    total = weight.sum(1)
+    centre = (weight * y).sum(1) / total
+    gap = (y - centre[:, None]) * weight
+    covariance = gap.mT @ gap / (total[..., None] - 1)
     diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
     covariance = (1 - config.shrinkage) * covariance + config.shrinkage * diagonal
     lower = torch.linalg.cholesky(covariance * config.std_scale**2)
     whitening = torch.linalg.solve_triangular(
         lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
     )
-    return Belief(
+    belief = Belief(
         R_cam_base=R_cam_view @ posterior.guess.R_view_base,
         centre=centre,
         whitening=whitening,
         starts=_starts(posterior, vectors, config.starts),
         prior_weight=torch.full((people,), config.prior_weight).to(centre),
     )
+    return belief.weighted(1.0, float(config.sizes))
+
+
+def _likelier_size(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, "people samples"]:
+    """1 for samples that are children or grown up, as most of the person's are."""
+    child = ShapePrior().decode(s)[..., AGE] < _CHILD_BELOW
+    mostly = child.float().mean(1, keepdim=True) > 0.5
+    return (child == mostly).float()
 
 
 def _starts(

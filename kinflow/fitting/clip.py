@@ -207,7 +207,8 @@ class ClipFitter:
         if not len(rows):
             return []
         index = torch.tensor(list(rows))
-        bodies, targets = fit.bodies[index], self._as_alone(fit.targets[index])
+        bodies = fit.bodies[index]
+        targets = self._as_alone(fit.targets[index], len(window.shown))
         described = self._photos.fitter.describe(bodies, targets)
         std_m = _std_m(described, [window.seen[row] for row in rows])
         described = replace(described, joint_std_m=std_m)
@@ -221,15 +222,15 @@ class ClipFitter:
             people.append(_on_its_own(judged))
         return people
 
-    def _as_alone(self, targets: Targets) -> Targets:
-        """Targets as if each frame were a photo: what it leaves open on its own, and so its code,
-        is no less than what is open with its neighbours."""
+    def _as_alone(self, targets: Targets, frames: int) -> Targets:
+        """Targets as if each of so many frames were a photo: what it leaves open on its own, and so
+        its code, is no less than what is open with its neighbours."""
         belief, config = targets.belief, self.config.sequence
         assert belief is not None
         return replace(
             targets,
             inverse_std_px=targets.inverse_std_px * config.keypoint_narrowing,
-            belief=replace(belief, whitening=belief.whitening * config.belief_widening),
+            belief=belief.weighted(config.belief_widening, frames**0.5),
         )
 
     def _described(

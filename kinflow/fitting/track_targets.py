@@ -74,10 +74,13 @@ def targets_of_tracks(
     people = [one for track in tracks for one in track.seen if one is not None]
     everybody = photos.targets_of(people, [camera] * len(people))
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
-    belief = replace(belief, whitening=belief.whitening / belief_widening)
     inverse_std_px = everybody.inverse_std_px / keypoint_narrowing
-    everybody = replace(everybody, belief=belief, inverse_std_px=inverse_std_px)
     targets, end = [], 0
+    counts = torch.tensor([len(track.shown) for track in tracks])
+    each = counts.repeat_interleave(counts).to(inverse_std_px)
+    # of sizes, which are the same in all frames, a track knows what one frame knows
+    belief = belief.weighted(1 / belief_widening, each.rsqrt())
+    everybody = replace(everybody, belief=belief, inverse_std_px=inverse_std_px)
     for track in tracks:
         first, end = end, end + len(track.shown)
         targets.append(_with_gaps(everybody[first:end], track, gap_prior_weight))
@@ -108,7 +111,8 @@ def _with_gaps(seen: Targets, track: TrackWindow, prior_weight: float) -> Target
 
 def _nothing_believed(targets: Targets, model: KeypointModel) -> Belief:
     """A belief for every row that says nothing and leaves the prior its weight."""
-    rows, size = len(targets.focal_px), 3 + model.prior.latent_dim
+    rows = len(targets.focal_px)
+    size = 4 + model.prior.latent_dim + model.shape_prior.size
     like = targets.observed_px
     start = resting(model, rows, like.device)
     return Belief(

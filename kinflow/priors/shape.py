@@ -17,6 +17,8 @@ from torch import Tensor
 
 from kinflow.body.shape import AVERAGE_ADULT, PHENOTYPES
 
+AGE = PHENOTYPES.index("age")
+
 
 @dataclass(frozen=True)
 class ShapePrior:

@@ -22,10 +22,11 @@ def some_bodies(count=3, seed=0) -> Unknowns:
 
 def belief_about(bodies: Unknowns, std: float = 1.0) -> Belief:
     g = torch.Generator().manual_seed(9)
-    size, count = 3 + LATENT, len(bodies)
+    size, count = 3 + LATENT + 1 + SHAPE, len(bodies)
     root = torch.randn(count, size, size, generator=g).double() + 3 * torch.eye(size).double()
     starts = Unknowns(**{n: v[:, None] for n, v in vars(bodies).items()})
-    centre = torch.cat([torch.zeros(count, 3).double(), bodies.z], 1)
+    log_depth = bodies.t_cam_root_m[:, 2:].log()
+    centre = torch.cat([torch.zeros(count, 3).double(), bodies.z, log_depth, bodies.s], 1)
     weight = torch.full((count,), 0.3).double()
     return Belief(bodies.R_cam_root, centre, root.tril() / std, starts, weight)
 
@@ -53,7 +54,7 @@ def test_derivatives_match_finite_differences():
 
 
 def test_a_wrong_belief_costs_no_more_than_its_cutoff():
-    belief, size = belief_about(some_bodies(), std=1e-4), 3 + LATENT
+    belief, size = belief_about(some_bodies(), std=1e-4), 3 + LATENT + 1 + SHAPE
     term = believed(some_bodies(seed=5), belief, False, 2.0, LAYOUT)
     assert bool((term.energy() <= 0.5 * 4.0 * size + 1e-6).all())
     assert bool((term.energy() > 0.9 * 0.5 * 4.0 * size).all())
@@ -73,3 +74,22 @@ def test_rows_are_those_of_the_people():
     rows = torch.tensor([2, 0])
     part, _ = joined[rows].residual(bodies[rows])
     torch.testing.assert_close(part, whole[rows])
+
+
+def test_without_sizes_it_is_about_the_others_alone():
+    belief, bodies = belief_about(some_bodies()), some_bodies(seed=7)
+    weighted = belief.weighted(2.0, 0.0)
+    r, blocks = weighted.residual(bodies, with_jacobian=True)
+    assert blocks is not None
+    assert not bool(blocks["shape"].any()) and not bool(blocks["position"].any())
+    first = 3 + LATENT
+    torch.testing.assert_close(r[:, :first], 2 * belief.residual(bodies)[0][:, :first])
+    assert not bool(r[:, first:].any())
+    # the marginal of a Gaussian: the same precision as that of the covariance's first rows
+    covariance = torch.linalg.inv(belief.whitening.mT @ belief.whitening)
+    marginal = torch.linalg.inv(covariance[:, :first, :first])
+    own = belief.whitening[:, :first, :first]
+    torch.testing.assert_close(own.mT @ own, marginal)
+    rows = belief.weighted(1.0, torch.tensor([1.0, 0.5, 0.0])).whitening[:, first:]
+    factor = torch.tensor([1.0, 0.5, 0.0]).double()[:, None, None]
+    torch.testing.assert_close(rows, factor * belief.whitening[:, first:])

@@ -12,7 +12,6 @@ from kinflow.assets import asset_path
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.parts import PART_INDEX, UNKNOWN
 from kinflow.errors import InputError
-from kinflow.evidence.part_labels import labels_of_probabilities
 from kinflow.evidence.part_network import (
     COLOR_CHANNELS,
     GRID,
@@ -36,15 +35,7 @@ from kinflow.evidence.parts import (
     grid_around,
     label_sets,
 )
-from kinflow.evidence.region import Region
-from kinflow.evidence.types import (
-    NUM_FEATURES,
-    NUM_JOINT_FEATURES,
-    NUM_MAP_FEATURES,
-    CloseLook,
-    PersonEvidence,
-    PersonMask,
-)
+from kinflow.evidence.types import PersonMask
 from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry.image_grid import ImageGrid
 
@@ -325,53 +316,11 @@ def random_input() -> PartInput:
     return PartInput(
         torch.randn(1, NUM_CHANNELS, half, half),
         torch.randn(1, COLOR_CHANNELS, GRID, GRID),
-        torch.randn(1, NUM_FEATURES),
     )
 
 
-def test_features_of_the_detector_are_heard_where_there_are_any():
-    torch.manual_seed(0)
-    hearing = PartNetwork(PartNetworkConfig((8, 8, 16, 16), 8, look_width=8)).eval()
-    deaf = PartNetwork(PartNetworkConfig((8, 8, 16, 16), 8)).eval()
-    deaf.load_state_dict({k: v for k, v in hearing.state_dict().items() if "look" not in k})
-    given = random_input()
-    without = replace(given, features=None)
-    silent = replace(given, features=torch.zeros(1, NUM_FEATURES))
-    with torch.no_grad():
-        assert (hearing(given) - hearing(without)).abs().max() > 1e-4
-        torch.testing.assert_close(hearing(silent), hearing(without))
-        torch.testing.assert_close(hearing(without), deaf(given))
-
-
-def test_labels_hear_the_look_of_the_person(tmp_path):
-    torch.manual_seed(0)
-    network = PartNetwork(PartNetworkConfig((8, 8, 16, 16), 8, look_width=8)).eval()
-    assert network.look is not None
-    for layer in (network.look[-1], network.head):  # louder than chance makes them
-        assert isinstance(layer, torch.nn.Linear)
-        layer.weight.data *= 3000
-    save_part_network(network, PartNetworkInfo(), tmp_path / "parts.safetensors")
-    parser = PartParser(PartParserConfig(tmp_path / "parts.safetensors"))
-    keypoints, mask = figure()
-    features = 3 * torch.randn(NUM_FEATURES)
-    person = PersonEvidence(keypoints, torch.ones(33), None, torch.ones(4), 1.0, mask)
-    joints, maps = torch.zeros(33, NUM_JOINT_FEATURES), torch.zeros(NUM_MAP_FEATURES)
-    region, points = Region((100.0, 220.0), 500.0), torch.zeros(33, 3)
-    look = CloseLook(region, points, points, features, joints, maps)
-    size = (400, 440)
-    heard = parser.labels(replace(person, look=look), size)
-    expected = parser.probabilities(keypoints, mask, size, features=features)
-    other = parser.probabilities(keypoints, mask, size)
-    assert heard is not None and expected is not None and other is not None
-    known = heard.confidence > 0
-    finer = labels_of_probabilities(expected.probability, expected.inside, expected.grid)
-    assert known.any()
-    assert torch.equal(heard.confidence[known], finer.confidence[known])
-    assert (expected.probability - other.probability).abs().max() > 0.1
-
-
 @pytest.mark.parametrize("widths", [(8, 8, 16, 16), (24, 32, 64, 96)])
-@pytest.mark.parametrize("more", [{}, {"refinements": 2, "look_width": 5}])
+@pytest.mark.parametrize("more", [{}, {"refinements": 2}])
 def test_networks_round_trip(widths, more, tmp_path):
     torch.manual_seed(0)
     network = PartNetwork(PartNetworkConfig(widths, 8, **more)).eval()
@@ -403,7 +352,7 @@ def test_bad_weights(tmp_path):
     bad = {
         "'widths' cannot be": {"config": {"widths": [4, 4, 8, 10**9], "fine_width": 4}},
         "a larger network": {"config": {"widths": [4, 4, 8, 4000], "fine_width": 4}},
-        "larger network than": {"config": {"widths": [4, 4, 8, 8], "look_width": 4096}},
+        "larger network than": {"config": {"widths": [4, 4, 8, 8], "refinements": 16}},
         "'refinements' cannot be": {"config": {"widths": [4, 4, 8, 8], "refinements": 99}},
         "has shape": {"config": {"widths": [4, 4, 8, 9], "fine_width": 4}},
         "'steps' cannot be": {"info": {"steps": "many"}},

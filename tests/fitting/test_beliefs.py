@@ -46,10 +46,12 @@ def with_look(evidence: ImageEvidence, rows: tuple[int, ...]) -> ImageEvidence:
 
 def knows(fitter: PhotoFitter, evidence: ImageEvidence, camera, truth, std: float) -> Belief:
     """A belief with the truth in its centre."""
-    size = 3 + truth.z.shape[1]
+    log_depth = truth.t_cam_root_m[:, 2:].log()
+    centre = torch.cat([torch.zeros(len(truth), 3), truth.z, log_depth, truth.s], 1)
+    size = centre.shape[1]
     return Belief(
         R_cam_base=truth.R_cam_root,
-        centre=torch.cat([torch.zeros(len(truth), 3), truth.z], 1),
+        centre=centre,
         whitening=(torch.eye(size) / std).expand(len(truth), -1, -1),
         starts=type(truth)(**{n: v[:, None] for n, v in vars(truth).items()}),
         prior_weight=torch.zeros(len(truth)),
@@ -82,12 +84,14 @@ def test_drawn_bodies_spread_as_is_believed(fitter, make_scene, camera):
     truth = truth_of(fitter, scene.evidence, camera)
     belief = knows(fitter, scene.evidence, camera, truth, 0.2)
     sure = torch.tensor([[[1.0]], [[4.0]]])
-    lower = (torch.eye(45) + 0.3 * torch.ones(45, 45).tril(-1)) * sure / 0.2
+    size = belief.centre.shape[1]
+    lower = (torch.eye(size) + 0.3 * torch.ones(size, size).tril(-1)) * sure / 0.2
     belief = replace(belief, whitening=lower, centre=belief.centre + 0.1)
     drawn = belief.drawn(6000, truth)
     z = drawn.z.unflatten(0, (2, 6000))
     torch.testing.assert_close(z.mean(1), truth.z + 0.1, atol=1e-4, rtol=0.0)
-    expected = torch.linalg.inv(lower.mT @ lower)[:, 3:, 3:]
+    latent = slice(3, 3 + truth.z.shape[1])
+    expected = torch.linalg.inv(lower.mT @ lower)[:, latent, latent]
     gap = z - z.mean(1, keepdim=True)
     torch.testing.assert_close(gap.mT @ gap / 6000, expected, atol=0.004, rtol=0.0)
     assert torch.equal(drawn.s[:6000], truth.s[:1].expand(6000, -1))

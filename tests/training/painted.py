@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import torch
 
-from kinflow.evidence.types import NUM_FEATURES
 from kinflow.synth import SceneConfig, SceneSource
 from kinflow.synth.views import ViewConfig
 from kinflow.training.parts.pictures import Pictures
@@ -15,7 +14,7 @@ SIDE = 256
 
 
 def people(count: int = 4, seed: int = 0) -> Pictures:
-    """Whole bodies in the middle of their crops; features say nothing."""
+    """Whole bodies in the middle of their crops."""
     source = SceneSource(SceneConfig(views=ViewConfig(truncated_share=0.0), grid_cells=SIDE))
     rng = np.random.default_rng(seed)
     shades = rng.integers(40, 255, (15, 3))
@@ -33,7 +32,6 @@ def people(count: int = 4, seed: int = 0) -> Pictures:
         depths.append(body.keypoint_depth_m)
     parts = torch.from_numpy(np.stack(labels))
     xy = torch.from_numpy(np.stack(points)).float()
-    generator = torch.Generator().manual_seed(seed)
     return Pictures(
         rgb=torch.from_numpy(shades).to(torch.uint8)[parts.long()],
         mask=(parts > 0).to(torch.uint8) * 255,
@@ -41,7 +39,6 @@ def people(count: int = 4, seed: int = 0) -> Pictures:
         inside=torch.ones_like(parts, dtype=torch.bool),
         keypoints_crop=torch.cat([xy, torch.full((count, 33, 1), 0.9)], -1),
         depth_m=torch.from_numpy(np.stack(depths)).float(),
-        features=torch.randn(count, NUM_FEATURES, generator=generator).half(),
         roll=torch.zeros(count),
         age=torch.linspace(0.1, 0.7, count),
         useful=torch.ones(count, dtype=torch.bool),

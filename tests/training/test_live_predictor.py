@@ -188,6 +188,10 @@ def test_a_run_goes_on_with_new_pictures(run, tmp_path):
     loop.run()
     assert loop.step == 60
     assert not people_of(before) & people_of(recipe)
+    own = recipe.training
+    assert isinstance(own, LivePool)
+    assert own.before > 0
+    assert Predictor.load(tmp_path / "predictor.safetensors").info.samples > own.before
     assert not torch.equal(recipe.network.network.input_mean, mean)  # of the first call
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
 

@@ -21,7 +21,7 @@ from kinflow.training.parts import trainer
 from kinflow.training.parts.loss import between_parts, cell_weights, part_loss
 from kinflow.training.parts.pictures import IGNORED, Pictures
 from kinflow.training.parts.scores import borders_of, intersection_over_union, scores
-from kinflow.training.parts.stream import Pool, PoolConfig, seeded
+from kinflow.training.parts.stream import Pool, PoolConfig, seeded, within_image
 from kinflow.training.parts.trainer import PartRecipe, TrainPartsConfig, train
 from kinflow.training.parts.views import PLAIN, views
 
@@ -62,7 +62,7 @@ def tiny(out: Path, poses: Path, steps: int = 4) -> TrainPartsConfig:
     return TrainPartsConfig(
         out=out,
         studio=StudioConfig(poses=poses),
-        network=PartNetworkConfig((8, 8, 8, 8), 8, refinements=1, look_width=4),
+        network=PartNetworkConfig((8, 8, 8, 8), 8, refinements=1),
         pool=PoolConfig(pictures=6, draw=2, first_draws=1, uses=1),
         validation_pictures=4,
         batch_size=2,
@@ -243,3 +243,16 @@ def test_the_command_paints_looks_and_records_itself(tmp_path, poses, capsys):
     network, info = load_part_network(Path(out) / "parts.safetensors")
     assert info.command == " ".join(["kinflow", *arguments])
     assert network.config == TrainPartsConfig(Path(out), StudioConfig(poses)).network
+
+
+def test_keypoints_outside_of_the_image_have_no_confidence():
+    """Of a crop that is turned by a quarter, whose right side is the image's upper or lower one."""
+    landmarks = torch.tensor([[0.0, 0.0, 0.9], [0.4, 0.0, 0.8], [-0.4, 0.0, 0.7]])
+    landmarks = torch.cat([landmarks, torch.zeros(30, 3)])[None]
+    region = torch.tensor([[50.0, 90.0, 100.0, math.pi / 2]])
+    found = within_image(landmarks, region, torch.tensor([[100.0, 100.0]]))[0]
+    # crop's right is the image's down: 90 + 40 px lies below the image
+    assert found[:3, 2].tolist() == pytest.approx([0.9, 0.0, 0.7])
+    assert torch.equal(found[:, :2], landmarks[0, :, :2])
+    upright = torch.tensor([[50.0, 90.0, 100.0, 0.0]])
+    assert (within_image(landmarks, upright, torch.tensor([[100.0, 100.0]]))[0, :3, 2] > 0.5).all()

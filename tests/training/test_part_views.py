@@ -70,7 +70,7 @@ def agreement(a: PartBatch, b: PartBatch) -> float:
 def test_views_are_those_of_the_product(painted, tmp_path):
     """The same network answers the same, by way of the product and by way of training."""
     torch.manual_seed(0)
-    network = PartNetwork(PartNetworkConfig((8, 8, 8, 8), 8, look_width=8)).eval()
+    network = PartNetwork(PartNetworkConfig((8, 8, 8, 8), 8)).eval()
     path = tmp_path / "parts.safetensors"
     save_part_network(network, PartNetworkInfo(), path)
     parser = PartParser(PartParserConfig(path))
@@ -94,7 +94,6 @@ def test_views_are_those_of_the_product(painted, tmp_path):
             (140, SIDE),
             torch.cat([torch.zeros(33, 2), pictures.depth_m[i, :, None]], 1),
             pictures.rgb[i, :, :140].numpy(),
-            pictures.features[i].float(),
         )
         assert found is not None
         assert torch.equal(found.inside, batch.inside[i] > 0.5)
@@ -142,8 +141,6 @@ def test_mirroring_is_looking_at_a_mirror_image(painted):
     )
     assert agreement(mirrored, looked_at) > 0.98
     torch.testing.assert_close(mirrored.depth_m, looked_at.depth_m)
-    # whose sides the detector told apart is another one
-    assert (mirrored.features == 0).all() and (looked_at.features != 0).any()
 
 
 def test_nothing_is_known_outside(painted):
@@ -155,8 +152,8 @@ def test_nothing_is_known_outside(painted):
 
 
 def test_evidence_is_left_out_now_and_then(painted):
-    none = plain(painted, no_picture_share=1.0, no_depth_share=1.0, no_features_share=1.0)
-    assert not none.pixels.any() and not none.depth_m.any() and not none.features.any()
+    none = plain(painted, no_picture_share=1.0, no_depth_share=1.0)
+    assert not none.pixels.any() and not none.depth_m.any()
     assert none.mask.max() > 0.99
     coco = plain(painted, coco_share=1.0)
     assert ((coco.keypoints_cells[..., 2] > 0).sum(1) == 17).all()

@@ -35,8 +35,6 @@ class Pictures:
     """(x, y, confidence) of the detector, positions from -0.5 to 0.5 across the crop."""
     depth_m: Float[Tensor, "people 33"]
     """The detector's, relative to the middle of the hips."""
-    features: Float[Tensor, "people 1152"]
-    """The detector's, half precision."""
     roll: Float[Tensor, " people"]
     """By which the crop is turned in the image, in radians (`Region.roll`)."""
     age: Float[Tensor, " people"]

@@ -8,6 +8,7 @@ again that it would have had.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -23,7 +24,7 @@ from kinflow.evidence.torch_network import TorchNetwork
 from kinflow.synth.looks import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.synth.studio import Studio
 from kinflow.synth.studio.dice import Dice
-from kinflow.training.parts.masks import MaskConfig, silhouettes
+from kinflow.training.parts.masks import MaskConfig, silhouettes, turn
 from kinflow.training.parts.pictures import Pictures, age_of
 
 _SEEDS_APART = 1_000_003
@@ -118,28 +119,41 @@ class Watcher:
             Dice(generator),
         )
         mask = (255 * mask).round().byte()
-        features = looks.features.half()
         useful = (looks.score >= LEAST_SCORE) & (batch.keypoint_shows.sum(1) >= LEAST_SHOWN)
         useful &= are_of(looks.landmarks, batch.keypoints_crop, batch.keypoint_shows)
         useful &= (mask >= 128).flatten(1).any(1)
-        for values in (looks.landmarks, looks.world_m, features):
+        for values in (looks.landmarks, looks.world_m):
             useful &= values.isfinite().flatten(1).all(1)
         return Pictures(
             rgb=batch.rgb,
             mask=mask,
             labels=batch.parts,
             inside=batch.inside,
-            keypoints_crop=looks.landmarks,
+            keypoints_crop=within_image(looks.landmarks, batch.region, batch.image_size),
             depth_m=looks.world_m[..., 2],
-            features=features,
             roll=batch.region[:, 3],
             age=age_of(batch.phenotypes),
             useful=useful,
         )
 
 
+def within_image(
+    landmarks: Float[Tensor, "people 33 3"],
+    region: Float[Tensor, "people 4"],
+    image_size: Float[Tensor, "people 2"],
+) -> Float[Tensor, "people 33 3"]:
+    """Keypoints of crops, as (x, y, confidence), without confidence outside of the image."""
+    aside_px = torch.einsum("pij,pkj->pki", turn(region[:, 3]), landmarks[..., :2])
+    at_px = region[:, None, :2] + region[:, None, 2:3] * aside_px
+    inside = ((at_px >= 0) & (at_px <= image_size[:, None])).all(-1, keepdim=True)
+    return torch.cat([landmarks[..., :2], landmarks[..., 2:] * inside], -1)
+
+
 class Pool:
     """The last pictures of a source, on its device.
+
+    Attributes:
+        drawn: draws so far.
 
     Args:
         source: where pictures come from.
@@ -152,25 +166,41 @@ class Pool:
         self._device = source.device
         self._held: Pictures | None = None
         self._rows = torch.empty(0, dtype=torch.long, device=source.device)
-        self.drawn = 0
+        self.drawn, self._made, self._making_s = 0, 0, 0.0
 
     def fill(self, draws: int) -> None:
         """Make all draws up to this number; those that the pool has forgotten by then are not."""
         first = max(self.drawn, draws - self.config.draws)
+        if first < draws:
+            begin = self._now()
+            self._draw(first, draws)
+            self._made += (draws - first) * self.config.draw
+            self._making_s += self._now() - begin
+        self.drawn = draws
+
+    def _draw(self, first: int, draws: int) -> None:
         for number in range(first, draws):
             made = self._source.pictures(self.config.draw, self.generator(0, number))
             if self._held is None:
                 self._held = made.room(self.config.draws * self.config.draw)
             self._held.put(number % self.config.draws * self.config.draw, made)
-        if first < draws:
-            assert self._held is not None
-            self._rows = self._held.useful.nonzero()[:, 0]
-            if not len(self._rows):
-                raise InputError(
-                    "The detector saw none of the people that were painted; paint more at first.",
-                    {"at first": "first_draws"},
-                )
-        self.drawn = draws
+        assert self._held is not None
+        self._rows = self._held.useful.nonzero()[:, 0]
+        if not len(self._rows):
+            raise InputError(
+                "The detector saw none of the people that were painted; paint more at first.",
+                {"at first": "first_draws"},
+            )
+
+    @property
+    def pictures_per_second(self) -> float:
+        """How quickly they were made, detectors included."""
+        return self._made / max(self._making_s, 1e-9)
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
 
     def sample(self, count: int, generator: torch.Generator) -> Pictures:
         """Some of the people that the detector saw."""

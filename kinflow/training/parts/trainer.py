@@ -49,7 +49,6 @@ _MAX_GRADIENT_NORM = 5.0
 _WARM_UP_SHARE = 0.02
 _STEPS_STREAM, _VALIDATION_STREAM = 1, 2
 _VALIDATION_BATCH = 64
-FEATURELESS = "without features"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class TrainPartsConfig:
     out: Path
     studio: StudioConfig
     network: PartNetworkConfig = PartNetworkConfig(
-        widths=(48, 80, 144, 192), fine_width=24, refinements=1, look_width=64
+        widths=(48, 80, 144, 192), fine_width=24, refinements=1
     )
     masks: MaskConfig = MaskConfig()
     views: ViewsConfig = ViewsConfig()
@@ -218,15 +217,19 @@ class PartRecipe(Recipe):
         """Mean IoU of the parts on the held-out people."""
         network = self._averaged.eval()
         found: Scores = scores(network, self._validation)
-        bare = ((replace(b, features=0 * b.features), age) for b, age in self._validation)
-        alone = scores(network, bare).figures()
-        self._figures = {**found.figures(), f"miou {FEATURELESS}": alone["miou"]}
+        self._figures = found.figures()
         self._iou = found.iou()
         return self._figures["miou"]
 
     def figures(self, loss: float, score: float, steps_per_second: float) -> Mapping[str, float]:
-        speed = self.config.batch_size * steps_per_second
-        return {"loss": loss, **self._figures, "samples per second": speed}
+        batch = self.config.batch_size
+        return {
+            "loss": loss,
+            **self._figures,
+            "views per second": batch * steps_per_second,
+            "pictures": self.pool.drawn * self.config.pool.draw,
+            "pictures per second": self.pool.pictures_per_second,
+        }
 
     def keep(self, path: Path, step: int, score: float) -> None:
         metrics = {

@@ -36,27 +36,25 @@ class ViewsConfig:
     """How people lie in the network's view, and what is left out. Shares are probabilities.
 
     Attributes:
-        mirror_share: how often people are mirrored; the detector's features are then left out.
+        mirror_share: how often people are mirrored.
         turn_std_deg: of the rotation in the image plane.
         any_turn_share: how often it is any angle at all.
         margin: range of the room around what is seen, relative to its longer side.
         shift: of the square, relative to the same.
         no_picture_share: how often there are no pixels.
         no_depth_share: how often there is no depth.
-        no_features_share: how often, of people who are not mirrored, there are no features.
         coco_share: how often only COCO's 17 keypoints are known.
         sloppy_share: how often keypoints are worse than the detector's.
         sloppy_std: largest spread of that error, relative to the side of the square.
     """
 
-    mirror_share: float = 0.35
+    mirror_share: float = 0.5
     turn_std_deg: float = 6.0
     any_turn_share: float = 0.04
     margin: tuple[float, float] = (0.05, 0.16)
     shift: float = 0.03
     no_picture_share: float = 0.1
     no_depth_share: float = 0.1
-    no_features_share: float = 0.15
     coco_share: float = 0.04
     sloppy_share: float = 0.25
     sloppy_std: float = 0.02
@@ -75,7 +73,6 @@ PLAIN = ViewsConfig(
     shift=0.0,
     no_picture_share=0.0,
     no_depth_share=0.0,
-    no_features_share=0.0,
     coco_share=0.0,
     sloppy_share=0.0,
 )
@@ -91,7 +88,6 @@ class PartBatch:
     mask: Float[Tensor, "batch 96 96"]
     inside: Float[Tensor, "batch 96 96"]
     pixels: UInt8[Tensor, "batch 192 192 3"]
-    features: Float[Tensor, "batch 1152"]
     target: Int[Tensor, "batch 96 96"]
     """Labels, `IGNORED` where nothing is to be said."""
 
@@ -103,7 +99,6 @@ class PartBatch:
             self.mask,
             self.inside,
             self.pixels,
-            self.features,
         )
 
 
@@ -134,7 +129,6 @@ def views(pictures: Pictures, config: ViewsConfig, generator: torch.Generator) -
     mirror = _MIRROR_LABELS.to(target.device).long()
     target = torch.where(mirrored[:, None, None], mirror[target], target)
     pixels = seen[:, :3] * ~dice.chance(count, share=config.no_picture_share)[:, None, None, None]
-    known = ~(mirrored | dice.chance(count, share=config.no_features_share))
     at = (keypoints[..., :2] - low[:, None]) / side[:, None, None] * GRID
     return PartBatch(
         keypoints_cells=torch.cat([at, keypoints[..., 2:]], -1),
@@ -142,7 +136,6 @@ def views(pictures: Pictures, config: ViewsConfig, generator: torch.Generator) -
         mask=F.avg_pool2d(seen[:, 3], 2) / 255 * inside,
         inside=inside,
         pixels=pixels.round().byte().permute(0, 2, 3, 1),
-        features=pictures.features.float() * known[:, None],
         target=target,
     )
 

@@ -8,7 +8,7 @@ nothing, are left out, as `kinflow data looks` does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -182,6 +182,7 @@ class LivePool(Pool):
         self.source, self.config, self._known = source, config, known
         self._drawing_s = self.learning_s = 0.0
         self._left: float | None = None
+        self.before = 0
 
     def fill(self) -> None:
         """Make the samples with which training begins."""
@@ -202,6 +203,19 @@ class LivePool(Pool):
     def pause(self) -> None:
         """What comes now is no learning."""
         self._left = None
+
+    @property
+    def total(self) -> int:
+        """Samples so far, those before an interruption counted in."""
+        return self.before + self.seen
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """How many there were: the samples themselves are not kept."""
+        return {"total": torch.tensor(self.total)}
+
+    def load_state_dict(self, states: Mapping[str, Tensor]) -> None:
+        """Count on from there."""
+        self.before = int(states["total"])
 
 
 def _labelled(

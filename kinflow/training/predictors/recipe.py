@@ -158,12 +158,17 @@ class PredictorRecipe(Recipe):
 
     def keep(self, path: Path, step: int, score: float) -> None:
         metrics = {"step": float(step), **self._figures}
-        seen = self.training.seen if isinstance(self.training, LivePool) else len(self.training)
+        seen = self.training.total if isinstance(self.training, LivePool) else len(self.training)
         self._averaged.info = replace(self.info, samples=seen, metrics=metrics)
         self._averaged.save(path)
 
     def parts(self) -> dict[str, Part]:
-        return {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+        parts: dict[str, Part] = {
+            "network": self.network,
+            "average": self.average,
+            "optimizer": self.optimizer,
+        }
+        return parts | {"pool": self.training} if isinstance(self.training, LivePool) else parts
 
     @property
     def _averaged(self) -> Predictor:
@@ -234,7 +239,7 @@ class PredictorRecipe(Recipe):
     def _live_figures(self) -> dict[str, float]:
         if not isinstance(self.training, LivePool):
             return {}
-        return {"samples": float(self.training.seen), **self.training.source.throughput.figures()}
+        return {"samples": float(self.training.total), **self.training.source.throughput.figures()}
 
 
 def _optimizer(network: Predictor, config: TrainPredictorConfig) -> torch.optim.AdamW:
