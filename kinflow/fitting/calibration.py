@@ -1,7 +1,7 @@
 """How far joints could really be elsewhere: spreads that hold for people whose truth is known.
 
 Laplace's approximation describes one minimum of the energy under the energy's own assumptions. On
-rendered people three joints in ten lie within what it takes for the region of 90 %: other bodies
+rendered people one joint in six lies within what it takes for the region of 90 %: other bodies
 explain the image too, what a network believes has more room than the fit that follows it, and
 noise is not what it is taken for. So what is stated is a regression on all of these,
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX
@@ -29,13 +29,13 @@ TEMPERATURE = 5.0
 """Of the weights exp(-energy / temperature) of bodies: energies take errors for independent."""
 
 WITH_NETWORK: tuple[tuple[float, ...], ...] = (
-    (0.22, 0.48, 0.23, 0.36, 0.43),
-    (0.80, 0.57, 0.15, 0.36, 0.47),
-    (0.34, 0.46, 0.10, 0.27, 0.51),
-    (-0.05, 0.33, 0.13, 0.42, 0.57),
-    (1.37, 0.56, 0.08, 0.44, 0.58),
-    (0.81, 0.64, 0.07, 0.22, 0.43),
-    (0.68, 0.65, 0.18, 0.17, 0.40),
+    (0.57, 0.47, 0.13, 0.40, 0.43),
+    (1.41, 0.65, 0.08, 0.38, 0.44),
+    (0.78, 0.49, 0.00, 0.33, 0.49),
+    (0.05, 0.32, 0.06, 0.45, 0.51),
+    (1.59, 0.55, 0.01, 0.45, 0.52),
+    (0.96, 0.66, 0.08, 0.30, 0.32),
+    (0.78, 0.64, 0.17, 0.32, 0.33),
 )
 """a, b, c, d, e of each group of joints (rows in the order of `JOINT_GROUPS`)."""
 ALONE: tuple[tuple[float, ...], ...] = (
@@ -52,6 +52,8 @@ ALONE: tuple[tuple[float, ...], ...] = (
 ROOT_FACTOR, HEIGHT_FACTOR = 2.3, 1.4
 """By how much Laplace's spreads of the place and the height of rendered adults are too small. Who
 is a child and was not known as one is further away from where they are stated."""
+ROOT_FACTOR_WITH_NETWORK, HEIGHT_FACTOR_WITH_NETWORK = 3.1, 2.9
+"""Likewise where a network says how far away people are and how tall."""
 
 _LEAST_M, _MOST_M = 0.003, 0.6
 """Deviations are from nobody's reach of a joint to that of a leg to all sides."""
@@ -109,6 +111,19 @@ def deviation_m(
     own = (body_m - body_m[..., :1, :])[..., None, :, :]
     gap = joints_m - joints_m[..., :1, :] - own
     return (weight[..., None] * gap.square().mean(-1)).sum(-2).sqrt()
+
+
+def place_factors(believed: Bool[Tensor, " batch"]) -> Float64[Tensor, "batch 2"]:
+    """Factors on Laplace's spreads of place and height.
+
+    Args:
+        believed: of whom a network believes something.
+    """
+    alone = torch.tensor([ROOT_FACTOR, HEIGHT_FACTOR], dtype=torch.float64)
+    joint = torch.tensor(
+        [ROOT_FACTOR_WITH_NETWORK, HEIGHT_FACTOR_WITH_NETWORK], dtype=torch.float64
+    )
+    return torch.where(believed[:, None], joint, alone)
 
 
 def weights(energy: Float[Tensor, " bodies"]) -> Float[Tensor, " bodies"]:

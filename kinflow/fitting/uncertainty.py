@@ -17,7 +17,7 @@ from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
-from kinflow.fitting.calibration import HEIGHT_FACTOR, ROOT_FACTOR, deviation_m
+from kinflow.fitting.calibration import deviation_m, place_factors
 from kinflow.fitting.height import height_with_slope_m
 
 _DRAWN = 16
@@ -67,14 +67,18 @@ def describe(
     slope = height_with_slope_m(energy.model.shape_prior, unknowns.s)[1].double()
     of_shape = covariance[:, energy.layout.shape, energy.layout.shape]
     height = torch.einsum("bu,buv,bv->b", slope, of_shape, slope)
+    believed = torch.zeros(len(root), dtype=torch.bool)
+    if targets.belief is not None:
+        believed = targets.belief.says_something().cpu()
+    wider = place_factors(believed)
     return Description(
         joints_m=state.keypoints_cam_m.cpu(),
         joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
         network_m=_from_network_m(
             joint_model, state.keypoints_cam_m, unknowns, targets.belief
         ).cpu(),
-        root_std_m=ROOT_FACTOR * root.clamp_min(0).sqrt().float(),
-        height_std_m=HEIGHT_FACTOR * height.clamp_min(0).sqrt().float(),
+        root_std_m=(wider[:, :1] * root.clamp_min(0).sqrt()).float(),
+        height_std_m=(wider[:, 1] * height.clamp_min(0).sqrt()).float(),
         energy={term.name: term.energy().cpu() for term in terms},
     )
 

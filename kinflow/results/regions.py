@@ -41,13 +41,13 @@ JOINT_GROUPS: dict[str, tuple[str, ...]] = {
 """Joints whose errors are alike: all but the pelvis, which the others are relative to."""
 
 SHAPES: dict[str, float] = {
-    "trunk and head": 1.79,
-    "shoulders": 1.69,
+    "trunk and head": 1.68,
+    "shoulders": 1.62,
     "elbows": 1.5,
-    "wrists": 1.39,
-    "hips": 1.4,
-    "knees": 1.66,
-    "ankles and feet": 1.78,
+    "wrists": 1.38,
+    "hips": 1.39,
+    "knees": 1.62,
+    "ankles and feet": 1.72,
 }
 """The k of each group."""
 
