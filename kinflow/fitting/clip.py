@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
@@ -24,13 +23,12 @@ from kinflow.checks import nested, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.calibration import JointSigns, unseen
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
 from kinflow.fitting.track_targets import TrackWindow
-from kinflow.fitting.uncertainty import Description
+from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity, Person
@@ -210,8 +208,8 @@ class ClipFitter:
         bodies = fit.bodies[index]
         targets = self._as_alone(fit.targets[index], len(window.shown))
         described = self._photos.fitter.describe(bodies, targets)
-        std_m = _std_m(described, [window.seen[row] for row in rows])
-        described = replace(described, joint_std_m=std_m)
+        seen = [window.seen[row] for row in rows]
+        described = replace(described, joint_std_m=std_of_frames_m(described, seen))
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
             shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()
@@ -273,20 +271,6 @@ class ClipFitter:
             code=judge(limbs, seen, ambiguous=False),
         )
         return second_thoughts(judged)
-
-
-def _std_m(
-    described: Description, seen: Sequence[PersonEvidence | None]
-) -> Float[Tensor, "frames 22"]:
-    """How far joints of frames may be elsewhere; what other bodies there are nobody asked."""
-    nothing = torch.zeros(len(BLAZEPOSE33), 3)
-    keypoints = [nothing if person is None else person.keypoints_px.cpu() for person in seen]
-    return JointSigns(
-        laplace_m=described.joint_std_m,
-        others_m=torch.zeros_like(described.joint_std_m),
-        unseen=unseen(torch.stack(keypoints)),
-        network_m=described.network_m,
-    ).std_m()
 
 
 def _on_its_own(person: Person) -> Person:

@@ -7,17 +7,20 @@ from them and from more (`calibration.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
-from kinflow.fitting.calibration import deviation_m, place_factors
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.calibration import JointSigns, deviation_m, place_factors, unseen
 from kinflow.fitting.height import height_with_slope_m
 
 _DRAWN = 16
@@ -81,6 +84,26 @@ def describe(
         height_std_m=(wider[:, 1] * height.clamp_min(0).sqrt()).float(),
         energy={term.name: term.energy().cpu() for term in terms},
     )
+
+
+def std_of_frames_m(
+    described: Description, seen: Sequence[PersonEvidence | None]
+) -> Float[Tensor, "batch 22"]:
+    """What is stated of joints in frames of a clip, of which nobody asks what other bodies there
+    are.
+
+    Args:
+        described: of the body in each frame.
+        seen: what was seen of it in each frame, None where it was missed.
+    """
+    nothing = torch.zeros(len(BLAZEPOSE33), 3)
+    keypoints = [nothing if person is None else person.keypoints_px.cpu() for person in seen]
+    return JointSigns(
+        laplace_m=described.joint_std_m,
+        others_m=torch.zeros_like(described.joint_std_m),
+        unseen=unseen(torch.stack(keypoints)),
+        network_m=described.network_m,
+    ).std_m()
 
 
 def _from_network_m(
