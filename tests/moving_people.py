@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import roma
 import torch
@@ -9,7 +10,7 @@ import torch
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Frame, Gravity, Person, Reconstruction
+from kinflow.results import CameraTurn, Frame, Gravity, Person, Reconstruction
 
 SIZE = (320, 240)
 RATE_HZ = 29.97
@@ -106,3 +107,29 @@ def walking_clip(
     ]
     clip = [Frame(i, times_s[i], camera, gravity[i]) for i in range(frames)]
     return Reconstruction.of_frames(clip, shown, "clips/walk.mp4")
+
+
+def panned(clip: Reconstruction) -> Reconstruction:
+    """The same people, filmed by a camera that turns to the right and rolls at its place."""
+    frames, seen = [], []
+    for i, frame in enumerate(clip.frames):
+        R = roma.rotvec_to_rotmat(0.01 * i * torch.tensor([-0.2, 1.0, 0.3], dtype=torch.float64))
+        assert frame.gravity is not None
+        gravity = frame.gravity.turned(R.mT)
+        frames.append(replace(frame, gravity=gravity, turn=CameraTurn.of(R)))
+        R_cam_first = R.mT.float()
+        bodies = []
+        for body in clip.people_of(frame.index):
+            pose = body.pose.clone()
+            pose[0] = R_cam_first @ pose[0]
+            bodies.append(
+                replace(
+                    body,
+                    pose=pose,
+                    R_cam_root=pose[0],
+                    t_cam_root_m=R_cam_first @ body.t_cam_root_m,
+                    joints_cam_m=body.joints_cam_m @ R_cam_first.mT,
+                )
+            )
+        seen.append(bodies)
+    return Reconstruction.of_frames(frames, seen, clip.source)

@@ -18,6 +18,7 @@ from kinflow.errors import InputError
 from kinflow.evaluation.prior_table import EvaluatePriorConfig
 from kinflow.evidence.candidates import WeakConfig
 from kinflow.evidence.clip_people import ClipPeopleConfig
+from kinflow.evidence.clip_range import ClipRange
 from kinflow.evidence.cuts import CutConfig
 from kinflow.evidence.detector import DetectorConfig
 from kinflow.evidence.following import FollowConfig
@@ -27,7 +28,6 @@ from kinflow.evidence.parts import PartParserConfig
 from kinflow.evidence.pyramid import PyramidConfig
 from kinflow.evidence.tracking import TrackingConfig
 from kinflow.evidence.turns import TurnsConfig
-from kinflow.evidence.video_files import ClipRange
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.export.writer import ExportOptions
 from kinflow.files.destinations import check_file_destination, check_folder_destination

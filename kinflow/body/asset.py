@@ -43,6 +43,7 @@ class BodyAsset:
 
 
 @cache
+@torch.inference_mode(False)  # whoever asks first must not decide what others may do with it
 def load_bundled() -> BodyAsset:
     """The body that ships with kinflow, read once.
 

@@ -46,6 +46,11 @@ BLAZEPOSE33: tuple[str, ...] = (
 
 KEYPOINT_NAMES: tuple[str, ...] = (*BLAZEPOSE33, "left_small_toe", "right_small_toe")
 
+FOOT_KEYPOINTS: tuple[str, ...] = tuple(
+    f"{side}_{point}" for side in SIDES for point in ("heel", "big_toe")
+)
+"""Points of the feet that stand on the ground: heels and big toes, the left foot's first."""
+
 KEYPOINT_INDEX: dict[str, int] = {name: i for i, name in enumerate(KEYPOINT_NAMES)}
 
 COCO17: tuple[str, ...] = (

@@ -57,6 +57,7 @@ def joint_tree(like: Tensor) -> JointTree:
 
 
 @cache
+@torch.inference_mode(False)  # whoever asks first must not decide what others may do with it
 def _tree(device: torch.device, dtype: torch.dtype) -> JointTree:
     row_of = {joint: row for row, joint in enumerate(MOVERS)}
     below = torch.tensor(descendants_mask(), device=device).to(dtype)

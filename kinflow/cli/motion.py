@@ -1,19 +1,21 @@
-"""`kinflow motion`: motion files continued, or filled in, by the learned dynamics.
+"""`kinflow motion`: motion files continued or filled in by the learned dynamics, or cleaned.
 
-Both read the kinds of files that `kinflow data poses` reads and write a BVH file of the average
-adult, whose path is scaled to their legs. Recorded frames stay as they are.
+All read the kinds of files that `kinflow data poses` reads and write a motion of the average adult,
+whose path is scaled to their legs. Only cleaning changes recorded frames.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tyro.conf import Positional
 
 import kinflow.priors
 from kinflow.body import BodyModel
@@ -21,10 +23,13 @@ from kinflow.body.kinematics import full_pose
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.checks import not_negative, number, path, refuse, whole
 from kinflow.cli.output import say
+from kinflow.datasets.bvh import MAX_RATE_HZ
 from kinflow.datasets.motion_files import SkippedClip, find_motions, read_motions
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
+from kinflow.export.amass import amass_bytes
 from kinflow.export.bvh import bvh_bytes
+from kinflow.export.clean_motion import CleanConfig, clean
 from kinflow.export.motion import Motion
 from kinflow.files.atomic import write_bytes
 from kinflow.files.destinations import check_file_destination
@@ -36,6 +41,7 @@ from kinflow.synth.clips import moving
 from kinflow.synth.rendering import coarse_mesh
 
 RATE_HZ = 30.0
+_ALL_HZ = MAX_RATE_HZ
 _MOST_SECONDS = 600.0
 _STANDS_WITHIN_S = 1.0
 """Time in which somebody touches the floor at least once."""
@@ -97,6 +103,62 @@ class FillMotion:
             refuse(f"end_s ({self.end_s:g}) has to be after start_s ({self.start_s:g}).")
 
 
+@dataclass(frozen=True)
+class CleanMotion:
+    """Put a motion file of somebody else right: spikes, flips, noise, and feet that glide or sink.
+
+    Attributes:
+        file: BVH or AMASS file; all of its frames are kept.
+        out: the file to write, .bvh, or .npz for an archive as of AMASS.
+        smoothing: factor on how much is averaged: 1 as its noise asks for, 0 not at all.
+        hold_feet: whether the way is made to fit the steps, and feet that stand are held.
+        joint_names: of a BVH file.
+    """
+
+    file: Annotated[Path, Positional]
+    out: Path
+    smoothing: float = 1.0
+    hold_feet: bool = True
+    joint_names: Literal["smpl", "mixamo"] = "smpl"
+
+    def __post_init__(self) -> None:
+        path(self, "file")
+        path(self, "out")
+        number(self, "smoothing", at_least=0, at_most=10, flags=True)
+
+
+def run_clean(options: CleanMotion) -> int:
+    """Write the file and say what changed; returns the exit code."""
+    _check_destination(options.out, (".bvh", ".npz"))
+    recorded = _motion_of(_read(options.file, 4, _ALL_HZ))
+    cleaned = clean(recorded, CleanConfig(options.smoothing, options.hold_feet))
+    if options.out.suffix.lower() == ".npz":
+        write_bytes(options.out, amass_bytes(cleaned.motion))
+    else:
+        write_bytes(options.out, bvh_bytes(cleaned.motion, options.joint_names))
+    say(f"{'':26}{'before':>10}{'after':>10}", "bold")
+    for title, name, unit in _FIGURES:
+        before, after = (getattr(side, name) for side in (cleaned.before, cleaned.after))
+        say(f"{f'{title}, {unit}':26}{_number(before):>10}{_number(after):>10}")
+    joints, frames = int(cleaned.glitches.sum()), int(cleaned.glitches.any(1).sum())
+    say(f"Replaced {joints} glitches of single joints or the root in {frames} frames.")
+    motion = cleaned.motion
+    say(f"Wrote {options.out}: {len(motion)} frames, {motion.rate_hz:.4g} a second.")
+    return 0
+
+
+_FIGURES = (
+    ("jitter", "jitter_10m_s3", "10 m/s3"),
+    ("sliding of feet", "foot_sliding_cm_s", "cm/s"),
+    ("below the floor", "below_floor_cm", "cm"),
+    ("at worst", "below_floor_worst_cm", "cm"),
+)
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
 def run_sample(options: SampleMotion) -> int:
     """Write the file; returns the exit code."""
     _check_destination(options.out)
@@ -141,20 +203,23 @@ def run_inbetween(options: FillMotion) -> int:
     return 0
 
 
-def _check_destination(out: Path) -> None:
+def _check_destination(out: Path, endings: tuple[str, ...] = (".bvh",)) -> None:
     check_file_destination(out)
-    if out.suffix.lower() != ".bvh":
-        raise InputError(f"'{out}' would be a BVH file; give a name that ends in .bvh.")
+    if out.suffix.lower() not in endings:
+        raise InputError(
+            f"'{out}' would be a motion file; give a name that ends in {' or '.join(endings)}."
+        )
 
 
-def _read(file: Path, least: int) -> RetargetedMotion:
+def _read(file: Path, least: int, rate_hz: float = RATE_HZ) -> RetargetedMotion:
     if file.is_dir():
         raise InputError(f"'{file}' is a folder; name one motion file.")
-    _, motion = next(iter(read_motions(find_motions([file]), RATE_HZ)))
+    _, motion = next(iter(read_motions(find_motions([file]), rate_hz)))
     if isinstance(motion, SkippedClip):
         raise InputError(f"'{file}' cannot be used: {motion.reason}.")
     if len(motion.rotations) < least:
-        raise InputError(f"'{file}' has fewer than {least} frames at 30 a second.")
+        at = " at 30 a second" if rate_hz == RATE_HZ else ""
+        raise InputError(f"'{file}' has fewer than {least} frames{at}.")
     return motion
 
 
@@ -197,11 +262,15 @@ def on_the_floor(
 
 
 def _write(motion: RetargetedMotion, options: SampleMotion | FillMotion) -> None:
-    """As the average adult, on the floor."""
+    write_bytes(options.out, bvh_bytes(_motion_of(motion), options.joint_names))
+
+
+def _motion_of(motion: RetargetedMotion) -> Motion:
+    """As the average adult moves, on the floor."""
     model = BodyModel.load()
     shape = ShapePrior().decode(torch.zeros(ShapePrior().size))
     person = moving(motion, shape, range(len(motion.rotations)), coarse_mesh(model).body)
-    written = Motion(
+    return Motion(
         identity=0,
         start_s=0.0,
         period_s=motion.frame_time_s,
@@ -211,4 +280,3 @@ def _write(motion: RetargetedMotion, options: SampleMotion | FillMotion) -> None
         shape=shape.double().numpy(),
         seen=np.ones(len(person), bool),
     )
-    write_bytes(options.out, bvh_bytes(written, options.joint_names))

@@ -46,7 +46,8 @@ class Reconstruct:
 
     Each photo gets a folder with people.npz, people.json, overlay.png, scene.glb and viewer.html.
     In clips (MP4, MOV, MKV, WebM, AVI, GIF) people are followed from frame to frame; the overlay is
-    a video then, the scene is animated, and each person gets a BVH file.
+    a video then, the scene is animated, and each person gets a BVH file. Numbered images are a clip
+    by a pattern such as frames/%05d.png, or as a folder with --sequence-fps.
     Exit code 0: all photos have results, new or from an earlier run; 2: some could not be used; 1:
     something else failed.
     """
@@ -60,6 +61,10 @@ class Reconstruct:
     """Of clips: where to stop."""
     fps: Annotated[float | None, arg(metavar="N")] = None
     """Of clips: look at this many frames a second at most; all of them unless given."""
+    sequence_fps: Annotated[float | None, arg(metavar="N")] = None
+    """Take a folder for one clip of numbered images, this many a second; patterns have 30."""
+    moving_camera: FlagCreatePairsOff[bool] = False
+    """Of clips: estimate how the camera turns; it is taken to stand still otherwise."""
     # longer help is given as one line: of a docstring tyro would keep the line breaks
     keypoints: Annotated[
         Path | None,
@@ -123,6 +128,7 @@ class Reconstruct:
         number(self, "start", at_least=0, flags=True)
         number(self, "end", above=0, or_none=True, flags=True)
         number(self, "fps", above=0, at_most=1000, or_none=True, flags=True)
+        number(self, "sequence_fps", above=0, at_most=1000, or_none=True, flags=True)
         if self.end is not None and self.end <= self.start:
             refuse(f"--end ({self.end:g} s) has to be after --start ({self.start:g} s).")
 

@@ -11,17 +11,18 @@ from kinflow.cli.progress import PhotoProgress
 from kinflow.cli.signals import raise_if_stopped
 from kinflow.cli.summary import Report, exit_code
 from kinflow.errors import InputError
-from kinflow.evidence.video_files import ClipRange, is_meant_as_clip
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.image_sequences import DEFAULT_FPS
 from kinflow.export.writer import FORMATS, ExportOptions, Format
 from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
-from kinflow.pipeline.events import Begun, Outcome, Progress
+from kinflow.pipeline.events import Begun, Event, Outcome, Progress
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
-from kinflow.pipeline.sources import find_photos, passed_over
+from kinflow.pipeline.sources import find_photos, is_clip_or_sequence, passed_over
 
 
 def run(options: Reconstruct) -> int:
@@ -32,10 +33,11 @@ def run(options: Reconstruct) -> int:
         AssetError: a file of kinflow itself is missing or damaged.
     """
     problems: list[str] = []
-    photos, out = find_photos(options.photos, problems), options.output.out
-    for sentence in (*problems, *passed_over(options.photos)):
+    sequences = options.sequence_fps is not None
+    photos, out = find_photos(options.photos, problems, sequences), options.output.out
+    for sentence in (*problems, *(() if sequences else passed_over(options.photos))):
         complain(sentence)
-    if set(options.output.format) == {"bvh"} and not all(map(is_meant_as_clip, photos)):
+    if set(options.output.format) == {"bvh"} and not all(map(is_clip_or_sequence, photos)):
         raise InputError(
             "BVH is written of clips alone; ask for another format as well.",
             {"another format": "format"},
@@ -46,19 +48,29 @@ def run(options: Reconstruct) -> int:
     try:
         with closing(events), PhotoProgress(len(photos)) as progress:
             for event in events:
-                if isinstance(event, Begun):
-                    progress.begin(event.photo.name)
-                elif isinstance(event, Progress):
-                    progress.step(event.photo.name, event.step)
-                elif isinstance(event, Outcome):
-                    # a summary of hundreds of photos needs none of their bodies
-                    outcomes.append(replace(event, result=None))
-                    with progress.done():
-                        report.add(event)
+                try:
+                    _tell(event, progress, report, outcomes)
+                except KeyboardInterrupt as interrupt:
+                    # what is done of a clip is its outcome; of all else there is none
+                    _tell(events.throw(interrupt), progress, report, outcomes)
+                    raise
     finally:
         # also after Ctrl-C: what is done is done
         report.close()
     return exit_code(outcomes) or (2 if problems else 0)
+
+
+def _tell(event: Event, progress: PhotoProgress, report: Report, outcomes: list[Outcome]) -> None:
+    """Show an event on the terminal, and keep what becomes of photos."""
+    if isinstance(event, Begun):
+        progress.begin(event.photo.name)
+    elif isinstance(event, Progress):
+        progress.step(event.photo.name, event.step)
+    elif isinstance(event, Outcome):
+        # a summary of hundreds of photos needs none of their bodies
+        outcomes.append(replace(event, result=None))
+        with progress.done():
+            report.add(event)
 
 
 def pipeline_config(options: Reconstruct) -> PipelineConfig:
@@ -73,7 +85,11 @@ def pipeline_config(options: Reconstruct) -> PipelineConfig:
             palette=options.parts_palette,
             masks=options.masks,
         ),
-        clips=ClipConfig(range=ClipRange(options.start, options.end, options.fps)),
+        clips=ClipConfig(
+            range=ClipRange(options.start, options.end, options.fps),
+            sequence_fps=options.sequence_fps or DEFAULT_FPS,
+            moving_camera=options.moving_camera,
+        ),
         clip_formats=options.output.format,
     )
 

@@ -78,6 +78,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),
     },
     "motion": {
+        "clean": ResearchCommand(motion.CleanMotion, lambda config, _: motion.run_clean(config)),
         "sample": ResearchCommand(motion.SampleMotion, lambda config, _: motion.run_sample(config)),
         "inbetween": ResearchCommand(
             motion.FillMotion, lambda config, _: motion.run_inbetween(config)

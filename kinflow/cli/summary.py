@@ -7,6 +7,7 @@ it; the next program of a pipe gets one line a person with the whole name of the
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections import Counter
@@ -18,9 +19,17 @@ from rich.cells import cell_len, chop_cells
 
 from kinflow.cli.flags import with_flags
 from kinflow.cli.output import complain, say
+from kinflow.export.quality import TrackQuality, quality_of
 from kinflow.files.names import one_line
 from kinflow.pipeline.events import Outcome
-from kinflow.results import RESULT_SENTENCES, Person, Reconstruction, ResultCode, Track
+from kinflow.results import (
+    RESULT_SENTENCES,
+    CameraMotion,
+    Person,
+    Reconstruction,
+    ResultCode,
+    Track,
+)
 
 _COLUMNS = (
     ("person", 6),
@@ -31,10 +40,27 @@ _COLUMNS = (
     ("seconds", 7),
 )
 _LEFT = ("result",)
+_QUALITY = (
+    ("person", 6),
+    ("seen", 5),
+    ("gaps", 4),
+    ("longest", 7),
+    ("sliding", 9),
+    ("jitter", 6),
+    ("below floor", 14),
+)
+_QUALITY_SENTENCE = (
+    "sliding: mean speed of feet that are down; jitter: in 10 m/s3, by third differences; below "
+    "floor: mean / worst depth of the lowest point (docs/video.md)."
+)
+_CAMERA_SENTENCES: dict[CameraMotion, str] = {
+    "unknown": "whether the camera moves is not known.",
+    "still": "the camera was not seen to move.",
+    "moves": "the camera moves, and sliding and jitter have its motion in them.",
+    "turns": "the camera's turns were estimated, and sliding and jitter are told without them.",
+}
 _GAP = "  "
 _NARROWEST = 10
-_LOOKED_AT = 9
-"""Bodies of a track whose error is looked at."""
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -60,7 +86,7 @@ class Report:
         longest = max([cell_len(one_line(photo.name)) for photo in photos] + [len("photo")])
         self._repeat_name = width is None
         if width is not None:
-            room = width - sum(len(_GAP) + size for _, size in _COLUMNS)
+            room = width - max(_width(_COLUMNS), _width(_QUALITY))
             longest = max(min(longest, room), _NARROWEST)
         self._name_size = longest
         self._out, self._count = out, len(photos)
@@ -68,6 +94,7 @@ class Report:
         self._good: list[Path] = []
         self._noted: set[str] = set()
         self._already = self._bad = 0
+        self._any_quality = False
 
     def add(self, outcome: Outcome) -> None:
         """Print what became of one photo."""
@@ -98,6 +125,8 @@ class Report:
         for code, sentence in RESULT_SENTENCES.items():
             if code in self._codes and code != "ok":
                 say(f"{code}: {sentence}", "dim")
+        if self._any_quality:
+            say(_QUALITY_SENTENCE, "dim")
         if self._count > 1 and (self._good or self._bad):
             say(self._counts())
         if self._good:
@@ -112,11 +141,12 @@ class Report:
             self._print((shown, *_person_cells(person), f"{seconds:.2f}" if first else ""))
 
     def _tracks(self, name: str, result: Reconstruction, seconds: float) -> None:
-        for row, track in enumerate(result.tracks):
+        known = quality_of(result)
+        for row, (track, quality) in enumerate(zip(result.tracks, known, strict=True)):
             self._codes.add(_usual_code(track))
             first = row == 0
             shown = name if first or self._repeat_name else ""
-            self._print((shown, *_track_cells(track), f"{seconds:.2f}" if first else ""))
+            self._print((shown, *_track_cells(track, quality), f"{seconds:.2f}" if first else ""))
         count, people = len(result.frames), len(result.tracks)
         seen = sum(len(track.bodies) for track in result.tracks)
         say(
@@ -125,18 +155,36 @@ class Report:
             "what is found over the frames.",
             "dim",
         )
+        if known:
+            self._qualities(name, known, result.camera_motion)
+
+    def _qualities(
+        self, name: str, known: Sequence[TrackQuality], camera_motion: CameraMotion
+    ) -> None:
+        """What the motion of each person of a clip is worth."""
+        self._any_quality = True
+        self._print(("motion", *(title for title, _ in _QUALITY)), "bold", _QUALITY)
+        for row, quality in enumerate(known):
+            shown = name if row == 0 or self._repeat_name else ""
+            self._print((shown, *_quality_cells(quality)), columns=_QUALITY)
+        say(f"{name}: {_CAMERA_SENTENCES[camera_motion]}", "dim")
 
     def _counts(self) -> str:
         there = f", {self._already} of them already there" if self._already else ""
         bad = f"; {self._bad} could not be used" if self._bad else ""
         return f"{len(self._good)} of {self._count} files done{there}{bad}."
 
-    def _print(self, cells: Sequence[str], style: str = "") -> None:
+    def _print(
+        self,
+        cells: Sequence[str],
+        style: str = "",
+        columns: Sequence[tuple[str, int]] = _COLUMNS,
+    ) -> None:
         name, *rest = cells
         lines = [name] if self._repeat_name else chop_cells(name, self._name_size) or [""]
         aligned = [
             text.ljust(size) if title in _LEFT else text.rjust(size)
-            for text, (title, size) in zip(rest, _COLUMNS, strict=True)
+            for text, (title, size) in zip(rest, columns, strict=True)
         ]
         padding = " " * (self._name_size - cell_len(lines[0]))
         say(_GAP.join([lines[0] + padding, *aligned]).rstrip(), style)
@@ -144,23 +192,42 @@ class Report:
             say(line)
 
 
+def _width(columns: Sequence[tuple[str, int]]) -> int:
+    return sum(len(_GAP) + size for _, size in columns)
+
+
 def _usual_code(track: Track) -> ResultCode:
     codes: list[ResultCode] = [body.code for body in track.bodies]
     return Counter(codes).most_common(1)[0][0]
 
 
-def _track_cells(track: Track) -> tuple[str, ...]:
-    """What holds for a person over a clip: medians, the error of a few frames."""
-    step = -(-len(track.bodies) // _LOOKED_AT)
+def _track_cells(track: Track, quality: TrackQuality) -> tuple[str, ...]:
+    """What holds for a person over a clip: medians."""
     distance_m = median(float(body.t_cam_root_m[2]) for body in track.bodies)
-    error_px = median(body.limb_error_px() for body in track.bodies[::step])
     return (
         str(track.identity),
         _usual_code(track),
         f"{distance_m:.1f} m",
         f"{track.bodies[0].measures().height_m:.2f} m",
-        f"{error_px:.1f} px",
+        f"{quality.keypoint_error_px:.1f} px",
     )
+
+
+def _quality_cells(quality: TrackQuality) -> tuple[str, ...]:
+    """What is not known is a dash."""
+    return (
+        str(quality.person),
+        f"{100 * quality.seen_share:.0f} %",
+        str(quality.gaps),
+        f"{quality.longest_gap_s:.2f} s" if quality.gaps else "-",
+        _known(quality.foot_sliding_cm_s, "{:.1f} cm/s"),
+        _known(quality.jitter_10m_s3, "{:.1f}"),
+        f"{quality.below_floor_cm:.1f} / {quality.below_floor_worst_cm:.1f} cm",
+    )
+
+
+def _known(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else form.format(value)
 
 
 def _person_cells(person: Person) -> tuple[str, ...]:

@@ -25,6 +25,10 @@ class UpTarget:
         """Rows of the batch."""
         return UpTarget(self.up_cam[index], self.inverse_std[index], self.reach[index])
 
+    def turned(self, R: Float[Tensor, "batch 3 3"]) -> UpTarget:
+        """The same for cameras that are turned; spreads have to be those of all directions."""
+        return UpTarget((R @ self.up_cam[..., None])[..., 0], self.inverse_std, self.reach)
+
     @staticmethod
     def concatenate(parts: Sequence[UpTarget]) -> UpTarget:
         """Join along the batch."""

@@ -1,7 +1,7 @@
 """What motion costs: points of a body that speed up, and feet that slide while they stand.
 
 Terms tie two or three frames of a chain to each other (`kinflow.optim.arrow`). Points are in the
-camera's frame, which for a camera that stands still is as good as the world's.
+frame of a camera that stands still, which is as good as the world's.
 """
 
 from __future__ import annotations

@@ -52,6 +52,15 @@ class Unknowns:
             self.log_focal + step.focal.sum(-1),
         )
 
+    def turned(self, R: Float[Tensor, "*batch 3 3"]) -> Unknowns:
+        """The same bodies as a camera at the same place has them that is turned.
+
+        Args:
+            R: from this camera's frame to the other's.
+        """
+        t = (R @ self.t_cam_root_m[..., None])[..., 0]
+        return replace(self, R_cam_root=R @ self.R_cam_root, t_cam_root_m=t)
+
     def __len__(self) -> int:
         return len(self.z)
 

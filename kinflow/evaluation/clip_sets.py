@@ -18,7 +18,8 @@ from typing import get_args
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 import kinflow.body
 from kinflow.body import BodyModel
@@ -29,6 +30,7 @@ from kinflow.datasets.poses import Split, split_of
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.evaluation.value_files import read_values, write_values
+from kinflow.evidence.camera_turns import CameraTurns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.priors.shape import ShapePrior
 from kinflow.synth.clip_picture import ClipPainter
@@ -82,6 +84,8 @@ class SeenClip:
     """Of the recording."""
     clip: Clip
     evidence: tuple[ImageEvidence, ...]
+    R_first_cam: Float[Tensor, "frames 3 3"] | None = None
+    """How the camera is turned by the background; None for one that stands."""
 
     def found(self, person: int) -> tuple[PersonEvidence | None, ...]:
         """In each frame what was detected of a person; None where they were missed."""
@@ -117,14 +121,21 @@ def seen_clips(config: ClipSetConfig, detect: Detect, cache: Path | None) -> Ite
         path = None if cache is None else cache / f"{_key(config, number)}.safetensors"
         if path is not None and path.exists():
             stored = read_values(path)
-            yield SeenClip(name, stored[0], tuple(stored[1]))
+            yield SeenClip(name, stored[0], tuple(stored[1]), stored[2])
             continue
-        frames = painter.paint(clip, np.random.default_rng((config.seed, number, 1)))
-        evidence = [detect(frame) for frame in frames]
+        evidence: list[ImageEvidence] = []
+        turns: list[Tensor] = []
+        camera = CameraTurns(clip.camera)
+        for frame in painter.paint(clip, np.random.default_rng((config.seed, number, 1))):
+            evidence.append(detect(frame))
+            if clip.R_cam_first is not None:
+                boxes_px = [person.box_px.numpy() for person in evidence[-1].people]
+                turns.append(torch.from_numpy(camera.look(frame, boxes_px)))
+        R_first_cam = torch.stack(turns).float() if turns else None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_values(path, [clip, evidence])
-        yield SeenClip(name, clip, tuple(evidence))
+            write_values(path, [clip, evidence, R_first_cam])
+        yield SeenClip(name, clip, tuple(evidence), R_first_cam)
 
 
 def clips(config: ClipSetConfig) -> Iterator[tuple[str, Clip]]:

@@ -1,8 +1,9 @@
 """Whether the camera of a clip moves: how the background shifts between frames.
 
-Corners off people are followed from a reference frame (Lucas–Kanade) and a similarity is fitted to
-them (RANSAC). How far it takes the picture's corners says how far the camera turned, moved or
-zoomed since. As long as it hardly does, the reference stays, so that slow drifts add up.
+Corners off people are followed from a reference frame (Lucas–Kanade) and a homography is fitted to
+them (RANSAC), which is what a camera that turns or zooms does to a picture. How far it takes the
+picture's corners says how far the camera turned, moved or zoomed since. As long as it hardly does,
+the reference stays, so that slow drifts add up.
 """
 
 from __future__ import annotations
@@ -101,12 +102,13 @@ class CameraWatch:
         if len(self._points) < _LEAST_POINTS:
             return
         cv2.setRNGSeed(0)  # its RANSAC has a generator of its own
-        fitted, inliers = cv2.estimateAffinePartial2D(
+        fitted, inliers = cv2.findHomography(
             self._from, self._points, method=cv2.RANSAC, ransacReprojThreshold=_RANSAC_PX
         )
         if fitted is None or inliers.mean() < self._config.agreeing:
             return
         height, width = grey.shape
         corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
-        shift = np.linalg.norm(corners @ (fitted[:, :2] - np.eye(2)).T + fitted[:, 2], axis=1)
+        now = cv2.perspectiveTransform(corners[:, None], fitted)[:, 0]
+        shift = np.linalg.norm(now - corners, axis=1)
         self._said += bool(shift.mean() > self._config.moved * max(height, width))

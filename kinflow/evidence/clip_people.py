@@ -22,6 +22,7 @@ from torch import Tensor
 from kinflow.checks import flag, nested, positive
 from kinflow.evidence.blazepose import region_from_coco
 from kinflow.evidence.camera_motion import CameraMotionConfig, CameraWatch
+from kinflow.evidence.camera_turns import CameraTurnConfig, CameraTurns
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -29,8 +30,10 @@ from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import Person
 from kinflow.evidence.people import keypoint_similarity
 from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
+from kinflow.evidence.turning_focal import TurningFocalConfig
 from kinflow.evidence.types import ImageEvidence
 from kinflow.evidence.video_files import ClipFrame
+from kinflow.geometry.pinhole import Camera
 
 _TWICE = 0.6
 """People who are more alike than this were followed from two tracks to one person."""
@@ -44,6 +47,8 @@ class ClipPeopleConfig:
     follow: FollowConfig = field(default_factory=FollowConfig)
     cuts: CutConfig = field(default_factory=CutConfig)
     camera: CameraMotionConfig = field(default_factory=CameraMotionConfig)
+    turns: CameraTurnConfig = field(default_factory=CameraTurnConfig)
+    focal: TurningFocalConfig = field(default_factory=TurningFocalConfig)
     search_s: float = 0.5
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
@@ -55,7 +60,8 @@ class ClipPeopleConfig:
 
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
-        nested(self, camera=CameraMotionConfig)
+        nested(self, camera=CameraMotionConfig, turns=CameraTurnConfig)
+        nested(self, focal=TurningFocalConfig)
         positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 
@@ -73,6 +79,9 @@ class SeenFrame:
     identities: tuple[int, ...]
     """Who the people of the evidence are, in their order: numbers from 0, without gaps over a
     clip, in the order in which people appear."""
+    R_first_cam: Float[Tensor, "3 3"] | None = None
+    """From the camera's frame to that in the first frame of the shot; None where the camera is
+    taken to stand still."""
 
 
 @dataclass
@@ -91,6 +100,7 @@ class ClipPeople:
         config: how people are found and followed.
         max_people: at most this many people a frame, the largest first.
         parts: whether to label body parts; None for what the detector was told.
+        camera: of all frames, where it is to be found out how it turns.
     """
 
     def __init__(
@@ -99,6 +109,7 @@ class ClipPeople:
         config: ClipPeopleConfig = ClipPeopleConfig(),
         max_people: int | None = None,
         parts: bool | None = None,
+        camera: Camera | None = None,
     ) -> None:
         self._parts = detector.parts if parts is None else parts
         self._labelled_s: float | None = None
@@ -109,9 +120,12 @@ class ClipPeople:
         self._searched_s: float | None = None
         self._lines: Float[Tensor, "lines 4"] | None = None
         self._shot = 0
-        self._camera = CameraWatch(config.camera)
         self.camera_moves = False
         """Whether the camera moved within a shot of the frames so far."""
+        self._lens = camera
+        self.turns: list[CameraTurns] = []
+        """How the camera turns, shot by shot, where that is to be found out."""
+        self._begin_shot()
         self._waiting: deque[_Waiting] = deque()
         self._identities: dict[int, int] = {}
 
@@ -129,7 +143,7 @@ class ClipPeople:
             self._shot += 1
             self._tracker.cut()
             self._shown, self._searched_s = {}, None
-            self._camera = CameraWatch(self._config.camera)
+            self._begin_shot()
         expected = self._tracker.expected(frame.time_s)
         people = self._followed(frame, expected) if self._config.follow_others else []
         if self._is_due(frame.time_s, lost=len(people) < len(expected)):
@@ -143,8 +157,10 @@ class ClipPeople:
         if self._lines is None:
             boxes = [person.box_px.numpy() for person in evidence]
             self._lines = torch.from_numpy(upright_lines(frame.rgb, boxes)).float()
-        self._camera.look(frame.rgb, [person.box_px.numpy() for person in evidence])
+        people_px = [person.box_px.numpy() for person in evidence]
+        self._camera.look(frame.rgb, people_px)
         self.camera_moves |= self._camera.moves
+        turn = torch.from_numpy(self.turns[-1].look(frame.rgb, people_px)) if self.turns else None
         sightings = [
             Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
             for person in evidence
@@ -153,7 +169,13 @@ class ClipPeople:
         self._shown = dict(zip(numbers, people, strict=True))
         height, width = frame.rgb.shape[:2]
         seen = ImageEvidence((width, height), evidence, self._lines)
-        return _Waiting(SeenFrame(frame.index, frame.time_s, self._shot, seen, ()), numbers)
+        return _Waiting(SeenFrame(frame.index, frame.time_s, self._shot, seen, (), turn), numbers)
+
+    def _begin_shot(self) -> None:
+        """Another shot is of another camera, or of one that is elsewhere."""
+        self._camera = CameraWatch(self._config.camera)
+        if self._lens is not None:
+            self.turns.append(CameraTurns(self._lens, self._config.turns))
 
     def _labels_parts(self, frame: ClipFrame, people: Sequence[Person]) -> bool:
         """Whether to label body parts in a frame."""

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from kinflow.checks import not_negative, number, positive, refuse, whole
+from kinflow.checks import not_negative, number, positive, whole
 from kinflow.errors import InputError
+from kinflow.evidence.clip_range import EVERY_FRAME, MAX_FPS, ClipRange, RangeWalk
 from kinflow.evidence.image_files import begins_like_an_image, box_kind, opened
 from kinflow.files.names import printable
 from kinflow.files.reading import check_file, readable
@@ -38,7 +39,6 @@ MAX_FILE_BYTES = 1 << 42
 """Clips are never read whole."""
 MAX_PIXELS = 50_000_000
 """Of a frame: 8K has 33 million. Some decoders hold several dozens of them."""
-MAX_FPS = 1000.0
 VIDEO_SUFFIXES = frozenset(
     f".{ending}"
     for endings in (
@@ -52,32 +52,6 @@ VIDEO_SUFFIXES = frozenset(
 _HEAD_BYTES = 1024
 _SHORT_SHARE, _SHORT_S = 0.05, 0.5
 _LARGEST_BRANDS = 4096
-
-
-@dataclass(frozen=True)
-class ClipRange:
-    """Which frames of a clip are looked at; all of them unless told otherwise.
-
-    Raises:
-        InputError: a time is negative, the end is not after the start, or the rate not above 0.
-    """
-
-    start_s: float = 0.0
-    """Frames before this time are passed over."""
-    end_s: float | None = None
-    """Frames at this time and later are not looked at; None for all."""
-    fps: float | None = None
-    """At most this many frames a second, by leaving frames out; None for all."""
-
-    def __post_init__(self) -> None:
-        not_negative(self, "start_s")
-        number(self, "end_s", above=0, or_none=True)
-        number(self, "fps", above=0, at_most=MAX_FPS, or_none=True)
-        if self.end_s is not None and self.end_s <= self.start_s:
-            refuse(
-                f"The end of the range ({self.end_s:g} s) has to be after its start "
-                f"({self.start_s:g} s)."
-            )
 
 
 @dataclass(frozen=True)
@@ -119,6 +93,15 @@ class ClipFrame:
         not_negative(self, "time_s")
 
 
+def no_frame(path: Path, wanted: ClipRange, last_s: float) -> InputError:
+    """What to say of a clip whose last frame comes before a range."""
+    return InputError(
+        f"{printable(path)} has no frame from {wanted.start_s:g} s on"
+        + ("" if wanted.end_s is None else f" and before {wanted.end_s:g} s")
+        + f"; its last one is at {max(last_s, 0):.4g} s."
+    )
+
+
 @dataclass
 class Clip:
     """A clip that can be decoded; its frames may be gone through any number of times.
@@ -155,7 +138,7 @@ class Clip:
             height, width = first.shape[:2]
             return Clip(path, _info(capture, (width, height)))
 
-    def frames(self, wanted: ClipRange = ClipRange()) -> Iterator[ClipFrame]:
+    def frames(self, wanted: ClipRange = EVERY_FRAME) -> Iterator[ClipFrame]:
         """The frames of a range, decoded one by one; their times increase strictly.
 
         Raises:
@@ -167,22 +150,14 @@ class Clip:
 
     def _frames(self, capture: cv2.VideoCapture, wanted: ClipRange) -> Iterator[ClipFrame]:
         index, time_s, any_yet = -1, -math.inf, False
-        # a frame is due once its time is within half a frame of the grid of the wanted rate, which
-        # begins with the first frame of the range
-        due_s, tolerance_s = -math.inf, 0.5 / self.info.fps
+        walk = RangeWalk(wanted, self.info.fps)
         while _grabbed(capture):
             index += 1
             time_s = self._time_s(capture, time_s)
-            if wanted.end_s is not None and time_s >= wanted.end_s:
+            if walk.is_past(time_s):
                 break
-            if time_s < wanted.start_s - 1e-6:
+            if not walk.takes(time_s):
                 continue
-            if wanted.fps is not None:
-                if time_s < due_s - tolerance_s:
-                    continue
-                if not any_yet:
-                    due_s = time_s
-                due_s += max(1, round((time_s - due_s) * wanted.fps) + 1) / wanted.fps
             rgb = self._picture(capture, time_s)
             if rgb is None:
                 break
@@ -191,11 +166,7 @@ class Clip:
         else:
             self._end(time_s)
         if not any_yet:
-            raise InputError(
-                f"{printable(self.path)} has no frame from {wanted.start_s:g} s on"
-                + ("" if wanted.end_s is None else f" and before {wanted.end_s:g} s")
-                + f"; its last one is at {max(time_s, 0):.4g} s."
-            )
+            raise no_frame(self.path, wanted, time_s)
 
     def _time_s(self, capture: cv2.VideoCapture, before_s: float) -> float:
         """The presentation time of the frame that was grabbed, later than that `before_s`."""

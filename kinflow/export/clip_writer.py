@@ -23,7 +23,9 @@ from kinflow.export.gltf import scene_glb
 from kinflow.export.joint_names import JointNaming
 from kinflow.export.motion import motions_of
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, json_bytes, npz_bytes
+from kinflow.export.people_schema import Fields
 from kinflow.export.people_to_fields import to_fields
+from kinflow.export.quality import quality_of
 from kinflow.export.results import Origin, check_destination
 from kinflow.export.stage import Stage
 from kinflow.export.viewer_clip import clip_viewer_html
@@ -90,10 +92,13 @@ def write_clip(
     check_destination(folder, names, options.overwrite)
     marker = Marker(names, (origin or Origin()).details())
     stage = Stage.of(reconstruction)
+    fields: Fields = {}
+    if {"npz", "json"} & set(options.formats):
+        fields = to_fields(reconstruction, quality_of(reconstruction, stage))
     with new_folder(folder, marker, options.overwrite, claim) as temporary:
         for kind in dict.fromkeys(options.formats):
             if kind != "overlay":
-                for name, data in _files(kind, reconstruction, stage, options, pictures):
+                for name, data in _files(kind, reconstruction, fields, stage, options, pictures):
                     (temporary / name).write_bytes(data)
         if overlay is not None and "overlay" in options.formats:
             _move(overlay, temporary / _overlay_name(overlay))
@@ -121,16 +126,17 @@ def _overlay_name(overlay: Path) -> str:
 def _files(
     kind: Literal["npz", "json", "glb", "bvh", "viewer"],
     reconstruction: Reconstruction,
+    fields: Fields,
     stage: Stage,
     options: ClipExportOptions,
     pictures: Mapping[int, np.ndarray] | None,
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of a format, one at a time."""
     if kind == "npz":
-        yield NPZ_NAME, npz_bytes(to_fields(reconstruction))
+        yield NPZ_NAME, npz_bytes(fields)
     elif kind == "json":
         if _is_short(reconstruction):
-            yield JSON_NAME, json_bytes(to_fields(reconstruction))
+            yield JSON_NAME, json_bytes(fields)
     elif kind == "glb":
         yield "scene.glb", scene_glb(reconstruction, None, options.joint_names, stage)
     elif kind == "bvh":

@@ -14,16 +14,25 @@ from kinflow.export.people_schema import (
     FLOOR_FIELDS,
     FRAME_FIELDS,
     GRAVITY_FIELDS,
+    TURN_FIELDS,
     Field,
 )
-from kinflow.results import ResultCode
+from kinflow.results import CameraMotion, ResultCode
 
 KINDS = {"f": "numbers", "i": "whole numbers", "U": "text"}
 """What an array of each kind holds."""
 
-_MOST = {"people": 100_000, "hypotheses": 50_000, "frames": 100_000, "terms": 100, "latent": 1024}
+_MOST = {
+    "people": 100_000,
+    "hypotheses": 50_000,
+    "frames": 100_000,
+    "tracks": 100_000,
+    "terms": 100,
+    "latent": 1024,
+}
 _MOST_LETTERS = 10_000
 _FAR = 1e9
+_ROTATIONS = ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose")
 _UNIT = (-1e-4, 1 + 1e-4)
 _UNIT_LENGTH = 1e-3
 _RANGES: dict[str, tuple[float, float]] = {
@@ -46,6 +55,20 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("height_m", "chest_girth_m", "waist_girth_m", "hip_girth_m"), (0, 10)),
     "weight_kg": (0, 1000),
     "part_iou": _UNIT,
+    "foot_contact": _UNIT,
+    **dict.fromkeys(("track_person", "track_gaps"), (0, 2**31 - 1)),
+    **dict.fromkeys(("track_foot_down_share", "track_seen_share"), _UNIT),
+    **dict.fromkeys(
+        (
+            "track_foot_sliding_cm_s",
+            "track_jitter_10m_s3",
+            "track_below_floor_cm",
+            "track_below_floor_worst_cm",
+            "track_longest_gap_s",
+            "track_keypoint_error_px",
+        ),
+        (0, _FAR),
+    ),
     "silhouette_iou": _UNIT,
     "hypothesis_t_cam_root_m": (-_FAR, _FAR),
     "hypothesis_z": (-1e6, 1e6),
@@ -72,14 +95,17 @@ def check_fields(fields: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"the field '{name}' is not the one of this version of kinflow")
     if unknown := set(fields["code"].tolist()) - set(get_args(ResultCode)):
         raise InputError(f"the field 'code' holds an unknown code ('{sorted(unknown)[0]}')")
+    if "camera_motion" in fields and str(fields["camera_motion"]) not in get_args(CameraMotion):
+        raise InputError("the field 'camera_motion' holds an unknown word")
     owner = fields["hypothesis_of"]
     if ((owner < 0) | (owner >= sizes["people"])).any():
         raise InputError("the field 'hypothesis_of' names a person that is not there")
     if fields["focal_px"] <= 0 or (fields["image_size"] <= 0).any():
         raise InputError("the focal length and the image size must be positive")
-    for name in ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose"):
+    for name in (*_ROTATIONS, *(TURN_FIELDS if TURN_FIELDS[0] in fields else ())):
         R = fields[name].astype(np.float64)
-        within = np.abs(R).max(initial=0) < 2  # so that no product overflows
+        R = R[~np.isnan(R).all((-1, -2))]
+        within = bool((np.abs(R) < 2).all())  # so that no product overflows
         if not within or (np.abs(R @ R.swapaxes(-1, -2) - np.eye(3)) > 1e-3).any():
             raise InputError(f"the field '{name}' holds matrices that are not rotations")
         if (np.linalg.det(R) < 0).any():
@@ -139,7 +165,7 @@ def _check_floor(fields: Mapping[str, np.ndarray]) -> None:
 def _may_lack(name: str, fields: Mapping[str, np.ndarray]) -> bool:
     needed_by: tuple[str, ...] = ()
     if name in FRAME_FIELDS:
-        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
+        needed_by = (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS, *TURN_FIELDS)
     elif name in GRAVITY_FIELDS:
         needed_by = (*GRAVITY_FIELDS, *FLOOR_FIELDS)
     elif name in FLOOR_FIELDS:

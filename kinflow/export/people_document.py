@@ -22,7 +22,7 @@ _LEAVES: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "U": (st
 
 def key_of(name: str) -> str:
     """What a field is called within the object that it describes."""
-    prefixes = {"frames": "frame_", "hypotheses": "hypothesis_"}
+    prefixes = {"frames": "frame_", "tracks": "track_", "hypotheses": "hypothesis_"}
     return name.removeprefix(prefixes.get(FIELDS[name].rows, ""))
 
 
@@ -37,11 +37,13 @@ def fields_of(document: Any) -> Fields:
     people = _objects(document, "people")
     names = _column(_value(document, "energy_names"), "energy_names", {}).tolist()
     frames = _objects(document, "frames") if "frames" in document else []
-    check_count("people", len(people))
-    check_count("frames", len(frames))
+    tracks = _objects(document, "tracks") if "tracks" in document else []
+    for axis, entries in (("people", people), ("frames", frames), ("tracks", tracks)):
+        check_count(axis, len(entries))
     owned = [(row, h) for row, person in enumerate(people) for h in _objects(person, "hypotheses")]
     hypotheses = [hypothesis for _, hypothesis in owned]
-    rows = {"file": [document], "frames": frames, "people": people, "hypotheses": hypotheses}
+    rows = {"file": [document], "frames": frames, "tracks": tracks, "people": people}
+    rows["hypotheses"] = hypotheses
     sizes = {owner: len(entries) for owner, entries in rows.items()} | {"terms": len(names)}
     sizes["latent"] = _length_of(people[0].get("z")) if people else 0
     columns: dict[str, Any] = {"hypothesis_of": [row for row, _ in owned]}

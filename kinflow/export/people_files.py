@@ -87,6 +87,7 @@ def json_bytes(fields: Fields) -> bytes:
     names = fields["energy_names"].tolist()
     document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if FIELDS[n].rows == "file"}
     document["frames"] = [_row(fields, "frames", i) for i in range(len(fields["frame_index"]))]
+    document["tracks"] = [_row(fields, "tracks", i) for i in range(len(fields["track_person"]))]
     document["people"] = [_row(fields, "people", row) for row in range(len(fields["person"]))]
     for row, entry in enumerate(document["people"]):
         entry["energy"] = dict(zip(names, entry["energy"], strict=True))

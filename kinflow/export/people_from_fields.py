@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields, check_ranges
@@ -19,7 +21,7 @@ from kinflow.export.people_schema import (
     Fields,
 )
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Floor, Frame, Gravity, Hypothesis, Person, Reconstruction
+from kinflow.results import CameraTurn, Floor, Frame, Gravity, Hypothesis, Person, Reconstruction
 from kinflow.results.tracks import tracks_of
 
 
@@ -38,7 +40,8 @@ def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
     if not cameras.keys() >= set(fields["frame"].tolist()):
         raise InputError("the field 'frame' names a frame that is not there")
     people = [_person(fields, row, cameras) for row in range(len(fields["person"]))]
-    return Reconstruction(frames, tracks_of(people), str(fields["source"]))
+    motion: Any = str(fields["camera_motion"])  # checked above
+    return Reconstruction(frames, tracks_of(people), str(fields["source"]), motion)
 
 
 def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
@@ -51,6 +54,8 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         index, time_s = np.array([0]), np.array([0.0])
     return {
         "part_names": np.array(PART_NAMES[1:]),
+        "camera_motion": np.array("unknown"),
+        "foot_contact": np.full((people, len(FOOT_KEYPOINTS)), np.nan),
         "part_iou": np.full((people, len(PART_NAMES) - 1), np.nan),
         "silhouette_iou": np.full(people, np.nan),
         "start_source": np.full(people, ""),
@@ -60,12 +65,13 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         "frame_focal_px": np.full(len(index), fields["focal_px"]),
         "frame_principal_px": np.tile(fields["principal_px"], (len(index), 1)),
         "frame_image_size": np.tile(fields["image_size"], (len(index), 1)),
-        **_unknown_ground(len(fields.get("frame_index", index))),
+        **_unknown_of_frames(len(fields.get("frame_index", index))),
     }
 
 
-def _unknown_ground(frames: int) -> Fields:
+def _unknown_of_frames(frames: int) -> Fields:
     return {
+        "frame_R_first_cam": np.full((frames, 3, 3), np.nan),
         "frame_up_cam": np.full((frames, 3), np.nan),
         **{name: np.full(frames, np.nan) for name in ("frame_up_std_deg", *FLOOR_FIELDS)},
     }
@@ -76,13 +82,20 @@ def _frame(fields: Mapping[str, np.ndarray], row: int) -> Frame:
     cx, cy = (float(v) for v in fields["frame_principal_px"][row])
     camera = Camera(float(fields["frame_focal_px"][row]), (cx, cy), (width, height))
     index, time_s = int(fields["frame_index"][row]), float(fields["frame_time_s"][row])
-    return Frame(index, time_s, camera, _gravity(fields, row), _floor(fields, row))
+    turn = _turn(fields["frame_R_first_cam"][row])
+    return Frame(index, time_s, camera, _gravity(fields, row), _floor(fields, row), turn)
 
 
 def _gravity(fields: Mapping[str, np.ndarray], row: int) -> Gravity | None:
     x, y, z = (float(v) for v in fields["frame_up_cam"][row])
     std_deg = float(fields["frame_up_std_deg"][row])
     return None if math.isnan(std_deg) else Gravity((x, y, z), std_deg)
+
+
+def _turn(R_first_cam: np.ndarray) -> CameraTurn | None:
+    if np.isnan(R_first_cam).any():
+        return None
+    return CameraTurn.of(torch.from_numpy(np.array(R_first_cam, np.float64)))
 
 
 def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:
@@ -92,6 +105,7 @@ def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:
 
 def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Camera]) -> Person:
     names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
+    foot_contact = fields["foot_contact"][row]
     return Person(
         person=int(fields["person"][row]),
         camera=cameras[int(fields["frame"][row])],
@@ -102,6 +116,7 @@ def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Ca
             _hypothesis(fields, i) for i in np.flatnonzero(fields["hypothesis_of"] == row).tolist()
         ),
         part_iou=None if np.isnan(part_iou).all() else _tensor(part_iou),
+        foot_contact=None if np.isnan(foot_contact).any() else _tensor(foot_contact),
         silhouette_iou=float(fields["silhouette_iou"][row]),
         height_std_m=float(fields["height_std_m"][row]),
         frame=int(fields["frame"][row]),

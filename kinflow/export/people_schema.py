@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.body.keypoints import BLAZEPOSE33, FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
 from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_NAMES
@@ -40,11 +40,11 @@ class Field:
 
     @property
     def rows(self) -> str:
-        """What the rows are: `people`, `hypotheses` or `frames`; `file` where it has none."""
+        """What the rows are, one of `ROWS`; `file` where it has none."""
         return str(self.axes[0]) if self.axes and self.axes[0] in ROWS else "file"
 
 
-ROWS = ("frames", "people", "hypotheses")
+ROWS = ("frames", "tracks", "people", "hypotheses")
 
 FIELDS: dict[str, Field] = {
     "format": Field((), "U"),
@@ -57,6 +57,8 @@ FIELDS: dict[str, Field] = {
     "shape_names": Field((6,), "U"),
     "energy_names": Field(("terms",), "U"),
     "part_names": Field((14,), "U", optional=True),
+    "foot_names": Field((4,), "U", optional=True),
+    "camera_motion": Field((), "U", optional=True),
     "frame_index": Field(("frames",), "i", optional=True),
     "frame_time_s": Field(("frames",), optional=True),
     "frame_focal_px": Field(("frames",), optional=True),
@@ -66,6 +68,17 @@ FIELDS: dict[str, Field] = {
     "frame_up_std_deg": Field(("frames",), optional=True, may_be_unknown=True),
     "frame_floor_height_m": Field(("frames",), optional=True, may_be_unknown=True),
     "frame_floor_std_m": Field(("frames",), optional=True, may_be_unknown=True),
+    "track_person": Field(("tracks",), "i", optional=True),
+    "track_foot_sliding_cm_s": Field(("tracks",), optional=True, may_be_unknown=True),
+    "track_foot_down_share": Field(("tracks",), optional=True, may_be_unknown=True),
+    "track_jitter_10m_s3": Field(("tracks",), optional=True, may_be_unknown=True),
+    "track_below_floor_cm": Field(("tracks",), optional=True),
+    "track_below_floor_worst_cm": Field(("tracks",), optional=True),
+    "track_seen_share": Field(("tracks",), optional=True),
+    "track_gaps": Field(("tracks",), "i", optional=True),
+    "track_longest_gap_s": Field(("tracks",), optional=True),
+    "track_keypoint_error_px": Field(("tracks",), optional=True, may_be_unknown=True),
+    "frame_R_first_cam": Field(("frames", 3, 3), optional=True, may_be_unknown=True),
     "person": Field(("people",), "i"),
     "frame": Field(("people",), "i"),
     "time_s": Field(("people",)),
@@ -89,6 +102,7 @@ FIELDS: dict[str, Field] = {
     "hip_girth_m": Field(("people",)),
     "keypoints_px": Field(("people", 33, 3)),
     "energy": Field(("people", "terms")),
+    "foot_contact": Field(("people", 4), optional=True, may_be_unknown=True),
     "part_iou": Field(("people", 14), optional=True, may_be_unknown=True),
     "silhouette_iou": Field(("people",), optional=True, may_be_unknown=True),
     "hypothesis_of": Field(("hypotheses",), "i"),
@@ -105,12 +119,16 @@ GRAVITY_FIELDS = ("frame_up_cam", "frame_up_std_deg")
 """What is said of gravity, together or not at all, and only where frames are described."""
 FLOOR_FIELDS = ("frame_floor_height_m", "frame_floor_std_m")
 """What is said of the floor, together or not at all, and only where gravity is described."""
+TURN_FIELDS = ("frame_R_first_cam",)
+"""What is said of how cameras are turned, or not, and only where frames are described."""
 FRAME_FIELDS: tuple[str, ...] = tuple(
     name
     for name, field in FIELDS.items()
-    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS)
+    if field.rows == "frames" and name not in (*GRAVITY_FIELDS, *FLOOR_FIELDS, *TURN_FIELDS)
 )
 """What is said of frames, which a file says in full or not at all."""
+QUALITY = tuple(name.removeprefix("track_") for name in FIELDS if name.startswith("track_"))
+"""What is said of tracks, as `kinflow.export.quality.TrackQuality` calls it."""
 MEASURES = ("height_m", "weight_kg", "chest_girth_m", "waist_girth_m", "hip_girth_m")
 PERSON_TENSORS = (
     "joints_cam_m",
@@ -132,5 +150,6 @@ CONSTANTS = {
     "keypoint_names": BLAZEPOSE33,
     "shape_names": PHENOTYPES,
     "part_names": PART_NAMES[1:],
+    "foot_names": FOOT_KEYPOINTS,
 }
 """Arrays that say the same in every file."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields
@@ -18,17 +19,25 @@ from kinflow.export.people_schema import (
     HYPOTHESIS_TENSORS,
     MEASURES,
     PERSON_TENSORS,
+    QUALITY,
     Field,
     Fields,
 )
+from kinflow.export.quality import TrackQuality, quality_of
 from kinflow.files.names import printable
 from kinflow.results import Frame, Person, Reconstruction
 
 _CAMERA = ("focal_px", "principal_px", "image_size")
 
 
-def to_fields(reconstruction: Reconstruction) -> Fields:
+def to_fields(
+    reconstruction: Reconstruction, quality: Sequence[TrackQuality] | None = None
+) -> Fields:
     """All arrays of the format.
+
+    Args:
+        reconstruction: what is written.
+        quality: of its tracks, where that is known already.
 
     Raises:
         ValueError: a person holds values that are not finite.
@@ -41,6 +50,8 @@ def to_fields(reconstruction: Reconstruction) -> Fields:
         # of the first frame, for readers who know of one camera only
         **{name: getattr(frames[0].camera, name) for name in _CAMERA},
         **_of_frames(frames),
+        "camera_motion": reconstruction.camera_motion,
+        **_of_tracks(quality_of(reconstruction) if quality is None else quality),
         **_of_people(people),
         "hypothesis_of": [row for row, _ in alternatives],
         "hypothesis_energy": [h.energy for _, h in alternatives],
@@ -65,11 +76,18 @@ def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:
         "frame_up_cam": [f.gravity.up_cam if f.gravity else (math.nan,) * 3 for f in frames],
         "frame_up_std_deg": [f.gravity.std_deg if f.gravity else math.nan for f in frames],
         "frame_floor_height_m": [f.floor.height_m if f.floor else math.nan for f in frames],
+        "frame_R_first_cam": [f.turn.rows if f.turn else ((math.nan,) * 3,) * 3 for f in frames],
         "frame_floor_std_m": [f.floor.std_m if f.floor else math.nan for f in frames],
     }
 
 
+def _of_tracks(quality: Sequence[TrackQuality]) -> dict[str, object]:
+    """What the motion of people is worth; photos have none."""
+    return {f"track_{name}": [getattr(track, name) for track in quality] for name in QUALITY}
+
+
 def _of_people(people: Sequence[Person]) -> dict[str, object]:
+    no_contact = torch.full((len(FOOT_KEYPOINTS),), torch.nan)
     terms = list(dict.fromkeys(name for p in people for name in p.energy))
     measures = [p.measures() for p in people]
     unknown = torch.full((len(PART_NAMES) - 1,), torch.nan)
@@ -77,6 +95,9 @@ def _of_people(people: Sequence[Person]) -> dict[str, object]:
         "energy_names": terms,
         "energy": [[p.energy.get(name, 0.0) for name in terms] for p in people],
         "part_iou": _stacked([unknown if p.part_iou is None else p.part_iou for p in people]),
+        "foot_contact": _stacked(
+            [no_contact if p.foot_contact is None else p.foot_contact for p in people]
+        ),
     }
     for name in ("person", "frame", "time_s", "score", "code", "start_source"):
         values[name] = [getattr(p, name) for p in people]

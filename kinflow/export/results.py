@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +46,8 @@ class Origin:
     are not known."""
     inputs_sha256: str = ""
     """The content of all other files that were read for it: keypoints, maps, a prior."""
+    stopped_after_s: float | None = None
+    """How far into a clip the work came before it was stopped; None where it was not."""
 
     def details(self) -> dict[str, Any]:
         """What the marker says about it."""
@@ -52,6 +56,7 @@ class Origin:
             "photo_sha256": self.photo_sha256,
             "inputs_sha256": self.inputs_sha256,
             "options": self.options,
+            "stopped_after_s": self.stopped_after_s,
         }
         return {name: value for name, value in known.items() if value not in (None, "")}
 
@@ -97,7 +102,8 @@ def photo_sha256(path: Path, at_most: int = MAX_FILE_BYTES) -> str:
 
 
 def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
-    """Whether a folder holds these results already.
+    """Whether a folder holds these results already, and all of them: of a clip that was stopped it
+    does not.
 
     Args:
         folder: the result folder.
@@ -111,10 +117,11 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
     marker = made_by_kinflow(folder)
     if marker is None:
         return False
+    unfinished = _reach_s(marker) < math.inf
     lacking = sorted(
         name for name in files if name not in marker.files or not (folder / name).is_file()
     )
-    if lacking:
+    if lacking and not unfinished:
         raise InputError(
             f"The folder '{folder}' holds results of an earlier run, but no {lacking[0]}; "
             f"{_ANEW}, or choose another output folder.",
@@ -141,7 +148,30 @@ def is_made(folder: Path, files: tuple[str, ...], origin: Origin) -> bool:
             f"you give changed; {_ANEW}, or choose another output folder.",
             {_ANEW: "overwrite"},
         )
-    return True
+    return not unfinished
+
+
+def reach_s(folder: Path) -> float | None:
+    """How far into a clip the results in a folder go: None without any, infinite for all of it."""
+    marker = made_by_kinflow(folder)
+    return None if marker is None else _reach_s(marker)
+
+
+def _reach_s(marker: Marker) -> float:
+    reach = marker.details.get("stopped_after_s")
+    return float(reach) if isinstance(reach, int | float) else math.inf
+
+
+def files_sha256(paths: Sequence[Path]) -> str:
+    """Digest of the names and the content of several files, such as images of a sequence.
+
+    Raises:
+        InputError: one does not exist or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{photo_sha256(path)} {os.fsencode(path.name).hex()}\n".encode())
+    return digest.hexdigest()
 
 
 def made_after(folder: Path, time_ns: int) -> bool:

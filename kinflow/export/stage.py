@@ -17,15 +17,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from kinflow.body.model import BodyModel
-from kinflow.body.skinning import joint_maps
 from kinflow.export.bodies import Bodies
+from kinflow.export.heights import lowest_m
 from kinflow.export.upright import R_world_cam
-from kinflow.results import Frame, Reconstruction, Track
+from kinflow.results import Frame, Gravity, Reconstruction, Track
 
 _FLOOR_QUANTILE = 0.25
-_BATCH = 64
-"""Frames whose heights are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +40,19 @@ class Stage:
         """The world of a photo or clip.
 
         A frame of which nothing is known of gravity has that of the nearest frame before it that
-        has some, or of the first; where no frame has any, cameras are level.
+        has some, or of the first; where no frame has any, cameras are level. Where it is known how
+        cameras are turned, x is level and to the right of the first frame's camera of the shot.
         """
         rows = {frame.index: row for row, frame in enumerate(reconstruction.frames)}
         R = _rotations(reconstruction.frames)
         heights_m = np.full(len(rows), np.inf)
         for track in reconstruction.tracks:
             seen = [rows[body.frame] for body in track.bodies]
-            lowest_m = _lowest_m(track, R[seen, 1])
-            heights_m[seen] = np.minimum(heights_m[seen], lowest_m)
+            pose = torch.stack([body.pose for body in track.bodies])
+            root_m = torch.stack([body.t_cam_root_m for body in track.bodies])
+            heights_m[seen] = np.minimum(
+                heights_m[seen], lowest_m(track.shape, pose, root_m, R[seen, 1])
+            )
         known = heights_m[np.isfinite(heights_m)]
         floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
         return Stage(rows, R, -floor_m)
@@ -83,34 +84,22 @@ class Stage:
 
 
 def _rotations(frames: tuple[Frame, ...]) -> np.ndarray:
-    known = [frame.gravity for frame in frames if frame.gravity is not None]
+    """R_world_cam of each frame."""
+    upright = [_in_first(frame) for frame in frames]
+    known = [gravity for gravity in upright if gravity is not None]
     last, rotations = (known[0] if known else None), []
-    for frame in frames:
-        gravity = frame.gravity or last
+    for own in upright:
+        gravity = own or last
         # the same gravity again needs no second decomposition, and gives the same matrix
         same = bool(rotations) and gravity == last
         rotations.append(rotations[-1] if same else R_world_cam(gravity))
         last = gravity
-    return np.stack(rotations)
+    turns = [None if frame.turn is None else frame.turn.R_first_cam.numpy() for frame in frames]
+    return np.stack([R if T is None else R @ T for R, T in zip(rotations, turns, strict=True)])
 
 
-def _lowest_m(track: Track, up_cam: np.ndarray) -> np.ndarray:
-    """Height (bodies,) of each body's lowest vertex over its camera, along `up_cam` (bodies, 3)."""
-    model = BodyModel.load()
-    shaped = model.with_shape(track.shape)
-    lowest = []
-    with torch.inference_mode():
-        rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
-        # heights are linear in what the maps of the joints add along up: one matrix product
-        shares = (model.skin_weights[:, :, None] * rest_m[:, None]).flatten(1).mT.contiguous()
-        for first in range(0, len(track.bodies), _BATCH):
-            some = track.bodies[first : first + _BATCH]
-            posed = shaped.with_pose(
-                torch.stack([body.pose for body in some]),
-                torch.stack([body.t_cam_root_m for body in some]),
-            )
-            maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, model.Q_rest)
-            up = torch.from_numpy(up_cam[first : first + _BATCH]).to(maps)
-            along_up = (up[:, None, None] @ maps)[:, :, 0]
-            lowest.append((along_up.flatten(1) @ shares).amin(1))
-    return torch.cat(lowest).double().numpy()
+def _in_first(frame: Frame) -> Gravity | None:
+    """What is up, as the camera has it in the first frame of the shot."""
+    if frame.gravity is None or frame.turn is None:
+        return frame.gravity
+    return frame.gravity.turned(frame.turn.R_first_cam)

@@ -32,6 +32,9 @@ class Chain:
     shape_std: Float[Tensor, " shape"]
     settled: int = 0
     """So many of the first frames stay as they are; motion ties the others to them."""
+    R_still_cam: Float[Tensor, "frames 3 3"] | None = None
+    """From the camera's frame to that of one that stands still, where motion is what it is; None
+    where the camera does."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,11 @@ def solve(
         J = J * free[..., None]
         terms = [ChainTerm(r[None], J[None, :, None, :, layout.frame], J[None, ..., layout.shared])]
         assert state.jacobian is not None
-        moved = (state.keypoints_cam_m, state.jacobian * free[..., None, None], chain.times_s)
+        points_m, own_J = state.keypoints_cam_m, state.jacobian * free[..., None, None]
+        if chain.R_still_cam is not None:
+            points_m = points_m @ chain.R_still_cam.mT
+            own_J = chain.R_still_cam[:, None] @ own_J
+        moved = (points_m, own_J, chain.times_s)
         if len(free) > 2:
             given = (cost.inverse_std_acceleration, cost.acceleration_cutoff)
             terms.append(acceleration(*moved, *given, layout))

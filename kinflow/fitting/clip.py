@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
@@ -67,6 +68,9 @@ class SeenPeople:
     evidence: ImageEvidence
     identities: tuple[int, ...]
     """Of the evidence's people, in their order."""
+    R_first_cam: Float[Tensor, "3 3"] | None = None
+    """From the camera's frame to that in the first frame of the shot; None where the camera is
+    taken to stand still."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class FittedFrame:
     people: tuple[Person, ...]
     """`Person.person` is the identity. Who was missed between frames that show them is there."""
     gravity: Gravity | None
-    """What is up by the frames of the window; None without people."""
+    """What is up by the frames of the window, for this frame's camera; None without people."""
 
 
 class ClipFitter:
@@ -122,11 +126,12 @@ class ClipFitter:
         """Fit all frames at hand; all but the last `ahead` are settled by it."""
         frames, first, end = self._frames, self._settled, len(self._frames) - ahead
         people: list[list[Person]] = [[] for _ in frames]
-        windows = self._windows()
+        still = next((frame for frame in frames if frame.evidence.people), frames[0])
+        windows = self._windows(still)
         gravity = None
         if windows:
             self._refocus([window for _, _, window in windows])
-            lines = next((f.evidence.lines_px for f in frames if f.evidence.people), None)
+            lines = still.evidence.lines_px
             tracks = [window for _, _, window in windows]
             fits, gravity = self._tracks.fit(tracks, self.camera, lines)
             for (identity, begin, window), fit in zip(windows, fits, strict=True):
@@ -138,8 +143,11 @@ class ClipFitter:
                 ):
                     people[begin + row].append(person)
         done = [
-            FittedFrame(tuple(sorted(seen, key=lambda person: person.person)), gravity)
-            for seen in people[first:end]
+            FittedFrame(
+                tuple(sorted(seen, key=lambda person: person.person)),
+                None if gravity is None else _as_seen(gravity, still, frame),
+            )
+            for seen, frame in zip(people[first:end], frames[first:end], strict=True)
         ]
         kept = max(0, end - _CONTEXT)
         self._frames, self._settled = frames[kept:], end - kept
@@ -168,8 +176,12 @@ class ClipFitter:
             else:
                 del self._known[identity]
 
-    def _windows(self) -> list[tuple[int, int, TrackWindow]]:
-        """Everybody who is seen in an open frame: identity, first frame, and what is known."""
+    def _windows(self, still: SeenPeople) -> list[tuple[int, int, TrackWindow]]:
+        """Everybody who is seen in an open frame: identity, first frame, and what is known.
+
+        Args:
+            still: the frame whose camera is the one that stands still.
+        """
         seen: dict[int, dict[int, PersonEvidence]] = {}
         for row, frame in enumerate(self._frames):
             for identity, person in zip(frame.identities, frame.evidence.people, strict=True):
@@ -194,6 +206,7 @@ class ClipFitter:
                 else None,
                 known_rows=torch.tensor([row - begin for row in known], dtype=torch.long),
                 settled=settled,
+                R_still_cam=_turns(still, self._frames[begin : last + 1]),
             )
             windows.append((identity, begin, window))
         return windows
@@ -216,6 +229,8 @@ class ClipFitter:
         people = []
         for i, row in enumerate(rows):
             person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
+            if row < len(fit.stands):
+                person = replace(person, foot_contact=fit.stands[row].cpu())
             judged = self._judged(person, bodies[i : i + 1], window.seen[row])
             people.append(_on_its_own(judged))
         return people
@@ -271,6 +286,21 @@ class ClipFitter:
             code=judge(limbs, seen, ambiguous=False),
         )
         return second_thoughts(judged)
+
+
+def _turns(still: SeenPeople, frames: Sequence[SeenPeople]) -> Float[Tensor, "frames 3 3"] | None:
+    """From the cameras of some frames to that of one; None where the camera stands still."""
+    if still.R_first_cam is None:
+        return None
+    turns = [frame.R_first_cam for frame in frames if frame.R_first_cam is not None]
+    return (still.R_first_cam.mT @ torch.stack(turns)).float()
+
+
+def _as_seen(gravity: Gravity, still: SeenPeople, frame: SeenPeople) -> Gravity:
+    """What is up in a frame, by what is up in another one of the same shot."""
+    if still.R_first_cam is None or frame.R_first_cam is None:
+        return gravity
+    return gravity.turned(frame.R_first_cam.mT @ still.R_first_cam)
 
 
 def _on_its_own(person: Person) -> Person:

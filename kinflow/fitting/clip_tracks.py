@@ -31,7 +31,10 @@ def with_one_shape(frames: Sequence[Sequence[Person]]) -> list[list[Person]]:
 
 
 def with_gaps_filled(
-    frames: Sequence[Sequence[Person]], times_s: Sequence[float], shots: Sequence[int]
+    frames: Sequence[Sequence[Person]],
+    times_s: Sequence[float],
+    shots: Sequence[int],
+    R_first_cam: Sequence[Float[Tensor, "3 3"] | None] | None = None,
 ) -> list[list[Person]]:
     """The same people, there also in frames of a shot between others that show them.
 
@@ -42,7 +45,10 @@ def with_gaps_filled(
         frames: the people of each frame.
         times_s: of the frames, increasing.
         shots: number of the shot that each frame is of.
+        R_first_cam: how the camera is turned in each frame, from its frame to that in the first
+            one of the shot; None where it stands still.
     """
+    turns = [None] * len(frames) if R_first_cam is None else R_first_cam
     filled = [list(people) for people in frames]
     last: dict[int, tuple[int, Person]] = {}
     for row, people in enumerate(frames):
@@ -52,18 +58,34 @@ def with_gaps_filled(
                 rows = range(before[0] + 1, row)
                 span_s = times_s[row] - times_s[before[0]]
                 shares = [(times_s[r] - times_s[before[0]]) / span_s for r in rows]
-                for r, body in zip(rows, _between(before[1], person, shares), strict=True):
+                way = turns[before[0] : row + 1]
+                for r, body in zip(rows, _between(before[1], person, shares, way), strict=True):
                     filled[r].append(body)
             last[person.person] = row, person
     return [sorted(people, key=lambda person: person.person) for people in filled]
 
 
-def _between(first: Person, last: Person, shares: Sequence[float]) -> list[Person]:
-    """Bodies of one person on the way from one to another, by shares of the way."""
+def _between(
+    first: Person,
+    last: Person,
+    shares: Sequence[float],
+    R_first_cam: Sequence[Float[Tensor, "3 3"] | None],
+) -> list[Person]:
+    """Bodies of one person on the way from one to another, by shares of the way.
+
+    Args:
+        first, last: the ends.
+        shares: of the frames between.
+        R_first_cam: how the camera is turned, in the frames of the ends as well.
+    """
     a = torch.tensor(shares, dtype=torch.float32)
-    turn = matrix_to_rotvec(last.pose @ first.pose.mT)
-    pose = rotvec_to_matrix(a[:, None, None] * turn) @ first.pose
-    t = first.t_cam_root_m + a[:, None] * (last.t_cam_root_m - first.t_cam_root_m)
+    known = [torch.eye(3) if R is None else R.float() for R in R_first_cam]
+    R = torch.stack(known)
+    (pose_a, t_a), (pose_b, t_b) = _turned(first, R[0]), _turned(last, R[-1])
+    turn = matrix_to_rotvec(pose_b @ pose_a.mT)
+    pose = rotvec_to_matrix(a[:, None, None] * turn) @ pose_a
+    pose[:, 0] = R[1:-1].mT @ pose[:, 0]
+    t = (R[1:-1].mT @ (t_a + a[:, None] * (t_b - t_a))[..., None])[..., 0]
     z = first.z + a[:, None] * (last.z - first.z)
     joints_m = BodyModel.load("joints").with_shape(first.shape).with_pose(pose, t).joints_m
     return [
@@ -81,12 +103,39 @@ def _between(first: Person, last: Person, shares: Sequence[float]) -> list[Perso
             code="not_seen",
             energy={},
             hypotheses=(),
+            foot_contact=None,
             part_iou=None,
             silhouette_iou=float("nan"),
             start_source="motion",
         )
         for i in range(len(shares))
     ]
+
+
+def _turned(
+    person: Person, R: Float[Tensor, "3 3"]
+) -> tuple[Float[Tensor, "22 3 3"], Float[Tensor, "3"]]:
+    """Pose and position of a person as another camera at the same place has them."""
+    pose = person.pose.clone()
+    pose[0] = R @ pose[0]
+    return pose, R @ person.t_cam_root_m
+
+
+def gravity_of_shot(
+    known: Sequence[Gravity | None], R_first_cam: Sequence[Float[Tensor, "3 3"] | None]
+) -> list[Gravity | None]:
+    """What is up in each frame of a shot, so that all of them have the same world.
+
+    Args:
+        known: what each frame's window told.
+        R_first_cam: how the camera is turned in each frame; None where it stands still.
+    """
+    in_first = [
+        gravity if gravity is None or R is None else gravity.turned(R)
+        for gravity, R in zip(known, R_first_cam, strict=True)
+    ]
+    up = one_gravity(in_first)
+    return [up if up is None or R is None else up.turned(R.mT) for R in R_first_cam]
 
 
 def one_gravity(known: Sequence[Gravity | None]) -> Gravity | None:

@@ -3,8 +3,8 @@
 A logistic regression on rendered people whose truth is known (`python benchmarks/trust doubt`
 prints it, with what it is worth on people that it was not fitted to). Three things tell right from
 wrong bodies: how certain the detector is of the limbs, how well the body fills what was seen of the
-person, and how far its joints could be elsewhere. It is fitted to people with and without a network's
-belief alike.
+person, and how far its joints could be elsewhere. It is fitted to people of whom a network believes
+something and to others alike.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.sides import SIDES
+from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.checks import nested, not_negative, positive, share, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
@@ -33,9 +33,7 @@ from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
-_FEET = [
-    FITTED_KEYPOINTS.index(f"{side}_{point}") for side in SIDES for point in ("heel", "big_toe")
-]
+_FEET = [FITTED_KEYPOINTS.index(name) for name in FOOT_KEYPOINTS]
 _PATH_STD_M = 0.05
 """Points of bodies that did not move differ by so much from one search to the next."""
 
@@ -119,30 +117,37 @@ class TrackFitter:
         """People through frames, each on their own but for what is up.
 
         Args:
-            tracks: at least one.
+            tracks: at least one. Where the camera turns, all of them say so by the same camera that
+                stands still, which the gravity that is returned is of.
             camera: of all frames.
-            lines_px: straight edges of the picture that may be upright.
+            lines_px: straight edges that may be upright, as the camera that stands still sees them.
         """
         with one_thread():
             gravity = self.photos.gravity
             level = gravity.without_people(camera, lines_px)
             targets = [
-                replace(one, up=gravity.target(level, track.leg_confidence()))
+                replace(one, up=track.up_in_own(gravity.target(level, track.leg_confidence())))
                 for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
             ]
             paths = self._paths(tracks, targets)
             stances = self._stances(tracks, targets, paths)
             common = gravity.with_people(camera, lines_px, stances).gravity
+            up = [gravity.target(common, track.leg_confidence()) for track in tracks]
             fits = [
                 self._fit(
                     track,
-                    replace(one, up=gravity.target(common, track.leg_confidence())),
-                    between(bodies, track.times_s[rows], track.times_s),
+                    replace(one, up=track.up_in_own(mine)),
+                    self._between(track, bodies, rows),
                     camera,
                 )
-                for track, one, (bodies, rows) in zip(tracks, targets, paths, strict=True)
+                for track, one, mine, (bodies, rows) in zip(tracks, targets, up, paths, strict=True)
             ]
         return tuple(fits), common
+
+    def _between(self, track: TrackWindow, found: Unknowns, rows: Tensor) -> Unknowns:
+        """Bodies of all frames from those of some."""
+        keys = track.in_still(found, rows)
+        return track.in_own(between(keys, track.times_s[rows], track.times_s))
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
         config = self.config
@@ -171,7 +176,7 @@ class TrackFitter:
                 options[row] = found.unknowns[chosen], found.energy[chosen]
             begin += len(mine)
             keys = sorted(options)
-            bodies = self._path([options[key] for key in keys], track.times_s[keys])
+            bodies = self._path([options[key] for key in keys], track, keys)
             paths.append((bodies, torch.tensor(keys, device=device)))
         return paths
 
@@ -182,20 +187,23 @@ class TrackFitter:
         paths: Sequence[tuple[Unknowns, Int[Tensor, " keys"]]],
     ) -> Stances:
         """What a few frames of everybody say of up and of the floor."""
-        bodies, seen, legs = [], [], []
+        bodies, seen, legs, turns = [], [], [], []
         for track, one, (found, rows) in zip(tracks, targets, paths, strict=True):
             chosen = evenly(len(rows), self.config.votes)
             bodies.append(found[chosen])
             seen.append(one[rows[chosen]])
             legs.append(track.leg_confidence()[rows[chosen].cpu()])
+            if track.R_still_cam is not None:
+                turns.append(track.R_still_cam[rows[chosen]].cpu().double())
         energy, flesh_m = self.photos.fitter.energy, self.photos.flesh_m
-        return Stances.of(
+        stances = Stances.of(
             energy,
             Unknowns.concatenate(bodies),
             Targets.concatenate(seen),
             flesh_m,
             torch.cat(legs),
         )
+        return stances.turned(torch.cat(turns)) if turns else stances
 
     def _searched_rows(self, track: TrackWindow) -> list[int]:
         """Frames whose bodies are searched for: after what is known every few, and the last."""
@@ -212,12 +220,17 @@ class TrackFitter:
         return chosen
 
     def _path(
-        self, options: Sequence[tuple[Unknowns, Float[Tensor, " _"]]], times_s: Tensor
+        self,
+        options: Sequence[tuple[Unknowns, Float[Tensor, " _"]]],
+        track: TrackWindow,
+        rows: Sequence[int],
     ) -> Unknowns:
         """One of the bodies of each frame, by energy and by how far points move between them."""
-        origin = self.photos.fitter.energy.origin
+        origin, times_s = self.photos.fitter.energy.origin, track.times_s[list(rows)]
         bodies = Unknowns.concatenate([bodies for bodies, _ in options])
-        points = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m
+        row_of = [row for row, (own, _) in zip(rows, options, strict=True) for _ in range(len(own))]
+        still = track.in_still(bodies, torch.tensor(row_of))
+        points = self.model.evaluate(still, with_jacobian=False).keypoints_cam_m
         relative = (points - (origin @ points)[:, None]).split([len(b) for b, _ in options])
         spread_m = self.config.path_speed_m_s * (times_s[1:] - times_s[:-1]) + _PATH_STD_M
         steps = [
@@ -241,9 +254,9 @@ class TrackFitter:
             assert track.known is not None
             rows = torch.arange(track.settled, device=s.device)
             start = start.replaced(rows, track.known[: track.settled])
-        chain = Chain(targets, track.times_s, s, std, track.settled)
+        chain = Chain(targets, track.times_s, s, std, track.settled, track.R_still_cam)
         bodies = self._solved(chain, start, None)
-        stands = self._stands(bodies, targets, track.times_s)
+        stands = self._stands(track.in_still(bodies), targets, track.times_s)
         told = chain
         if track.known is None:
             told, bodies = self._with_shape_of_parts(track, chain, bodies, camera)

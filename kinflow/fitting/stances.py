@@ -76,6 +76,16 @@ class Stances:
             self.legs[people],
         )
 
+    def turned(self, R: Float64[Tensor, "people 3 3"]) -> Stances:
+        """The same in the frame of a camera at the same place, each turned by its own R."""
+        return replace(
+            self,
+            up_cam=(R @ self.up_cam[..., None])[..., 0],
+            up_cov=R @ self.up_cov @ R.mT,
+            points_cam_m=self.points_cam_m @ R.mT,
+            point_cov_m2=R[:, None] @ self.point_cov_m2 @ R[:, None].mT,
+        )
+
     @staticmethod
     def of(
         energy: Energy,

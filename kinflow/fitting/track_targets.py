@@ -13,6 +13,7 @@ from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Targets
+from kinflow.energy.ground import UpTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
@@ -38,11 +39,27 @@ class TrackWindow:
     """Rows of these. The first frame is known or seen."""
     settled: int = 0
     """So many of the first frames, all known, stay as they are."""
+    R_still_cam: Float[Tensor, "frames 3 3"] | None = None
+    """From each frame's camera to one that stands still; None where the camera does."""
 
     @property
     def shown(self) -> list[int]:
         """Rows of the frames that show the person."""
         return [row for row, one in enumerate(self.seen) if one is not None]
+
+    def in_still(self, bodies: Unknowns, rows: Int[Tensor, " rows"] | None = None) -> Unknowns:
+        """Bodies of some frames, or of all, as the camera that stands still has them."""
+        if self.R_still_cam is None:
+            return bodies
+        return bodies.turned(self.R_still_cam if rows is None else self.R_still_cam[rows])
+
+    def in_own(self, bodies: Unknowns) -> Unknowns:
+        """Bodies of all frames, given as the camera that stands still has them, in their own."""
+        return bodies if self.R_still_cam is None else bodies.turned(self.R_still_cam.mT)
+
+    def up_in_own(self, up: UpTarget) -> UpTarget:
+        """What is up in each frame, by what is up for the camera that stands still."""
+        return up if self.R_still_cam is None else up.turned(self.R_still_cam.mT)
 
     def leg_confidence(self) -> Float[Tensor, " frames"]:
         """Of the surer knee in each frame, or in the one before that shows the person."""

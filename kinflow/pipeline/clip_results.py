@@ -14,10 +14,11 @@ from statistics import median
 import cv2
 import numpy as np
 
-from kinflow.evidence.video_files import ClipFrame, ClipRange
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import ClipFrame
 from kinflow.export.clip_writer import ClipExportOptions, write_clip
 from kinflow.export.overlay_video import OverlayVideo
-from kinflow.export.results import Origin
+from kinflow.export.results import Origin, reach_s
 from kinflow.export.viewer_clip import PICTURE_SIDE_PX
 from kinflow.files.atomic import PREFIX, explained
 from kinflow.files.folders import Claim
@@ -37,6 +38,8 @@ _PICTURES = 16
 """Frames that are seen behind the bodies of the viewer."""
 _LOOKED_AT = 9
 """Bodies of a track that are looked at for what cannot be right."""
+_LOST = 0.02
+"""Share of frames, beyond which it is said that nothing tells how a camera turns."""
 
 
 def certain_files(options: ClipExportOptions) -> tuple[str, ...]:
@@ -85,13 +88,19 @@ class ClipResults:
     def written_quickly(self, run: ClipRun, notes: list[str]) -> Reconstruction:
         """Write what is done of a clip at once, without the drawings: somebody waits for the end.
 
+        Results that are there and go further stay.
+
         Raises:
             InputError: there is nobody in the clip, or the folder cannot be written.
         """
         result = run.result(self.origin.photo)
         del notes[:]
         notes += _remarks(run, self.origin, result.tracks)
-        self._write(result, run, None, {})
+        there_s = reach_s(self.folder)
+        if there_s is not None and there_s > run.done_s:
+            notes.append(f"{Path(self.origin.photo).name}: results of an earlier run go further.")
+            return result
+        self._write(result, run, None, {}, stopped=True)
         return result
 
     def _drawn(
@@ -125,11 +134,11 @@ class ClipResults:
         run: ClipRun,
         overlay: Path | None,
         pictures: dict[int, np.ndarray],
+        stopped: bool = False,
     ) -> None:
         origin = self.origin
-        if not run.is_finished:
-            options = {**(origin.options or {}), "stopped_after_s": round(run.done_s, 3)}
-            origin = replace(origin, options=options)
+        if stopped:
+            origin = replace(origin, stopped_after_s=round(run.done_s, 3))
         write_clip(result, self.folder, self.options, overlay, pictures, origin, self.claim)
 
 
@@ -168,21 +177,48 @@ def _kept(path: Path) -> Iterator[bool]:
         path.unlink(missing_ok=True)
 
 
+def _of_camera(run: ClipRun) -> list[str]:
+    """What one should know about a camera that moves."""
+    if not run.turns:
+        moves = (
+            "the camera moves; motion is relative to it, and people who stand may seem to slide; "
+            "--moving-camera estimates how it turns."
+        )
+        return [moves] if run.camera_moves else []
+    remarks = []
+    if run.found_focal:
+        remarks.append(
+            f"the field of view is {run.fov_deg:.0f} degrees by how the background moves, which is "
+            "used; --fov says otherwise."
+        )
+    frames, lost = (sum(getattr(t, name) for t in run.turns) for name in ("frames", "lost"))
+    if any(turns.is_carried for turns in run.turns):
+        remarks.append(
+            "the background does not move as before a camera that only turns: it is carried or "
+            "zooms, which is not estimated, so that paths of people lack it, or the field of view "
+            "is another one (--fov)."
+        )
+    if lost > _LOST * frames:
+        remarks.append(
+            f"how the camera turns is not to be told in {lost} of {frames} frames; it is guessed "
+            "there."
+        )
+    return remarks
+
+
 def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]:
     remarks = list(run.clip.notes)
     if not run.is_finished:
         remarks.append(
-            f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that."
+            f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that, and the "
+            "same command makes all of them."
         )
     if run.shots > 1:
         remarks.append(
             f"has {run.shots - 1} cut{'s' * (run.shots > 2)}; whoever is seen before and after one "
             "is two people here."
         )
-    if run.camera_moves:
-        remarks.append(
-            "the camera moves; motion is relative to it, and people who stand may seem to slide."
-        )
+    remarks += _of_camera(run)
     for track in tracks:
         step = -(-len(track.bodies) // _LOOKED_AT)
         absurd = [what_cannot_be_right(body) for body in track.bodies[::step]]

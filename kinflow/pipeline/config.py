@@ -35,6 +35,12 @@ class PipelineConfig:
         nested(self, clips=ClipConfig)
         some_of(self, "clip_formats", CLIP_FORMATS)
         not_negative(self, "patience_s")
+        if self.clips.moving_camera and self.reconstructor.fit.estimate_focal:
+            raise InputError(
+                "How a moving camera turns is told with its focal length, which has to be known "
+                "beforehand; leave out estimating it.",
+                {"moving camera": "moving_camera", "estimating it": "estimate_focal"},
+            )
         if self.own.has_labels and not self.reconstructor.parts:
             raise InputError(
                 "Without parts all labels are ignored; leave out part maps and silhouettes then.",
@@ -79,6 +85,7 @@ _NAMES = {
     "clips.range.start_s": "start",
     "clips.range.end_s": "end",
     "clips.range.fps": "fps",
+    "clips.sequence_fps": "sequence_fps",
 }
 """What result folders call an option, where it is not the last part of its path."""
 

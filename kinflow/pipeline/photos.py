@@ -14,6 +14,7 @@ claimed comes back to it at the end.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -22,15 +23,17 @@ from pathlib import Path
 
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import read_photo
+from kinflow.evidence.image_sequences import is_sequence, pictures_of
 from kinflow.evidence.video_files import MAX_FILE_BYTES as CLIP_BYTES
-from kinflow.evidence.video_files import is_meant_as_clip
 from kinflow.export.results import (
     Origin,
     check_destination,
+    files_sha256,
     inputs_sha256,
     is_made,
     made_after,
     photo_sha256,
+    reach_s,
 )
 from kinflow.export.writer import write_all
 from kinflow.files.destinations import check_folder_destination
@@ -43,7 +46,7 @@ from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
 from kinflow.pipeline.own_evidence import OwnEvidence, OwnEvidenceConfig
 from kinflow.pipeline.reconstructor import Reconstructor
-from kinflow.pipeline.sources import result_folders
+from kinflow.pipeline.sources import is_clip_or_sequence, result_folders
 from kinflow.priors.storage import SHIPPED
 from kinflow.results import Reconstruction
 
@@ -91,7 +94,8 @@ class Pipeline:
         Ctrl-C, is written, and its folder says how far it goes.
 
         Args:
-            photos: files; those that cannot be read become outcomes with a problem.
+            photos: files; those that cannot be read become outcomes with a problem. A folder, or a
+                pattern such as `frames/%05d.png`, is one clip: a sequence of images.
             out: the folder in which each photo gets a folder of its own (`result_folders`).
             stop: asked before each photo, after each frame of a clip and while others are waited
                 for; True ends the events. It may also raise, which ends the run with that error; so
@@ -105,7 +109,7 @@ class Pipeline:
         """
         began_ns = time.time_ns()
         paths, out = [Path(photo) for photo in photos], Path(out)
-        clips = frozenset(path for path in paths if is_meant_as_clip(path))
+        clips = frozenset(path for path in paths if is_clip_or_sequence(path))
         jobs = list(zip(paths, result_folders(paths, out), strict=True))
         if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
             check_folder_destination(out)  # results that are there may be on a read-only disk
@@ -177,7 +181,7 @@ class _Run:
             origin = self._origin(path)
             if self._is_done(folder, origin, files):
                 return _Ended(self._already_there(path, folder, begin))
-            check_destination(folder, files, self.config.export.overwrite)
+            check_destination(folder, files, self._may_replace(folder))
             claim = self._claim(folder, patience_s)
             if claim is None:
                 return None
@@ -219,7 +223,10 @@ class _Run:
     def _origin(self, path: Path) -> Origin:
         """What the results of a photo are made from, as it is now."""
         is_clip = path in self.clips
-        photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
+        if is_clip and is_sequence(path):
+            photo = files_sha256(pictures_of(path))
+        else:
+            photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
         prior = self.config.reconstructor.prior
         # a shipped prior changes with kinflow only; a weight file may be trained on
         weights = () if prior in SHIPPED else (Path(prior),)
@@ -260,7 +267,8 @@ class _Run:
             )
         run = ClipRun(path, self.reconstructor, self.config.clips)
         wanted = self.config.clips.range
-        results = ClipResults(folder, self.config.clip_export, origin, claim, wanted)
+        export = replace(self.config.clip_export, overwrite=self._may_replace(folder))
+        results = ClipResults(folder, export, origin, claim, wanted)
         try:
             for step in run.steps():
                 if self.stop():
@@ -294,6 +302,12 @@ class _Run:
             made = made_after(folder, self.began_ns)
             return made and is_made(folder, files, origin)
         return False
+
+    def _may_replace(self, folder: Path) -> bool:
+        """Whether results that are there may be replaced: where that was asked for, or where they
+        are of a clip that was stopped."""
+        reach = reach_s(folder)
+        return self.config.export.overwrite or (reach is not None and reach < math.inf)
 
     def _already_there(self, path: Path, folder: Path, begin: float) -> Outcome:
         meanwhile = (f"{path.name}: another kinflow made it meanwhile.",)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import IMAGE_SUFFIXES, RAW_SUFFIXES, missing_reader
-from kinflow.evidence.video_files import VIDEO_SUFFIXES, is_clip
+from kinflow.evidence.image_sequences import is_pattern, is_sequence, name_of, pictures_of
+from kinflow.evidence.video_files import VIDEO_SUFFIXES, is_clip, is_meant_as_clip
 from kinflow.files.names import folder_names
 from kinflow.files.reading import readable
 
@@ -16,15 +17,20 @@ MAX_NAMED = 3
 """Files of a kind that are named before the others are counted."""
 
 
-def find_photos(names: tuple[str, ...], problems: list[str] | None = None) -> list[Path]:
+def find_photos(
+    names: tuple[str, ...], problems: list[str] | None = None, sequences: bool = False
+) -> list[Path]:
     """Files for paths, folders (not recursive) and glob patterns, in order, each once, however it
     is spelt.
+
+    Patterns of numbered images (`frames/%05d.png`) stay what they are, and stand for a clip.
 
     A path that does not exist is kept, so that it is reported with the others.
 
     Args:
         names: what the user named.
         problems: grows by a sentence for each name that holds no photos, as long as others do.
+        sequences: whether a folder is a sequence of images, and stays what it is, too.
 
     Raises:
         InputError: a folder or pattern holds no photos, or nothing was named; with `problems`, if
@@ -33,7 +39,7 @@ def find_photos(names: tuple[str, ...], problems: list[str] | None = None) -> li
     photos: dict[Path, Path] = {}
     for name in names:
         try:
-            found = _expand(name)
+            found = _expand(name, sequences)
         except InputError as error:
             if problems is None:
                 raise
@@ -64,10 +70,13 @@ def passed_over(names: tuple[str, ...]) -> list[str]:
     return sentences
 
 
-def _expand(name: str) -> list[Path]:
+def _expand(name: str, sequences: bool) -> list[Path]:
     if not name:
         raise InputError("The name of a photo is empty; give files, folders or patterns.")
     path = Path(name)
+    if is_pattern(path) or (sequences and os.path.isdir(path)):
+        pictures_of(path)  # none at all is said at once, as of other folders and patterns
+        return [path]
     if os.path.isdir(path):  # pathlib raises where a name is too long or a parent is locked
         found, others = _scan(path)
         if not found:
@@ -135,4 +144,10 @@ def _listed(others: dict[str, list[str]]) -> str:
 def result_folders(photos: list[Path], out: Path) -> list[Path]:
     """One folder a photo in `out`, named like it as far as that is safe (`folder_name`); photos of
     the same name get numbers."""
-    return [out / name for name in folder_names([photo.stem for photo in photos])]
+    stems = [name_of(photo) if is_sequence(photo) else photo.stem for photo in photos]
+    return [out / name for name in folder_names(stems)]
+
+
+def is_clip_or_sequence(path: Path) -> bool:
+    """Whether frames are to be had from a path: a clip, or a folder or pattern of images."""
+    return is_sequence(path) or is_meant_as_clip(path)

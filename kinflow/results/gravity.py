@@ -47,6 +47,16 @@ class Gravity:
         x, y, z = self.up_cam
         return math.degrees(math.atan2(x, math.hypot(y, z)))
 
+    def turned(self, R: Float[Tensor, "3 3"]) -> Gravity:
+        """The same as another camera has it.
+
+        Args:
+            R: from this camera's frame to the other's.
+        """
+        up = R.double() @ torch.tensor(self.up_cam, dtype=torch.float64)
+        x, y, z = (up / up.norm()).tolist()
+        return Gravity((x, y, z), self.std_deg)
+
     def R_world_cam(self) -> Float[Tensor, "3 3"]:
         """From the camera frame to a world with y up, x to the camera's right and level.
 

@@ -73,6 +73,9 @@ class Person:
     """Overlap of the body with the person's outline, NaN when it is not known."""
     height_std_m: float = float("nan")
     """Standard deviation of the standing height; NaN when it is not known."""
+    foot_contact: Float[Tensor, "4"] | None = None
+    """How surely heels and big toes (`FOOT_KEYPOINTS`) stand still from this frame to the person's
+    next, 0 to 1, as fitting through frames took it; None where nothing is known of that."""
     frame: int = 0
     """Index of the frame that the body is in; a `Reconstruction` sets it, and the time."""
     time_s: float = 0.0

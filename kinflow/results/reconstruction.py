@@ -17,13 +17,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Literal, get_args
 
+from kinflow.checks import one_of
 from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
 from kinflow.results.frames import Frame
 from kinflow.results.gravity import Floor, Gravity
 from kinflow.results.person import Person
 from kinflow.results.tracks import Track, tracks_of
+
+CameraMotion = Literal["unknown", "still", "moves", "turns"]
+"""What is known of whether the camera of a clip moves."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,11 @@ class Reconstruction:
     source: str = ""
     """Path of the photo or video as it was given; empty where there is none."""
 
+    camera_motion: CameraMotion = "unknown"
+    """Whether the camera moves; of clips, where that was looked for."""
+
     def __post_init__(self) -> None:
+        one_of(self, "camera_motion", get_args(CameraMotion))
         if not self.frames:
             raise InputError("A reconstruction has to have at least one frame.")
         for before, after in pairwise(self.frames):

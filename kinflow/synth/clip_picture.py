@@ -1,12 +1,12 @@
 """Pictures of clips: the same person in the same clothes, before walls that do not move.
 
 Cloth and skin are colours of the body's vertices, so that they move with the body; walls and floor
-are painted once.
+are painted once, for a camera that turns all around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +21,7 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.geometry.rasterizer import interpolate, rasterize
 from kinflow.synth.clips import Clip, MovingPerson
 from kinflow.synth.outfits import HAIR, SKIN, Outfit, along_parts, hair_color
+from kinflow.synth.panorama import Panorama
 from kinflow.synth.rendering import vertex_normals
 from kinflow.synth.textures import any_color, skin_color
 from kinflow.synth.world_picture import surroundings
@@ -46,18 +47,17 @@ class ClipPainter:
     ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         """The frames of a clip, one after the other; light, clothes and walls come from `rng`."""
         seen = [clip.seen(i) for i in range(len(clip.people))]
-        view = (clip.camera, clip.R_cam_world, clip.t_cam_world_m)
-        still = surroundings(*view, _path(clip), rng)
-        still = cv2.GaussianBlur(still, (0, 0), 0.6).clip(0, 255)
+        behind = _behind(clip, rng)
         albedo = [self._albedo(person, rng) for person in clip.people]
         lamp = rng.normal(size=3) * 0.6 + (0, -0.7, -1.0)
         lamp = (lamp / np.linalg.norm(lamp)).astype(np.float32)
         ambient = float(rng.uniform(0.45, 0.8))
         for frame in range(len(clip)):
-            canvas = still.copy()
+            canvas = behind(frame)
+            light = lamp if clip.R_cam_first is None else clip.R_cam_first[frame].numpy() @ lamp
             depth = np.full(canvas.shape[:2], np.inf, np.float32)
             for person, colors in zip(seen, albedo, strict=True):
-                self._put(canvas, depth, clip, person, frame, colors, lamp, ambient)
+                self._put(canvas, depth, clip, person, frame, colors, light, ambient)
             canvas = cv2.GaussianBlur(canvas, (0, 0), 0.5)
             canvas += _NOISE * rng.standard_normal(canvas.shape, np.float32)
             yield np.rint(canvas.clip(0, 255)).astype(np.uint8)
@@ -119,6 +119,21 @@ class ClipPainter:
             mine = cloth == kind
             colors[mine] = (color * (1 + weave[mine, None])).clip(3, 250)
         return colors
+
+
+def _behind(
+    clip: Clip, rng: np.random.Generator
+) -> Callable[[int], Float32[np.ndarray, "height width 3"]]:
+    """What is behind the people in each frame."""
+    view = (clip.camera, clip.R_cam_world, clip.t_cam_world_m)
+    if clip.R_cam_first is None:
+        still = surroundings(*view, _path(clip), rng)
+        still = cv2.GaussianBlur(still, (0, 0), 0.6).clip(0, 255)
+        return lambda frame: still.copy()
+    R_cam_world = clip.R_cam_first @ clip.R_cam_world
+    position_m = -(clip.R_cam_world.mT @ clip.t_cam_world_m).numpy()
+    around = Panorama.around(clip.camera, R_cam_world, position_m, _path(clip), rng)
+    return lambda frame: around.seen_by(clip.camera, R_cam_world[frame]).clip(0, 255)
 
 
 def _path(clip: Clip) -> Float32[np.ndarray, "places 3"]:

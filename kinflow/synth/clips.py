@@ -1,5 +1,7 @@
 """Clips of people who move before one camera, with the truth of every frame.
 
+The camera stays at its place, and may turn there.
+
     clip = before_camera([moving(motion, shape, range(0, 90))], ClipConfig(), rng)
     for picture in ClipPainter.load(rng).paint(clip): ...
 
@@ -20,10 +22,11 @@ from torch import Tensor
 
 from kinflow.body import BodyModel
 from kinflow.body.model import PosedBody
-from kinflow.checks import number, numbers_of, positive
+from kinflow.checks import nested, number, numbers_of, positive
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
+from kinflow.synth.camera_turns import CameraTurning, turned
 from kinflow.synth.postures import turn
 
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
@@ -45,6 +48,7 @@ class ClipConfig:
         margin: share of the image's shorter side that stays free around all people.
         closer: factor on the distance at which everybody is in view all the time; below 1 people
             walk out of the image.
+        turning: how the camera turns; None for one on a tripod.
     """
 
     image_size: tuple[int, int] = (640, 480)
@@ -53,6 +57,7 @@ class ClipConfig:
     roll_std_deg: float = 1.5
     margin: float = 0.06
     closer: float = 1.0
+    turning: CameraTurning | None = None
 
     def __post_init__(self) -> None:
         numbers_of(self, "image_size", count=2, at_least=16, at_most=8192, kind=int)
@@ -61,6 +66,8 @@ class ClipConfig:
         number(self, "roll_std_deg", at_least=0)
         number(self, "margin", at_least=0, below=0.5)
         positive(self, "closer")
+        if self.turning is not None:
+            nested(self, turning=CameraTurning)
 
 
 @dataclass(frozen=True)
@@ -91,24 +98,35 @@ class MovingPerson:
 
 @dataclass(frozen=True)
 class Clip:
-    """People before a camera that does not move: x_cam = R_cam_world x_world + t_cam_world_m."""
+    """People before a camera: in its first frame x_cam = R_cam_world x_world + t_cam_world_m."""
 
     camera: Camera
     R_cam_world: Float[Tensor, "3 3"]
     t_cam_world_m: Float[Tensor, " 3"]
     people: tuple[MovingPerson, ...]
     rate_hz: float
+    R_cam_first: Float[Tensor, "frames 3 3"] | None = None
+    """From the camera's frame at the first frame to that at each; None for one that stands."""
 
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.people[0])
 
-    def seen(self, person: int) -> MovingPerson:
-        """One person in the camera's frame, where the pose's entry 0 is R_cam_root."""
+    def in_first(self, person: int) -> MovingPerson:
+        """One person in the frame of the first frame's camera, which stands still."""
         who, R = self.people[person], self.R_cam_world
         pose = who.pose.clone()
         pose[:, 0] = R @ pose[:, 0]
         return MovingPerson(who.shape, pose, who.root_m @ R.mT + self.t_cam_world_m)
+
+    def seen(self, person: int) -> MovingPerson:
+        """One person in each frame's camera, where the pose's entry 0 is R_cam_root."""
+        who = self.in_first(person)
+        if self.R_cam_first is None:
+            return who
+        pose = who.pose.clone()
+        pose[:, 0] = self.R_cam_first @ pose[:, 0]
+        return MovingPerson(who.shape, pose, (self.R_cam_first @ who.root_m[..., None])[..., 0])
 
 
 def moving(
@@ -170,7 +188,13 @@ def before_camera(
     R = turn("z", math.radians(roll)) @ _UPRIGHT @ turn("x", math.radians(pitch)) @ heading
     points = torch.cat([p.posed(body).vertices_m().flatten(0, 1) for p in people]) @ R.mT
     t = _in_view(points, camera, config)
-    return Clip(camera, R, t, tuple(people), rate_hz)
+    if config.turning is None:
+        return Clip(camera, R, t, tuple(people), rate_hz)
+    roots_m = torch.stack([person.root_m for person in people]).mean(0)
+    down = -R[:, 1]
+    R_turned = turned(roots_m @ R.mT + t, down, rate_hz, config.turning, rng)
+    first = R_turned[0]
+    return Clip(camera, first @ R, first @ t, tuple(people), rate_hz, R_turned @ first.mT)
 
 
 def _in_view(

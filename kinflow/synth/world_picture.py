@@ -159,21 +159,37 @@ def surroundings(
         rng: source of randomness.
     """
     width, height = camera.image_size
-    canvas = clutter((height, width), rng).astype(np.float32)
-    indoors = rng.random() < _INDOOR_SHARE
-    R = R_cam_world.numpy()
-    position = -(R.T @ t_cam_world_m.numpy())
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     (cx, cy), focal = camera.principal_px, camera.focal_px
+    R = R_cam_world.numpy()
     rays = np.stack([(x - cx) / focal, (y - cy) / focal, np.ones_like(x)], -1) @ R
+    return surroundings_along(rays, -(R.T @ t_cam_world_m.numpy()), places_m, rng)
+
+
+def surroundings_along(
+    rays: Float[np.ndarray, "height width 3"],
+    position_m: Float[np.ndarray, " 3"],
+    places_m: Float[np.ndarray, "places 3"],
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "height width 3"]:
+    """The same for a picture of any projection.
+
+    Args:
+        rays: directions of its pixels, in the world.
+        position_m: of the camera.
+        places_m, rng: as in `surroundings`.
+    """
+    height, width = rays.shape[:2]
+    canvas = clutter((height, width), rng).astype(np.float32)
+    indoors = rng.random() < _INDOOR_SHARE
     reach = np.full((height, width), _FARTHEST_M)
     if indoors:
-        _put_walls(canvas, reach, position, rays, places_m, rng)
-    if position[1] > 0:
+        _put_walls(canvas, reach, position_m, rays, places_m, rng)
+    if position_m[1] > 0:
         with np.errstate(divide="ignore", invalid="ignore"):
-            away = -position[1] / rays[..., 1]
+            away = -position_m[1] / rays[..., 1]
         shows = (rays[..., 1] < 0) & (away < reach)
-        at = np.where(shows[..., None], position + away[..., None] * rays, 0)[..., (0, 2)]
+        at = np.where(shows[..., None], position_m + away[..., None] * rays, 0)[..., (0, 2)]
         floor = _tiles(at, rng, squares=rng.random() < 0.5)
         np.copyto(canvas, floor, where=shows[..., None])
     return canvas

@@ -68,6 +68,13 @@ def test_joints_follow_from_their_parents(case):
         torch.testing.assert_close(joints_m[joint] - joints_m[parent], bone)
 
 
+def test_whoever_needs_no_derivatives_first_takes_them_from_nobody():
+    with torch.inference_mode():
+        joint_tree(torch.zeros(1, dtype=torch.bfloat16))  # a type that nothing else has
+    tree = joint_tree(torch.zeros(1, dtype=torch.bfloat16))
+    assert not any(tensor.is_inference() for tensor in (tree.above, tree.below, tree.at_rest))
+
+
 def test_a_full_pose_has_every_rotation_in_its_place(case):
     pose = full_pose(case.R_root, case.R_free)
     torch.testing.assert_close(pose[list(MOVERS)], torch.cat([case.R_root[None], case.R_free]))

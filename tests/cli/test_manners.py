@@ -1,18 +1,24 @@
 """How the command behaves as a process: signals, kills, pipes, odd names, and others beside it."""
 
+import contextlib
 import os
+import pty
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from clips import passing, write_clip
 from small_photos import small_photos
 
 import kinflow
 from kinflow.cli.main import main
+from kinflow.export.results import reach_s
 
 NAMES = tuple(f"photo_{number}.png" for number in range(6))
 
@@ -79,6 +85,39 @@ def test_a_signal_ends_the_work_and_leaves_nothing_behind(command, tmp_path, num
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="libraries cannot be watched")
+def test_ctrl_c_in_a_clip_leaves_a_shorter_clip(tmp_path, astronaut_rgb):
+    """The first window of 48 frames is fitted, others are on their way."""
+    frames = passing(astronaut_rgb, np.linspace(20, 60, 90))
+    clip = write_clip(tmp_path / "walk.avi", frames, 25, "MJPG")
+    out = tmp_path / "out"
+    formats = ("--format", "npz", "json", "bvh", "viewer")
+    terminal, stderr = pty.openpty()
+    process = start(
+        ["reconstruct", str(clip), "--out", str(out), "--no-parts", *formats],
+        stderr=stderr,
+        env={"COLUMNS": "200"},
+    )
+    os.close(stderr)
+    shown = b""
+    while not re.search(rb"frame (49|[5-8][0-9]) of 90", shown):
+        shown += os.read(terminal, 4096)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(terminal, 4096):
+            shown += more
+    code, said, _ = finish(process)
+    os.close(terminal)
+    assert code == 130
+    result = kinflow.load(out / "walk")
+    assert 40 <= len(result.frames) < 90
+    assert f"{len(result.frames)} frames, 1 person" in said
+    assert b"walk.avi: stopped after" in shown and b"kinflow: interrupted" in shown
+    assert [path.name for path in out.iterdir()] == ["walk"]
+    wanted = {"people.npz", "people.json", "person_0.bvh", "viewer.html", ".kinflow"}
+    assert {path.name for path in (out / "walk").iterdir()} == wanted
+    assert reach_s(out / "walk") == pytest.approx(result.frames[-1].time_s, abs=1e-3)
+
+
 @pytest.mark.parametrize("library", ["_multiarray_umath", "libtorch_cpu"])
 def test_a_signal_while_libraries_are_imported(command, library):
     process = start(command)

@@ -101,10 +101,45 @@ def test_a_gap_is_filled_and_the_rest_stays(file, tmp_path):
     assert np.abs(after.root_positions_m - before.root_positions_m).max() < 0.1
 
 
+def test_a_spoilt_file_is_cleaned_and_told(file, tmp_path, capsys):
+    lines = file.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("Frame Time")) + 1
+    rng = np.random.default_rng(0)
+    for row in range(first, len(lines)):
+        numbers = np.array(lines[row].split(), float)
+        numbers[3:] += rng.normal(0, 1.5, len(numbers) - 3)
+        if row == first + 20:
+            numbers[4] += 90
+        lines[row] = " ".join(f"{number:.6f}" for number in numbers)
+    spoilt = tmp_path / "spoilt.bvh"
+    spoilt.write_text("\n".join(lines) + "\n")
+    told = {}
+    for out in (tmp_path / "clean.bvh", tmp_path / "clean_poses.npz"):
+        assert main(["motion", "clean", str(spoilt), "--out", str(out)]) == 0
+        said = capsys.readouterr().out
+        told[out.suffix] = said.replace(str(out), "")
+        assert (
+            "Replaced 1 glitches" in said and f"Wrote {out}: {FRAMES} frames, 30 a second." in said
+        )
+        before, after = (float(v) for v in said.splitlines()[1].split()[-2:])
+        assert after < 0.2 * before  # the jitter
+        truth, found, noise = read(file), read(out), read(spoilt)
+        errors = [np.abs(one.rotations - truth.rotations).mean() for one in (found, noise)]
+        assert errors[0] < 0.5 * errors[1]
+    assert told[".bvh"] == told[".npz"]
+    untouched = ["--smoothing", "0", "--no-hold-feet"]
+    assert main(["motion", "clean", str(file), "--out", str(tmp_path / "a.bvh"), *untouched]) == 0
+    np.testing.assert_allclose(read(tmp_path / "a.bvh").rotations, read(file).rotations, atol=0.02)
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
         ("sample --file walk.bvh --out on.glb", "ends in .bvh"),
+        ("clean walk.bvh --out on.glb", "ends in .bvh or .npz"),
+        ("clean none.bvh --out on.bvh", "does not exist"),
+        ("clean text.bvh --out on.bvh", "cannot be used"),
+        ("clean walk.bvh --out on.bvh --smoothing -1", "--smoothing has to be"),
         ("sample --file none.bvh --out on.bvh", "does not exist"),
         ("sample --file . --out on.bvh", "is a folder"),
         ("sample --file text.bvh --out on.bvh", "cannot be used"),

@@ -486,6 +486,8 @@ def test_result_folders_keep_the_names_that_options_always_had():
     assert pipeline_config(plain).settings() == {}
     other = Reconstruct(("photo.jpg",), plain.output, align_parts=False, masks=None, device="cpu")
     assert pipeline_config(other).settings() == {"align_parts": False}
+    moving = Reconstruct(("clip.mp4",), plain.output, moving_camera=True)
+    assert pipeline_config(moving).settings() == {"moving_camera": True}
     masks = Reconstruct(("photo.jpg",), Output(Path("out"), show_parts=True), masks=Path("m"))
     expected = {"masks": str(Path("m").absolute()), "show_parts": True}
     assert pipeline_config(masks).settings() == expected

@@ -1,14 +1,20 @@
 """`kinflow reconstruct` on clips: what is printed, options, ranges that cannot be."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from clips import counting, passing, write_clip
 from PIL import Image
 
+from kinflow.cli import reconstruct
 from kinflow.cli.main import main
 from kinflow.cli.progress import clip_line
 from kinflow.export.people_files import load
-from kinflow.pipeline.clips import ClipStep
+from kinflow.export.quality import quality_of
+from kinflow.fitting.clip import ClipFitConfig
+from kinflow.pipeline.clips import ClipConfig, ClipStep
 
 PLAIN = ("--format", "npz", "json", "--no-parts")
 
@@ -30,12 +36,30 @@ def test_a_folder_of_clips_is_reconstructed_and_told(folder, tmp_path, run_kinfl
     # the whole picture moves with the person
     nobody, moving = done.err.splitlines()
     assert nobody.startswith("No person") and moving.startswith("walk.webm: the camera moves")
-    header, row, said, *_ = done.out.splitlines()
+    header, row, said, titles, motion, camera, *_ = done.out.splitlines()
     assert header.split()[:3] == ["photo", "person", "result"]
     assert row.split()[:2] == ["walk.webm", "0"]
     assert "walk.webm: 12 frames, 1 person, 12 bodies" in said
+    assert titles.split()[:6] == ["motion", "person", "seen", "gaps", "longest", "sliding"]
+    assert motion.split()[:5] == ["walk.webm", "0", "100", "%", "0"]
+    assert camera.startswith("walk.webm: the camera moves, and sliding")
+    assert "sliding: mean speed of feet that are down" in done.out
     assert "1 of 2 files done; 1 could not be used." in done.out
-    assert len(load(tmp_path / "out" / "walk").frames) == 12
+    result = load(tmp_path / "out" / "walk")
+    assert len(result.frames) == 12
+    # what was printed is what the file holds, and what anybody computes of it again
+    (quality,) = quality_of(result)
+    (stored,) = json.loads((tmp_path / "out" / "walk" / "people.json").read_text())["tracks"]
+    known = {name: value for name, value in vars(quality).items() if value == value}
+    assert {n: v for n, v in stored.items() if v is not None} == pytest.approx(known, rel=1e-4)
+    assert stored.keys() == vars(quality).keys()
+    assert f"{quality.jitter_10m_s3:.1f}" in motion
+    assert f"{quality.below_floor_worst_cm:.1f} cm" in motion
+    assert result.camera_motion == "moves"
+    # feet that stand are told for all but the last body; legs that are out of view stand nowhere
+    contacts = [body.foot_contact for body in result.people]
+    assert contacts[-1] is None
+    assert all(one is not None and bool((one < 0.5).all()) for one in contacts[:-1])
 
 
 def test_ranges_and_rates_choose_frames(folder, tmp_path, capsys):
@@ -54,6 +78,7 @@ def test_ranges_and_rates_choose_frames(folder, tmp_path, capsys):
     [
         (("--start", "-1"), "--start has to be a number of at least 0"),
         (("--start", "2", "--end", "1"), "--end (1 s) has to be after --start (2 s)"),
+        (("--sequence-fps", "0"), "--sequence-fps has to be a number above 0"),
         (("--fps", "0"), "--fps has to be a number above 0"),
         (("--end", "nan"), "--end has to be"),
         (("--start", "9"), "has no frame from 9 s on"),
@@ -96,6 +121,58 @@ def test_a_gif_of_several_frames_is_a_clip(tmp_path, capsys, astronaut_rgb):
     result = load(tmp_path / "out" / "wave")
     assert [frame.time_s for frame in result.frames] == pytest.approx([0.08 * i for i in range(6)])
     assert len(result.tracks) == 1
+
+
+def test_numbered_images_are_a_clip_with_its_gaps(tmp_path, capsys, astronaut_rgb):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number, frame in enumerate(passing(astronaut_rgb, np.linspace(20, 60, 12)), 9):
+        if number != 14:
+            Image.fromarray(frame).save(folder / f"shot{number}.png")
+    out = tmp_path / "out"
+    pattern = ("--start", "0.1", "--sequence-fps", "24")
+    assert (
+        main(["reconstruct", str(folder / "shot%d.png"), "--out", str(out), *pattern, *PLAIN]) == 0
+    )
+    result = load(out / "shot")
+    assert [frame.index for frame in result.frames] == [3, 4, 6, 7, 8, 9, 10, 11]
+    assert [f.time_s for f in result.frames] == pytest.approx([f.index / 24 for f in result.frames])
+    assert len(result.tracks) == 1
+    said = capsys.readouterr().err
+    assert "shot%d.png: lacks 1 of 12 numbers (14); time goes on over them." in said
+    arguments = ["reconstruct", str(folder), "--out", str(out), "--sequence-fps", "24", *PLAIN]
+    assert main(arguments) == 0
+    assert len(load(out / "walk").frames) == 11
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "already there" in capsys.readouterr().out
+    (folder / "shot9.png").rename(folder / "shot8.png")
+    assert main(arguments) == 2  # a picture earlier: not what the results were made from
+    assert "another photo" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_progress_is_shown_loses_no_outcome(
+    folder, tmp_path, capsys, monkeypatch
+):
+    config = reconstruct.pipeline_config
+
+    def in_short_windows(options):
+        fit = ClipFitConfig(window=4, ahead=1)
+        return replace(config(options), clips=ClipConfig(fit=fit))
+
+    def interrupted(self, name, step):
+        if step.frames == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(reconstruct, "pipeline_config", in_short_windows)
+    monkeypatch.setattr(reconstruct.PhotoProgress, "step", interrupted)
+    clips = [str(folder / name) for name in ("walk.webm", "nobody.avi")]
+    assert main(["reconstruct", *clips, "--out", str(tmp_path / "out"), *PLAIN]) == 130
+    captured = capsys.readouterr()
+    frames = len(load(tmp_path / "out" / "walk").frames)
+    assert frames in (6, 7)
+    assert f"walk.webm: {frames} frames, 1 person" in captured.out
+    assert "walk.webm: stopped after" in captured.err and "nobody" not in captured.err
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from clips import (
 from PIL import Image
 
 from kinflow.errors import InputError
-from kinflow.evidence.video_files import Clip, ClipRange, container_of, is_clip
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import Clip, container_of, is_clip
 
 
 @pytest.fixture(scope="module")

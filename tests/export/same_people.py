@@ -9,6 +9,7 @@ from kinflow.results import Reconstruction
 
 def assert_same(a: Reconstruction, b: Reconstruction) -> None:
     assert (a.frames, a.source, len(a.people)) == (b.frames, b.source, len(b.people))
+    assert a.camera_motion == b.camera_motion
     assert [t.identity for t in a.tracks] == [t.identity for t in b.tracks]
     for p, q in zip(a.people, b.people, strict=True):
         assert_same_values(p, q)

@@ -15,7 +15,14 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
-from kinflow.export.people_schema import FIELDS, FLOOR_FIELDS, FRAME_FIELDS, GRAVITY_FIELDS
+from kinflow.export.people_schema import (
+    FIELDS,
+    FLOOR_FIELDS,
+    FRAME_FIELDS,
+    GRAVITY_FIELDS,
+    QUALITY,
+    TURN_FIELDS,
+)
 from kinflow.export.people_to_fields import to_fields
 from kinflow.results import Floor, Reconstruction
 
@@ -95,11 +102,20 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
         assert people[1]["part_iou"][:4] == pytest.approx([0.3, 0.35, 0.4, None])
 
 
+TRACK_FIELDS = tuple(f"track_{name}" for name in QUALITY)
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
+    "before turns": TURN_FIELDS,
     "before floors": FLOOR_FIELDS,
     "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
-    "before frames": ("start_source", *FLOOR_FIELDS, *GRAVITY_FIELDS, *FRAME_FIELDS),
+    "before quality": ("foot_names", "foot_contact", "camera_motion", *TRACK_FIELDS),
+    "before frames": (
+        "start_source",
+        *TURN_FIELDS,
+        *FLOOR_FIELDS,
+        *GRAVITY_FIELDS,
+        *FRAME_FIELDS,
+    ),
 }
 
 
@@ -116,6 +132,8 @@ def write_lacking(reconstruction: Reconstruction, lacking: tuple[str, ...], fold
     for entry in document.get("frames", ()):
         for name in lacking:
             entry.pop(name.removeprefix("frame_"), None)
+    if "track_person" in lacking:
+        del document["tracks"]
     (folder / "people.json").write_text(json.dumps(document))
 
 
@@ -170,6 +188,12 @@ BAD_ARRAYS = {
     "the field 'score' should hold numbers": lambda a: changed(a, score=np.array(["a", "b"])),
     "the field 'format' is not the one": lambda a: changed(a, format=np.array("other 1")),
     "the field 'joint_names' is not": lambda a: changed(a, joint_names=a["joint_names"][::-1]),
+    "'camera_motion' holds an unknown word": lambda a: changed(a, camera_motion=np.array("dances")),
+    "'foot_contact' holds values that": lambda a: changed(
+        a, foot_contact=np.full((2, 4), 2.0, np.float32)
+    ),
+    "'foot_names' is not": lambda a: changed(a, foot_names=a["foot_names"][::-1]),
+    "'track_gaps' should hold whole": lambda a: changed(a, track_gaps=np.zeros(0)),
     "unknown code": lambda a: changed(a, code=np.array(["ok", "fine"])),
     "not rotations": lambda a: changed(a, pose=2 * a["pose"]),
     "must be positive": lambda a: changed(a, focal_px=np.array(-3.0)),
@@ -211,9 +235,7 @@ BAD_ARRAYS = {
     },
     "in the order of their index": lambda a: {
         **a,
-        **{
-            n: np.concatenate([a[n], a[n]]) for n in (*FRAME_FIELDS, *GRAVITY_FIELDS, *FLOOR_FIELDS)
-        },
+        **{n: np.concatenate([a[n], a[n]]) for n in FIELDS if FIELDS[n].rows == "frames"},
     },
     "Person 0 has two bodies in frame 0": lambda a: changed(a, person=np.zeros(2, np.int64)),
     "'start_source' should hold text": lambda a: changed(a, start_source=np.zeros(2)),

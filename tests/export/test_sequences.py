@@ -135,6 +135,7 @@ def test_frames_are_as_documented(tmp_path):
         assert frame.pop("up_cam") == (list(known.up_cam) if known else [None] * 3)
         assert frame.pop("up_std_deg") == (known.std_deg if known else None)
         assert frame.pop("floor_height_m") is frame.pop("floor_std_m") is None
+        assert frame.pop("R_first_cam") == [[None] * 3] * 3
     assert frames[2] == {
         "index": sequence.frames[2].index,
         "time_s": sequence.frames[2].time_s,

@@ -9,7 +9,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
-from kinflow.fitting.clip_tracks import with_gaps_filled, with_one_shape
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
 from kinflow.fitting.paths import between
 from kinflow.fitting.sequence import SequenceConfig, TrackFitter
 from kinflow.fitting.starts import R_CAM_UPRIGHT
@@ -25,8 +25,8 @@ TIMES_S = torch.arange(FRAMES) / RATE_HZ
 
 
 @pytest.fixture(scope="module")
-def walk(fitter, camera, see):
-    """Somebody who walks past and swings their limbs: truth, and what is seen of each frame."""
+def walk_truth(fitter) -> Unknowns:
+    """Somebody who walks past and swings their limbs."""
     g = torch.Generator().manual_seed(3)
     size = fitter.fitter.model.prior.latent_dim
     a = torch.linspace(0, 1, FRAMES)[:, None]
@@ -34,8 +34,13 @@ def walk(fitter, camera, see):
     R = R_CAM_UPRIGHT @ rotvec_to_matrix(torch.cat([0 * a, 0.3 + 0.8 * a, 0 * a], 1))
     t = torch.tensor([-0.5, 0.1, 4.0]) + a * torch.tensor([1.0, 0.0, 0.4])
     s = 0.5 * torch.randn(1, 6, generator=g).expand(FRAMES, 6)
-    truth = Unknowns(R, t, first + a * (last - first), s, torch.zeros(FRAMES))
-    return see(truth, camera, g, noise_px=5.0)
+    return Unknowns(R, t, first + a * (last - first), s, torch.zeros(FRAMES))
+
+
+@pytest.fixture(scope="module")
+def walk(walk_truth, camera, see):
+    """The walk, and what is seen of each frame."""
+    return see(walk_truth, camera, torch.Generator().manual_seed(3), noise_px=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +173,94 @@ def test_gaps_are_filled_within_a_shot_only(fitter, walk, camera):
         0,
         1,
     ]
+
+
+def panning() -> torch.Tensor:
+    """R_first_cam of a camera that turns by 25 degrees to the left, tilts and rolls."""
+    a = torch.linspace(0, 1, FRAMES)[:, None]
+    return rotvec_to_matrix(a * torch.deg2rad(torch.tensor([4.0, -25.0, 6.0])))
+
+
+@pytest.fixture(scope="module")
+def panned(walk_truth, camera, see):
+    """The same walk by a camera that turns: what it sees, in its own frames."""
+    g = torch.Generator().manual_seed(3)
+    return see(walk_truth.turned(panning().mT), camera, g, noise_px=5.0)
+
+
+def in_first(joints_m: torch.Tensor) -> torch.Tensor:
+    return joints_m @ panning().mT
+
+
+def test_turns_that_are_known_put_motion_right(tracks, panned, camera):
+    """A walk by a camera that turns, as if that stood still, and with its turns."""
+    truth_m = in_first(panned.joints_m)[:, 0]
+    (fit,), _ = tracks.fit([window(panned)], camera)
+    as_still = joints(tracks, fit.bodies)[:, 0]
+    (fit,), gravity = tracks.fit([replace(window(panned), R_still_cam=panning())], camera)
+    known = in_first(joints(tracks, fit.bodies))[:, 0]
+    ways = [(path - path[:1] - truth_m + truth_m[:1]).norm(dim=-1) for path in (as_still, known)]
+    assert float(ways[1].max()) < min(0.25, 0.3 * float(ways[0].max()))
+    assert gravity.pitch_deg == pytest.approx(0, abs=6)
+    assert gravity.roll_deg == pytest.approx(0, abs=6)
+
+
+def test_a_camera_that_turns_changes_nothing_but_what_it_sees(tracks, walk_truth, camera, see):
+    """The same evidence but for the turns gives the same motion in the world."""
+    g = torch.Generator().manual_seed(11)
+    still = see(walk_truth, camera, g, noise_px=0.0)
+    g = torch.Generator().manual_seed(11)
+    turned = see(walk_truth.turned(panning().mT), camera, g, noise_px=0.0)
+    (one,), _ = tracks.fit([window(still)], camera)
+    (two,), _ = tracks.fit([replace(window(turned), R_still_cam=panning())], camera)
+    gap = in_first(joints(tracks, two.bodies)) - joints(tracks, one.bodies)
+    assert float((gap - gap[:, :1]).norm(dim=-1).median()) < 0.05
+    ways = [
+        (m[-1, 0] - m[0, 0])
+        for m in (joints(tracks, one.bodies), in_first(joints(tracks, two.bodies)))
+    ]
+    assert float((ways[0] - ways[1]).norm()) < 0.15
+
+
+def test_all_frames_of_a_turning_camera_have_one_world(fitter, panned, camera):
+    clip = ClipFitter(fitter, camera, ClipFitConfig(window=10, ahead=3))
+    done, turns = [], panning()
+    for i in range(FRAMES):
+        seen = ImageEvidence(camera.image_size, panned.evidence.people[i : i + 1])
+        done += clip.add(SeenPeople(float(TIMES_S[i]), 0, seen, (0,), turns[i].double()))
+    done += clip.finish()
+    assert len(done) == FRAMES
+    R_first_cam = [R.double() for R in turns]
+    known = gravity_of_shot([frame.gravity for frame in done], R_first_cam)
+    up = [one.turned(R).up_cam for one, R in zip(known, R_first_cam, strict=True) if one]
+    torch.testing.assert_close(torch.tensor(up), torch.tensor(up[:1]).expand(FRAMES, 3))
+    # a window's gravity is common to its frames, each of which has its own camera
+    own = [frame.gravity for frame in done]
+    mine = [one.turned(R).up_cam for one, R in zip(own, R_first_cam, strict=True) if one]
+    torch.testing.assert_close(torch.tensor(mine[:7]), torch.tensor(mine[:1]).expand(7, 3))
+    assert own[6] is not None
+    assert abs(mine[0][1] - own[6].up_cam[1]) > 1e-4
+    way = torch.stack([f.people[0].t_cam_root_m for f in done])
+    way = (panning() @ way[..., None])[..., 0]
+    assert float((way[-1] - way[0])[0]) == pytest.approx(1.0, abs=0.3)  # a metre to the right
+
+
+def test_gaps_are_filled_in_the_world_of_a_turning_camera(fitter, walk, camera):
+    """Whoever stands still while the camera turns past stands still in the gap as well."""
+    people = fitter.fit(ImageEvidence(camera.image_size, walk.evidence.people[:1]), camera).people
+    R = rotvec_to_matrix(torch.tensor([[0.0, 0.1 * i, 0.0] for i in range(5)]))
+    first = people[0]
+    pose = first.pose.clone()
+    pose[0] = R[4].mT @ pose[0]
+    last = replace(first, pose=pose, R_cam_root=pose[0], t_cam_root_m=R[4].mT @ first.t_cam_root_m)
+    filled = with_gaps_filled(
+        [[first], [], [], [], [last]], [0.0, 0.1, 0.2, 0.3, 0.4], [0] * 5, list(R)
+    )
+    for body, turn in zip((seen[0] for seen in filled), R, strict=True):
+        torch.testing.assert_close(turn @ body.t_cam_root_m, first.t_cam_root_m)
+        if body.code == "not_seen":
+            joints_m = body.joints_cam_m @ turn.mT
+            torch.testing.assert_close(joints_m, first.joints_cam_m, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,22 @@
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from clips import counting, cut_off, passing, write_clip
+from clips import counting, cut_off, passing, paste, write_clip
 from small_photos import small_photos
 
-from kinflow.evidence.video_files import Clip, ClipRange
+from kinflow.errors import InputError
+from kinflow.evidence.clip_range import ClipRange
+from kinflow.evidence.video_files import Clip
 from kinflow.export.clip_writer import ClipFormat
 from kinflow.export.people_files import load
+from kinflow.export.stage import Stage
 from kinflow.export.writer import ExportOptions
 from kinflow.fitting.clip import ClipFitConfig
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.geometry.pinhole import Camera
 from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress
@@ -83,6 +88,63 @@ def test_somebody_is_one_person_of_one_shape_from_where_they_appear(events, clip
     assert all(body.limb_error_px() < 15 for body in track.bodies)
 
 
+PAN_DEG = 13.0
+
+
+def panned_clip(path: Path, astronaut_rgb: np.ndarray) -> Path:
+    """Somebody who stays in the middle of the picture while a camera pans to the right."""
+    size = (560, 320)
+    camera, wide = Camera.from_fov(size, 55.0), Camera.from_fov((1500, 900), 100.0)
+    lens, world_lens = (np.diag([c.focal_px, c.focal_px, 1.0]) for c in (camera, wide))
+    lens[:2, 2], world_lens[:2, 2] = camera.principal_px, wide.principal_px
+    rng = np.random.default_rng(0)
+    world = rng.integers(60, 200, (45, 75, 3)).astype(np.uint8)
+    world = cv2.resize(world, wide.image_size, interpolation=cv2.INTER_CUBIC)
+    person = cv2.resize(astronaut_rgb, (240, 240), interpolation=cv2.INTER_AREA)
+    frames = []
+    for i in range(16):
+        R = cv2.Rodrigues(np.array([0, -np.radians(PAN_DEG) * i / 15, 0]))[0]
+        H = lens @ R @ np.linalg.inv(world_lens)
+        frame = cv2.warpPerspective(world, H, size, flags=cv2.INTER_LINEAR)
+        paste(frame, person, 160)
+        frames.append(frame)
+    return write_clip(path, frames, FPS, "MJPG")
+
+
+def test_whoever_a_camera_follows_moves_if_it_is_told_to_move(models, astronaut_rgb, tmp_path):
+    clip = panned_clip(tmp_path / "panned.avi", astronaut_rgb)
+    still = outcome_of(list(pipeline(models).run([clip], tmp_path / "still")))
+    assert any("--moving-camera" in note for note in still.notes)
+    assert still.result is not None
+    assert all(frame.turn is None for frame in still.result.frames)
+    config = ClipConfig(moving_camera=True)
+    moving = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models)
+    outcome = outcome_of(list(moving.run([clip], tmp_path / "moving")))
+    assert not any("carried" in note or "guessed" in note for note in outcome.notes)
+    result = load(outcome.folder)
+    assert outcome.result is not None
+    assert result.frames == outcome.result.frames
+    turn = result.frames[-1].turn
+    assert turn is not None
+    pan = np.arctan2(float(turn.R_first_cam[0, 2]), float(turn.R_first_cam[2, 2]))
+    assert np.degrees(pan) == pytest.approx(PAN_DEG, rel=0.06)
+    stages = [Stage.of(r) for r in (still.result, result)]
+    ways = []
+    for r, stage in zip((still.result, result), stages, strict=True):
+        _, root_m = stage.track_pose(r.tracks[0])
+        ways.append(float(root_m[-1, 0] - root_m[0, 0]))
+    distance_m = float(result.tracks[0].bodies[0].t_cam_root_m[2])
+    assert abs(ways[0]) < 0.1 * distance_m
+    assert ways[1] - ways[0] == pytest.approx(np.sin(pan) * distance_m, rel=0.25)
+    assert len({frame.gravity for frame in result.frames}) > 1
+
+
+def test_turns_are_told_by_a_focal_length_that_is_known():
+    models = ReconstructorConfig(fit=PhotoFitConfig(estimate_focal=True))
+    with pytest.raises(InputError, match="focal length"):
+        PipelineConfig(models, clips=ClipConfig(moving_camera=True))
+
+
 def test_progress_counts_frames_and_people(events):
     begun, *steps, outcome = events
     assert isinstance(begun, Begun)
@@ -124,8 +186,38 @@ def test_a_clip_that_is_stopped_keeps_what_is_done(clip, models, tmp_path):
     assert [frame.index for frame in result.frames] == list(range(len(result.frames)))
     assert len(result.frames) in (6, 12, 18)
     assert result.tracks
-    again = outcome_of(list(pipeline(models).run([clip], tmp_path)))
-    assert "stopped_after_s" in again.problem
+    # other options are another matter
+    shorter = ClipConfig(range=ClipRange(end_s=0.5))
+    config = PipelineConfig(MODELS, EXPORT, clips=shorter, clip_formats=FORMATS)
+    other = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert "made with other options" in other.problem
+    # the same again makes the whole clip, once
+    again = outcome_of(list(pipeline(models, window=8).run([clip], tmp_path)))
+    assert (again.problem, again.already) == ("", False)
+    assert len(load(outcome.folder).frames) == 24
+    assert outcome_of(list(pipeline(models, window=8).run([clip], tmp_path))).already
+
+
+def test_whoever_stops_sooner_loses_nothing(clip, models, tmp_path):
+    config = ClipConfig(range=ClipRange(0.33), fit=ClipFitConfig(window=4, ahead=1))
+    run = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models).run
+    reached = []
+    for asked in (14, 9, 99):
+        seen = iter([False] * asked)
+        outcome = outcome_of(list(run([clip], tmp_path, lambda seen=seen: next(seen, True))))
+        assert outcome.problem == ""
+        assert any("go further" in note for note in outcome.notes) == (asked == 9)
+        reached.append(len(load(outcome.folder).frames))
+    assert reached[0] == reached[1] < reached[2] == 14
+    # all of it is there, which whoever overwrites it and stops does not lose either
+    export = ExportOptions(EXPORT.formats, overwrite=True)
+    again = PipelineConfig(MODELS, export, clips=config, clip_formats=FORMATS)
+    seen = iter([False] * 9)
+    outcome = outcome_of(
+        list(Pipeline(again, models).run([clip], tmp_path, lambda: next(seen, True)))
+    )
+    assert any("go further" in note for note in outcome.notes)
+    assert len(load(outcome.folder).frames) == 14
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "close"])
@@ -246,7 +338,8 @@ def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(clip, models, tm
     assert [path.name for path in tmp_path.iterdir()] == ["walk"]
     assert len(load(folder).frames) == 12
     again = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
-    assert "no overlay.webm" in again.problem
+    assert (again.problem, again.already) == ("", False)
+    assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"}
 
 
 def interrupted() -> bool:

@@ -8,7 +8,7 @@ import pytest
 from kinflow.errors import InputError
 from kinflow.evidence import image_files
 from kinflow.files.destinations import check_folder_destination
-from kinflow.pipeline.sources import find_photos, passed_over, result_folders
+from kinflow.pipeline.sources import find_photos, is_clip_or_sequence, passed_over, result_folders
 
 
 @pytest.fixture
@@ -43,6 +43,28 @@ def test_an_empty_name_is_not_the_folder_one_is_in(photos, monkeypatch):
     monkeypatch.chdir(photos)
     with pytest.raises(InputError, match="name of a photo is empty"):
         find_photos(("a.PNG", ""))
+
+
+def test_numbered_images_are_one_clip_by_a_pattern_or_as_a_folder(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    for name in ("2.png", "10.png"):
+        (photos / "folder.jpg" / name).write_bytes(b"x")
+    pattern = "folder.jpg/%d.png"
+    assert find_photos((pattern, "a.PNG")) == [Path(pattern), Path("a.PNG")]
+    assert find_photos(("folder.jpg", "b.jpg"), sequences=True) == [
+        Path("folder.jpg"),
+        Path("b.jpg"),
+    ]
+    assert names(find_photos(("folder.jpg",))) == ["10.png", "2.png"]  # else a batch
+    found = [Path(pattern), Path("folder.jpg"), Path("folder.jpg/2.png"), Path("no.txt")]
+    assert [is_clip_or_sequence(path) for path in found] == [True, True, False, False]
+    folders = result_folders([Path(pattern), Path("shots/walk_%04d.png"), Path()], Path("out"))
+    assert names(folders) == ["folder.jpg", "walk", photos.name]
+    (photos / "%d.png").write_bytes(b"x")  # a file is what it is called
+    assert not is_clip_or_sequence(Path("%d.png"))
+    for name, said in (("c_%03d.png", "matches no file"), ("%d_%d.png", "several numbers")):
+        with pytest.raises(InputError, match=said):
+            find_photos((name,))
 
 
 def test_a_missing_path_is_kept_for_the_report(photos):

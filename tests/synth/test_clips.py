@@ -1,5 +1,6 @@
 """Clips: everybody in view, on the floor, in the same clothes, before a camera that stands."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,7 @@ from kinflow.body import BodyModel
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.synth.camera_turns import CameraTurning
 from kinflow.synth.clip_picture import ClipPainter
 from kinflow.synth.clips import ClipConfig, before_camera, moving
 from kinflow.synth.rendering import coarse_mesh
@@ -103,3 +105,42 @@ def test_frames_that_are_not_there_are_refused(coarse):
         moving(stroll(), torch.full((6,), 0.5), range(FRAMES + 1), coarse)
     with pytest.raises(InputError, match="needs people"):
         before_camera([], ClipConfig(), np.random.default_rng(0), coarse)
+
+
+SMALL = ClipConfig(
+    (160, 120), turning=CameraTurning(lag_s=0.05, sway_deg=(6.0, 3.0, 4.0)), closer=0.7
+)
+
+
+def test_a_camera_that_turns_follows_people_and_sees_the_same_walls(coarse):
+    rng = np.random.default_rng(3)
+    clip = before_camera([person(coarse)], SMALL, rng, coarse)
+    assert clip.R_cam_first is not None
+    torch.testing.assert_close(clip.R_cam_first[0], torch.eye(3))
+    seen, first = clip.seen(0), clip.in_first(0)
+    turned = (clip.R_cam_first @ first.root_m[..., None])[..., 0]
+    torch.testing.assert_close(seen.root_m, turned)
+    torch.testing.assert_close(seen.pose[:, 0], clip.R_cam_first @ first.pose[:, 0])
+    px = clip.camera.project(seen.root_m)
+    assert float((px - torch.tensor([80.0, 60.0])).abs().max()) < 45
+
+    frames = list(ClipPainter.load().paint(clip, np.random.default_rng(3)))
+    K = np.diag([clip.camera.focal_px, clip.camera.focal_px, 1.0])
+    K[:2, 2] = 79.5, 59.5
+    later = 3
+    H = K @ clip.R_cam_first[later].numpy() @ np.linalg.inv(K)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    back = cv2.warpPerspective(frames[later], H, (160, 120), flags=flags)
+    both = cv2.warpPerspective(np.full((120, 160), 255, np.uint8), H, (160, 120), flags=flags) > 250
+    for who in (clip.in_first(0), seen):
+        points = who.posed(coarse).vertices_m()[[0, later]]
+        if who is seen:  # where the later frame's body is when that frame is turned back
+            points = points[1:] @ clip.R_cam_first[later]
+        x, y = clip.camera.project(points.flatten(0, 1)).T.numpy()
+        x0, x1 = (int(v) for v in (x.min() - 5, x.max() + 6))
+        both[max(0, int(y.min()) - 5) : int(y.max()) + 6, max(0, x0) : max(0, x1)] = False
+    assert both.sum() > 1000
+    gap = np.abs(back.astype(int) - frames[0])[both].mean()
+    still = np.abs(frames[later].astype(int) - frames[0])[both].mean()
+    assert gap < 8
+    assert gap < 0.7 * still
