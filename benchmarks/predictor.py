@@ -31,6 +31,7 @@ from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import DEFAULT, Looks, Predictor
 from kinflow.results import Person
 from kinflow.synth.looks import world_kinds
+from kinflow.synth.world import WorldConfig
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss
 
 _HIPS = [KEYPOINT_INDEX["left_hip"], KEYPOINT_INDEX["right_hip"]]
@@ -38,7 +39,7 @@ _LIMBS = list(LIMB_KEYPOINTS)
 _BATCH = 12
 _SAMPLES = 20
 _MANY, _REPEATS = 256, 5
-_SEED_OF_SPLIT = {"train": 7000, "validation": 8000, "test": 9000}
+SEED_OF_SPLIT = {"train": 7000, "validation": 8000, "test": 9000}
 """Worlds of these seeds are in nobody's training."""
 
 
@@ -78,9 +79,7 @@ class Found:
 
 def main(config: PredictorBenchmark) -> None:
     torch.set_num_threads(1)
-    kinds = world_kinds(config.poses, config.split)
-    seed = _SEED_OF_SPLIT[config.split]
-    kinds = tuple(replace(kind, seed=seed + i) for i, kind in enumerate(kinds))
+    kinds = held_out_kinds(config.poses, config.split)
     seen = seen_worlds(kinds, config.worlds, EvidenceDetector().detect, config.cache)
     found = everybody(seen)
     print(f"{len(found.rows)} people, {int(found.whole.sum())} of them whole in view")
@@ -95,6 +94,12 @@ def main(config: PredictorBenchmark) -> None:
     begin = time.perf_counter()
     points, R = fitted(seen, found, fitter)
     report("network + fit", found, points, R, time.perf_counter() - begin)
+
+
+def held_out_kinds(poses: Path, split: Split) -> tuple[WorldConfig, ...]:
+    """The kinds of worlds that networks learn from, with worlds that none of them saw."""
+    kinds = world_kinds(poses, split)
+    return tuple(replace(kind, seed=SEED_OF_SPLIT[split] + i) for i, kind in enumerate(kinds))
 
 
 def everybody(seen: Sequence[SeenWorld]) -> Found:

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.pinhole import NEAR_M
-from kinflow.geometry.rotations import matrix_to_rotvec, skew
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix, skew
+
+_STREAM = 0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Belief:
     """Orientations that turns are about."""
     centre: Float[Tensor, "batch size"]
     whitening: Float[Tensor, "batch size size"]
-    """From deviations to standard ones: its square is the precision."""
+    """From deviations to standard ones, lower triangular: its square is the precision."""
     starts: Unknowns
     """Bodies to start from, the likeliest first, as many for everybody, on a second axis."""
     prior_weight: Float[Tensor, " batch"]
@@ -56,6 +58,26 @@ class Belief:
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
+
+    def drawn(self, count: int, about: Unknowns) -> Unknowns:
+        """Bodies whose orientation and pose are as believed, always the same ones.
+
+        Args:
+            count: of bodies for each row, an even number.
+            about: bodies, one for each row, whose place and shape they have. Rows that believe
+                nothing get bodies of no meaning.
+        """
+        size = 3 + about.z.shape[1]  # the first rows of the whitening are the Gaussian over these
+        generator = torch.Generator().manual_seed(_STREAM)
+        half = torch.randn(size, count // 2, generator=generator)
+        noise = torch.cat([half, -half], 1).to(self.centre)
+        empty = ~self.says_something()[:, None, None]
+        lower = self.whitening[:, :size, :size] + empty * torch.eye(size).to(noise)
+        gap = torch.linalg.solve_triangular(lower, noise.expand(len(lower), -1, -1), upper=False)
+        y = (self.centre[:, :size, None] + gap).mT.flatten(0, 1)
+        rows = torch.arange(len(self.centre), device=y.device).repeat_interleave(count)
+        R_cam_root = rotvec_to_matrix(y[:, :3]) @ self.R_cam_base[rows]
+        return replace(about[rows], R_cam_root=R_cam_root, z=y[:, 3:])
 
     @staticmethod
     def concatenate(parts: Sequence[Belief]) -> Belief:

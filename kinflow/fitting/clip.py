@@ -29,7 +29,7 @@ from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
 from kinflow.fitting.track_targets import TrackWindow
-from kinflow.fitting.uncertainty import Description
+from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity, Person
@@ -221,6 +221,8 @@ class ClipFitter:
         bodies = fit.bodies[index]
         targets = self._as_alone(fit.targets[index], len(window.shown))
         described = self._photos.fitter.describe(bodies, targets)
+        seen = [window.seen[row] for row in rows]
+        described = replace(described, joint_std_m=std_of_frames_m(described, seen))
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
             shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()

@@ -10,11 +10,13 @@ import torch
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.calibration import JointSigns, deviation_m, unseen, weights
 from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import AlignedBody, PartAligner
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.fitting.solver import PersonFitter
+from kinflow.fitting.uncertainty import Description
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Hypothesis, Person, ResultCode
@@ -41,6 +43,20 @@ class Describer:
     ) -> Person:
         """The body of one person: the best of what was found, on its parts where it has any.
 
+        Args: those of `with_signs`.
+        """
+        return self.with_signs(index, seen, camera, targets, found)[0]
+
+    def with_signs(
+        self,
+        index: int,
+        seen: PersonEvidence,
+        camera: Camera,
+        targets: Targets,
+        found: Candidates,
+    ) -> tuple[Person, JointSigns]:
+        """The body of one person, and what its joints' deviations rest on.
+
         Args:
             index: number of the person.
             seen: what was seen of them.
@@ -54,8 +70,8 @@ class Describer:
         aligned = None
         if self.aligner is not None and seen.parts is not None:
             aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
-        person = self._described(index, seen, camera, targets, found, code, aligned)
-        return second_thoughts(person)
+        person, signs = self._described(index, seen, camera, targets, found, code, aligned)
+        return second_thoughts(person), signs
 
     def _worth_telling(self, found: Candidates) -> Candidates:
         close = found.energy - found.energy[0] < self.hypothesis_margin
@@ -70,7 +86,7 @@ class Describer:
         found: Candidates,
         code: ResultCode,
         aligned: AlignedBody | None,
-    ) -> Person:
+    ) -> tuple[Person, JointSigns]:
         """The result as the user gets it, on the CPU."""
         chosen, best = 0, found.unknowns[:1]
         if aligned is not None:
@@ -78,7 +94,8 @@ class Describer:
         description = self.fitter.describe(best, targets)
         body = self._hypothesis(best, float(found.energy[chosen]))
         rivals = [i for i in range(len(found.unknowns)) if i != chosen]
-        return Person(
+        signs = self._signs(description, found, seen)
+        person = Person(
             person=index,
             camera=camera,
             R_cam_root=body.R_cam_root,
@@ -87,7 +104,7 @@ class Describer:
             z=body.z,
             shape=body.shape,
             joints_cam_m=description.joints_m[0],
-            joint_std_m=description.joint_std_m[0],
+            joint_std_m=signs.std_m(),
             t_cam_root_std_m=description.root_std_m[0],
             height_std_m=float(description.height_std_m[0]),
             keypoints_px=seen.keypoints_px.cpu(),
@@ -100,6 +117,20 @@ class Describer:
             part_iou=None if aligned is None else aligned.part_iou,
             silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
             start_source=found.source[chosen],
+        )
+        return person, signs
+
+    def _signs(
+        self, description: Description, found: Candidates, seen: PersonEvidence
+    ) -> JointSigns:
+        """What tells how far the joints of the one body that is described may be elsewhere."""
+        joints_m = self.fitter.joints_m(found.unknowns).cpu()
+        weight = weights(found.energy).cpu()
+        return JointSigns(
+            laplace_m=description.joint_std_m[0],
+            others_m=deviation_m(joints_m, description.joints_m[0], weight),
+            unseen=unseen(seen.keypoints_px.cpu()),
+            network_m=description.network_m[0],
         )
 
     def _hypothesis(self, unknowns: Unknowns, energy: float) -> Hypothesis:

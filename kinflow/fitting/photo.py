@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
 
 import torch
 from jaxtyping import Float
@@ -33,6 +32,7 @@ from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
+from kinflow.fitting.people import FoundBodies, People
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -90,28 +90,6 @@ class PhotoFit:
     """What they are on, where that is known."""
 
 
-@dataclass(frozen=True)
-class _People:
-    """The people of several photos in a row."""
-
-    seen: tuple[PersonEvidence, ...]
-    cameras: tuple[Camera, ...]
-    """What each was seen with."""
-    rows: tuple[range, ...]
-    """Those of each photo."""
-
-    @staticmethod
-    def of(photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> _People:
-        ends = list(accumulate(len(photo.people) for photo in photos))
-        return _People(
-            tuple(person for photo in photos for person in photo.people),
-            tuple(c for photo, c in zip(photos, cameras, strict=True) for _ in photo.people),
-            tuple(
-                range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
-            ),
-        )
-
-
 class PhotoFitter:
     """Fits all people of a photo, or of several, in one batch.
 
@@ -151,7 +129,7 @@ class PhotoFitter:
         self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
-        self._describer = Describer(self.fitter, self.aligner, *told)
+        self.describer = Describer(self.fitter, self.aligner, *told)
         self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
 
     @lazy
@@ -179,37 +157,41 @@ class PhotoFitter:
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
     ) -> tuple[PhotoFit, ...]:
         """Several photos in one batch, each with people, and with the camera it was taken with."""
-        lines = [photo.lines_px for photo in photos]
         with one_thread():
-            people = _People.of(photos, cameras)
-            legs = _leg_confidence(people.seen)
-            targets, found = self._searched(people, cameras, lines, legs)
-            best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            rows = people.rows
-            stances = Stances.of(
-                self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs
-            )
-            ground = [
-                self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
-                for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
-            ]
-            up = [known.gravity for known in ground]
-            targets = with_up(targets, self.gravity, up, rows, legs)
-            targets = with_floor(targets, self.gravity, ground, rows)
-            found = with_nearer(found, self.fitter.model, best, ground)
-            targets, found = self._with_children(targets, found, best, people)
-            found = self.fitter.polish(found, targets)
-            bodies = [
-                self._describer.person(
-                    i - mine.start, people.seen[i], camera, targets[i : i + 1], found[found.of(i)]
+            found = self.found_bodies(photos, cameras)
+            people = [
+                tuple(
+                    self.describer.person(i - mine.start, seen, camera, *found.of(i))
+                    for i, seen in zip(mine, photo.people, strict=True)
                 )
-                for camera, mine in zip(cameras, rows, strict=True)
-                for i in mine
+                for photo, camera, mine in zip(photos, cameras, found.rows, strict=True)
             ]
         return tuple(
-            self._photo(tuple(bodies[mine.start : mine.stop]), camera, known)
-            for camera, known, mine in zip(cameras, ground, rows, strict=True)
+            self._photo(some, camera, known)
+            for some, camera, known in zip(people, cameras, found.ground, strict=True)
         )
+
+    def found_bodies(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+    ) -> FoundBodies:
+        """All bodies that explain the people of several photos, before parts are looked at."""
+        lines = [photo.lines_px for photo in photos]
+        people = People.of(photos, cameras)
+        legs = _leg_confidence(people.seen)
+        targets, found = self._searched(people, cameras, lines, legs)
+        best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
+        rows = people.rows
+        stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs)
+        ground = [
+            self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
+            for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
+        ]
+        up = [known.gravity for known in ground]
+        targets = with_up(targets, self.gravity, up, rows, legs)
+        targets = with_floor(targets, self.gravity, ground, rows)
+        found = with_nearer(found, self.fitter.model, best, ground)
+        targets, found = self._with_children(targets, found, best, people)
+        return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
         """The result of a photo, with the floor where its people stand."""
@@ -224,7 +206,7 @@ class PhotoFitter:
 
     def _searched(
         self,
-        people: _People,
+        people: People,
         cameras: Sequence[Camera],
         lines: Sequence[Tensor | None],
         legs: Tensor,
@@ -239,7 +221,7 @@ class PhotoFitter:
         """Signs of a child of each person of a photo, None where there are none to read."""
         assert self.sizes is not None, "signs need parts"
         with one_thread():
-            people = _People.of([evidence], [camera])
+            people = People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
             targets, found = self._searched(people, [camera], [evidence.lines_px], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
@@ -251,7 +233,7 @@ class PhotoFitter:
         targets: Targets,
         found: Candidates,
         best: Tensor,
-        people: _People,
+        people: People,
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people, in which those who look like children are some."""
         if self.sizes is None or not self.config.sizes.estimate:

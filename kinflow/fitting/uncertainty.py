@@ -1,17 +1,30 @@
-"""What is read off a solution: joints, energies, and how far each joint could be elsewhere."""
+"""What is read off a solution: joints, energies, and how far each joint could be elsewhere.
+
+Deviations are Laplace's approximation, from the inverse Gauss-Newton Hessian. They cover the
+neighbourhood of a solution under the energy's own assumptions; what is stated to the user follows
+from them and from more (`calibration.py`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.keypoints import BLAZEPOSE33
+from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.calibration import JointSigns, deviation_m, place_factors, unseen
 from kinflow.fitting.height import height_with_slope_m
+
+_DRAWN = 16
+"""Bodies that are drawn from a belief; what is stated is no better for twice as many."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +34,13 @@ class Description:
     joints_m: Float[Tensor, "batch 22 3"]
     joint_std_m: Float[Tensor, "batch 22"]
     """Of each joint relative to the pelvis: root of the mean variance per axis."""
+    network_m: Float[Tensor, "batch 22"]
+    """By how much joints of bodies that a network believes in are elsewhere, likewise; NaN where
+    there is no belief."""
     root_std_m: Float[Tensor, "batch 3"]
-    """Of the pelvis, along each camera axis."""
+    """Of the pelvis, along each camera axis, as it is stated."""
     height_std_m: Float[Tensor, " batch"]
-    """Of the standing height: what the evidence and the shape prior leave open."""
+    """Of the standing height, as it is stated."""
     energy: dict[str, Float[Tensor, " batch"]]
     """Per term, in nats."""
 
@@ -33,9 +49,6 @@ def describe(
     energy: Energy, joint_model: KeypointModel, unknowns: Unknowns, targets: Targets
 ) -> Description:
     """Joints, energies and standard deviations of solutions, one row of `targets` each.
-
-    Deviations are Laplace's approximation, from the inverse Gauss-Newton Hessian. They cover
-    the neighbourhood of a solution; other solutions are the business of the hypotheses.
 
     Args:
         energy: the terms that were minimised.
@@ -57,10 +70,55 @@ def describe(
     slope = height_with_slope_m(energy.model.shape_prior, unknowns.s)[1].double()
     of_shape = covariance[:, energy.layout.shape, energy.layout.shape]
     height = torch.einsum("bu,buv,bv->b", slope, of_shape, slope)
+    believed = torch.zeros(len(root), dtype=torch.bool)
+    if targets.belief is not None:
+        believed = targets.belief.says_something().cpu()
+    wider = place_factors(believed)
     return Description(
         joints_m=state.keypoints_cam_m.cpu(),
         joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
-        root_std_m=root.clamp_min(0).sqrt().float(),
-        height_std_m=height.clamp_min(0).sqrt().float(),
+        network_m=_from_network_m(
+            joint_model, state.keypoints_cam_m, unknowns, targets.belief
+        ).cpu(),
+        root_std_m=(wider[:, :1] * root.clamp_min(0).sqrt()).float(),
+        height_std_m=(wider[:, 1] * height.clamp_min(0).sqrt()).float(),
         energy={term.name: term.energy().cpu() for term in terms},
     )
+
+
+def std_of_frames_m(
+    described: Description, seen: Sequence[PersonEvidence | None]
+) -> Float[Tensor, "batch 22"]:
+    """What is stated of joints in frames of a clip, of which nobody asks what other bodies there
+    are.
+
+    Args:
+        described: of the body in each frame.
+        seen: what was seen of it in each frame, None where it was missed.
+    """
+    nothing = torch.zeros(len(BLAZEPOSE33), 3)
+    keypoints = [nothing if person is None else person.keypoints_px.cpu() for person in seen]
+    return JointSigns(
+        laplace_m=described.joint_std_m,
+        others_m=torch.zeros_like(described.joint_std_m),
+        unseen=unseen(torch.stack(keypoints)),
+        network_m=described.network_m,
+    ).std_m()
+
+
+def _from_network_m(
+    joint_model: KeypointModel,
+    joints_m: Float[Tensor, "batch 22 3"],
+    unknowns: Unknowns,
+    belief: Belief | None,
+) -> Float[Tensor, "batch 22"]:
+    """Deviation of what a network believes from the solutions."""
+    lacking = torch.full_like(joints_m[..., 0], torch.nan)
+    if belief is None:
+        return lacking
+    with torch.no_grad():
+        drawn = belief.drawn(_DRAWN, unknowns)
+        points = joint_model.evaluate(drawn, with_jacobian=False).keypoints_cam_m
+    weight = points.new_full((len(joints_m), _DRAWN), 1 / _DRAWN)
+    deviation = deviation_m(points.unflatten(0, (-1, _DRAWN)), joints_m, weight)
+    return torch.where(belief.says_something()[:, None], deviation, lacking)

@@ -12,9 +12,12 @@ from torch import Tensor
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.body.measure import BodyMeasures, measure
 from kinflow.body.model import BodyModel, PosedBody
+from kinflow.checks import is_number
+from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rasterizer import coverage
 from kinflow.results.codes import ResultCode
+from kinflow.results.regions import radius_m
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Person:
     joints_cam_m: Float[Tensor, "22 3"]
     joint_std_m: Float[Tensor, "22"]
     """Standard deviation of each joint's position relative to the pelvis (root of the mean variance
-    per axis); zero for the pelvis, whose own uncertainty is `t_cam_root_std_m`."""
+    per axis); zero for the pelvis, whose own uncertainty is `t_cam_root_std_m`. Errors are no
+    Gaussian's: see `joint_radius_m`."""
     t_cam_root_std_m: Float[Tensor, "3"]
     """Standard deviation of the pelvis position per axis; z is large when height is unknown."""
     keypoints_px: Float[Tensor, "33 3"]
@@ -83,6 +87,17 @@ class Person:
     def joints_px(self) -> Float[Tensor, "22 2"]:
         """Projected joints."""
         return self.camera.project(self.joints_cam_m)
+
+    def joint_radius_m(self, share: float) -> Float[Tensor, "22"]:
+        """Radius of the ball about each joint, relative to the pelvis, that the true joint is in
+        with this probability (see `kinflow.results.regions`).
+
+        Raises:
+            InputError: the probability is not from 0 to less than 1.
+        """
+        if not (is_number(share) and 0 <= share < 1):
+            raise InputError(f"share has to be a number from 0 to less than 1, not {share!r}.")
+        return radius_m(self.joint_std_m, float(share))
 
     def body(self) -> PosedBody:
         """The posed body model, for whatever else is wanted of it."""

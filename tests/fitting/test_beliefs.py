@@ -82,6 +82,38 @@ def test_what_nobody_saw_is_as_it_is_believed(fitter, make_scene, camera):
     assert errors[1] < 0.02 < errors[0]
 
 
+def test_drawn_bodies_spread_as_is_believed(fitter, make_scene, camera):
+    scene = make_scene((20.0, 90.0), seed=3)
+    truth = truth_of(fitter, scene.evidence, camera)
+    belief = knows(fitter, scene.evidence, camera, truth, 0.2)
+    sure = torch.tensor([[[1.0]], [[4.0]]])
+    size = belief.centre.shape[1]
+    lower = (torch.eye(size) + 0.3 * torch.ones(size, size).tril(-1)) * sure / 0.2
+    belief = replace(belief, whitening=lower, centre=belief.centre + 0.1)
+    drawn = belief.drawn(6000, truth)
+    z = drawn.z.unflatten(0, (2, 6000))
+    torch.testing.assert_close(z.mean(1), truth.z + 0.1, atol=1e-4, rtol=0.0)
+    latent = slice(3, 3 + truth.z.shape[1])
+    expected = torch.linalg.inv(lower.mT @ lower)[:, latent, latent]
+    gap = z - z.mean(1, keepdim=True)
+    torch.testing.assert_close(gap.mT @ gap / 6000, expected, atol=0.004, rtol=0.0)
+    assert torch.equal(drawn.s[:6000], truth.s[:1].expand(6000, -1))
+    assert torch.equal(belief.drawn(4, truth).z, belief.drawn(4, truth).z)
+
+
+def test_a_person_of_whom_nothing_is_believed_has_no_deviation_of_a_network(
+    fitter, make_scene, camera
+):
+    scene = make_scene((20.0, 90.0), seed=3)
+    truth = truth_of(fitter, scene.evidence, camera)
+    belief = knows(fitter, scene.evidence, camera, truth, 0.3)
+    belief = replace(belief, whitening=belief.whitening * torch.tensor([[[1.0]], [[0.0]]]))
+    targets = replace(fitter.targets(scene.evidence, camera), belief=belief)
+    network_m = fitter.fitter.describe(truth, targets).network_m
+    assert network_m[1].isnan().all() and network_m[0].isfinite().all()
+    assert (network_m[0, 1:] > 0.005).all() and (network_m[0] < 0.5).all()
+
+
 def test_what_was_seen_outweighs_a_wrong_belief(fitter, make_scene, camera):
     scene, other = make_scene((20.0,), seed=3), make_scene((20.0,), seed=8)
     wrong = knows(fitter, scene.evidence, camera, truth_of(fitter, other.evidence, camera), 1.0)
