@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.body.shape import PHENOTYPES
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
+from kinflow.priors.shape import AGE
 
-_AGE = PHENOTYPES.index("age")
 _STEPS = 32
 _YOUNGEST = -4.4
 """The latent age of babies."""
@@ -23,16 +22,16 @@ def nearer(model: KeypointModel, bodies: Unknowns, factor: Float[Tensor, " bodie
 
     Where nobody is that small, the youngest stands in.
     """
-    age = bodies.s[:, _AGE]
+    age = bodies.s[:, AGE]
     share = torch.linspace(0, 1, _STEPS, device=age.device)
     ages = age[:, None] + share * (_YOUNGEST - age[:, None]).clamp(max=0)
     tried = bodies.s[:, None].repeat(1, _STEPS, 1)
-    tried[..., _AGE] = ages
+    tried[..., AGE] = ages
     size_m = _size_m(model, tried.flatten(0, 1)).unflatten(0, (len(age), _STEPS))
     ratio = size_m / size_m[:, :1]
     nearest = (ratio - factor[:, None]).abs().argmin(1, keepdim=True)
     s = bodies.s.clone()
-    s[:, _AGE] = ages.gather(1, nearest)[:, 0]
+    s[:, AGE] = ages.gather(1, nearest)[:, 0]
     return replace(bodies, s=s, t_cam_root_m=bodies.t_cam_root_m * ratio.gather(1, nearest))
 
 

@@ -38,7 +38,8 @@ FARTHEST = 2.5
 LOG_ODDS, LOG_ODDS_ALONE = (0.50, 0.49, 0.24, 0.75), (-0.95, 0.75, 0.50)
 """Of being a child: at an adult's signs, for each standard deviation of head and face, for each of
 the network's; and without a network."""
-AGE, AGE_ALONE, AGE_STD = (0.295, -0.040, 0.022, -0.039), (0.361, -0.057, 0.003), 0.10
+CHILD_AGE, CHILD_AGE_ALONE = (0.295, -0.040, 0.022, -0.039), (0.361, -0.057, 0.003)
+CHILD_AGE_STD = 0.10
 """A child's phenotype `age`, by the same, and its spread."""
 _YOUNGEST = 0.05
 
@@ -80,7 +81,7 @@ def child_log_odds(found: SizeSigns) -> float:
 
 def age_of_child(found: SizeSigns) -> float:
     """The phenotype `age` of somebody with these signs, should it be a child."""
-    return max(_YOUNGEST, _told(found, AGE_ALONE if found.network is None else AGE))
+    return max(_YOUNGEST, _told(found, CHILD_AGE_ALONE if found.network is None else CHILD_AGE))
 
 
 def _told(found: SizeSigns, weights: tuple[float, ...]) -> float:
@@ -181,7 +182,7 @@ class SizeEstimator:
         prior = self.model.shape_prior
         number, slope = number_of_age(prior, age[rows])
         centre, inverse_std = torch.zeros(len(age), prior.size), torch.ones(len(age), prior.size)
-        centre[rows, AGE], inverse_std[rows, AGE] = number, slope / AGE_STD
+        centre[rows, AGE], inverse_std[rows, AGE] = number, slope / CHILD_AGE_STD
         device = self.model.points_at_rest_m.device
         return ShapeTarget(centre.to(device), inverse_std.to(device))
 
