@@ -18,7 +18,7 @@ from kinflow.synth.world import WorldPerson
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
-_LOG_ODDS = (0.0, 0.5, 1.0, 1.5)
+_LOG_ODDS = (0.0, 0.5, 0.9, 1.25, 1.5)
 
 
 def children(sets: Sets) -> str:

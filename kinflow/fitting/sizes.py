@@ -5,7 +5,7 @@ child. A logistic regression on the signs says how likely somebody is one. Whoev
 is fitted anew from the same poses with a child's shape, as much nearer to the camera as it is
 smaller, and held near the age that the signs tell. `python benchmarks/trust children` prints the
 numbers below, measured on rendered people of training subjects; the threshold is such that few
-adults reach it.
+adults of other subjects and of photos reach it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_log_odds: float = 1.0
+    least_log_odds: float = 1.25
     """From which somebody is a child."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
