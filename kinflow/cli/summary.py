@@ -53,6 +53,11 @@ _QUALITY_SENTENCE = (
     "sliding: mean speed of feet that are down; jitter: in 10 m/s3, by third differences; below "
     "floor: mean / worst depth of the lowest point (docs/video.md)."
 )
+_OPTIONS_OF_NOTES = {
+    "its turns can be estimated": "moving_camera",
+    "the field of view is another one than is assumed": "fov",
+}
+"""Words of notes, and the options that they speak of."""
 _CAMERA_SENTENCES: dict[CameraMotion, str] = {
     "unknown": "whether the camera moves is not known.",
     "still": "the camera was not seen to move.",
@@ -103,7 +108,7 @@ class Report:
         for note in outcome.notes:
             # what is said of a file of keypoints is the same for all of its photos
             if note not in self._noted:
-                complain(one_line(note))
+                complain(one_line(with_flags(note, _OPTIONS_OF_NOTES)))
             self._noted.add(note)
         if outcome.result is not None or outcome.already:
             if not self._good:

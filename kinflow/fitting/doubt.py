@@ -19,7 +19,7 @@ WRONG_MM = 100.0
 INTERCEPT, PER_CONFIDENCE, PER_IOU, PER_MM = 1.07, -0.23, -6.78, 0.025
 USUAL_IOU = 0.87
 """Stands in where no parts were seen."""
-MAX_DOUBT = 0.1
+MAX_DOUBT = 0.08
 """Of the bodies that stay `ok`, fewer than one in thirty is wrong."""
 
 

@@ -50,7 +50,7 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_log_odds: float = 1.25
+    least_log_odds: float = 0.9
     """From which somebody is a child."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""

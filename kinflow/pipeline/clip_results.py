@@ -182,21 +182,21 @@ def _of_camera(run: ClipRun) -> list[str]:
     if not run.turns:
         moves = (
             "the camera moves; motion is relative to it, and people who stand may seem to slide; "
-            "--moving-camera estimates how it turns."
+            "its turns can be estimated."
         )
         return [moves] if run.camera_moves else []
     remarks = []
     if run.found_focal:
         remarks.append(
             f"the field of view is {run.fov_deg:.0f} degrees by how the background moves, which is "
-            "used; --fov says otherwise."
+            "used where none is given."
         )
     frames, lost = (sum(getattr(t, name) for t in run.turns) for name in ("frames", "lost"))
     if any(turns.is_carried for turns in run.turns):
         remarks.append(
             "the background does not move as before a camera that only turns: it is carried or "
-            "zooms, which is not estimated, so that paths of people lack it, or the field of view "
-            "is another one (--fov)."
+            "zooms, which is not estimated, so that paths of people lack it, or "
+            "the field of view is another one than is assumed."
         )
     if lost > _LOST * frames:
         remarks.append(

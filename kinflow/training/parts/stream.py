@@ -189,7 +189,7 @@ class Pool:
         if not len(self._rows):
             raise InputError(
                 "The detector saw none of the people that were painted; paint more at first.",
-                {"at first": "first_draws"},
+                {"at first": "pool.first_draws"},
             )
 
     @property
