@@ -69,7 +69,7 @@ class Belief:
         """
         size = 3 + about.z.shape[1]  # the first rows of the whitening are the Gaussian over these
         generator = torch.Generator().manual_seed(_STREAM)
-        half = torch.randn(size, count // 2, generator=generator)
+        half = torch.randn(size, count // 2, generator=generator, dtype=torch.float32)
         noise = torch.cat([half, -half], 1).to(self.centre)
         empty = ~self.says_something()[:, None, None]
         lower = self.whitening[:, :size, :size] + empty * torch.eye(size).to(noise)

@@ -90,8 +90,8 @@ class JointSigns:
     def std_m(self) -> Float[Tensor, "*batch 22"]:
         """Standard deviations as they are stated; 0 for the pelvis."""
         features, rows = self.features(), group_rows()
-        alone = (features[..., :4] * torch.tensor(ALONE)[rows]).sum(-1)
-        joint = (features * torch.tensor(WITH_NETWORK)[rows]).sum(-1)
+        alone = (features[..., :4] * torch.tensor(ALONE, dtype=torch.float32)[rows]).sum(-1)
+        joint = (features * torch.tensor(WITH_NETWORK, dtype=torch.float32)[rows]).sum(-1)
         std_m = torch.where(joint.isnan(), alone, joint).exp().clamp(_LEAST_M, _MOST_M)
         return torch.cat([torch.zeros_like(std_m[..., :1]), std_m[..., 1:]], -1)
 
@@ -138,7 +138,7 @@ def unseen(keypoints_px: Float[Tensor, "*batch 33 3"]) -> Float[Tensor, "*batch 
 
 def shown_by() -> Float[Tensor, "33 22"]:
     """Weights of the keypoints that show each joint."""
-    weight = torch.zeros(len(BLAZEPOSE33), NUM_JOINTS)
+    weight = torch.zeros(len(BLAZEPOSE33), NUM_JOINTS, dtype=torch.float32)
     for joint, name in enumerate(JOINT_NAMES):
         shown = _KEYPOINTS.get(name, (name,))
         weight[[KEYPOINT_INDEX[keypoint] for keypoint in shown], joint] = 1 / len(shown)

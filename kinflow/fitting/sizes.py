@@ -50,7 +50,7 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_log_odds: float = 0.9
+    least_log_odds: float = 0.95
     """From which somebody is a child."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
@@ -143,7 +143,7 @@ class SizeEstimator:
             else math.nan
             for one in found
         ]
-        return self._of_ages(torch.tensor(ages))
+        return self._of_ages(torch.tensor(ages, dtype=torch.float32))
 
     def common_target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
         """The shape of one person who showed these signs at several times; None for an adult."""
@@ -153,7 +153,8 @@ class SizeEstimator:
         log_odds = sum(child_log_odds(one) for one in known) / len(known)
         if log_odds < self.config.least_log_odds:
             return None
-        return self._of_ages(torch.tensor([sum(age_of_child(one) for one in known) / len(known)]))
+        age = sum(age_of_child(one) for one in known) / len(known)
+        return self._of_ages(torch.tensor([age], dtype=torch.float32))
 
     def target_again(self, s: Float[Tensor, "people 6"]) -> ShapeTarget | None:
         """The same of people whose latent shapes are known; None where nobody is a child."""
@@ -181,7 +182,8 @@ class SizeEstimator:
             return None
         prior = self.model.shape_prior
         number, slope = number_of_age(prior, age[rows])
-        centre, inverse_std = torch.zeros(len(age), prior.size), torch.ones(len(age), prior.size)
+        centre = torch.zeros(len(age), prior.size, dtype=torch.float32)
+        inverse_std = torch.ones_like(centre)
         centre[rows, AGE], inverse_std[rows, AGE] = number, slope / CHILD_AGE_STD
         device = self.model.points_at_rest_m.device
         return ShapeTarget(centre.to(device), inverse_std.to(device))
@@ -191,7 +193,7 @@ def number_of_age(
     prior: ShapePrior, age: Float[Tensor, " people"]
 ) -> tuple[Float[Tensor, " people"], Float[Tensor, " people"]]:
     """The number of the shape prior that decodes to a phenotype `age`, and the slope there."""
-    phenotypes = prior.decode(torch.zeros(len(age), prior.size))
+    phenotypes = prior.decode(torch.zeros(len(age), prior.size, dtype=torch.float32))
     phenotypes[:, AGE] = age
     s = prior.encode(phenotypes)
     return s[:, AGE], prior.decode_with_slope(s)[1][:, AGE]

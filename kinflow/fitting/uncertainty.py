@@ -96,7 +96,7 @@ def std_of_frames_m(
         described: of the body in each frame.
         seen: what was seen of it in each frame, None where it was missed.
     """
-    nothing = torch.zeros(len(BLAZEPOSE33), 3)
+    nothing = torch.zeros(len(BLAZEPOSE33), 3, dtype=torch.float32)
     keypoints = [nothing if person is None else person.keypoints_px.cpu() for person in seen]
     return JointSigns(
         laplace_m=described.joint_std_m,

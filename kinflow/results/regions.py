@@ -72,5 +72,5 @@ def radius_m(std_m: Float[Tensor, "*batch 22"], share: float) -> Float[Tensor, "
         std_m: standard deviations (`Person.joint_std_m`).
         share: the probability, from 0 to less than 1.
     """
-    shape = torch.tensor(list(SHAPES.values()))[group_rows()].to(std_m)
+    shape = torch.tensor(list(SHAPES.values()), dtype=torch.float32)[group_rows()].to(std_m)
     return std_m * weibull_scale(shape) * (-math.log1p(-share)) ** (1 / shape)
