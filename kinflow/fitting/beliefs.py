@@ -145,9 +145,8 @@ def _age(s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
 
 def _child_log_odds(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, " people"]:
     """How many of a person's samples are children against how many are none, as a logarithm."""
-    children = (_age(s) < CHILD_BELOW_AGE).sum(
-        1
-    ) + 0.5  # half a sample more of both: nobody is certain
+    # half a sample more of both: nobody is certain
+    children = (_age(s) < CHILD_BELOW_AGE).sum(1) + 0.5
     return (children / (s.shape[1] + 1 - children)).log()
 
 
