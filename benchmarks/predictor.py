@@ -4,7 +4,8 @@ python benchmarks/predictor.py --poses poses.safetensors --cache DIR [--split te
 
 Rendered pictures of people that the network has not seen, looked at by the real detector as a
 whole; errors of the twelve limb keypoints of everybody who was found, and of those who are whole
-in view. PA is after the best similarity, MPJPE about the hips, turn is the root's.
+in view. PA is after the best similarity, MPJPE about the hips, turn is the root's, position that
+of the hips in space.
 """
 
 from __future__ import annotations
@@ -183,6 +184,8 @@ def report(
     if R_cam_root is not None:
         trace = (R_cam_root.mT @ found.R_cam_root).diagonal(dim1=-2, dim2=-1).sum(-1)
         columns.append(("turn", ((trace - 1) / 2).clamp(-1, 1).acos().rad2deg()))
+        away = (points_m - found.truth_m)[:, _HIPS].mean(1)
+        columns.append(("position", 1000 * away.norm(dim=-1)))
     describe: Callable[[Tensor], str] = lambda rows: " ".join(  # noqa: E731
         f"{key} {values[rows].mean():6.1f} ({values[rows].median():6.1f})"
         for key, values in columns

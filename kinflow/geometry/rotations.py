@@ -52,6 +52,13 @@ def rotvec_to_matrix(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
     return cos * eye + a * K + b * outer
 
 
+def about_axis(axis: str, angle_rad: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotations about a coordinate axis, `x`, `y` or `z`."""
+    rotvec = angle_rad.new_zeros(*angle_rad.shape, 3)
+    rotvec[..., "xyz".index(axis)] = angle_rad
+    return rotvec_to_matrix(rotvec)
+
+
 def rotvec_to_matrix_and_jacobian(
     rotvec: Float[Tensor, "*batch 3"],
 ) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:

@@ -22,6 +22,11 @@ from kinflow.priors import PosePrior
 from kinflow.priors.pose_space import mirror_rotvec
 from kinflow.priors.shape import ShapePrior
 
+ADULT_MEAN = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
+ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
+"""Phenotypes of adults in worlds and in the studio: written out, not taken from the shape prior,
+so that worlds stay what they are when the prior changes."""
+
 _CHILD_AGES = (0.2, 0.6)
 _WIDE_RANGE = (0.03, 0.97)
 _FREE_NAMES = [JOINT_NAMES[joint] for joint in FREE_JOINTS]

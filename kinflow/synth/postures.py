@@ -20,7 +20,7 @@ from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import part_indices
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import JOINT_INDEX
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import about_axis, rotvec_to_matrix
 from kinflow.synth.people import PeopleSource
 
 Posture = Literal["standing", "sitting", "lying"]
@@ -38,9 +38,7 @@ _SEAT_PARTS = part_indices("torso", "upper_leg")
 
 def turn(axis: Literal["x", "y", "z"], angle: float) -> Float[Tensor, "3 3"]:
     """Rotation about a coordinate axis by an angle in radians."""
-    rotvec = torch.zeros(3)
-    rotvec["xyz".index(axis)] = angle
-    return rotvec_to_matrix(rotvec)
+    return about_axis(axis, torch.tensor(angle, dtype=torch.float32))
 
 
 def trunk_tilt_deg(joints_m: Float[Tensor, "22 3"], up: Float[Tensor, " 3"]) -> float:

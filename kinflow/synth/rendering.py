@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int8, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33
@@ -17,7 +17,7 @@ from kinflow.body.model import PosedBody
 from kinflow.body.part_mesh import PartMesh
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.geometry.pinhole import Camera
-from kinflow.geometry.rasterizer import interpolate, rasterize
+from kinflow.geometry.rasterizer import rasterize
 
 _CUBE_M = 0.015
 # A keypoint this far behind the surface still shows: joints and knuckles lie inside of the body.
@@ -30,8 +30,6 @@ class RenderedBody:
 
     labels: UInt8[np.ndarray, "rows columns"]
     """Part of each cell, 0 for the background."""
-    normals: Int8[np.ndarray, "rows columns 3"]
-    """Of the surface, in the camera's frame, 127 long; 0 in the background."""
     keypoints_cells: Float[np.ndarray, "33 2"]
     keypoint_depth_m: Float[np.ndarray, " 33"]
     """Depth relative to the middle of the hips."""
@@ -55,11 +53,6 @@ def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:
     raster = rasterize(points_px, depth, mesh.faces, camera.image_size)
     labels = np.zeros(raster.face.size, np.uint8)
     labels[raster.pixels] = mesh.face_parts[raster.face.ravel()[raster.pixels]]
-    normals = np.zeros((raster.face.size, 3), np.int8)
-    vectors = vertex_normals(vertices.numpy(), mesh.faces)
-    for axis in range(3):
-        shown = interpolate(raster, points_px, depth, mesh.faces, vectors[:, axis])
-        normals[raster.pixels, axis] = (127 * shown).clip(-127, 127)
     keypoints_m = posed.keypoints_m()[: len(BLAZEPOSE33)]
     keypoints_px = camera.project(keypoints_m).numpy()
     keypoint_depth_m = keypoints_m[:, 2].numpy()
@@ -69,7 +62,6 @@ def render(mesh: PartMesh, posed: PosedBody, camera: Camera) -> RenderedBody:
     middle_m = float(posed.joints_m[hips, 2].mean())
     return RenderedBody(
         labels=labels.reshape(raster.face.shape),
-        normals=normals.reshape(*raster.face.shape, 3),
         keypoints_cells=keypoints_px,
         keypoint_depth_m=keypoint_depth_m - middle_m,
         keypoint_seen=keypoint_depth_m < surface + _INSIDE_FRACTION * height_m,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinflow.checks import not_negative, numbers_of, pairs_of_sides, share
 from kinflow.geometry.pinhole import Camera
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import about_axis
 
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 """From a world with y up, seen along -z, to the camera's axes."""
@@ -122,6 +122,4 @@ def _shift_px(
 
 
 def _turn(axis: str, angle: float) -> Tensor:
-    rotvec = torch.zeros(3)
-    rotvec["xyz".index(axis)] = angle
-    return rotvec_to_matrix(rotvec)
+    return about_axis(axis, torch.tensor(angle, dtype=torch.float32))

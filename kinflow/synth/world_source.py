@@ -24,15 +24,12 @@ from kinflow.body.part_mesh import PartMesh
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.geometry.pinhole import Camera
-from kinflow.synth.people import PeopleSource
+from kinflow.synth.people import ADULT_MEAN, ADULT_STD, PeopleSource
 from kinflow.synth.postures import Posture, pose_in_world, seat_height_m, turn
 from kinflow.synth.rendering import coarse_mesh
 from kinflow.synth.world import Box, World, WorldConfig, WorldPerson, posture_of
 from kinflow.synth.world_depth import Drawn, covered, draw, draw_boxes
 
-# Written out, not taken from the shape prior: worlds stay what they are when the prior changes.
-_ADULT_MEAN = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
-_ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
 _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 """From a world with y up, seen along -z, to the camera's axes."""
 
@@ -143,8 +140,8 @@ class WorldSource:
 
     def _shape(self, rng: np.random.Generator, small: bool) -> tuple[Tensor, bool]:
         """Phenotypes, and whether they are those of a child; a small child where that is wanted."""
-        spread = self.config.shape_spread * np.array(_ADULT_STD)
-        shape = (np.array(_ADULT_MEAN) + spread * rng.standard_normal(6)).clip(0.01, 0.99)
+        spread = self.config.shape_spread * np.array(ADULT_STD)
+        shape = (np.array(ADULT_MEAN) + spread * rng.standard_normal(6)).clip(0.01, 0.99)
         shape[1] = shape[1].clip(0.75, 0.93)
         child = bool(rng.random() < self.config.child_share)
         if child or small:

@@ -146,7 +146,7 @@ class Models:
         count = len(worn.near)
         rest, along, scalp = attributes[:, :3], attributes[:, 3], attributes[:, 4]
         ragged = 0.04 * Waves.random(count, (0.05, 0.3), dice).at_rows(row, rest)
-        material = materials(self.tailor, worn, row, part, along + ragged, scalp + ragged)
+        material = materials(worn, row, part, along + ragged, scalp + ragged)
         palette = Palette.random(count, dice)
         color = palette.at(row, material, rest)
         bare = material == SKIN

@@ -18,13 +18,12 @@ from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
-from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from kinflow.geometry.rotations import about_axis, matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.pose_space import mirror_rotvec
+from kinflow.synth.people import ADULT_MEAN, ADULT_STD
 from kinflow.synth.studio.config import StudioConfig
 from kinflow.synth.studio.dice import Dice
 
-_ADULT_MEAN = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
-_ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
 _ADULT_AGES = (0.75, 0.93)
 _PRIOR_POSES = 20_000
 _CALM = 0.6
@@ -84,7 +83,7 @@ class People:
         )
         pose = torch.where((posture == 1)[:, None, None, None], _sitting(pose, dice), pose)
         pose = torch.where((posture == 2)[:, None, None, None], _lying(pose, rotvec, dice), pose)
-        pose[:, 0] = _turn("y", self._heading(pose, dice)) @ pose[:, 0]
+        pose[:, 0] = about_axis("y", self._heading(pose, dice)) @ pose[:, 0]
         return pose
 
     def _heading(self, pose: Tensor, dice: Dice) -> Float[Tensor, " count"]:
@@ -99,7 +98,7 @@ class People:
     def shapes(self, count: int, dice: Dice) -> Float[Tensor, "count 6"]:
         """Phenotypes: adults, children, and bodies from all over the shape space."""
         config = self.config
-        mean, std = torch.tensor((_ADULT_MEAN, _ADULT_STD), device=dice.device)
+        mean, std = torch.tensor((ADULT_MEAN, ADULT_STD), device=dice.device)
         shape = mean + config.shape_spread * std * dice.normal(count, 6)
         wide = dice.uniform(count, 6, low=0.03, high=0.97)
         shape = torch.where(dice.chance(count, 1, share=config.wide_share), wide, shape)
@@ -119,12 +118,6 @@ class People:
         return rotvec, torch.where(mirrored[:, None], root * root.new_tensor((1.0, -1, -1)), root)
 
 
-def _turn(axis: str, angle_rad: Tensor) -> Float[Tensor, "count 3 3"]:
-    rotvec = angle_rad.new_zeros(len(angle_rad), 3)
-    rotvec[:, "xyz".index(axis)] = angle_rad
-    return rotvec_to_matrix(rotvec)
-
-
 def _sitting(pose: Tensor, dice: Dice) -> Tensor:
     """On a chair, or on the floor with legs stretched or crossed."""
     count, pose = len(pose), pose.clone()
@@ -138,13 +131,13 @@ def _sitting(pose: Tensor, dice: Dice) -> Tensor:
         apart = torch.where(
             chair, dice.uniform(count, low=-5, high=25), dice.uniform(count, low=0, high=45)
         )
-        R_hip = _turn("y", sign * apart * degree) @ _turn("x", -hip)
-        spin = _turn("y", dice.normal(count, std=12 * degree))
+        R_hip = about_axis("y", sign * apart * degree) @ about_axis("x", -hip)
+        spin = about_axis("y", dice.normal(count, std=12 * degree))
         pose[:, JOINT_INDEX[f"{side}_hip"]] = R_hip @ spin
-        pose[:, JOINT_INDEX[f"{side}_knee"]] = _turn("x", knee * degree)
-        pose[:, JOINT_INDEX[f"{side}_ankle"]] = _turn("x", dice.normal(count, std=8 * degree))
+        pose[:, JOINT_INDEX[f"{side}_knee"]] = about_axis("x", knee * degree)
+        pose[:, JOINT_INDEX[f"{side}_ankle"]] = about_axis("x", dice.normal(count, std=8 * degree))
     lean = dice.normal(count, std=10 * degree) + 4 * degree
-    pose[:, 0] = _turn("z", dice.normal(count, std=8 * degree)) @ _turn("x", lean)
+    pose[:, 0] = about_axis("z", dice.normal(count, std=8 * degree)) @ about_axis("x", lean)
     return pose
 
 
@@ -155,5 +148,5 @@ def _lying(pose: Tensor, rotvec: Tensor, dice: Dice) -> Tensor:
     sides = torch.tensor((0.0, math.pi, math.pi / 2, -math.pi / 2), device=dice.device)
     spin = sides[dice.kinds(count, (0.5, 0.2, 0.15, 0.15))] + dice.normal(count, std=10 * degree)
     rise = -math.pi / 2 + dice.normal(count, std=10 * degree)
-    pose[:, 0] = _turn("x", rise) @ _turn("y", spin)
+    pose[:, 0] = about_axis("x", rise) @ about_axis("y", spin)
     return pose

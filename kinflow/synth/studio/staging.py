@@ -17,7 +17,7 @@ from torch import Tensor
 from kinflow.body.keypoints import COCO17_ROWS, KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.evidence.blazepose import BEYOND_KEYPOINTS, BODY_TORSOS, REGION_MARGIN
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import about_axis
 from kinflow.synth.studio.config import StudioConfig
 from kinflow.synth.studio.dice import Dice
 
@@ -76,7 +76,7 @@ def cameras(count: int, config: StudioConfig, dice: Dice) -> Stage:
     anyhow = dice.uniform(count, low=-math.pi, high=math.pi)
     roll = torch.where(dice.chance(count, share=_ANY_ROLL_SHARE), anyhow, roll)
     upright = torch.tensor(_UPRIGHT, device=dice.device)
-    R = _about("z", roll) @ upright @ _about("x", pitch)
+    R = about_axis("z", roll) @ upright @ about_axis("x", pitch)
     aspects = torch.tensor(_ASPECTS, device=dice.device)
     size = LONG_SIDE_PX * aspects[dice.whole(count, below=len(_ASPECTS))]
     fov = _between(dice, count, config.fov_deg) * degree
@@ -186,9 +186,3 @@ def looked_at(
 
 def _between(dice: Dice, count: int, ends: tuple[float, float]) -> Tensor:
     return dice.uniform(count, low=ends[0], high=ends[1])
-
-
-def _about(axis: str, angle_rad: Tensor) -> Float[Tensor, "count 3 3"]:
-    rotvec = angle_rad.new_zeros(len(angle_rad), 3)
-    rotvec[:, "xyz".index(axis)] = angle_rad
-    return rotvec_to_matrix(rotvec)

@@ -30,7 +30,6 @@ _EYE_M, _BROW_M, _LIPS_M = 0.011, 0.010, 0.022
 class Tailor:
     """What does not change from person to person, of a body's vertices (an average adult's)."""
 
-    body: BodyModel
     part: Int[Tensor, " vertices"]
     along: Float[Tensor, " vertices"]
     """From 0 at the near end of the part to 1 at the far one."""
@@ -49,7 +48,6 @@ class Tailor:
         vertices, points = posed.vertices_m(), posed.keypoints_m()
         part = body.vertex_parts.long()
         return Tailor(
-            body=body,
             part=part,
             along=_along(part, vertices, points),
             rest_m=vertices,
@@ -188,12 +186,11 @@ def standing_off_m(
 
 
 def materials(
-    tailor: Tailor, worn: Outfits, row: Tensor, part: Tensor, along: Tensor, scalp: Tensor
+    worn: Outfits, row: Tensor, part: Tensor, along: Tensor, scalp: Tensor
 ) -> Int[Tensor, " points"]:
     """What points of people show: the material of each.
 
     Args:
-        tailor: of the body.
         worn: by everybody.
         row: whose each point is.
         part: of the body it belongs to.

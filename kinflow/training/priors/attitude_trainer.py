@@ -24,7 +24,7 @@ from kinflow.checks import not_negative, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import about_axis, rotvec_to_matrix
 from kinflow.priors.attitude import AttitudeInfo, AttitudePrior
 from kinflow.priors.pose_space import mirror_rotvec
 from kinflow.training.averaging import mean_at_first, weight_average
@@ -221,26 +221,23 @@ def seated(
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         knee = torch.where(chair, _between(count, 50.0, 115.0), _between(count, 0.0, 130.0))
         apart = torch.where(chair, _between(count, -5.0, 25.0), _between(count, 0.0, 50.0))
-        hip = _turn(1, sign * apart) @ _turn(0, -_between(count, 65.0, 110.0))
-        for joint, R in (("hip", hip), ("knee", _turn(0, knee)), ("ankle", _ankle(count))):
+        hip = _turn("y", sign * apart) @ _turn("x", -_between(count, 65.0, 110.0))
+        for joint, R in (("hip", hip), ("knee", _turn("x", knee)), ("ankle", _ankle(count))):
             sitting[:, _ROW_OF[f"{side}_{joint}"]] = R
     aside, lean = _SITTING_STD_DEG * torch.randn(2, count)
-    return sitting, (_turn(2, aside) @ _turn(0, lean)).mT[..., 1]
+    return sitting, (_turn("z", aside) @ _turn("x", lean)).mT[..., 1]
 
 
 def _ankle(count: int) -> Float[Tensor, "poses 3 3"]:
-    return _turn(0, 10 * torch.randn(count))
+    return _turn("x", 10 * torch.randn(count))
 
 
 def _between(count: int, low: float, high: float) -> Float[Tensor, " poses"]:
     return low + (high - low) * torch.rand(count)
 
 
-def _turn(axis: int, angle_deg: Float[Tensor, " poses"]) -> Float[Tensor, "poses 3 3"]:
-    """Rotations about a coordinate axis."""
-    rotvec = torch.zeros(len(angle_deg), 3)
-    rotvec[:, axis] = torch.deg2rad(angle_deg)
-    return rotvec_to_matrix(rotvec)
+def _turn(axis: str, angle_deg: Float[Tensor, " poses"]) -> Float[Tensor, "poses 3 3"]:
+    return about_axis(axis, torch.deg2rad(angle_deg))
 
 
 def _angle_rad(a: Float[Tensor, "poses 3"], b: Float[Tensor, "poses 3"]) -> Tensor:
