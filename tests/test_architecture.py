@@ -28,7 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("evaluation",),
     ("pipeline",),
-    ("api",),
+    ("api", "client"),
+    ("service",),
     ("cli",),
 )
 """From the bottom up; modules of one layer do not know each other."""

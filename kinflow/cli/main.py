@@ -25,6 +25,7 @@ _WORK = {
     "Sample": ("kinflow.cli.gallery", "run_sample"),
     "Interpolate": ("kinflow.cli.gallery", "run_interpolate"),
     "Convert": ("kinflow.cli.convert", "run"),
+    "Serve": ("kinflow.service.server", "run"),
     "Version": ("kinflow.cli.main", "print_version"),
 }
 """What works on the options of each everyday command: a module, heavy as a rule, and its function,

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 from kinflow.checks import number, refuse, whole
+from kinflow.service.config import Serve
 
 OutputFormat = Literal["npz", "json", "overlay", "glb", "bvh", "viewer"]
 ALL_FORMATS: tuple[OutputFormat, ...] = ("npz", "json", "overlay", "glb", "bvh", "viewer")
@@ -215,6 +216,7 @@ Command = (
     | Annotated[Sample, subcommand("sample")]
     | Annotated[Interpolate, subcommand("interpolate")]
     | Annotated[Convert, subcommand("convert")]
+    | Annotated[Serve, subcommand("serve")]
     | Annotated[Version, subcommand("version")]
 )
 """The everyday commands."""
