@@ -60,9 +60,9 @@ class Serve:
         whole(self, "memory_mb", at_least=1024, flags=True)
         number(self, "max_clip_s", "max_disk_gb", "job_timeout_s", "keep_days", above=0, flags=True)
         if self.token is not None and len(self.token) < 8:
-            refuse("--token needs at least 8 characters, for it may be guessed otherwise.")
+            refuse("A token needs at least 8 characters, for it may be guessed otherwise.")
         if not self.host:
-            refuse("--host needs an address, such as 127.0.0.1.")
+            refuse("A server needs an address to listen at, such as 127.0.0.1.")
 
     @property
     def is_local(self) -> bool:

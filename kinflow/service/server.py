@@ -44,10 +44,7 @@ def run(config: Serve) -> int:
             flush=True,
         )
         if not config.is_local and config.token is None:
-            print(
-                "Everybody who reaches this address can use it; --token keeps others out.",
-                flush=True,
-            )
+            print("Everybody who reaches this address can use it: it has no token.", flush=True)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

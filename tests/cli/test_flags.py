@@ -63,7 +63,7 @@ def named_options() -> set[str]:
 def test_every_option_that_errors_speak_of_has_a_flag(capsys):
     known = ""
     trained = [["train", what] for what in ("prior", "parts", "predictor")]
-    for command in (["reconstruct"], *trained, ["synth"]):
+    for command in (["reconstruct"], *trained, ["synth"], ["serve"]):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
         known += capsys.readouterr().out
