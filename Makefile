@@ -10,7 +10,7 @@ demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
