@@ -1,10 +1,11 @@
 """Average precision of keypoints as COCO defines it (Lin et al. 2014; pycocotools' `cocoeval`).
 
-Object keypoint similarity is the mean over labelled keypoints of exp(-d² / (2 a (2 sigma)²)), d being
-a keypoint's distance, a the person's area and sigma how much annotators disagree on it. Detections
-of a picture, best score first, each take the free person with the highest similarity above a
-threshold; those left over are false. People without keypoints, crowds and people outside a range of
-area are ignored: a detection on one counts neither way, and a crowd may take any number of them.
+Object keypoint similarity is the mean over labelled keypoints of exp(-d² / (2 a (2 sigma)²)), d
+being a keypoint's distance, a the person's area and sigma how much annotators disagree on it.
+Detections of a picture, best score first, each take the free person with the highest similarity
+above a threshold; those left over are false. People without keypoints, crowds and people outside a
+range of area are ignored: a detection on one counts neither way, and a crowd may take any number of
+them.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ def oks(
 ) -> Float[np.ndarray, "found people"]:
     """Object keypoint similarity of each detection with each person.
 
-    Where a person has no labelled keypoint, the distance is that from the person's box made twice as
-    large, so that detections on somebody without labels can be told from false ones.
+    Where a person has no labelled keypoint, the distance is that from the person's box with as
+    much added on each side, so that detections on somebody without labels can be told from false
+    ones.
 
     Raises:
         InputError: there are not as many sigmas as keypoints.
@@ -87,7 +89,7 @@ def oks(
     points = truth.keypoints_px.shape[1]
     if len(sigmas) != points or found.shape[1] != points:
         raise InputError(
-            f"There are {len(sigmas)} sigmas for {points} true and {found.shape[1]} found keypoints."
+            f"There are {len(sigmas)} sigmas for {points} true and {found.shape[1]} found points."
         )
     variance = (2 * np.asarray(sigmas)) ** 2
     similarity = np.zeros((len(found), len(truth.keypoints_px)))
@@ -165,9 +167,7 @@ def _matched(
     return chosen
 
 
-def average_precision(
-    pictures: list[Judged], recalls: tuple[float, ...] = RECALLS
-) -> Precision:
+def average_precision(pictures: list[Judged], recalls: tuple[float, ...] = RECALLS) -> Precision:
     """Precision, made monotonous and averaged over recalls, and the highest recall.
 
     Raises:

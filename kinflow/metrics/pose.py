@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.errors import InputError
-
 from kinflow.geometry.rotations import nearest_rotation
 from kinflow.tensors import check_axes
 
@@ -24,7 +23,9 @@ class Similarity:
     centre: Float[Tensor, "*batch 1 3"]
     goal: Float[Tensor, "*batch 1 3"]
 
-    def __call__(self, points: Float[Tensor, "*batch points 3"]) -> Float[Tensor, "*batch points 3"]:
+    def __call__(
+        self, points: Float[Tensor, "*batch points 3"]
+    ) -> Float[Tensor, "*batch points 3"]:
         """The points after it, which may be others than those that it was found on."""
         turned = (points - self.centre) @ self.R.mT
         return self.scale[..., None, None] * turned + self.goal

@@ -54,5 +54,5 @@ def part_iou(
 def _check(predicted: np.ndarray, truth: np.ndarray) -> None:
     if predicted.shape != truth.shape:
         raise InputError(
-            f"Pictures of {predicted.shape} and {truth.shape} pixels cannot be laid over each other."
+            f"Pictures of {predicted.shape} and {truth.shape} pixels cannot be overlaid."
         )

@@ -26,14 +26,14 @@ PRECISION_FIGURES: tuple[Figure, ...] = ("OKS AP %", "OKS AP50 %", "OKS AP75 %",
 OVERLAP_FIGURES: tuple[Figure, ...] = ("part IoU %", "silhouette IoU %")
 ROUNDS = 100
 """Of drawing sequences anew; average precision is slower than means."""
-_AT: dict[Figure, float] = {"OKS AP50 %": 0.5, "OKS AP75 %": 0.75}
+_AT: dict[str, float] = {"OKS AP50 %": 0.5, "OKS AP75 %": 0.75}
 
 
 @dataclass(frozen=True)
 class Overlaps:
     """Overlaps of pairs in per cent; NaN where a pair has none."""
 
-    figures: Mapping[Figure, Float[np.ndarray, " pairs"]]
+    figures: Mapping[str, Float[np.ndarray, " pairs"]]
     parts: Float[np.ndarray, "pairs parts"] | None
     """Of each part of the protocol."""
 
@@ -46,11 +46,11 @@ class Judgement:
     sequences: tuple[str, ...]
     thresholds: tuple[float, ...]
 
-    def figures(self) -> dict[Figure, float]:
+    def figures(self) -> dict[str, float]:
         """In per cent; NaN where there is nobody to be found."""
         return self._figures(list(self.pictures))
 
-    def intervals(self, seed: int = 0) -> dict[Figure, tuple[float, float]]:
+    def intervals(self, seed: int = 0) -> dict[str, tuple[float, float]]:
         """95 % intervals from drawing whole sequences anew; NaN where there is only one."""
         names = sorted(set(self.sequences))
         if len(names) < 2:
@@ -69,9 +69,9 @@ class Judgement:
         }
         return {name: (float(low), float(high)) for name, (low, high) in low_high.items()}
 
-    def _figures(self, pictures: list[Judged]) -> dict[Figure, float]:
+    def _figures(self, pictures: list[Judged]) -> dict[str, float]:
         found = average_precision(pictures)
-        figures: dict[Figure, float] = {
+        figures: dict[str, float] = {
             "OKS AP %": 100 * float(found.precision.mean()),
             "OKS AR %": 100 * float(found.recall.mean()),
         }
@@ -132,23 +132,22 @@ def overlaps(
     Raises:
         InputError: maps differ in size, or the protocol names an unknown part.
     """
-    figures: dict[Figure, np.ndarray] = {}
+    figures: dict[str, np.ndarray] = {}
     parts: np.ndarray | None = None
     for name in ("parts", "silhouette"):
         if name in truth and name in predictions:
             sizes = truth[name].shape[1:], predictions[name].shape[1:]
             if sizes[0] != sizes[1]:
                 raise InputError(
-                    f"'{predictions.name}' has {name} of {sizes[1]} pixels, the truth of {sizes[0]}."
+                    f"'{predictions.name}' has {name} of {sizes[1]} pixels, the truth of "
+                    f"{sizes[0]}."
                 )
     rows = list(zip(pairs.truth.tolist(), pairs.predicted.tolist(), strict=True))
     if "part IoU %" in protocol.figures and "parts" in truth and "parts" in predictions:
         parts = _part_overlaps(truth, predictions, rows, protocol)
         seen = ~np.isnan(parts)
         sums = np.where(seen, parts, 0).sum(1)
-        figures["part IoU %"] = np.where(
-            seen.any(1), sums / np.maximum(seen.sum(1), 1), np.nan
-        )
+        figures["part IoU %"] = np.where(seen.any(1), sums / np.maximum(seen.sum(1), 1), np.nan)
     if "silhouette IoU %" in protocol.figures:
         name = "silhouette" if "silhouette" in truth and "silhouette" in predictions else "parts"
         if name in truth and name in predictions:

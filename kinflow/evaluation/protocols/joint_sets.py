@@ -1,7 +1,8 @@
 """Sets of joints that the field reports errors on.
 
-Sets share names, but not points: a hip of SMPL lies elsewhere than a hip of Human3.6M. Where joints
-come from is said apart (`Protocol.truth_joints`), and only joints of one origin are compared unasked.
+Sets share names, but not points: a hip of SMPL lies elsewhere than a hip of Human3.6M. Where
+joints come from is said apart (`Protocol.truth_joints`), and only joints of one origin are compared
+unasked.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ H36M17: tuple[str, ...] = (
     "right_elbow",
     "right_wrist",
 )
-"""Human3.6M's 17 in its order; others call its `neck` thorax, its `nose` jaw, its `head_top` head."""
+"""Human3.6M's 17 in its order; its `neck`, `nose` and `head_top` are also called thorax, jaw and
+head."""
 LSP14: tuple[str, ...] = (
     "right_ankle",
     "right_knee",

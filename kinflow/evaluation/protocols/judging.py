@@ -21,7 +21,7 @@ from kinflow.evaluation.protocols.image_errors import (
 from kinflow.evaluation.protocols.matching import Pairs, match
 from kinflow.evaluation.protocols.measured import Groups, Measured, by_action, interval, mean
 from kinflow.evaluation.protocols.person_rows import PersonRows
-from kinflow.evaluation.protocols.protocol import Figure, Protocol
+from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.results import Counts, Result, Value, Worst
 from kinflow.evaluation.protocols.row_errors import (
     BY_JOINT,
@@ -66,14 +66,13 @@ def evaluate(truth: PersonRows, predictions: PersonRows, protocol: Protocol) -> 
     chosen = counted(truth, protocol)
     by_pictures = bool(set(protocol.figures) & set(PRECISION_FIGURES))
     by_rows = bool(set(protocol.figures) - set(PRECISION_FIGURES))
-    pairs = Pairs(*(np.zeros(0, np.int64),) * 2, 0)
+    nobody = np.zeros(0, np.int64)
+    pairs = Pairs(nobody, nobody, 0)
     if by_rows or "keypoints_px" in predictions:
         pairs = _counted_pairs(match(truth, predictions, protocol), chosen)
     missing = np.setdiff1d(np.flatnonzero(chosen), pairs.truth)
     _check_missing(truth, predictions, missing, protocol)
-    groups = Groups.of(
-        truth["sequence"], truth["action"] if "action" in truth else None, protocol.average
-    )
+    groups = Groups.of(truth["sequence"], truth.arrays.get("action"), protocol.average)
     measured, by_joint = _measured(truth, predictions, pairs, missing, protocol)
     figures = {
         name: Value(mean(m, groups), *interval(m, groups), len(m)) for name, m in measured.items()
@@ -119,8 +118,8 @@ def _check_missing(
 ) -> None:
     if protocol.missing == "refused" and len(missing):
         raise InputError(
-            f"'{predictions.name}' has nobody for {truth.where(int(missing[0]))} and {len(missing)} "
-            f"rows in all, which the protocol '{protocol.name}' does not allow."
+            f"'{predictions.name}' has nobody for {truth.where(int(missing[0]))} and "
+            f"{len(missing)} rows in all, which the protocol '{protocol.name}' does not allow."
         )
 
 
@@ -130,12 +129,12 @@ def _measured(
     pairs: Pairs,
     missing: Int[np.ndarray, " rows"],
     protocol: Protocol,
-) -> tuple[dict[Figure, Measured], dict[str, dict[str, float]]]:
+) -> tuple[dict[str, Measured], dict[str, dict[str, float]]]:
     """Values of each figure, and means of each joint or part."""
     errors = row_errors(truth, predictions, pairs, protocol)
     shown = overlaps(truth, predictions, pairs, protocol)
     values = {**errors.figures, **shown.figures}
-    measured: dict[Figure, Measured] = {}
+    measured: dict[str, Measured] = {}
     for name in protocol.figures:
         if name in values:
             rows, found = pairs.truth, values[name]
@@ -169,7 +168,7 @@ def _reasons(
     truth: PersonRows,
     predictions: PersonRows,
     protocol: Protocol,
-    figures: dict[Figure, Value],
+    figures: dict[str, Value],
 ) -> dict[str, str]:
     """Why figures of the protocol are not there."""
     reasons: dict[str, str] = {}
@@ -178,7 +177,9 @@ def _reasons(
             continue
         needed = _ABSENT.get(name, "joints_world_m")
         lacking = [
-            rows.name for rows in (truth, predictions) if not any(n in rows for n in needed.split(" or "))
+            rows.name
+            for rows in (truth, predictions)
+            if not any(n in rows for n in needed.split(" or "))
         ]
         if lacking:
             reasons[name] = f"no {needed} in {' and '.join(repr(n) for n in lacking)}"
@@ -190,7 +191,7 @@ def _reasons(
 
 
 def _worst(
-    truth: PersonRows, measured: dict[Figure, Measured], protocol: Protocol
+    truth: PersonRows, measured: dict[str, Measured], protocol: Protocol
 ) -> tuple[Worst, ...]:
     """Rows with the largest error of the protocol's first figure that rows have."""
     name = next((n for n in protocol.figures if n in measured), None)
@@ -205,5 +206,7 @@ def _worst(
             int(truth["person"][row]) if "person" in truth else 0,
             float(value),
         )
-        for row, value in zip(found.rows[order[:NUM_WORST]], found.values[order[:NUM_WORST]], strict=True)
+        for row, value in zip(
+            found.rows[order[:NUM_WORST]], found.values[order[:NUM_WORST]], strict=True
+        )
     )

@@ -1,8 +1,8 @@
 """Who is compared with whom.
 
-Known numbers of persons are taken at their word. Otherwise the people of each frame are assigned one
-to one, so that the sum of overlaps is the highest: those of boxes, similarities of keypoints, or
-nearness in 3D, which no system can know (`oracle`).
+Known numbers of persons are taken at their word. Otherwise the people of each frame are assigned
+one to one, so that the sum of overlaps is the highest: those of boxes, similarities of keypoints,
+or nearness in 3D, which no system can know (`oracle`).
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def _by_number(truth: PersonRows, predictions: PersonRows, usable: np.ndarray) -
     place: dict[tuple[str, int, int], int] = {}
     for row in usable.tolist():
         place[_key(predictions, row)] = row
-    pairs = [
-        (row, place[key]) for row in range(len(truth)) if (key := _key(truth, row)) in place
-    ]
+    pairs = [(row, place[key]) for row in range(len(truth)) if (key := _key(truth, row)) in place]
     frames = set(frames_of(truth, np.arange(len(truth))))
     seen = sum(key[:2] in frames for key in place)
     return _pairs(pairs, seen - len(pairs))

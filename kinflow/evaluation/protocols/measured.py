@@ -1,8 +1,8 @@
 """Values that a figure is the mean of, and how certain that mean is.
 
 Every figure is a weighted mean of values that belong to rows, so means, means of actions and
-intervals are the same for all of them. Frames of one clip are no independent samples: intervals come
-from drawing whole sequences anew (Efron 1979; a bootstrap over clusters).
+intervals are the same for all of them. Frames of one clip are no independent samples: intervals
+come from drawing whole sequences anew (Efron 1979; a bootstrap over clusters).
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ class Groups:
     average: Average
 
     @staticmethod
-    def of(
-        sequences: np.ndarray, actions: np.ndarray | None, average: Average
-    ) -> Groups:
+    def of(sequences: np.ndarray, actions: np.ndarray | None, average: Average) -> Groups:
         """Groups by name; without actions all rows are of one."""
         sequence = np.unique(sequences, return_inverse=True)[1].reshape(-1)
         if actions is None:

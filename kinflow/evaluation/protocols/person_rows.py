@@ -47,7 +47,9 @@ FIELDS: dict[str, Field] = {
     "split": Field((), "U", "part of the data set, as the protocol calls it"),
     "sequence": Field(("rows",), "U", "name of the clip, or of the photo", required=True),
     "frame": Field(("rows",), "i", "number in the clip, 0 for a photo", required=True, at_least=0),
-    "person": Field(("rows",), "i", "who it is, the same number in all frames; needed to match by id"),
+    "person": Field(
+        ("rows",), "i", "who it is, the same number in all frames; needed to match by id"
+    ),
     "valid": Field(("rows",), "b", "whether the row counts; all do if it is left out"),
     "action": Field(("rows",), "U", "what is done, for means over actions"),
     "subject": Field(("rows",), "U", "whose body it is, as `S9`"),
@@ -93,7 +95,9 @@ FIELDS: dict[str, Field] = {
         "x, y and, of truth, visibility (0 not labelled), of predictions confidence",
     ),
     "box_px": Field(("rows", 4), "f", "x, y, width, height"),
-    "area_px2": Field(("rows",), "f", "area of the outline, of truth; of the box if left out", at_least=0),
+    "area_px2": Field(
+        ("rows",), "f", "area of the outline, of truth; of the box if left out", at_least=0
+    ),
     "crowd": Field(("rows",), "b", "whether the row stands for a crowd; none do if it is left out"),
     "score": Field(("rows",), "f", "how sure the detection is"),
     "parts": Field(

@@ -1,7 +1,7 @@
 """A protocol: everything that two numbers have to have in common to stand in one table.
 
-All that papers differ in without saying so is a named field. The hash is one over all fields, so two
-numbers with the same hash were measured alike.
+All that papers differ in without saying so is a named field. The hash is one over all fields, so
+two numbers with the same hash were measured alike.
 
 >>> from kinflow.evaluation.protocols.named import PROTOCOLS
 >>> one = PROTOCOLS["3dpw"]
@@ -198,7 +198,9 @@ class Protocol:
         if set(content) != names:
             off = sorted(set(content) ^ names)
             raise InputError(f"a protocol of another version: {', '.join(off)} differ.")
-        values = {n: tuple(v) if isinstance(v, list) else v for n, v in content.items()}
+        values: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in content.items()
+        }
         for field in fields(Protocol):
             is_text = str(field.type) == "str"
             if is_text and not isinstance(values[field.name], str):

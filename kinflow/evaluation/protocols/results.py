@@ -134,8 +134,8 @@ def read_result(path: Path | str) -> Result:
             raise InputError(f"'{path}' cannot be used: {error}") from error
         if result.hash != document["hash"]:
             raise InputError(
-                f"'{path}' says {document['hash']}, but its protocol has the hash {result.hash}; it "
-                "was changed, or written by another version."
+                f"'{path}' says {document['hash']}, but its protocol has the hash {result.hash}; "
+                "it was changed, or written by another version."
             )
         return result
 
@@ -146,9 +146,9 @@ def _from_json(document: Mapping[str, Any]) -> Result:
         protocol=Protocol.from_json(document["protocol"]),
         figures={
             str(name): Value(
-                *(_number(value[key]) for key in ("value", "low", "high")), int(value["count"])
+                _number(v["value"]), _number(v["low"]), _number(v["high"]), int(v["count"])
             )
-            for name, value in document["figures"].items()
+            for name, v in document["figures"].items()
         },
         by_action=_tables(document["by_action"]),
         by_joint=_tables(document["by_joint"]),

@@ -44,4 +44,5 @@ def joints_that_count(
     if "joint_valid" not in rows:
         return np.ones((len(index), len(wanted)), bool)
     valid = rows["joint_valid"][index].astype(bool)
-    return valid[:, wanted] & valid[:, places(rows, protocol.root)].all(1)[:, None]
+    rooted_rows = np.logical_and.reduce(valid[:, places(rows, protocol.root)], axis=1)
+    return valid[:, wanted] & rooted_rows[:, None]

@@ -168,8 +168,8 @@ def _meshes(
     samples = predictions["vertices_m"].shape[1]
     if samples < protocol.best_of:
         raise InputError(
-            f"'{predictions.name}' has {samples} samples of vertices_m, the protocol takes the best "
-            f"of {protocol.best_of}."
+            f"'{predictions.name}' has {samples} samples of vertices_m, the protocol takes the "
+            f"best of {protocol.best_of}."
         )
     own, true = (
         relative(torch.from_numpy(rows["vertices_m"][index].astype(np.float64))[:, :most], root)

@@ -91,9 +91,7 @@ def _checked(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _shaped(
-    name: str, array: np.ndarray, sizes: dict[str, tuple[int, str]]
-) -> np.ndarray:
+def _shaped(name: str, array: np.ndarray, sizes: dict[str, tuple[int, str]]) -> np.ndarray:
     """The array with an axis for samples where it may have one, axes of one name being alike."""
     axes = FIELDS[name].axes
     if "samples" in axes and array.ndim == len(axes) - 1:
@@ -164,8 +162,8 @@ def _check_finite(name: str, entry: Field, rows: PersonRows) -> None:
         flat = flat | _nan_where_valid(name, rows)
     if flat.any():
         raise InputError(
-            f"{name} is not finite (NaN or infinity) for {rows.where(int(flat.argmax()))}; mark the "
-            "row as not valid, or leave it out."
+            f"{name} is not finite (NaN or infinity) for {rows.where(int(flat.argmax()))}; mark "
+            "the row as not valid, or leave it out."
         )
 
 
@@ -245,9 +243,7 @@ def _check_unique(arrays: Mapping[str, np.ndarray], path: Path) -> None:
         return
     rows = PersonRows("", arrays)
     seen: set[tuple[str, int, int]] = set()
-    keys = zip(
-        *(arrays[name].tolist() for name in ("sequence", "frame", "person")), strict=True
-    )
+    keys = zip(*(arrays[name].tolist() for name in ("sequence", "frame", "person")), strict=True)
     for index, key in enumerate(keys):
         if key in seen:
             raise InputError(f"'{path}' has two rows for {rows.where(index)}.")

@@ -93,13 +93,13 @@ def counted(truth: PersonRows, protocol: Protocol) -> Bool[np.ndarray, " rows"]:
         chosen &= _one_of(truth, name, wanted, protocol)
     if protocol.average == "actions" and "action" not in truth:
         raise InputError(
-            f"The truth '{truth.name}' has no action, and the protocol '{protocol.name}' means over "
-            "actions."
+            f"The truth '{truth.name}' has no action, and the protocol '{protocol.name}' is the "
+            "mean over actions."
         )
     if not chosen.any():
         raise InputError(
-            f"No row of the truth '{truth.name}' is left by the protocol '{protocol.name}': none is "
-            "valid and of its subjects, cameras and frames."
+            f"No row of the truth '{truth.name}' is left by the protocol '{protocol.name}': none "
+            "is valid and of its subjects, cameras and frames."
         )
     return chosen
 

@@ -50,18 +50,18 @@ _Value = tuple[float, float]
 
 def track_figures(
     truth: PersonRows, predictions: PersonRows, pairs: Pairs, protocol: Protocol
-) -> dict[Figure, Measured]:
+) -> dict[str, Measured]:
     """All figures of motion that the protocol has and both files allow."""
     rate = float(truth["rate_hz"]) / protocol.every_nth if "rate_hz" in truth else 0.0
     both = {name for name in truth.arrays if name in predictions}
-    makers: dict[Figure, Callable[[Run], _Value]] = {}
+    makers: dict[str, Callable[[Run], _Value]] = {}
     if "joints_m" in both:
         makers[ACCELERATION] = lambda run: _acceleration(truth, predictions, run, protocol, rate)
     if "joints_world_m" in both:
         world = _World(truth, predictions, protocol, rate)
         makers |= dict(zip(WORLD_FIGURES, world.makers(), strict=True))
     runs = list(runs_of(truth, pairs, protocol))
-    found: dict[Figure, Measured] = {}
+    found: dict[str, Measured] = {}
     for figure, maker in makers.items():
         if figure in protocol.figures and (rate > 0 or figure not in NEEDS_RATE):
             values = np.array([maker(run) for run in runs], np.float64).reshape(-1, 2)
@@ -88,8 +88,9 @@ def _acceleration(
     truth: PersonRows, predictions: PersonRows, run: Run, protocol: Protocol, rate: float
 ) -> _Value:
     """Of joints relative to the root that are known in all frames of the run."""
-    known = joints_that_count(truth, run.truth, protocol).all(0)
-    if len(run.truth) < 3 or not known.any():
+    always = np.logical_and.reduce(joints_that_count(truth, run.truth, protocol), axis=0)
+    known = np.flatnonzero(always).tolist()
+    if len(run.truth) < 3 or not known:
         return float("nan"), 0.0
     own = joints_of(predictions, run.predicted, protocol)[:, 0, known]
     true = joints_of(truth, run.truth, protocol)[:, 0, known]

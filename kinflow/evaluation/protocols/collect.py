@@ -1,0 +1,221 @@
+"""`kinflow evaluate collect`: result folders of kinflow as a file of predictions.
+
+A clip's folder is a sequence of its name. Photos are single frames; where the truth says which
+picture each of its rows was seen in, photos take their sequence and frame from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinflow.body.keypoints import COCO17, COCO17_ROWS
+from kinflow.body.model import BodyModel
+from kinflow.checks import one_of, path, refuse, whole, words
+from kinflow.errors import InputError
+from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
+from kinflow.evaluation.protocols.own_body import SOURCE, TOPOLOGY, joints_named, small_body
+from kinflow.evaluation.protocols.person_rows import PersonRows, write_rows
+from kinflow.evaluation.protocols.row_files import read_rows
+from kinflow.export.people_files import JSON_NAME, NPZ_NAME, load
+from kinflow.files.destinations import check_file_destination
+from kinflow.files.reading import readable
+from kinflow.results import Person, Reconstruction
+
+_STILL = ("still", "turns")
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Write what kinflow found as predictions; docs/evaluation.md has the format.
+
+    Attributes:
+        results: result folders, or folders of them.
+        out: file to write.
+        joints: set of joints: smpl22, smpl24, h36m17, lsp14, mpi17 or coco17.
+        truth: file of the truth, whose pictures say which sequence and frame a photo is.
+        name: what tables call it.
+        samples: bodies for each person, the chosen one and alternatives, for the best of several.
+        vertices: whether to write meshes, 165 kB a body.
+    """
+
+    results: tuple[Path, ...]
+    out: Path
+    joints: str = "smpl22"
+    truth: Path | None = None
+    name: str = "kinflow"
+    samples: int = 1
+    vertices: bool = False
+
+    def __post_init__(self) -> None:
+        words(self, "results", "one or more result folders")
+        path(self, "out")
+        path(self, "truth", or_none=True)
+        one_of(self, "joints", tuple(JOINT_SETS))
+        whole(self, "samples", at_least=1, at_most=1000)
+        if not self.name:
+            refuse("name has to be a text that is not empty.")
+
+
+@dataclass(frozen=True)
+class _Body:
+    """One row to be."""
+
+    sequence: str
+    frame: int
+    image: str
+    person: Person
+    R_world_cam: Tensor | None
+
+
+def main(config: CollectConfig) -> None:
+    """Write the file, and say what is in it."""
+    check_file_destination(config.out)
+    folders = list(_folders(config.results))
+    truth = read_rows(config.truth) if config.truth else None
+    bodies = [body for folder in folders for body in _bodies(folder, truth)]
+    if not bodies:
+        raise InputError("The results show nobody, so there are no predictions to write.")
+    arrays = _arrays(bodies, config)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(config.out, arrays)
+    read_rows(config.out)
+    sequences = len(set(arrays["sequence"].tolist()))
+    print(f"Wrote {config.out}: {len(bodies)} bodies of {sequences} sequences.")
+
+
+def _folders(results: Sequence[Path]) -> Iterable[Path]:
+    """All result folders in the order of their names."""
+    found: dict[Path, None] = {}
+    for given in map(Path, results):
+        with readable(given):
+            if not given.is_dir():
+                raise InputError(f"'{given}' is no folder of results.")
+            files = [file for name in (NPZ_NAME, JSON_NAME) for file in given.rglob(name)]
+        if not files:
+            raise InputError(f"'{given}' holds no results of kinflow (no {NPZ_NAME}).")
+        found |= dict.fromkeys(sorted({file.parent for file in files}))
+    return found
+
+
+def _bodies(folder: Path, truth: PersonRows | None) -> list[_Body]:
+    result = load(folder)
+    place = _place(folder, result, truth)
+    bodies = []
+    for frame in result.frames:
+        R = None
+        if frame.turn is not None:
+            R = frame.turn.R_first_cam.float()
+        elif result.camera_motion in _STILL and len(result.frames) > 1:
+            R = torch.eye(3)
+        sequence, number = place or (folder.name, frame.index)
+        bodies += [
+            _Body(sequence, number, result.source, person, R)
+            for person in result.people_of(frame.index)
+        ]
+    return bodies
+
+
+def _place(
+    folder: Path, result: Reconstruction, truth: PersonRows | None
+) -> tuple[str, int] | None:
+    """Sequence and frame of a photo by the truth's pictures; None where the folder's name is it.
+
+    Raises:
+        InputError: no picture of the truth is called so, or several are.
+    """
+    if truth is None or "image" not in truth or len(result.frames) > 1:
+        return None
+    own = Path(result.source or folder.name)
+    parts = (*own.parts[:-1], own.stem)
+    best: dict[tuple[str, int], int] = {}
+    for image, sequence, frame in zip(
+        truth["image"].tolist(), truth["sequence"].tolist(), truth["frame"].tolist(), strict=True
+    ):
+        theirs = (*Path(image).parts[:-1], Path(image).stem)
+        best[sequence, frame] = _common(parts, theirs)
+    most = max(best.values())
+    chosen = [key for key, count in best.items() if count == most]
+    if most == 0:
+        raise InputError(f"No picture of the truth is called '{own.stem}', as in '{folder}'.")
+    if len(chosen) > 1:
+        raise InputError(
+            f"Several pictures of the truth are called '{own.stem}', as in '{folder}'; their paths "
+            "do not tell them apart."
+        )
+    return chosen[0]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts two paths have in common, from the end."""
+    count = 0
+    for mine, theirs in zip(reversed(one), reversed(other), strict=False):
+        if mine != theirs:
+            break
+        count += 1
+    return count
+
+
+@torch.no_grad()
+def _arrays(bodies: Sequence[_Body], config: CollectConfig) -> dict[str, np.ndarray]:
+    names = JOINT_SETS[config.joints]
+    people = [body.person for body in bodies]
+    joints = torch.stack([_joints(person, names, config.samples) for person in people])
+    keypoints, boxes = zip(*(_seen(person) for person in people), strict=True)
+    arrays: dict[str, np.ndarray] = {
+        "name": np.array(config.name),
+        "sequence": np.array([body.sequence for body in bodies]),
+        "frame": np.array([body.frame for body in bodies]),
+        "image": np.array([body.image for body in bodies]),
+        "person": np.array([person.person for person in people]),
+        "score": np.array([person.score for person in people], np.float64),
+        "joint_names": np.array(names),
+        "joint_source": np.array(SOURCE),
+        "joints_m": joints.numpy(),
+        "pose": torch.stack([person.pose for person in people]).numpy(),
+        "shape": torch.stack([person.shape for person in people]).numpy(),
+        "keypoint_names": np.array(COCO17),
+        "keypoints_px": np.stack(keypoints),
+        "box_px": np.stack(boxes),
+    }
+    turns = [body.R_world_cam for body in bodies]
+    if all(turn is not None for turn in turns):
+        R = torch.stack([turn for turn in turns if turn is not None])
+        arrays["joints_world_m"] = (joints[:, 0] @ R.mT).numpy()
+        roots = torch.stack([person.t_cam_root_m for person in people])
+        arrays["root_world_m"] = (roots[:, None] @ R.mT)[:, 0].numpy()
+    if config.vertices:
+        arrays["vertices_m"] = torch.stack([person.vertices() for person in people]).numpy()
+        arrays["topology"] = np.array(TOPOLOGY)
+    return arrays
+
+
+def _joints(person: Person, names: Sequence[str], samples: int) -> Tensor:
+    """Joints of the chosen body and of alternatives; where there are fewer, of the chosen again."""
+    choices = [(person.shape, person.pose, person.t_cam_root_m)]
+    choices += [(h.shape, h.pose, h.t_cam_root_m) for h in person.hypotheses[: samples - 1]]
+    choices += choices[:1] * (samples - len(choices))
+    body = small_body()
+    posed = [body.with_shape(shape).with_pose(pose, t) for shape, pose, t in choices]
+    return torch.stack([joints_named(p, names) for p in posed])
+
+
+def _seen(person: Person) -> tuple[np.ndarray, np.ndarray]:
+    """COCO's keypoints of the body in the picture, with the detection's confidence; its box."""
+    posed = _outline_body().with_shape(person.shape).with_pose(person.pose, person.t_cam_root_m)
+    points = person.camera.project(posed.keypoints_m()[list(COCO17_ROWS)])
+    confidence = person.keypoints_px[list(COCO17_ROWS), 2:]
+    outline = person.camera.project(posed.vertices_m())
+    low, high = outline.amin(0), outline.amax(0)
+    return torch.cat([points, confidence], 1).numpy(), torch.cat([low, high - low]).numpy()
+
+
+@lru_cache(maxsize=1)
+def _outline_body() -> BodyModel:
+    return BodyModel.load("fit")
