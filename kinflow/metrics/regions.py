@@ -7,20 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from kinflow.errors import InputError
-
 
 def silhouette_iou(
     predicted: Bool[np.ndarray, "height width"],
     truth: Bool[np.ndarray, "height width"],
     known: Bool[np.ndarray, "height width"] | None = None,
 ) -> float:
-    """Intersection over union among pixels that are known; NaN where neither shows anything.
-
-    Raises:
-        InputError: shapes differ.
-    """
-    _check(predicted, truth)
+    """Intersection over union among pixels that are known; NaN where neither shows anything."""
     if known is not None:
         predicted, truth = predicted & known, truth & known
     either = np.count_nonzero(predicted | truth)
@@ -42,17 +35,6 @@ def part_iou(
 
     Returns:
         one overlap for each part, NaN where neither shows it.
-
-    Raises:
-        InputError: shapes differ.
     """
-    _check(predicted, truth)
     known = truth != unknown
     return np.array([silhouette_iou(predicted == p, truth == p, known) for p in parts])
-
-
-def _check(predicted: np.ndarray, truth: np.ndarray) -> None:
-    if predicted.shape != truth.shape:
-        raise InputError(
-            f"Pictures of {predicted.shape} and {truth.shape} pixels cannot be overlaid."
-        )

@@ -6,6 +6,7 @@ picture each of its rows was seen in, photos take their sequence and frame from 
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from kinflow.body.keypoints import COCO17, COCO17_ROWS
-from kinflow.body.model import BodyModel
+from kinflow.body.model import BodyModel, PosedBody
 from kinflow.checks import one_of, path, refuse, whole, words
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
@@ -85,7 +86,6 @@ def main(config: CollectConfig) -> None:
     arrays = _arrays(bodies, config)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(config.out, arrays)
-    read_rows(config.out)
     sequences = len(set(arrays["sequence"].tolist()))
     print(f"Wrote {config.out}: {len(bodies)} bodies of {sequences} sequences.")
 
@@ -95,7 +95,7 @@ def _folders(results: Sequence[Path]) -> Iterable[Path]:
     found: dict[Path, None] = {}
     for given in map(Path, results):
         with readable(given):
-            if not given.is_dir():
+            if not stat.S_ISDIR(given.stat().st_mode):
                 raise InputError(f"'{given}' is no folder of results.")
             files = [file for name in (NPZ_NAME, JSON_NAME) for file in given.rglob(name)]
         if not files:
@@ -191,19 +191,26 @@ def _arrays(bodies: Sequence[_Body], config: CollectConfig) -> dict[str, np.ndar
         roots = torch.stack([person.t_cam_root_m for person in people])
         arrays["root_world_m"] = (roots[:, None] @ R.mT)[:, 0].numpy()
     if config.vertices:
-        arrays["vertices_m"] = torch.stack([person.vertices() for person in people]).numpy()
+        meshes = [_meshes(person, config.samples) for person in people]
+        arrays["vertices_m"] = torch.stack(meshes).numpy()
         arrays["topology"] = np.array(TOPOLOGY)
     return arrays
 
 
 def _joints(person: Person, names: Sequence[str], samples: int) -> Tensor:
-    """Joints of the chosen body and of alternatives; where there are fewer, of the chosen again."""
+    return torch.stack([joints_named(p, names) for p in _posed(small_body(), person, samples)])
+
+
+def _meshes(person: Person, samples: int) -> Tensor:
+    return torch.stack([p.vertices_m() for p in _posed(BodyModel.load(), person, samples)])
+
+
+def _posed(body: BodyModel, person: Person, samples: int) -> list[PosedBody]:
+    """The chosen body and alternatives; where there are fewer, the chosen one again."""
     choices = [(person.shape, person.pose, person.t_cam_root_m)]
     choices += [(h.shape, h.pose, h.t_cam_root_m) for h in person.hypotheses[: samples - 1]]
     choices += choices[:1] * (samples - len(choices))
-    body = small_body()
-    posed = [body.with_shape(shape).with_pose(pose, t) for shape, pose, t in choices]
-    return torch.stack([joints_named(p, names) for p in posed])
+    return [body.with_shape(shape).with_pose(pose, t) for shape, pose, t in choices]
 
 
 def _seen(person: Person) -> tuple[np.ndarray, np.ndarray]:

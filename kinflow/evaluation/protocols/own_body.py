@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel, PosedBody
+from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import BONES
@@ -31,7 +32,8 @@ _MIDDLES: dict[str, tuple[str, str]] = {
     "left_hand": ("left_index", "left_pinky"),
     "right_hand": ("right_index", "right_pinky"),
 }
-_STEPS, _RATE = 200, 0.05
+_STEPS, _RATE = 150, 0.1
+_STARTS = tuple((age, height) for age in (0.2, 0.4, 0.67, 0.9) for height in (0.2, 0.5, 0.8))
 _PRIOR_M2 = 1e-4
 """Of shapes about the neutral one, so that what bones do not say stays as it is."""
 _CHUNK = 256
@@ -156,20 +158,27 @@ def _shapes(truth: PersonRows) -> Float[Tensor, "rows shape"]:
 def _fitted(
     bones_m: Float[Tensor, "people bones"], known: Tensor, names: Sequence[str], place: Tensor
 ) -> Float[Tensor, "people shape"]:
-    """Shapes from 0 to 1 with bones of these lengths, by gradient descent from the neutral one."""
+    """Shapes from 0 to 1 with bones of these lengths, by gradient descent from several ages and
+    heights: a child and a small adult are valleys of their own."""
     body = small_body()
-    neutral = body.shape_space.neutral().clamp(0.02, 0.98).expand(len(bones_m), -1)
-    free = torch.logit(neutral).clone().requires_grad_()
+    neutral = body.shape_space.neutral()
+    starts = neutral.repeat(len(_STARTS), 1)
+    starts[:, [PHENOTYPES.index("age"), PHENOTYPES.index("height")]] = torch.tensor(_STARTS)
+    free = torch.logit(starts.clamp(0.05, 0.95)).repeat(len(bones_m), 1, 1).requires_grad_()
     optimiser = torch.optim.Adam([free], _RATE)
-    rest = torch.eye(3).expand(len(bones_m), 22, 3, 3)
+    rest = torch.eye(3).expand(*free.shape[:2], 22, 3, 3)
+    loss = free.new_zeros(free.shape[:2])
     for _ in range(_STEPS):
         optimiser.zero_grad()
         shape = torch.sigmoid(free)
-        posed = body.with_shape(shape).with_pose(rest, rest.new_zeros(len(bones_m), 3))
+        posed = body.with_shape(shape).with_pose(rest, rest.new_zeros(*free.shape[:2], 3))
         joints = joints_named(posed, names)
-        lengths = torch.linalg.vector_norm(joints[:, place[0]] - joints[:, place[1]], dim=-1)
-        loss = ((lengths - bones_m).square() * known).sum()
-        loss = loss + _PRIOR_M2 * (shape - neutral).square().sum()
-        loss.backward()
+        lengths = torch.linalg.vector_norm(
+            joints[..., place[0], :] - joints[..., place[1], :], dim=-1
+        )
+        off = (lengths - bones_m[:, None]).square() * known[:, None]
+        loss = off.sum(-1) + _PRIOR_M2 * (shape - neutral).square().sum(-1)
+        loss.sum().backward()
         optimiser.step()
-    return torch.sigmoid(free).detach()
+    best = loss.detach().argmin(1)
+    return torch.sigmoid(free.detach())[torch.arange(len(best)), best]

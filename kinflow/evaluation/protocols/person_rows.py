@@ -34,8 +34,8 @@ class Field:
     meaning: str
     required: bool = False
     may_be_nan: bool = False
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | int | None = None
+    at_most: float | int | None = None
 
 
 _FAR_M = 1e5
