@@ -12,8 +12,8 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.matching import (
     Pairs,
-    common_keypoints,
     frames_of,
+    keypoint_places,
     true_people,
 )
 from kinflow.evaluation.protocols.measured import HIGH, LOW
@@ -97,7 +97,7 @@ def judge_pictures(
     """
     if "score" not in predictions:
         raise InputError(f"'{predictions.name}' has no score, by which detections are ranked.")
-    mine, theirs = common_keypoints(truth, predictions, protocol)
+    mine, theirs = (keypoint_places(rows, protocol) for rows in (truth, predictions))
     found = frames_of(predictions, np.flatnonzero(predictions.flags("valid", True)))
     pictures, sequences = [], []
     for key, rows in frames_of(truth, np.flatnonzero(counted)).items():

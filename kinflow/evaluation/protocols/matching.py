@@ -89,23 +89,16 @@ def true_people(truth: PersonRows, rows: list[int], points: list[int]) -> TruePe
     return TruePeople(keypoints, boxes, np.asarray(area, np.float64), crowd)
 
 
-def common_keypoints(
-    truth: PersonRows, predictions: PersonRows, protocol: Protocol
-) -> tuple[list[int], list[int]]:
-    """Places of the truth's keypoints in both files, in the truth's order.
+def keypoint_places(rows: PersonRows, protocol: Protocol) -> list[int]:
+    """Where the protocol's keypoints stand in a file.
 
     Raises:
-        InputError: predictions lack one, or the protocol has another number of sigmas.
+        InputError: it lacks one.
     """
-    names, theirs = truth["keypoint_names"].tolist(), predictions["keypoint_names"].tolist()
-    if missing := [name for name in names if name not in theirs]:
-        raise InputError(f"'{predictions.name}' lacks keypoints: {', '.join(missing)}.")
-    if len(names) != len(protocol.keypoint_sigmas):
-        raise InputError(
-            f"The truth '{truth.name}' has {len(names)} keypoints, the protocol "
-            f"'{protocol.name}' {len(protocol.keypoint_sigmas)} sigmas."
-        )
-    return list(range(len(names))), [theirs.index(name) for name in names]
+    names = rows["keypoint_names"].tolist()
+    if missing := [name for name in protocol.keypoints if name not in names]:
+        raise InputError(f"'{rows.name}' lacks keypoints: {', '.join(missing)}.")
+    return [names.index(name) for name in protocol.keypoints]
 
 
 def _by_number(truth: PersonRows, predictions: PersonRows, usable: np.ndarray) -> Pairs:
@@ -156,7 +149,7 @@ def _overlap_of(
             predictions["box_px"][candidates].astype(np.float64),
         )
     if protocol.matching == "oks":
-        mine, theirs = common_keypoints(truth, predictions, protocol)
+        mine, theirs = (keypoint_places(rows, protocol) for rows in (truth, predictions))
 
         def similarity(people: list[int], candidates: list[int]) -> Overlap:
             points = predictions["keypoints_px"][candidates][:, theirs].astype(np.float64)

@@ -174,7 +174,7 @@ class PersonRows:
         return PersonRows(self.name, taken)
 
 
-def write_rows(path: Path, arrays: Mapping[str, Any]) -> None:
+def write_rows(path: Path | str, arrays: Mapping[str, Any]) -> None:
     """Write a file of rows; `format` is added.
 
     Raises:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from kinflow.body.keypoints import COCO17
 from kinflow.checks import is_number, number, numbers_of, one_of, some_of, whole, words
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
@@ -69,6 +70,7 @@ class Protocol:
     """
 
     name: str
+    """What it is called."""
     dataset: str
     """Whose truth: what truth files call their `dataset`."""
     split: str
@@ -113,7 +115,9 @@ class Protocol:
     pa_vertices_by: Literal["joints", "vertices"] = "vertices"
     """What the similarity of PA-PVE is found on."""
     pck_within_mm: float = 150.0
+    """A joint nearer than this is correct."""
     auc_thresholds_mm: tuple[float, ...] = tuple(float(t) for t in range(0, 151, 5))
+    """Thresholds that PCK is averaged over."""
     gaps: Literal["split", "joined"] = "split"
     """Whether figures of motion are those of runs of successive frames, or take frames on both
     sides of a gap for neighbours."""
@@ -121,10 +125,14 @@ class Protocol:
     """Frames that are aligned together in the world."""
     feet: tuple[str, ...] = ()
     """Joints whose sliding is measured."""
+    keypoints: tuple[str, ...] = COCO17
+    """Keypoints that similarity is the mean over."""
     keypoint_sigmas: tuple[float, ...] = COCO_SIGMAS
-    """How far annotators disagree on each keypoint, for OKS."""
+    """How far annotators disagree on each of them."""
     oks_thresholds: tuple[float, ...] = OKS_THRESHOLDS
+    """Similarities that precision is averaged over."""
     max_detections: int = MAX_DETECTIONS
+    """Of a picture, the best ones."""
     area_px2: tuple[float, float] = ANY_AREA_PX2
     """Range of area of the people who count."""
     part_names: tuple[str, ...] = ()
@@ -152,8 +160,13 @@ class Protocol:
         whole(self, "best_of", at_least=1)
         whole(self, "max_detections", at_least=1)
         whole(self, "world_chunk", at_least=2)
-        for name in ("subjects", "cameras", "joints", "root", "feet", "part_names"):
+        for name in ("subjects", "cameras", "joints", "root", "feet", "keypoints", "part_names"):
             words(self, name, "a tuple of names", or_none=True)
+        if len(self.keypoints) != len(self.keypoint_sigmas):
+            raise InputError(
+                f"The protocol '{self.name}' has {len(self.keypoint_sigmas)} sigmas for "
+                f"{len(self.keypoints)} keypoints."
+            )
         self._check_joints()
 
     def _check_joints(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from neutral_rows import predicted, rows_of, some_truth
 
+from kinflow.body.keypoints import COCO17
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.judging import evaluate
 from kinflow.evaluation.protocols.matching import box_overlap
@@ -106,7 +107,7 @@ def test_people_without_numbers_are_found_again(matching, tmp_path):
     truth["keypoints_px"] = np.concatenate(
         [corners[:, None] + generator.uniform(0, 150, (20, 17, 2)), np.ones((20, 17, 1))], 2
     )
-    truth["keypoint_names"] = np.array([f"point_{k}" for k in range(17)])
+    truth["keypoint_names"] = np.array(COCO17)
     own = predicted(truth, protocol)
     known = values(tmp_path, truth, own, dataclasses.replace(protocol, matching="id"))
     order = generator.permutation(20)
