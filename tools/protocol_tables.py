@@ -118,7 +118,7 @@ def _others(name: str, values: dict[str, object]) -> str:
         return "see above"
     grouped: dict[str, list[str]] = {}
     for protocol, value in values.items():
-        shown = f"{len(value)} names" if name == "part_names" else _shown(value)
+        shown = _shown(value)
         grouped.setdefault(shown, []).append(protocol)
     return "; ".join(f"{shown}: {', '.join(names)}" for shown, names in grouped.items())
 

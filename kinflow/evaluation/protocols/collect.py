@@ -219,7 +219,9 @@ def _seen(person: Person) -> tuple[np.ndarray, np.ndarray]:
     points = person.camera.project(posed.keypoints_m()[list(COCO17_ROWS)])
     confidence = person.keypoints_px[list(COCO17_ROWS), 2:]
     outline = person.camera.project(posed.vertices_m())
-    low, high = outline.amin(0), outline.amax(0)
+    # boxes of others end where the picture does
+    size = torch.tensor([float(side) for side in person.camera.image_size])
+    low, high = (end.clamp(size.new_zeros(2), size) for end in (outline.amin(0), outline.amax(0)))
     return torch.cat([points, confidence], 1).numpy(), torch.cat([low, high - low]).numpy()
 
 

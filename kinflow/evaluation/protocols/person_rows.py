@@ -45,7 +45,9 @@ FIELDS: dict[str, Field] = {
     "name": Field((), "U", "what tables call it; the file's name if it is left out"),
     "dataset": Field((), "U", "data set that the truth is of, as the protocol calls it"),
     "split": Field((), "U", "part of the data set, as the protocol calls it"),
-    "sequence": Field(("rows",), "U", "name of the clip, or of the photo", required=True),
+    "sequence": Field(
+        ("rows",), "U", "name of the clip, of one camera, or of the photo", required=True
+    ),
     "frame": Field(("rows",), "i", "number in the clip, 0 for a photo", required=True, at_least=0),
     "person": Field(
         ("rows",), "i", "who it is, the same number in all frames; needed to match by id"

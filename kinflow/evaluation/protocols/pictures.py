@@ -166,7 +166,7 @@ def _sheet(cases: list[_Case]) -> bytes:
         for place, panel in enumerate(case.panels):
             sheet.paste(panel, (x + place * _PANEL_PX, y + _CAPTION_PX))
     stream = io.BytesIO()
-    sheet.save(stream, "PNG", optimize=True)
+    sheet.save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from kinflow.body.keypoints import COCO17
@@ -189,7 +190,7 @@ class Protocol:
         needed = {*self.joints, *self.root, *self.feet}
         return tuple(name for name in JOINT_SETS.get(self.joint_set, ()) if name in needed)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The first letters of the SHA-256 of all fields."""
         document = {"format": HASH_FORMAT, **self.as_json()}

@@ -18,12 +18,11 @@ from kinflow.evaluation.protocols.results import Result, Value, check_comparable
 from kinflow.files.names import folder_names, one_line
 
 FLOOR = "floor"
-TABLES = ("figures.csv", "by_action.csv", "by_joint.csv", "worst.csv", "protocol.json")
 BARS, JOINT_BARS = "figures.png", "by_joint.png"
 
 
 def report_files(results: Sequence[Result], floor: Result | None) -> dict[str, bytes]:
-    """Content of each file of a report by its name.
+    """Content of each file of a report by its name; tables without a line are left out.
 
     Raises:
         InputError: results, the floor among them, have different hashes.
@@ -37,6 +36,7 @@ def report_files(results: Sequence[Result], floor: Result | None) -> dict[str, b
         "worst.csv": _csv(_worst_rows(results)),
         "protocol.json": _protocol_bytes(results[0].protocol),
     }
+    files = {name: data for name, data in files.items() if data.count(b"\n") > 1}
     for name, result in zip(result_names(results), results, strict=True):
         files[name] = result_bytes(result)
     if floor:

@@ -270,7 +270,10 @@ def test_results_are_collected(tmp_path, capsys):
     np.testing.assert_array_equal(rows["joints_m"][:, 2], rows["joints_m"][:, 0])
     np.testing.assert_allclose(rows["joints_world_m"], rows["joints_m"][:, 0], atol=1e-5)
     box, points = rows["box_px"], rows["keypoints_px"]
-    assert (points[..., :2] > box[:, None, :2] - 30).all()
+    seen = points[..., :2].clip([0, 0], [320, 240])
+    assert (seen > box[:, None, :2] - 30).all()
+    assert (seen < box[:, None, :2] + box[:, None, 2:] + 30).all()
+    assert (box >= 0).all() and (box[:, :2] + box[:, 2:] <= [320, 240]).all()
     left, right = (rows["joints_m"][:, 0, 22 + i] for i in (0, 1))
     wrists = rows["joints_m"][:, 0, 20:22]
     assert 0.04 < np.linalg.norm(left - wrists[:, 0], axis=-1).mean() < 0.15

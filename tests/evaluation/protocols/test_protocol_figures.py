@@ -215,8 +215,8 @@ def test_acceleration_of_stretches(gaps, every, tmp_path):
         )
         for stretch in stretches:
             rows = [20 * clip + f for f in stretch]
-            both = [np.array([rooted(a, protocol, r) for r in rows]) for a in (own, truth)]
-            values += plain.acceleration(*both, 30 / every)
+            mine, true = (np.array([rooted(a, protocol, r) for r in rows]) for a in (own, truth))
+            values += plain.acceleration(mine, true, 30 / every)
     assert result.figures[figure].value == pytest.approx(np.mean(values), abs=CLOSE)
 
 
