@@ -20,14 +20,16 @@ from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.body.model import BodyModel, PosedBody
 from kinflow.checks import one_of, path, refuse, whole, words
 from kinflow.errors import InputError
+from kinflow.evaluation.protocols.body_maps import part_maps
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
 from kinflow.evaluation.protocols.own_body import SOURCE, TOPOLOGY, joints_named, small_body
-from kinflow.evaluation.protocols.person_rows import PersonRows, write_rows
+from kinflow.evaluation.protocols.person_rows import write_rows
+from kinflow.evaluation.protocols.picture_places import PicturePlaces
 from kinflow.evaluation.protocols.row_files import read_rows
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, load
 from kinflow.files.destinations import check_file_destination
 from kinflow.files.reading import readable
-from kinflow.results import Person, Reconstruction
+from kinflow.results import Person
 
 _STILL = ("still", "turns")
 
@@ -44,6 +46,7 @@ class CollectConfig:
         name: what tables call it.
         samples: bodies for each person, the chosen one and alternatives, for the best of several.
         vertices: whether to write meshes, 165 kB a body.
+        maps: whether to write maps of parts, in the windows and grids of the truth's.
     """
 
     results: tuple[Path, ...]
@@ -53,6 +56,7 @@ class CollectConfig:
     name: str = "kinflow"
     samples: int = 1
     vertices: bool = False
+    maps: bool = False
 
     def __post_init__(self) -> None:
         words(self, "results", "one or more result folders")
@@ -60,6 +64,8 @@ class CollectConfig:
         path(self, "truth", or_none=True)
         one_of(self, "joints", tuple(JOINT_SETS))
         whole(self, "samples", at_least=1, at_most=1000)
+        if self.maps and self.truth is None:
+            refuse("maps need a truth, which says in which windows to draw them.")
         if not self.name:
             refuse("name has to be a text that is not empty.")
 
@@ -80,10 +86,16 @@ def main(config: CollectConfig) -> None:
     check_file_destination(config.out)
     folders = list(_folders(config.results))
     truth = read_rows(config.truth) if config.truth else None
-    bodies = [body for folder in folders for body in _bodies(folder, truth)]
+    known = PicturePlaces.of(truth) if truth is not None and "image" in truth else None
+    bodies = [body for folder in folders for body in _bodies(folder, known)]
     if not bodies:
         raise InputError("The results show nobody, so there are no predictions to write.")
     arrays = _arrays(bodies, config)
+    if config.maps and truth is not None:
+        people = [body.person for body in bodies]
+        places = [(body.sequence, body.frame) for body in bodies]
+        boxes = arrays["box_px"].astype(np.float64)
+        arrays["parts"], arrays["window_px"] = part_maps(people, places, boxes, truth)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(config.out, arrays)
     sequences = len(set(arrays["sequence"].tolist()))
@@ -104,9 +116,11 @@ def _folders(results: Sequence[Path]) -> Iterable[Path]:
     return found
 
 
-def _bodies(folder: Path, truth: PersonRows | None) -> list[_Body]:
+def _bodies(folder: Path, known: PicturePlaces | None) -> list[_Body]:
+    """The bodies of one result; photos have their place by the truth's pictures."""
     result = load(folder)
-    place = _place(folder, result, truth)
+    is_photo = len(result.frames) == 1
+    place = known.of_photo(result.source or folder.name) if known and is_photo else None
     bodies = []
     for frame in result.frames:
         R = None
@@ -120,46 +134,6 @@ def _bodies(folder: Path, truth: PersonRows | None) -> list[_Body]:
             for person in result.people_of(frame.index)
         ]
     return bodies
-
-
-def _place(
-    folder: Path, result: Reconstruction, truth: PersonRows | None
-) -> tuple[str, int] | None:
-    """Sequence and frame of a photo by the truth's pictures; None where the folder's name is it.
-
-    Raises:
-        InputError: no picture of the truth is called so, or several are.
-    """
-    if truth is None or "image" not in truth or len(result.frames) > 1:
-        return None
-    own = Path(result.source or folder.name)
-    parts = (*own.parts[:-1], own.stem)
-    best: dict[tuple[str, int], int] = {}
-    for image, sequence, frame in zip(
-        truth["image"].tolist(), truth["sequence"].tolist(), truth["frame"].tolist(), strict=True
-    ):
-        theirs = (*Path(image).parts[:-1], Path(image).stem)
-        best[sequence, frame] = _common(parts, theirs)
-    most = max(best.values())
-    chosen = [key for key, count in best.items() if count == most]
-    if most == 0:
-        raise InputError(f"No picture of the truth is called '{own.stem}', as in '{folder}'.")
-    if len(chosen) > 1:
-        raise InputError(
-            f"Several pictures of the truth are called '{own.stem}', as in '{folder}'; their paths "
-            "do not tell them apart."
-        )
-    return chosen[0]
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts two paths have in common, from the end."""
-    count = 0
-    for mine, theirs in zip(reversed(one), reversed(other), strict=False):
-        if mine != theirs:
-            break
-        count += 1
-    return count
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from kinflow.metrics.regions import part_iou, silhouette_iou
 
 PRECISION_FIGURES: tuple[Figure, ...] = ("OKS AP %", "OKS AP50 %", "OKS AP75 %", "OKS AR %")
 OVERLAP_FIGURES: tuple[Figure, ...] = ("part IoU %", "silhouette IoU %")
+_SAME_PX = 0.01
 ROUNDS = 100
 """Of drawing sequences anew; average precision is slower than means."""
 _AT: dict[str, float] = {"OKS AP50 %": 0.5, "OKS AP75 %": 0.75}
@@ -134,14 +135,16 @@ def overlaps(
     """
     figures: dict[str, np.ndarray] = {}
     parts: np.ndarray | None = None
-    for name in ("parts", "silhouette"):
-        if name in truth and name in predictions:
-            sizes = truth[name].shape[1:], predictions[name].shape[1:]
-            if sizes[0] != sizes[1]:
-                raise InputError(
-                    f"'{predictions.name}' has {name} of {sizes[1]} pixels, the truth of "
-                    f"{sizes[0]}."
-                )
+    names = [_outline_of(file) for file in (truth, predictions)]
+    if set(protocol.figures).isdisjoint(OVERLAP_FIGURES) or None in names:
+        return Overlaps(figures, parts)
+    true, own = truth[str(names[0])], predictions[str(names[1])]
+    if true.shape[1:] != own.shape[1:]:
+        raise InputError(
+            f"'{predictions.name}' has maps of {own.shape[1:]} pixels, the truth of "
+            f"{true.shape[1:]}."
+        )
+    _check_windows(truth, predictions, pairs)
     rows = list(zip(pairs.truth.tolist(), pairs.predicted.tolist(), strict=True))
     if "part IoU %" in protocol.figures and "parts" in truth and "parts" in predictions:
         parts = _part_overlaps(truth, predictions, rows, protocol)
@@ -149,11 +152,29 @@ def overlaps(
         sums = np.where(seen, parts, 0).sum(1)
         figures["part IoU %"] = np.where(seen.any(1), sums / np.maximum(seen.sum(1), 1), np.nan)
     if "silhouette IoU %" in protocol.figures:
-        name = "silhouette" if "silhouette" in truth and "silhouette" in predictions else "parts"
-        if name in truth and name in predictions:
-            values = [_outline_overlap(truth[name][t], predictions[name][p]) for t, p in rows]
-            figures["silhouette IoU %"] = 100 * np.array(values, np.float64)
+        values = [_outline_overlap(true[t], own[p]) for t, p in rows]
+        figures["silhouette IoU %"] = 100 * np.array(values, np.float64)
     return Overlaps(figures, parts)
+
+
+def _outline_of(rows: PersonRows) -> str | None:
+    """What says where somebody is: the outline, or any part."""
+    return next((name for name in ("silhouette", "parts") if name in rows), None)
+
+
+def _check_windows(truth: PersonRows, predictions: PersonRows, pairs: Pairs) -> None:
+    """Maps that are laid over each other have to cover the same."""
+    if "window_px" not in truth:
+        return  # both are of the picture, whose size their grids say
+    if "window_px" not in predictions:
+        raise InputError(f"'{predictions.name}' has no window_px, and the truth has.")
+    off = np.abs(truth["window_px"][pairs.truth] - predictions["window_px"][pairs.predicted])
+    wrong = off.max(1) > _SAME_PX if len(off) else np.zeros(0, bool)
+    if wrong.any():
+        raise InputError(
+            f"'{predictions.name}' has another window_px than the truth for "
+            f"{truth.where(int(pairs.truth[int(wrong.argmax())]))}."
+        )
 
 
 def _part_overlaps(

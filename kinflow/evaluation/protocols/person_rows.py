@@ -109,6 +109,11 @@ FIELDS: dict[str, Field] = {
         at_least=0,
         at_most=255,
     ),
+    "window_px": Field(
+        ("rows", 4),
+        "f",
+        "x, y, width, height of what `parts` and `silhouette` cover; the picture if left out",
+    ),
     "silhouette": Field(
         ("rows", "height", "width"),
         "i",

@@ -301,6 +301,61 @@ def test_photos_are_found_in_the_truth(tmp_path, capsys):
         assert sentence in said(capsys)
 
 
+def test_parts_are_drawn_like_the_truth_s(tmp_path, capsys):
+    """Two people, one behind the other; windows of the boxes, stretched to a square grid."""
+    near = dataclasses.replace(
+        _person(own_truth(8), 2, Camera.from_fov((320, 240), 55.0)), person=0
+    )
+    pose, t = torch.eye(3).repeat(22, 1, 1), torch.tensor([0.0, 0.0, 3.0])
+    pose[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # upright before the camera
+    near = dataclasses.replace(near, pose=pose, R_cam_root=pose[0], t_cam_root_m=t)
+    far = dataclasses.replace(near, person=1, t_cam_root_m=t + torch.tensor([0.15, 0.0, 1.0]))
+    stored(tmp_path / "results" / "photo", Reconstruction.of_frame(near.camera, (near, far)))
+    out, maps = tmp_path / "own.npz", ("--maps", "--truth", tmp_path / "truth.npz")
+    collect = ("collect", "--results", tmp_path / "results", "--out", out)
+    assert run(*collect) == 0
+    boxes = read_rows(out)["box_px"]
+    order = [1, 0]
+    truth = {
+        "sequence": np.full(2, "photo"),
+        "frame": np.zeros(2, int),
+        "box_px": boxes[order] + 1.0,
+        "window_px": boxes[order] + [-2.0, -2.0, 4.0, 4.0],
+        "parts": np.zeros((2, 64, 64), np.uint8),
+    }
+    write_rows(tmp_path / "truth.npz", truth)
+    assert run(*collect, *maps) == 0
+    own = read_rows(out)
+    np.testing.assert_allclose(own["window_px"], truth["window_px"][order])
+    whole = near.silhouette().numpy()
+    x, y, width, height = own["window_px"][0]
+    columns = (x + (np.arange(64) + 0.5) * width / 64).astype(int)
+    rows = (y + (np.arange(64) + 0.5) * height / 64).astype(int)
+    seen = whole[np.ix_(rows.clip(0, 239), columns.clip(0, 319))]
+    inside = ((rows >= 0) & (rows < 240))[:, None] & ((columns >= 0) & (columns < 320))
+    agree = (seen == (own["parts"][0] > 0))[inside].mean()
+    assert agree > 0.97 and 0.1 < seen.mean() < 0.9
+    assert set(np.unique(own["parts"][0])) == set(range(15))
+    # the nearer one hides some of the other
+    assert 0 < (own["parts"][1] > 0).mean() < 0.9 * (own["parts"][0] > 0).mean()
+    write_rows(tmp_path / "truth.npz", truth | {"parts": own["parts"][order]})
+    asked = ("reconstruction", "--protocol", "coco-parts", "--truth", tmp_path / "truth.npz")
+    asked = (*asked, "--predictions", out, "--out", tmp_path / "report")
+    assert run(*asked) == 0
+    figures = json.loads((tmp_path / "report" / "result_kinflow.json").read_text())["figures"]
+    assert figures["part IoU %"]["value"] == figures["silhouette IoU %"]["value"] == 100
+    capsys.readouterr()
+    write_rows(tmp_path / "truth.npz", truth | {"window_px": truth["window_px"] + 1})
+    assert run(*asked, "--overwrite") == 2
+    assert "another window_px than the truth" in said(capsys)
+    del truth["parts"]
+    write_rows(tmp_path / "truth.npz", truth)
+    assert run(*collect, *maps) == 2
+    assert "neither parts nor silhouette" in said(capsys)
+    assert run(*collect, "--maps") == 2
+    assert "need a truth" in said(capsys)
+
+
 def test_what_cannot_be_collected(tmp_path, capsys):
     out = tmp_path / "own.npz"
     (tmp_path / "empty").mkdir()

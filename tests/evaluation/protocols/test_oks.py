@@ -191,3 +191,68 @@ def test_numbers_of_keypoints_have_to_agree():
         oks(found((0, 0)).keypoints_px, people((0, 0)), COCO_SIGMAS[:5])
     with pytest.raises(InputError, match="at least one picture"):
         average_precision([])
+
+
+def test_pycocotools_says_the_same():
+    """Where it is installed: on crowds, unlabelled people, ties and all ranges of area."""
+    coco = pytest.importorskip("pycocotools.coco")
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    generator = np.random.default_rng(0)
+    people_of, found_of, annotations, results = [], [], [], []
+    for image in range(1, 40):
+        persons, detections = [], []
+        for _ in range(int(generator.integers(1, 6))):
+            place = generator.uniform(0, 400, 2)
+            labels = generator.integers(0, 3, 17) * (generator.uniform() > 0.2)
+            keypoints = np.column_stack([place + generator.uniform(0, 100, (17, 2)), labels])
+            box = (*keypoints[:, :2].min(0), *np.ptp(keypoints[:, :2], axis=0))
+            person = (keypoints, box, generator.uniform(500, 3e4), generator.uniform() < 0.15)
+            persons.append(person)
+            for _ in range(int(generator.integers(0, 5))):
+                off = generator.choice([1, 5, 15]) * generator.normal(size=(17, 2))
+                moved = np.column_stack([keypoints[:, :2] + off, np.ones(17)])
+                detections.append((moved, float(generator.choice([0.2, 0.5, 0.9]))))
+        annotations += [
+            {
+                "id": len(annotations) + number + 1,
+                "image_id": image,
+                "category_id": 1,
+                "keypoints": k.ravel().tolist(),
+                "num_keypoints": int((k[:, 2] > 0).sum()),
+                "bbox": list(box),
+                "area": area,
+                "iscrowd": int(crowd),
+            }
+            for number, (k, box, area, crowd) in enumerate(persons)
+        ]
+        results += [
+            {"image_id": image, "category_id": 1, "keypoints": k.ravel().tolist(), "score": s}
+            for k, s in detections
+        ]
+        columns = [np.array(column) for column in zip(*persons, strict=True)]
+        people_of.append(TruePeople(columns[0], columns[1], columns[2], columns[3].astype(bool)))
+        k = np.array([d[0] for d in detections]).reshape(-1, 17, 3)
+        size = np.ptp(k[..., :2], axis=1) if len(k) else np.zeros((0, 2))
+        scores = np.array([d[1] for d in detections], float)
+        found_of.append(FoundPeople(k, scores, size.prod(-1)))
+    truth = coco.COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": image} for image in range(1, 40)],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    truth.createIndex()
+    theirs = cocoeval.COCOeval(truth, truth.loadRes(results), "keypoints")
+    theirs.evaluate()
+    theirs.accumulate()
+    theirs.summarize()
+    for name, place in (("coco-keypoints", 0), ("-medium", 3), ("-large", 4)):
+        protocol = PROTOCOLS["coco-keypoints" + name.removeprefix("coco-keypoints")]
+        judged = [
+            judge(f, t, area_px2=protocol.area_px2)
+            for f, t in zip(found_of, people_of, strict=True)
+        ]
+        mine = average_precision(judged)
+        assert mine.precision.mean() == pytest.approx(theirs.stats[place], abs=1e-9)
+        assert mine.recall.mean() == pytest.approx(theirs.stats[place + 5], abs=1e-9)

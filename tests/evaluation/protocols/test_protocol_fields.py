@@ -80,8 +80,10 @@ HASHES = {
     "mpi-inf-3dhp": "2f6bf81641ac",
     "mocap-single-view": "0122ee9fc6a9",
     "coco-keypoints": "fac250ba4b3d",
-    "coco-parts": "801ce912c549",
-    "silhouettes": "c1301719f822",
+    "coco-keypoints-medium": "3ca1104444b8",
+    "coco-keypoints-large": "df922709de28",
+    "coco-parts": "979efee11bec",
+    "silhouettes": "b97b94c4da1e",
 }
 
 

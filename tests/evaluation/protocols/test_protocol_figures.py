@@ -265,7 +265,7 @@ def test_parts_and_outlines(tmp_path):
     base = {
         "sequence": np.array([f"photo_{i}" for i in range(6)]),
         "frame": np.zeros(6, int),
-        "person": np.zeros(6, int),
+        "box_px": np.tile([5.0, 5.0, 20.0, 30.0], (6, 1)),
     }
     truth = {**base, "parts": true.astype(np.uint8)}
     own = {name: array[:5] for name, array in {**base, "parts": mine.astype(np.uint8)}.items()}
@@ -283,6 +283,11 @@ def test_parts_and_outlines(tmp_path):
         100 * np.nanmean(by_part, 0)[0], abs=CLOSE
     )
     assert result.counts.missing == 1
+    # an outline says as much of outlines as parts do
+    shown = np.where(true == 255, 255, (true > 0).astype(int)).astype(np.uint8)
+    outlined = {**base, "silhouette": shown}
+    again = figures(tmp_path, outlined, own, PROTOCOLS["silhouettes"])
+    assert again.figures["silhouette IoU %"].value == pytest.approx(outlines, abs=CLOSE)
 
 
 def test_people_without_predictions(tmp_path):
