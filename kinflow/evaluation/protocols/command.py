@@ -13,7 +13,7 @@ from kinflow.evaluation.protocols.named import protocol_named
 from kinflow.evaluation.protocols.own_body import through_our_body
 from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.pictures import worst_sheet
-from kinflow.evaluation.protocols.protocol import Protocol
+from kinflow.evaluation.protocols.protocol import Protocol, read_protocol
 from kinflow.evaluation.protocols.regressor import Regressor
 from kinflow.evaluation.protocols.report import FLOOR, print_report, report_files
 from kinflow.evaluation.protocols.results import Result, read_result
@@ -31,7 +31,8 @@ class EvaluateReconstructionConfig:
     """Compare systems with the truth by one protocol; docs/evaluation.md has protocols and files.
 
     Attributes:
-        protocol: h36m-p1, 3dpw, emdb-1, mpi-inf-3dhp, coco-keypoints and others.
+        protocol: h36m-p1, 3dpw, emdb-1, mpi-inf-3dhp, coco-keypoints and others, or a file
+            protocol.json with the fields of one.
         truth: file of the truth, or a folder of files.
         predictions: a file, or a folder of files, for each system.
         out: folder for tables, plots and worst cases.
@@ -83,7 +84,9 @@ class EvaluateReconstructionConfig:
             for name in ("predicted_joints", "matching", "best_of", "missing", "missing_mm")
             if getattr(self, name) is not None
         }
-        return replace(protocol_named(self.protocol), **changed)
+        is_file = self.protocol.lower().endswith(".json")
+        named = read_protocol(self.protocol) if is_file else protocol_named(self.protocol)
+        return replace(named, **changed)
 
 
 @dataclass(frozen=True)

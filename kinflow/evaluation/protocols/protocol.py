@@ -16,12 +16,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kinflow.body.keypoints import COCO17
 from kinflow.checks import is_number, number, numbers_of, one_of, some_of, whole, words
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
+from kinflow.files.json_files import read_json
+from kinflow.files.reading import guarded
 from kinflow.metrics.keypoints import (
     ANY_AREA_PX2,
     COCO_SIGMAS,
@@ -60,6 +63,7 @@ Average = Literal["frames", "actions"]
 HASH_FORMAT = 1
 """Of what is hashed; raised whenever a field begins to mean something else."""
 _HASH_LETTERS = 12
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -222,3 +226,20 @@ class Protocol:
         if not is_number(values["best_of"]):
             raise InputError("best_of has to be a whole number.")
         return Protocol(**values)
+
+
+def read_protocol(path: Path | str) -> Protocol:
+    """The protocol of a file such as the protocol.json of a report; its hash is left unread.
+
+    Raises:
+        InputError: it cannot be read, or holds other fields than a protocol has.
+    """
+    with guarded(path, "a protocol"):
+        content = read_json(path, _MAX_BYTES)
+        if not isinstance(content, dict):
+            raise InputError(f"'{path}' is not a protocol.")
+        content.pop("hash", None)
+        try:
+            return Protocol.from_json(content)
+        except InputError as error:
+            raise InputError(f"'{path}' is not a protocol: {error}") from error

@@ -107,6 +107,26 @@ def test_tables_of_earlier_results(files, capsys):
     assert "they differ in missing and do not belong into one table" in said(capsys)
 
 
+def test_a_protocol_of_ones_own(files, capsys):
+    path = files / "mine.json"
+    fields = THREE.as_json() | {"name": "mine", "root": ["neck"]}
+    path.write_text(json.dumps(fields))
+    assert run(*arguments(files, "--protocol", path)) == 0
+    own = json.loads((files / "out" / "protocol.json").read_text())
+    assert own["root"] == ["neck"] and own["hash"] != THREE.hash
+    assert run(*arguments(files, "--protocol", files / "out" / "protocol.json", "--overwrite")) == 0
+    assert json.loads((files / "out" / "protocol.json").read_text()) == own
+    capsys.readouterr()
+    for wrong, sentence in (
+        (fields | {"root": ["tail"]}, "'tail' is not one of the joints of lsp14"),
+        (fields | {"more": 1}, "another version: more"),
+        ([], "is not a protocol"),
+    ):
+        path.write_text(json.dumps(wrong))
+        assert run(*arguments(files, "--protocol", path, "--overwrite")) == 2
+        assert sentence in said(capsys)
+
+
 BAD: dict[str, tuple[dict[str, object], tuple[object, ...], str]] = {
     "other data": ({"dataset": "h36m"}, (), "is of the dataset 'h36m'"),
     "other split": ({"split": "train"}, (), "is of the split 'train'"),
