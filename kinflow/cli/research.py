@@ -15,6 +15,8 @@ import tyro
 from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
 from kinflow.evaluation import prior_table
+from kinflow.evaluation.protocols import collect
+from kinflow.evaluation.protocols import command as protocols
 from kinflow.synth import files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
@@ -87,7 +89,14 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "evaluate": {
         "prior": ResearchCommand(
             prior_table.EvaluatePriorConfig, lambda config, _: prior_table.main(config)
-        )
+        ),
+        "reconstruction": ResearchCommand(
+            protocols.EvaluateReconstructionConfig, lambda config, _: protocols.main(config)
+        ),
+        "collect": ResearchCommand(collect.CollectConfig, lambda config, _: collect.main(config)),
+        "table": ResearchCommand(
+            protocols.TableConfig, lambda config, _: protocols.table_main(config)
+        ),
     },
 }
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.metrics.pose import scaled
 from kinflow.tensors import check_axes
 
 
@@ -37,10 +38,20 @@ def t_pose_pve(
 ) -> Float[Tensor, "*batch"]:
     """PVE of two shapes in the T-pose, in metres; optionally after the best common scale."""
     own, true = t_pose_vertices_m(body, shape), t_pose_vertices_m(body, true_shape)
-    if scale_corrected:
-        scale = (own * true).sum((-2, -1)) / (own * own).sum((-2, -1))
-        own = own * scale[..., None, None]
-    return (own - true).norm(dim=-1).mean(-1)
+    return shape_error(own, true, scale_corrected)
+
+
+def shape_error(
+    vertices_m: Float[Tensor, "*batch vertices 3"],
+    true_vertices_m: Float[Tensor, "*batch vertices 3"],
+    scale_corrected: bool = False,
+) -> Float[Tensor, "*batch"]:
+    """PVE of vertices in the T-pose, whose roots are at the origin; optionally after the best
+    common scale about it (PVE-T-SC)."""
+    check_axes(vertices_m, "vertices_m", (None, 3))
+    check_axes(true_vertices_m, "true_vertices_m", (vertices_m.shape[-2], 3))
+    own = scaled(vertices_m, true_vertices_m) if scale_corrected else vertices_m
+    return (own - true_vertices_m).norm(dim=-1).mean(-1)
 
 
 def t_pose_vertices_m(

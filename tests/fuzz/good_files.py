@@ -175,6 +175,49 @@ def amass() -> bytes:
 
 
 @cache
+def person_rows() -> bytes:
+    """Truth, or predictions, of two people in three frames."""
+    from kinflow.body.keypoints import COCO17
+    from kinflow.evaluation.protocols.joint_sets import LSP14
+    from kinflow.evaluation.protocols.person_rows import write_rows
+
+    rng = np.random.default_rng(0)
+    arrays = {
+        "sequence": np.repeat(["one", "two"], 3),
+        "frame": np.tile(np.arange(3), 2),
+        "person": np.zeros(6, int),
+        "action": np.repeat(["walk", "sit"], 3),
+        "rate_hz": np.array(30.0),
+        "joint_names": np.array(LSP14),
+        "joint_source": np.array("mesh:h36m"),
+        "joints_m": rng.normal(0, 0.3, (6, 14, 3)),
+        "joint_valid": np.ones((6, 14), bool),
+        "vertices_m": rng.normal(0, 0.3, (6, 9, 3)),
+        "topology": np.array("smpl"),
+        "keypoint_names": np.array(COCO17),
+        "keypoints_px": rng.uniform(0, 100, (6, 17, 3)),
+        "box_px": rng.uniform(0, 100, (6, 4)),
+        "score": rng.uniform(0, 1, 6),
+    }
+    return _written(lambda path: write_rows(path, arrays), "rows.npz")
+
+
+@cache
+def evaluation_result() -> bytes:
+    """A result of person rows."""
+    from kinflow.evaluation.protocols.judging import evaluate
+    from kinflow.evaluation.protocols.named import PROTOCOLS
+    from kinflow.evaluation.protocols.results import result_bytes
+    from kinflow.evaluation.protocols.row_files import read_rows
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.npz"
+        path.write_bytes(person_rows())
+        rows = read_rows(path)
+    return result_bytes(evaluate(rows, rows, PROTOCOLS["3dpw"]).result)
+
+
+@cache
 def smpl(kind: str) -> bytes:
     """A coarse body in SMPL's layout."""
     fields = synthetic_fields("smpl", vertices=120)

@@ -257,6 +257,27 @@ def _load_smpl(path: Path) -> None:
     load_smpl(path)
 
 
+def _evaluate(protocol: str) -> Callable[[Path, Path], int]:
+    """The file as predictions of good truth."""
+
+    def run(path: Path, folder: Path) -> int:
+        truth = folder / "truth.npz"
+        truth.write_bytes(good_files.person_rows())
+        files = ("--truth", str(truth), "--predictions", str(path), "--out", str(folder / "out"))
+        return main(["evaluate", "reconstruction", "--protocol", protocol, *files])
+
+    return run
+
+
+def _evaluation_fault(code: int | None, folder: Path) -> str:
+    """After code 2 there is no report."""
+    return "exit code 2, yet there is a report" if code == 2 and (folder / "out").exists() else ""
+
+
+def _table(path: Path, folder: Path) -> int:
+    return main(["evaluate", "table", "--results", str(path), "--out", str(folder / "out")])
+
+
 def _reader_kinds() -> dict[str, Kind]:
     kinds = {
         f"photo_{k}": _photo_kind(k) for k in ("jpeg", "png", "png16", "webp", "tiff", "gif", "bmp")
@@ -334,6 +355,21 @@ def _reader_kinds() -> dict[str, Kind]:
         lambda rng: asset_path("evidence/parts.safetensors").read_bytes(),
         mutations.mutated_safetensors,
         _called(_load_parts),
+    )
+    for protocol in ("3dpw", "coco-keypoints"):
+        kinds[f"person_rows_{protocol}"] = Kind(
+            "in/rows.npz",
+            lambda rng: good_files.person_rows(),
+            mutations.mutated_npz,
+            _evaluate(protocol),
+            _evaluation_fault,
+        )
+    kinds["evaluation_result"] = Kind(
+        "in/result.json",
+        lambda rng: good_files.evaluation_result(),
+        mutations.mutated_json,
+        _table,
+        _evaluation_fault,
     )
     for kind in ("npz", "pkl2", "pkl4"):
         kinds[f"smpl_{kind}"] = Kind(

@@ -1,0 +1,109 @@
+"""Sets of joints that the field reports errors on.
+
+Sets share names, but not points: a hip of SMPL lies elsewhere than a hip of Human3.6M. Where
+joints come from is said apart (`Protocol.truth_joints`), and only joints of one origin are compared
+unasked.
+"""
+
+from __future__ import annotations
+
+from kinflow.body.keypoints import COCO17
+from kinflow.body.skeleton import JOINT_NAMES
+
+SMPL22: tuple[str, ...] = JOINT_NAMES
+"""Our skeleton: the joints of SMPL's body without its hands."""
+SMPL24: tuple[str, ...] = (*JOINT_NAMES, "left_hand", "right_hand")
+"""The kinematic joints of SMPL."""
+H36M17: tuple[str, ...] = (
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "spine",
+    "neck",
+    "nose",
+    "head_top",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+)
+"""Human3.6M's 17 in its order; its `neck`, `nose` and `head_top` are also called thorax, jaw and
+head."""
+LSP14: tuple[str, ...] = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+"""The joints that LSP and Human3.6M have in common; often called J14."""
+MPI17: tuple[str, ...] = (
+    "head_top",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "pelvis",
+    "spine",
+    "head",
+)
+"""MPI-INF-3DHP's test set in its order."""
+
+JOINT_SETS: dict[str, tuple[str, ...]] = {
+    "h36m17": H36M17,
+    "lsp14": LSP14,
+    "smpl22": SMPL22,
+    "smpl24": SMPL24,
+    "mpi17": MPI17,
+    "coco17": COCO17,
+}
+
+BONES: tuple[tuple[str, str], ...] = (
+    *(
+        (f"{side}_{one}", f"{side}_{other}")
+        for side in ("left", "right")
+        for one, other in (
+            ("hip", "knee"),
+            ("knee", "ankle"),
+            ("ankle", "foot"),
+            ("shoulder", "elbow"),
+            ("elbow", "wrist"),
+            ("wrist", "hand"),
+        )
+    ),
+    ("left_hip", "right_hip"),
+    ("left_shoulder", "right_shoulder"),
+    ("pelvis", "spine"),
+    ("spine", "neck"),
+    ("pelvis", "spine1"),
+    ("spine1", "spine2"),
+    ("spine2", "spine3"),
+    ("spine3", "neck"),
+    ("neck", "head"),
+    ("neck", "head_top"),
+)
+"""Pairs of names to draw lines between, where a set has both."""
