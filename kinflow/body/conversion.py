@@ -4,10 +4,10 @@ A person is converted by their surface: where the vertices of the target body ar
 is known from a registration, so whatever the source body does, these points say where the target's
 vertices should be.
 
-1. Shape: one for each person. It is the one with which the target lies best over the person in a few
-   plain poses, so it does not depend on what they happen to do.
-2. Start of each pose: the bones of the target turned as those of the source are, and by how much the
-   two differ in the T-pose.
+1. Shape: one for each person. It is the one with which the target lies best over the person in a
+   few plain poses, so it does not depend on what they happen to do.
+2. Start of each pose: the bones of the target turned as those of the source are, and by how much
+   the two differ in the T-pose.
 3. Every pose: vertices and joints, a few steps of Gauss and Newton.
 
 The joints of two rigs are not at the same place in a body. What is asked for is the target's own
@@ -28,8 +28,8 @@ from kinflow.body.kinematics import joint_tree
 from kinflow.body.model import BodyModel, PosedBody, ShapedBody
 from kinflow.body.point_fit import PointTargets, PosedShapes, ShapeFreedom, fit_points
 from kinflow.body.registration import Counterparts, Registration, spread_rows
-from kinflow.body.skeleton import JOINT_INDEX, NUM_JOINTS
 from kinflow.body.shape import LinearShapeSpace
+from kinflow.body.skeleton import JOINT_INDEX, NUM_JOINTS
 from kinflow.geometry.rotations import about_axis
 from kinflow.optim import LMConfig
 
@@ -82,8 +82,7 @@ class Converter:
     @staticmethod
     def to_ours(theirs: BodyModel, ours: BodyModel, registration: Registration) -> Converter:
         """From a user's body to our full one."""
-        size = len(theirs.shape_space.names)
-        adult = theirs.with_shape(registration.shape[:size])
+        adult = theirs.with_shape(registration.shape_of(theirs))
         # their T-pose is not quite ours, so gaps are turned into its bones
         R = adult.with_pose(registration.pose, registration.t_root_m).R_joints
         gap_m = -(_above(R).mT @ registration.joint_gap_m[:, :, None])[..., 0]
@@ -110,11 +109,11 @@ class Converter:
         space = self.target.shape_space
         size = len(space.names)
         std = torch.full((size,), 1.0 if isinstance(space, LinearShapeSpace) else _PHENOTYPE_STD)
-        bounds = (
-            (-math.inf, math.inf) if isinstance(space, LinearShapeSpace) else (0.0, 1.0)
-        )
+        bounds = (-math.inf, math.inf) if isinstance(space, LinearShapeSpace) else (0.0, 1.0)
         start = PosedShapes(
-            pose[None], joints_m[None, :, 0], space.neutral()[None],
+            pose[None],
+            joints_m[None, :, 0],
+            space.neutral()[None],
             ShapeFreedom(space.neutral(), std, *bounds),
         )
         targets = self._targets(vertices_m[None, :, rows], joints_m[None], len(rows))
@@ -149,10 +148,12 @@ class Converter:
             off = torch.linalg.vector_norm(result.vertices_m() - vertices_m, dim=-1)
             off = off[:, self.counterparts.trusted]
             joints_off = torch.linalg.vector_norm(result.joints_m - joints_m, dim=-1)
-            found.append((
-                result.pose, state.t_root_m[:, 0], off.mean(1), off.amax(1), joints_off.mean(1)
-            ))
-        return ConvertedPoses(fitted.shape[0], *(torch.cat(column) for column in zip(*found, strict=True)))
+            found.append(
+                (result.pose, state.t_root_m[:, 0], off.mean(1), off.amax(1), joints_off.mean(1))
+            )
+        return ConvertedPoses(
+            fitted.shape[0], *(torch.cat(column) for column in zip(*found, strict=True))
+        )
 
     def _wanted(
         self, posed: PosedBody
@@ -196,5 +197,7 @@ def _above(R_joints: Float[Tensor, "*batch 22 3 3"]) -> Float[Tensor, "*batch 22
 
 def _leg_m(shaped: ShapedBody) -> float:
     offsets_m = shaped.joint_offsets_m()
-    legs = [JOINT_INDEX[f"{side}_{name}"] for side in ("left", "right") for name in ("knee", "ankle")]
+    legs = [
+        JOINT_INDEX[f"{side}_{name}"] for side in ("left", "right") for name in ("knee", "ankle")
+    ]
     return float(torch.linalg.vector_norm(offsets_m[legs], dim=-1).sum()) / 2

@@ -6,8 +6,8 @@ joint m that turns by w (in the frame of its parent) moves a skinned vertex by
 
     dv = (R_parent w) x (A_m - M_m p_m)
 
-and a vertex is linear in the coefficients of the shape. How pose blend shapes change along a step is
-left out of the Jacobian, not of the vertices: it is a tenth of the rest, and only costs iterations.
+and a vertex is linear in the coefficients of the shape. How pose blend shapes change along a step
+is left out of the Jacobian, not of the vertices: it is small, and only costs iterations.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _linearised(
     freedom = state.freedom
     posed = _flat(state, body)
     shape_size = 0 if freedom is None else state.shape.shape[-1]
-    points_m, own, shared = _points_with_jacobian(posed, freedom is not None)
+    points_m, own = points_with_jacobian(posed)
     wanted_m = torch.cat([targets.vertices_m, targets.joints_m], 2).flatten(0, 1)
     gap_m = points_m - wanted_m
     joint_scale = torch.eye(3).to(gap_m) / targets.joint_std_m
@@ -152,7 +152,8 @@ def _linearised(
         jacobian[:, k, :, k * _BODY_UNKNOWNS : (k + 1) * _BODY_UNKNOWNS] = own[:, k]
     if freedom is None:
         return residuals.flatten(1), jacobian.flatten(1, 2)
-    jacobian[..., bodies * _BODY_UNKNOWNS :] = (scale @ shared).reshape(problems, bodies, rows, -1)
+    shared = (scale @ shape_jacobian(posed)).reshape(problems, bodies, rows, shape_size)
+    jacobian[..., bodies * _BODY_UNKNOWNS :] = shared
     prior = torch.zeros(problems, shape_size, jacobian.shape[-1]).to(jacobian)
     prior[..., bodies * _BODY_UNKNOWNS :] = torch.diag(1 / freedom.std)
     off = (state.shape - freedom.mean) / freedom.std
@@ -168,14 +169,10 @@ def _flat(state: PosedShapes, body: BodyModel) -> PosedBody:
     return body.with_shape(shape).with_pose(state.pose.flatten(0, 1), state.t_root_m.flatten(0, 1))
 
 
-def _points_with_jacobian(
-    posed: PosedBody, with_shape: bool
-) -> tuple[
-    Float[Tensor, "batch points 3"],
-    Float[Tensor, "batch points 3 unknowns"],
-    Float[Tensor, "batch points 3 shape"] | None,
-]:
-    """Vertices and joints, and their derivatives in pose and position, and in the shape."""
+def points_with_jacobian(
+    posed: PosedBody,
+) -> tuple[Float[Tensor, "batch points 3"], Float[Tensor, "batch points 3 unknowns"]]:
+    """Vertices followed by joints, and their derivatives in a step of rotations and position."""
     shaped, joints_m = posed.shaped, posed.joints_m
     body = shaped.body
     maps = joint_maps(posed.R_joints, joints_m, shaped.rest_joints_m, body.Q_rest)
@@ -193,7 +190,7 @@ def _points_with_jacobian(
     turning = skew(mass[..., None] * joints_m[:, None] - moment) @ parents[:, None]
     moving = torch.eye(3).to(joints_m).expand(*shares.shape[:2], 3, 3)
     own = torch.cat([turning.transpose(2, 3).flatten(3), moving], -1)
-    return shares.sum(2), own, _shape_jacobian(posed, maps) if with_shape else None
+    return shares.sum(2), own
 
 
 def _joint_shares(joints_m: Float[Tensor, "batch 22 3"]) -> Float[Tensor, "batch 22 22 3"]:
@@ -201,14 +198,14 @@ def _joint_shares(joints_m: Float[Tensor, "batch 22 3"]) -> Float[Tensor, "batch
     return torch.eye(NUM_JOINTS).to(joints_m)[..., None] * joints_m[:, :, None]
 
 
-def _shape_jacobian(
-    posed: PosedBody, maps: Float[Tensor, "batch 22 3 4"]
-) -> Float[Tensor, "batch points 3 shape"]:
+def shape_jacobian(posed: PosedBody) -> Float[Tensor, "batch points 3 shape"]:
     """How vertices and joints move with the shape while rotations and root stay."""
-    body = posed.shaped.body
-    _, slopes = body.shape_space.code_with_jacobian(posed.shaped.shape)
+    shaped = posed.shaped
+    body, first = shaped.body, len(shaped.body.rest_mean_m) - shaped.body.num_vertices
+    maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, body.Q_rest)
+    _, slopes = body.shape_space.code_with_jacobian(shaped.shape)
     rest = (slopes @ body.rest_basis_m.flatten(1)).unflatten(-1, (-1, 3))
-    joints, vertices = rest[..., :NUM_JOINTS, :], rest[..., len(body.rest_mean_m) - body.num_vertices :, :]
+    joints, vertices = rest[..., :NUM_JOINTS, :], rest[..., first:, :]
     offsets = offsets_in_t_pose(joints, body.Q_rest)
     displaced = joints_from_root_m(posed.R_joints[:, None], offsets)
     shift = translations_m(maps[:, None, ..., :3], displaced, joints)

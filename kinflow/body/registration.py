@@ -29,7 +29,12 @@ from kinflow.body.model import BodyModel, PosedBody
 from kinflow.body.point_fit import PointTargets, PosedShapes, ShapeFreedom, fit_points
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.errors import InputError
-from kinflow.geometry.meshes import SurfacePoints, nearest_on_triangles, nearest_rows, vertex_normals
+from kinflow.geometry.meshes import (
+    SurfacePoints,
+    nearest_on_triangles,
+    nearest_rows,
+    vertex_normals,
+)
 from kinflow.optim import LMConfig
 
 _ROUNDS = 15
@@ -50,7 +55,7 @@ _MOST_M = 0.05
 _CANDIDATES = 3
 """Nearest vertices whose triangles are looked at."""
 _LEAST_TRUSTED = 0.5
-"""Part of the vertices that need a counterpart: below that the bodies do not lie over each other."""
+"""Part of the vertices that need a counterpart for bodies to lie over each other."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class Registration:
     pose: Float[Tensor, "22 3 3"]
     """Of it, likewise: how its rest differs from our T-pose."""
     t_root_m: Float[Tensor, "3"]
+
+    def shape_of(self, theirs: BodyModel) -> Float[Tensor, " betas"]:
+        """The shape, of as many coefficients as the body is read with."""
+        shape = theirs.shape_space.neutral()
+        size = min(len(shape), len(self.shape))
+        return torch.cat([self.shape[:size], shape[size:]])
 
 
 @cache
@@ -107,8 +118,8 @@ def register(theirs: BodyModel) -> Registration:
     theirs_on_ours = counterparts(their_surface, surface)
     if float(theirs_on_ours.trusted.float().mean()) < _LEAST_TRUSTED:
         raise InputError(
-            "its surface does not come to lie over a standing adult, so it is no body in the T-pose "
-            "(y up, facing +z, metres)."
+            "its surface does not come to lie over a standing adult, so it is no body in the "
+            "T-pose (metres, y up, facing +z)."
         )
     return Registration(
         theirs_on_ours=theirs_on_ours,
@@ -128,7 +139,7 @@ class _Surface:
     normals: Float[Tensor, "vertices 3"]
     parts: Int[Tensor, " vertices"]
     faces: Int[Tensor, "faces 3"]
-    around: Int[Tensor, "vertices most"]
+    around: Int[Tensor, "all_vertices most"]
     """Rows of faces; -1 where there are fewer."""
 
     @staticmethod

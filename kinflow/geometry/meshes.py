@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
+
 def vertex_normals(
-    vertices_m: Float32[np.ndarray, "vertices 3"], faces: Int32[np.ndarray, "faces 3"]
+    vertices_m: Float32[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float32[np.ndarray, "vertices 3"]:
     """Outward unit normals: the mean of the adjacent triangles', weighted by area."""
     a, b, c = (vertices_m[faces[:, corner]] for corner in range(3))
@@ -36,7 +37,9 @@ class SurfacePoints:
     shares: Float[Tensor, "points 3"]
     """Barycentric coordinates: 0 and more, of sum 1."""
 
-    def of(self, vertices_m: Float[Tensor, "*batch vertices 3"]) -> Float[Tensor, "*batch points 3"]:
+    def of(
+        self, vertices_m: Float[Tensor, "*batch vertices 3"]
+    ) -> Float[Tensor, "*batch points 3"]:
         """Where the points are on a mesh with these vertices."""
         corners_m = vertices_m[..., self.corners, :]
         return (self.shares[..., None].to(vertices_m) * corners_m).sum(-2)

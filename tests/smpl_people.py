@@ -40,8 +40,10 @@ def _people(cube_m: float, seed: int):
     return (
         mean_vertices[order],
         (directions[2][:20] * directions[1][:20, None] / np.sqrt(60)).reshape(20, -1, 3)[:, order],
-        _regressor(np.concatenate([mean_vertices[None], vertices])[:, order],
-                   np.concatenate([mean_joints[None], joints])),
+        _regressor(
+            np.concatenate([mean_vertices[None], vertices])[:, order],
+            np.concatenate([mean_joints[None], joints]),
+        ),
         coarse.skin_weights.double().numpy()[order],
         place[coarse.faces.numpy()],
         rng,
@@ -53,15 +55,18 @@ def _regressor(vertices, joints):
     rows = np.zeros((NUM_JOINTS, vertices.shape[1]))
     for joint in range(NUM_JOINTS):
         near = np.argsort(np.linalg.norm(vertices[0] - joints[0, joint], axis=1))[:120]
-        equations = np.concatenate([
-            vertices[:, near].transpose(0, 2, 1).reshape(-1, len(near)), 10 * np.ones((1, len(near)))
-        ])
+        equations = np.concatenate(
+            [
+                vertices[:, near].transpose(0, 2, 1).reshape(-1, len(near)),
+                10 * np.ones((1, len(near))),
+            ]
+        )
         wanted = np.concatenate([joints[:, joint].ravel(), [10]])
         rows[joint, near] = np.linalg.lstsq(equations, wanted, rcond=1e-7)[0]
     return rows
 
 
-def person_fields(family: str, cube_m: float = 0.02, pose_std_m: float = 0.0, seed: int = 0):
+def person_fields(family: str, cube_m: float = 0.025, pose_std_m: float = 0.0, seed: int = 0):
     """Fields of a file of the family."""
     vertices, directions, regressor, weights, faces, rng = _people(cube_m, seed)
     joints = JOINTS[family]
