@@ -24,11 +24,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.bones import LOWER_LEG, UPPER_LEG, of_side
 from kinflow.body.kinematics import joint_tree
 from kinflow.body.model import BodyModel, PosedBody, ShapedBody
 from kinflow.body.point_fit import PointTargets, PosedShapes, ShapeFreedom, fit_points
 from kinflow.body.registration import Counterparts, Registration, spread_rows
 from kinflow.body.shape import LinearShapeSpace
+from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import JOINT_INDEX, NUM_JOINTS
 from kinflow.geometry.rotations import about_axis
 from kinflow.optim import LMConfig
@@ -197,7 +199,6 @@ def _above(R_joints: Float[Tensor, "*batch 22 3 3"]) -> Float[Tensor, "*batch 22
 
 def _leg_m(shaped: ShapedBody) -> float:
     offsets_m = shaped.joint_offsets_m()
-    legs = [
-        JOINT_INDEX[f"{side}_{name}"] for side in ("left", "right") for name in ("knee", "ankle")
-    ]
+    bones = (bone for side in SIDES for bone in of_side(side, UPPER_LEG, LOWER_LEG))
+    legs = [JOINT_INDEX[end] for _, end in bones]
     return float(torch.linalg.vector_norm(offsets_m[legs], dim=-1).sum()) / 2

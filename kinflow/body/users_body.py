@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from kinflow.assets import asset_path, file_sha256
+from kinflow.body.carrying import with_our_points
 from kinflow.body.model import BodyModel
 from kinflow.body.registration import Counterparts, Registration, our_adult, register
 from kinflow.body.skeleton import NUM_JOINTS
@@ -27,6 +28,7 @@ from kinflow.geometry.meshes import SurfacePoints
 
 _FORMAT = "registration/1"
 """Changes with whatever changes what is found."""
+MAX_VERTICES = 1 << 16
 _WHAT = "a registration of two bodies"
 _REGISTERED_BETAS = 10
 
@@ -41,6 +43,7 @@ class UsersBody:
     family: Family | None
     num_joints: int
     body: BodyModel
+    """With our keypoints and parts (`kinflow.body.carrying`)."""
     registration: Registration
 
     @staticmethod
@@ -59,6 +62,11 @@ class UsersBody:
         read = read_smpl(path, num_betas)
         if not len(read.body.faces):
             raise InputError(f"'{path}' has no triangles, so it cannot be laid over our body.")
+        if read.body.num_vertices > MAX_VERTICES:
+            raise InputError(
+                f"'{path}' has {read.body.num_vertices} vertices, more than the {MAX_VERTICES} "
+                "that scenes and pages of a result can hold."
+            )
         checksum = file_sha256(path)
         kept = _cache_folder() / "registrations" / f"{_key(checksum)}.safetensors"
         registration = _kept(kept, read.body)
@@ -68,7 +76,8 @@ class UsersBody:
             except InputError as error:
                 raise InputError(f"'{path}' cannot be used as a body model: {error}") from error
             _keep(kept, registration)
-        return UsersBody(path, checksum, read.family, read.num_joints, read.body, registration)
+        body = with_our_points(read.body, registration)
+        return UsersBody(path, checksum, read.family, read.num_joints, body, registration)
 
     @property
     def gender(self) -> str:

@@ -118,11 +118,16 @@ class Reconstruct:
     """A shipped pose prior by name, or a weight file."""
     predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "evidence"
     """A shipped predictor by name, or a weight file; 'none' fits without one."""
+    body: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Of photos: fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
+    betas: Annotated[int, arg(metavar="N")] = 10
+    """How many shape coefficients of --body to fit."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 
     def __post_init__(self) -> None:
         whole(self, "max_people", at_least=1, or_none=True, flags=True)
+        whole(self, "betas", at_least=1, at_most=300, flags=True)
         number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
         number(self, "focal_px", above=0, or_none=True, flags=True)
         number(self, "start", at_least=0, flags=True)

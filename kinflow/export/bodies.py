@@ -30,7 +30,7 @@ class Bodies:
     @staticmethod
     def of(people: Sequence[Person], model: BodyModel | None = None) -> Bodies:
         """Pose the meshes of `people` (at least one), those of `model` or the full ones."""
-        model = model or BodyModel.load()
+        model = model or people[0].model
         with torch.inference_mode():
             shaped = model.with_shape(torch.stack([p.shape for p in people]).float())
             pose = torch.stack([p.pose for p in people]).float()

@@ -42,7 +42,13 @@ class SmplPerson:
 
     @staticmethod
     def of(track: Track, theirs: UsersBody) -> SmplPerson:
-        """Convert all bodies of a track; they share a shape."""
+        """Convert all bodies of a track; they share a shape.
+
+        Who is of that body already stays as they are.
+        """
+        users = track.bodies[0].users_body
+        if users is not None and users.checksum == theirs.checksum:
+            return SmplPerson._of_users(track, users)
         converter = Converter.to_theirs(BodyModel.load(), theirs.body, theirs.registration)
         converted = converter.convert(
             track.shape.float(),
@@ -50,6 +56,18 @@ class SmplPerson:
             torch.stack([body.t_cam_root_m for body in track.bodies]).float(),
         )
         rest_m = theirs.body.with_shape(converted.shape).rest_joints_m[0]
+        return SmplPerson(track, converted, rest_m.double().numpy())
+
+    @staticmethod
+    def _of_users(track: Track, users: UsersBody) -> SmplPerson:
+        exact = torch.zeros(len(track.bodies))
+        converted = ConvertedPoses(
+            track.shape,
+            torch.stack([body.pose for body in track.bodies]),
+            torch.stack([body.t_cam_root_m for body in track.bodies]),
+            *(exact, exact, exact),
+        )
+        rest_m = users.body.with_shape(track.shape).rest_joints_m[0]
         return SmplPerson(track, converted, rest_m.double().numpy())
 
     def residual(self) -> str:

@@ -63,6 +63,22 @@ def test_each_vertex_finds_its_place(theirs):
     assert theirs.registration.theirs_on_ours.trusted.float().mean() > 0.98
 
 
+def test_keypoints_and_parts_are_ours(theirs):
+    """In the same pose, at most of a shape that it was not registered in."""
+    ours = BodyModel.load()
+    pose, place = lively_poses(4), torch.zeros(4, 3)
+    neutral = ours.shape_space.neutral()
+    for shape in (neutral, some_adults()[0]):
+        converter = Converter.to_theirs(ours, theirs.body, theirs.registration)
+        found = converter.convert(shape, pose, place)
+        posed = theirs.body.with_shape(found.shape).with_pose(found.pose, found.t_root_m)
+        wanted_m = ours.with_shape(shape).with_pose(pose, place).keypoints_m()
+        off_mm = 1e3 * (posed.keypoints_m() - wanted_m).norm(dim=-1).mean(0)
+        assert off_mm.mean() < 3 and off_mm.max() < 14
+    nearest = theirs.registration.theirs_on_ours.points.corners[:, 0]
+    assert (theirs.body.vertex_parts == ours.vertex_parts[nearest]).float().mean() > 0.95
+
+
 def test_there_and_back(theirs):
     ours = BodyModel.load()
     out = Converter.to_theirs(ours, theirs.body, theirs.registration)

@@ -75,8 +75,9 @@ def test_feet_are_held(folder, tmp_path, capsys):
     assert "--lock-feet goes with" in capsys.readouterr().err
 
 
-def test_onto_a_body_of_the_user(folder, smplh_file, tmp_path, capsys):
-    arguments = ["convert", str(folder), "--to", "smplh", "--out", str(tmp_path / "out")]
+def test_onto_a_body_of_the_user(smplh_file, tmp_path, capsys):
+    write_clip(walking_clip(9), tmp_path / "walk", ClipExportOptions(formats=("npz",)))
+    arguments = ["convert", str(tmp_path / "walk"), "--to", "smplh", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--model", str(smplh_file)]) == 0
     said = capsys.readouterr().out
     assert "mesh off by" in said and "joints by" in said
