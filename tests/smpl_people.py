@@ -46,7 +46,6 @@ def _people(cube_m: float, seed: int):
         ),
         coarse.skin_weights.double().numpy()[order],
         place[coarse.faces.numpy()],
-        rng,
     )
 
 
@@ -68,7 +67,8 @@ def _regressor(vertices, joints):
 
 def person_fields(family: str, cube_m: float = 0.025, pose_std_m: float = 0.0, seed: int = 0):
     """Fields of a file of the family."""
-    vertices, directions, regressor, weights, faces, rng = _people(cube_m, seed)
+    vertices, directions, regressor, weights, faces = _people(cube_m, seed)
+    rng = np.random.default_rng(seed)
     joints = JOINTS[family]
     count = len(vertices)
     rows = np.zeros((joints, count))
