@@ -26,6 +26,24 @@ def body() -> BodyModel:
     return BodyModel.load()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_run(tmp_path_factory):
+    """What is kept from run to run of a user, in a folder of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def smplh_file(tmp_path_factory) -> Path:
+    """A file in the format of SMPL-H, made of our own body."""
+    from smpl_people import person_fields
+
+    path = tmp_path_factory.mktemp("models") / "SMPLH_MALE.npz"
+    np.savez(path, **person_fields("smplh", pose_std_m=3e-4))
+    return path
+
+
 @pytest.fixture(scope="session")
 def joints_body() -> BodyModel:
     return BodyModel.load("joints")

@@ -221,10 +221,14 @@ class PosedBody:
 
     def vertices_m(self) -> Float[Tensor, "*batch vertices 3"]:
         """Linear blend skinning (with pose blend shapes where the body has them)."""
-        body, rest = self.shaped.body, self.shaped.rest_vertices_m
-        if body.pose_basis_m is not None:
-            feature = (self.pose[..., 1:, :, :] - torch.eye(3).to(self.pose)).flatten(-3)
-            rest = rest + (feature @ body.pose_basis_m.flatten(1)).unflatten(-1, (-1, 3))
-        rest_joints_m = self.shaped.rest_joints_m
+        body, rest_joints_m = self.shaped.body, self.shaped.rest_joints_m
         maps = joint_maps(self.R_joints, self.joints_m, rest_joints_m, body.Q_rest)
-        return moved_m(blended(body.skin_weights, maps), rest)
+        return moved_m(blended(body.skin_weights, maps), self.corrected_rest_m())
+
+    def corrected_rest_m(self) -> Float[Tensor, "*batch vertices 3"]:
+        """Vertices at rest, with the pose blend shapes of bodies that have them."""
+        body, rest = self.shaped.body, self.shaped.rest_vertices_m
+        if body.pose_basis_m is None:
+            return rest
+        feature = (self.pose[..., 1:, :, :] - torch.eye(3).to(self.pose)).flatten(-3)
+        return rest + (feature @ body.pose_basis_m.flatten(1)).unflatten(-1, (-1, 3))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,17 +28,39 @@ from kinflow.files.npz_files import is_archive, read_npz
 from kinflow.files.plain_pickle import as_array, load_plain
 from kinflow.files.reading import check_file, guarded
 
-_SMPLX_JOINTS = 55
+Family = Literal["smpl", "smplh", "smplx"]
+JOINTS_OF_FAMILY: dict[Family, int] = {"smpl": 24, "smplh": 52, "smplx": 55}
+_FAMILY_OF_JOINTS: dict[int, Family] = {count: family for family, count in JOINTS_OF_FAMILY.items()}
+FAMILY_NAMES: dict[Family, str] = {"smpl": "SMPL", "smplh": "SMPL-H", "smplx": "SMPL-X"}
+DEFAULT_BETAS = 10
+_SMPLX_JOINTS = JOINTS_OF_FAMILY["smplx"]
 _SMPLX_SHAPES = {400: 300, 20: 10}
 """Of SMPL-X's shape directions the last 100 (in old files the last 10) are facial expressions."""
 
 
-def load_smpl(path: Path | str, num_betas: int = 10) -> BodyModel:
-    """Load a body of the SMPL family.
+@dataclass(frozen=True)
+class SmplBody:
+    """A body of the SMPL family, and which of them it is."""
+
+    body: BodyModel
+    num_joints: int
+    """Of the file: our 22 and those of hands and face."""
+    family: Family | None
+    """By the number of joints; None for a body with another number."""
+
+
+def load_smpl(path: Path | str, num_betas: int = DEFAULT_BETAS) -> BodyModel:
+    """Load a body of the SMPL family; see `read_smpl`."""
+    return read_smpl(path, num_betas).body
+
+
+def read_smpl(path: Path | str, num_betas: int = DEFAULT_BETAS) -> SmplBody:
+    """Read a body of the SMPL family.
 
     The file's own regressor places joints. Keypoints of the limbs are the joints; those of the
     face, hands and feet, which these files do not name, are vertices found by their place in the
-    template (see `kinflow.body.template_keypoints`), so they are approximate.
+    template (see `kinflow.body.template_keypoints`), so they are approximate;
+    `kinflow.body.users_body` places them as ours are.
 
     Args:
         path: `.npz` or `.pkl` of SMPL, SMPL-H or SMPL-X.
@@ -51,9 +73,11 @@ def load_smpl(path: Path | str, num_betas: int = 10) -> BodyModel:
     with guarded(path, "a body of the SMPL family"):
         fields = _read_fields(path)
         try:
-            return _build(fields, num_betas)
+            body = _build(fields, num_betas)
         except InputError as error:
             raise InputError(f"'{path}' cannot be used as a body model: {error}") from error
+    joints = fields.weights.shape[1]
+    return SmplBody(body, joints, _FAMILY_OF_JOINTS.get(joints))
 
 
 @dataclass(frozen=True)

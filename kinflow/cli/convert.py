@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from kinflow.assets import file_sha256
+from kinflow.body.smpl import FAMILY_NAMES
+from kinflow.body.users_body import UsersBody
 from kinflow.cli.options import Convert
 from kinflow.cli.output import say
 from kinflow.errors import InputError
@@ -11,11 +15,13 @@ from kinflow.export.amass import amass_bytes, amass_name
 from kinflow.export.bvh import bvh_bytes, bvh_name
 from kinflow.export.foot_lock import lock_feet
 from kinflow.export.gltf import scene_glb
-from kinflow.export.motion import Motion, motions_of
+from kinflow.export.motion import Motion, motions_of, period_of
 from kinflow.export.people_files import load
+from kinflow.export.smpl import SmplPerson, smpl_bytes, smpl_name
 from kinflow.export.stage import Stage
 from kinflow.files.atomic import explained, write_bytes
 from kinflow.files.destinations import check_folder_destination
+from kinflow.files.reading import check_file
 from kinflow.results import Reconstruction
 
 
@@ -55,6 +61,9 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
         return {"scene.glb": (scene_glb(result, None, options.joint_names), what)}
     if not result.tracks:
         raise InputError(f"'{options.result}' shows nobody, so there is no motion to write.")
+    _check_body(result, options)
+    if options.model is not None:
+        return _smpl_files(result, options, options.model)
     motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
     if options.lock_feet:
         motions = [lock_feet(motion) for motion in motions]
@@ -63,6 +72,43 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
             bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions
         }
     return {amass_name(m.identity): (amass_bytes(m), _told(m)) for m in motions}
+
+
+def _check_body(result: Reconstruction, options: Convert) -> None:
+    users = result.tracks[0].bodies[0].users_body
+    if users is not None and options.to in ("bvh", "amass"):
+        raise InputError(
+            f"'{options.result}' is of the body '{users.path}', of which glb can be written, and "
+            f"smpl, smplh or smplx with that file, but not {options.to}."
+        )
+    if users is not None and options.model is not None:
+        check_file(options.model)
+        if file_sha256(options.model) != users.checksum:
+            raise InputError(
+                f"'{options.result}' is of the body '{users.path}'; give that file, for it cannot "
+                "be converted to another one."
+            )
+
+
+def _smpl_files(
+    result: Reconstruction, options: Convert, model: Path
+) -> dict[str, tuple[bytes, str]]:
+    theirs = UsersBody.load(model, options.betas)
+    if theirs.family != options.to:
+        what = (
+            f"of {FAMILY_NAMES[theirs.family]}; convert to that"
+            if theirs.family
+            else "of none of the family; give a file of SMPL, SMPL-H or SMPL-X"
+        )
+        raise InputError(f"'{model}' has {theirs.num_joints} joints, those {what}.")
+    stage, period_s = Stage.of(result), period_of(result.frames)
+    files = {}
+    for track in result.tracks:
+        person = SmplPerson.of(track, theirs)
+        motion = person.motion(stage, period_s)
+        what = f"{_told(motion)}; {person.residual()}"
+        files[smpl_name(track.identity, theirs)] = (smpl_bytes(person, motion, theirs), what)
+    return files
 
 
 def _told(motion: Motion) -> str:

@@ -119,11 +119,16 @@ class Reconstruct:
     """A shipped pose prior by name, or a weight file."""
     predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "evidence"
     """A shipped predictor by name, or a weight file; 'none' fits without one."""
+    body: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Of photos: fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
+    betas: Annotated[int, arg(metavar="N")] = 10
+    """How many shape coefficients of --body to fit."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
 
     def __post_init__(self) -> None:
         whole(self, "max_people", at_least=1, or_none=True, flags=True)
+        whole(self, "betas", at_least=1, at_most=300, flags=True)
         number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)
         number(self, "focal_px", above=0, or_none=True, flags=True)
         number(self, "start", at_least=0, flags=True)
@@ -184,25 +189,35 @@ class Convert:
     """Write results of kinflow reconstruct in another format.
 
     bvh and glb are what animation programs open, amass is an archive per person as that data set
-    has them (z up; the shape is kinflow's own, so there are no betas).
+    has them (z up; the shape is kinflow's own, so there are no betas). smpl, smplh and smplx solve
+    for pose, shape and place of a body whose file you have (docs/smpl.md).
     """
 
     result: Annotated[str, Positional, arg(metavar="RESULT")]
     """Folder of a photo or clip that kinflow reconstruct made, or its people.npz."""
-    to: Literal["bvh", "glb", "amass"]
-    """What to write: a file per person (bvh, amass) or one for all (glb)."""
+    to: Literal["bvh", "glb", "amass", "smpl", "smplh", "smplx"]
+    """What to write: one file for all (glb), or one per person."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for the files."""
     joint_names: Literal["smpl", "mixamo"] = "smpl"
     """Names of the joints in bvh and glb."""
     lock_feet: FlagCreatePairsOff[bool] = False
     """Hold feet where they stand, by inverse kinematics; of bvh and amass."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Of smpl, smplh and smplx: the file of the body, .npz or .pkl."""
+    betas: Annotated[int, arg(metavar="N")] = 10
+    """Of smpl, smplh and smplx: how many shape coefficients to solve for."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace files that are there already."""
 
     def __post_init__(self) -> None:
-        if self.lock_feet and self.to == "glb":
-            refuse("--lock-feet goes with bvh and amass, not with glb.")
+        whole(self, "betas", at_least=1, at_most=300, flags=True)
+        if self.lock_feet and self.to not in ("bvh", "amass"):
+            refuse(f"--lock-feet goes with bvh and amass, not with {self.to}.")
+        if self.to in ("smpl", "smplh", "smplx") and self.model is None:
+            refuse(f"--to {self.to} needs the file of the body: --model FILE.")
+        if self.to not in ("smpl", "smplh", "smplx") and self.model is not None:
+            refuse(f"--model goes with smpl, smplh and smplx, not with {self.to}.")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         prior=options.prior,
         predictor=None if options.predictor == "none" else options.predictor,
         parts=options.align_parts,
+        body=options.body,
+        betas=options.betas,
         fit=PhotoFitConfig(
             observations=ObservationConfig(use_hint=options.hint_3d),
             estimate_focal=options.estimate_focal,

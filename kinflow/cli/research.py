@@ -14,6 +14,7 @@ import tyro
 
 from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
+from kinflow.datasets.results import command as results_command
 from kinflow.evaluation import prior_table
 from kinflow.evaluation.protocols import collect
 from kinflow.evaluation.protocols import command as protocols
@@ -67,6 +68,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
         "backgrounds": ResearchCommand(
             backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
+        ),
+        "results": ResearchCommand(
+            results_command.ResultsConfig, lambda config, _: results_command.main(config)
         ),
         "photos": ResearchCommand(
             photo_samples.PhotosConfig, lambda config, _: photo_samples.main(config)

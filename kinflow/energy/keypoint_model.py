@@ -28,7 +28,7 @@ from kinflow.energy.unknowns import Unknowns, position_columns
 from kinflow.geometry.rotations import skew
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
-from kinflow.priors.shape import ShapePrior
+from kinflow.priors.shape import LatentShapes
 from kinflow.threads import lazy
 
 
@@ -75,7 +75,7 @@ class KeypointModel:
         self,
         body: BodyModel,
         prior: PosePrior,
-        shape_prior: ShapePrior,
+        shape_prior: LatentShapes,
         keypoints: tuple[int, ...],
         with_joints: bool = False,
         attitude: AttitudePrior | None = None,

@@ -29,8 +29,8 @@ class Unknowns:
     R_cam_root: Float[Tensor, "*batch 3 3"]
     t_cam_root_m: Float[Tensor, "*batch 3"]
     z: Float[Tensor, "*batch latent"]
-    s: Float[Tensor, "*batch 6"]
-    """Latent shape; `ShapePrior.decode` gives the phenotypes."""
+    s: Float[Tensor, "*batch shape"]
+    """Latent shape; `LatentShapes.decode` gives the parameters of the body."""
     log_focal: Float[Tensor, "*batch"]
     """Log of the focal length relative to the one that was assumed; 0 unless it is estimated."""
 

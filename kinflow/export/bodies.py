@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int32
 
 from kinflow.body.model import BodyModel, ShapedBody
 from kinflow.body.part_mesh import PartMesh
+from kinflow.geometry.meshes import vertex_normals
 from kinflow.results import Person
 
 
@@ -29,7 +30,7 @@ class Bodies:
     @staticmethod
     def of(people: Sequence[Person], model: BodyModel | None = None) -> Bodies:
         """Pose the meshes of `people` (at least one), those of `model` or the full ones."""
-        model = model or BodyModel.load()
+        model = model or people[0].model
         with torch.inference_mode():
             shaped = model.with_shape(torch.stack([p.shape for p in people]).float())
             pose = torch.stack([p.pose for p in people]).float()
@@ -45,21 +46,3 @@ class Bodies:
         people, vertices = self.vertices_cam_m.shape[:2]
         first = np.arange(people, dtype=np.int32) * vertices
         return (self.faces + first[:, None, None]).reshape(-1, 3)
-
-
-def vertex_normals(
-    vertices_m: Float32[np.ndarray, "vertices 3"], faces: Int32[np.ndarray, "faces 3"]
-) -> Float32[np.ndarray, "vertices 3"]:
-    """Outward unit normals: the mean of the adjacent triangles', weighted by area."""
-    a, b, c = (vertices_m[faces[:, corner]] for corner in range(3))
-    face_normals = np.cross(b - a, c - a)
-    corner = faces.T.ravel()
-    normals = np.stack(
-        [
-            np.bincount(corner, np.tile(face_normals[:, axis], 3), len(vertices_m))
-            for axis in range(3)
-        ],
-        -1,
-    )
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return (normals / np.where(length > 0, length, 1)).astype(np.float32)

@@ -15,10 +15,11 @@ _BATCH = 64
 
 
 def lowest_m(
-    shape: Float[Tensor, "6"],
+    shape: Float[Tensor, " shape"],
     pose: Float[Tensor, "bodies 22 3 3"],
     root_m: Float[Tensor, "bodies 3"],
     up: Float64[np.ndarray, "bodies 3"],
+    model: BodyModel | None = None,
 ) -> Float64[np.ndarray, " bodies"]:
     """Height of each body's lowest vertex.
 
@@ -27,8 +28,9 @@ def lowest_m(
         pose: local rotations, those of the root into the outer frame.
         root_m: of the pelvis in the outer frame.
         up: unit vectors along which heights are measured, from the origin of that frame.
+        model: what they are of; the bundled body unless another is given.
     """
-    model = BodyModel.load()
+    model = model or BodyModel.load()
     shaped = model.with_shape(shape)
     lowest = []
     with torch.inference_mode():

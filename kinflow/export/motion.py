@@ -46,7 +46,7 @@ class Motion:
     t_world_root_m: Float64[np.ndarray, "frames 3"]
     offsets_m: Float64[np.ndarray, "22 3"]
     """From parent to child in the T-pose, zero for the root."""
-    shape: Float64[np.ndarray, "6"]
+    shape: Float64[np.ndarray, " shape"]
     seen: Bool[np.ndarray, " frames"]
     """False where the pose was filled in or lies between two frames of the source."""
 
@@ -87,7 +87,9 @@ class Motion:
         slack = _slack(times_s, period_s) / between_s
         share = np.where(share <= slack, 0, np.where(share >= 1 - slack, 1, share))
         q = along_time(pose)
-        offsets_m = BodyModel.load("joints").with_shape(track.shape).joint_offsets_m()
+        users = track.bodies[0].users_body
+        model = BodyModel.load("joints") if users is None else users.body
+        offsets_m = model.with_shape(track.shape).joint_offsets_m()
         return Motion(
             identity=track.identity,
             start_s=float(times_s[0]),

@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 
+from kinflow.body.shape import PHENOTYPES
 from kinflow.errors import InputError
 from kinflow.export.people_schema import (
     CONSTANTS,
@@ -28,12 +29,15 @@ _MOST = {
     "frames": 100_000,
     "tracks": 100_000,
     "terms": 100,
+    "shape": 300,
     "latent": 1024,
 }
 _MOST_LETTERS = 10_000
 _FAR = 1e9
 _ROTATIONS = ("R_cam_root", "pose", "hypothesis_R_cam_root", "hypothesis_pose")
 _UNIT = (-1e-4, 1 + 1e-4)
+_BETAS = (-100.0, 100.0)
+"""Standard deviations; what is beyond is nobody."""
 _UNIT_LENGTH = 1e-3
 _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("focal_px", "frame_focal_px"), (1e-3, _FAR)),
@@ -51,7 +55,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "t_cam_root_m": (-_FAR, _FAR),
     "t_cam_root_std_m": (0, _FAR),
     "z": (-1e6, 1e6),
-    "shape": _UNIT,
     **dict.fromkeys(("height_m", "chest_girth_m", "waist_girth_m", "hip_girth_m"), (0, 10)),
     "weight_kg": (0, 1000),
     "part_iou": _UNIT,
@@ -72,7 +75,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "silhouette_iou": _UNIT,
     "hypothesis_t_cam_root_m": (-_FAR, _FAR),
     "hypothesis_z": (-1e6, 1e6),
-    "hypothesis_shape": _UNIT,
 }
 """Lowest and highest value that can be right; those of a file are compared, not ours."""
 
@@ -89,6 +91,7 @@ def check_fields(fields: Mapping[str, np.ndarray]) -> None:
             _check_array(name, fields[name], field, sizes)
         elif not _may_lack(name, fields):
             raise InputError(f"the field '{name}' is missing")
+    _check_body(fields)
     for name in CONSTANTS.keys() & fields.keys():
         expected = CONSTANTS[name]
         if fields[name].tolist() != (list(expected) if isinstance(expected, tuple) else expected):
@@ -123,6 +126,10 @@ def check_ranges(fields: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"the field '{name}' holds values that cannot be right")
     if ((fields["keypoints_px"][..., 2] < 0) | (fields["keypoints_px"][..., 2] > _UNIT[1])).any():
         raise InputError("the field 'keypoints_px' holds confidences that are not from 0 to 1")
+    low, high = _BETAS if "body_file" in fields else _UNIT
+    for name in ("shape", "hypothesis_shape"):
+        if ((fields[name] < low) | (fields[name] > high)).any():
+            raise InputError(f"the field '{name}' holds values that cannot be right")
     _check_gravity(fields)
     largest = np.finfo(np.float32).max
     for name, field in FIELDS.items():
@@ -131,6 +138,14 @@ def check_ranges(fields: Mapping[str, np.ndarray]) -> None:
     names = fields["energy_names"].tolist()
     if len(set(names)) < len(names):
         raise InputError("the field 'energy_names' names a term twice")
+
+
+def _check_body(fields: Mapping[str, np.ndarray]) -> None:
+    if ("body_file" in fields) != ("body_sha256" in fields):
+        raise InputError("the fields 'body_file' and 'body_sha256' belong together")
+    names = fields["shape_names"].tolist()
+    if "body_file" not in fields and names != list(PHENOTYPES):
+        raise InputError("the field 'shape_names' is not the one of this version of kinflow")
 
 
 def check_count(axis: str, count: int) -> None:

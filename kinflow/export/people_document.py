@@ -46,6 +46,7 @@ def fields_of(document: Any) -> Fields:
     rows["hypotheses"] = hypotheses
     sizes = {owner: len(entries) for owner, entries in rows.items()} | {"terms": len(names)}
     sizes["latent"] = _length_of(people[0].get("z")) if people else 0
+    sizes["shape"] = _length_of(document.get("shape_names"))
     columns: dict[str, Any] = {"hypothesis_of": [row for row, _ in owned]}
     for name, field in FIELDS.items():
         owner, key = field.rows, key_of(name)

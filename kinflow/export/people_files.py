@@ -85,7 +85,11 @@ def npz_bytes(fields: Fields) -> bytes:
 def json_bytes(fields: Fields) -> bytes:
     """Content of `people.json`."""
     names = fields["energy_names"].tolist()
-    document: dict[str, Any] = {n: _plain(fields[n]) for n in FIELDS if FIELDS[n].rows == "file"}
+    document: dict[str, Any] = {
+        name: _plain(fields[name])
+        for name in FIELDS
+        if FIELDS[name].rows == "file" and name in fields
+    }
     document["frames"] = [_row(fields, "frames", i) for i in range(len(fields["frame_index"]))]
     document["tracks"] = [_row(fields, "tracks", i) for i in range(len(fields["track_person"]))]
     document["people"] = [_row(fields, "people", row) for row in range(len(fields["person"]))]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kinflow.assets import file_sha256
 from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
+from kinflow.body.users_body import UsersBody
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields, check_ranges
 from kinflow.export.people_schema import (
@@ -39,9 +43,23 @@ def from_fields(fields: Mapping[str, np.ndarray]) -> Reconstruction:
     cameras = {frame.index: frame.camera for frame in frames}
     if not cameras.keys() >= set(fields["frame"].tolist()):
         raise InputError("the field 'frame' names a frame that is not there")
-    people = [_person(fields, row, cameras) for row in range(len(fields["person"]))]
+    users_body = _users_body(fields)
+    rows = range(len(fields["person"]))
+    people = [_person(fields, row, cameras, users_body) for row in rows]
     motion: Any = str(fields["camera_motion"])  # checked above
     return Reconstruction(frames, tracks_of(people), str(fields["source"]), motion)
+
+
+def _users_body(fields: Mapping[str, np.ndarray]) -> UsersBody | None:
+    """The body that people are of, which is not in the file."""
+    if "body_file" not in fields:
+        return None
+    path = Path(str(fields["body_file"]))
+    if not os.path.isfile(path):
+        raise InputError(f"its people are of the body '{path}', which is not there; put it back")
+    if file_sha256(path) != str(fields["body_sha256"]):
+        raise InputError(f"its people are of another body than what '{path}' is now")
+    return UsersBody.load(path, len(fields["shape_names"]))
 
 
 def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
@@ -103,7 +121,12 @@ def _floor(fields: Mapping[str, np.ndarray], row: int) -> Floor | None:
     return None if math.isnan(std_m) else Floor(height_m, std_m)
 
 
-def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Camera]) -> Person:
+def _person(
+    fields: Mapping[str, np.ndarray],
+    row: int,
+    cameras: Mapping[int, Camera],
+    users_body: UsersBody | None,
+) -> Person:
     names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
     foot_contact = fields["foot_contact"][row]
     return Person(
@@ -122,6 +145,7 @@ def _person(fields: Mapping[str, np.ndarray], row: int, cameras: Mapping[int, Ca
         frame=int(fields["frame"][row]),
         time_s=float(fields["time_s"][row]),
         start_source=str(fields["start_source"][row]),
+        users_body=users_body,
         # joints_px follows from the joints and the camera
         **{n: _tensor(fields[n][row]) for n in PERSON_TENSORS if n != "joints_px"},
     )

@@ -12,7 +12,6 @@ import numpy as np
 
 from kinflow.body.keypoints import BLAZEPOSE33, FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
-from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_NAMES
 
 FORMAT = "kinflow people 1"
@@ -54,7 +53,9 @@ FIELDS: dict[str, Field] = {
     "image_size": Field((2,), "i"),
     "joint_names": Field((22,), "U"),
     "keypoint_names": Field((33,), "U"),
-    "shape_names": Field((6,), "U"),
+    "shape_names": Field(("shape",), "U"),
+    "body_file": Field((), "U", optional=True),
+    "body_sha256": Field((), "U", optional=True),
     "energy_names": Field(("terms",), "U"),
     "part_names": Field((14,), "U", optional=True),
     "foot_names": Field((4,), "U", optional=True),
@@ -93,7 +94,7 @@ FIELDS: dict[str, Field] = {
     "t_cam_root_std_m": Field(("people", 3)),
     "pose": Field(("people", 22, 3, 3)),
     "z": Field(("people", "latent")),
-    "shape": Field(("people", 6)),
+    "shape": Field(("people", "shape")),
     "height_m": Field(("people",)),
     "height_std_m": Field(("people",), optional=True, may_be_unknown=True),
     "weight_kg": Field(("people",)),
@@ -110,11 +111,13 @@ FIELDS: dict[str, Field] = {
     "hypothesis_t_cam_root_m": Field(("hypotheses", 3)),
     "hypothesis_pose": Field(("hypotheses", 22, 3, 3)),
     "hypothesis_z": Field(("hypotheses", "latent")),
-    "hypothesis_shape": Field(("hypotheses", 6)),
+    "hypothesis_shape": Field(("hypotheses", "shape")),
     "hypothesis_energy": Field(("hypotheses",)),
 }
 """Every array of the format. Axes named alike have the same length."""
 
+BODY_FIELDS = ("body_file", "body_sha256")
+"""Which body of the user's people are of, together or, for ours, not at all."""
 GRAVITY_FIELDS = ("frame_up_cam", "frame_up_std_deg")
 """What is said of gravity, together or not at all, and only where frames are described."""
 FLOOR_FIELDS = ("frame_floor_height_m", "frame_floor_std_m")
@@ -148,7 +151,6 @@ CONSTANTS = {
     "format": FORMAT,
     "joint_names": JOINT_NAMES,
     "keypoint_names": BLAZEPOSE33,
-    "shape_names": PHENOTYPES,
     "part_names": PART_NAMES[1:],
     "foot_names": FOOT_KEYPOINTS,
 }

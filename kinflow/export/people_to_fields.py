@@ -11,9 +11,11 @@ from torch import Tensor
 
 from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.body.parts import PART_NAMES
+from kinflow.body.shape import PHENOTYPES
 from kinflow.errors import InputError
 from kinflow.export.people_checks import check_fields
 from kinflow.export.people_schema import (
+    BODY_FIELDS,
     CONSTANTS,
     FIELDS,
     HYPOTHESIS_TENSORS,
@@ -47,6 +49,7 @@ def to_fields(
     values: dict[str, object] = {
         **CONSTANTS,
         "source": printable(reconstruction.source),
+        **_of_body(people),
         # of the first frame, for readers who know of one camera only
         **{name: getattr(frames[0].camera, name) for name in _CAMERA},
         **_of_frames(frames),
@@ -60,12 +63,29 @@ def to_fields(
         values[f"hypothesis_{name}"] = _stacked([getattr(h, name) for _, h in alternatives])
     latent = len(people[0].z) if people else 0
     sizes = {"people": len(people), "hypotheses": len(alternatives), "latent": latent}
-    fields = {name: _array(values[name], FIELDS[name], sizes) for name in FIELDS}
+    sizes["shape"] = len(people[0].shape) if people else len(PHENOTYPES)
+    fields = {
+        name: _array(values[name], FIELDS[name], sizes)
+        for name in FIELDS
+        if name in values or name not in BODY_FIELDS
+    }
     try:
         check_fields(fields)
     except InputError as error:
         raise ValueError(f"the reconstruction cannot be written: {error}") from error
     return fields
+
+
+def _of_body(people: Sequence[Person]) -> dict[str, object]:
+    """What shapes are about; people of one result are of one kind of body."""
+    users = people[0].users_body if people else None
+    if users is None:
+        return {"shape_names": PHENOTYPES}
+    return {
+        "shape_names": users.body.shape_space.names,
+        "body_file": printable(users.path.absolute()),
+        "body_sha256": users.checksum,
+    }
 
 
 def _of_frames(frames: Sequence[Frame]) -> dict[str, object]:

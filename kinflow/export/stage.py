@@ -50,9 +50,9 @@ class Stage:
             seen = [rows[body.frame] for body in track.bodies]
             pose = torch.stack([body.pose for body in track.bodies])
             root_m = torch.stack([body.t_cam_root_m for body in track.bodies])
-            heights_m[seen] = np.minimum(
-                heights_m[seen], lowest_m(track.shape, pose, root_m, R[seen, 1])
-            )
+            model = track.bodies[0].model
+            lowest = lowest_m(track.shape, pose, root_m, R[seen, 1], model)
+            heights_m[seen] = np.minimum(heights_m[seen], lowest)
         known = heights_m[np.isfinite(heights_m)]
         floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
         return Stage(rows, R, -floor_m)

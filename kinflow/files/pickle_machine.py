@@ -9,14 +9,18 @@ long.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from kinflow.errors import InputError
 from kinflow.files.pickle_bytes import MAX_NAME_LETTERS, Damaged, PickleBytes
 from kinflow.files.pickled_arrays import (
+    JOBLIB_ARRAY,
+    ForeignObject,
     Name,
     UnfilledArray,
     allowed_name,
+    array_of_bytes,
     build,
     construct,
     new_object,
@@ -43,6 +47,7 @@ _SETS = tuple(
     Name(module, kind) for kind in ("set", "frozenset") for module in ("__builtin__", "builtins")
 )
 _ORDERED_DICT = Name("collections", "OrderedDict")
+_DEFAULT_DICT = Name("collections", "defaultdict")
 
 
 class PickleMachine:
@@ -50,10 +55,19 @@ class PickleMachine:
 
     Args:
         data: the file.
+        elsewhere: gives what the pickle refers to outside of itself, by what it calls it; without
+            one such pickles are refused.
+        further_bytes: how much of that there is.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.max_bytes = _SPARE_BYTES + _BYTES_PER_BYTE * len(data)
+    def __init__(
+        self,
+        data: bytes,
+        elsewhere: Callable[[Any], Any] | None = None,
+        further_bytes: int = 0,
+    ) -> None:
+        self.max_bytes = _SPARE_BYTES + _BYTES_PER_BYTE * (len(data) + further_bytes)
+        self._elsewhere = elsewhere
         self.source = PickleBytes(data)
         self.stack: list[Any] = []
         self._outer: list[list[Any]] = []
@@ -251,12 +265,28 @@ class PickleMachine:
     def build(self) -> None:
         state, target = self.take(), self.take()
         value = build(target, state, self.pay)
+        if isinstance(value, ForeignObject) and value.foreign_name == JOBLIB_ARRAY:
+            value = self._array_of_joblib(value.state)
         self.stack.append(value)
         if isinstance(target, UnfilledArray):
             for index in target.memo_indices:
                 if self._memo.get(index) is target:
                     self._memo[index] = value
             target.memo_indices.clear()
+
+    def _array_of_joblib(self, state: dict[str, Any]) -> Any:
+        """The array whose bytes follow, after as many as make its address a round one."""
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.source.take(self.source.unsigned(1))
+        parts = (state.get(name) for name in ("dtype", "shape", "order"))
+        return array_of_bytes(self.source.take, *parts, self.pay)
+
+    def refer(self) -> None:
+        """Push what the top of the stack is a reference to."""
+        if self._elsewhere is None:
+            self.refuse("an object by its number")
+        else:
+            self.stack.append(self._elsewhere(self.take()))
 
     def _construct(self, name: Any, arguments: Any) -> None:
         if type(arguments) is not tuple:
@@ -266,6 +296,8 @@ class PickleMachine:
         self.pay(_NEST_BYTES)
         if name == _ORDERED_DICT:
             self._make_ordered_dict(*arguments)
+        elif name == _DEFAULT_DICT:  # what it would fill gaps with is not called
+            self.stack.append({})
         elif name in _SETS:
             value = self.add_items(*arguments, target=set()) if arguments else set()
             self.stack.append(value if name in _SETS[:2] else frozenset(value))

@@ -121,7 +121,7 @@ _BY_OPCODE: dict[bytes, _Action] = {
     b"\x95": lambda m: m.source.check_left(m.source.unsigned(8)),
     # what is elsewhere
     b"P": lambda m: m.refuse(f"an object {ascii(m.source.name_line())[:80]}"),
-    b"Q": lambda m: m.refuse("an object by its number"),
+    b"Q": _Machine.refer,
     b"\x82": lambda m: m.refuse("a registered extension"),
     b"\x83": lambda m: m.refuse("a registered extension"),
     b"\x84": lambda m: m.refuse("a registered extension"),

@@ -18,7 +18,9 @@ import numpy as np
 from kinflow.errors import InputError
 from kinflow.files.pickle_bytes import Damaged
 
-_FOREIGN_PACKAGES = ("scipy.sparse", "chumpy")
+_FOREIGN_PACKAGES = ("scipy.sparse", "chumpy", "joblib.numpy_pickle")
+JOBLIB_ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
+"""Stands in joblib's pickles before an array, whose bytes follow it outside of the pickle."""
 _OBJECT_BYTES = 512
 _MAX_AXES = 32
 _MAX_LETTERS = 4096
@@ -187,6 +189,56 @@ def _filled(state: Any, pay: Pay) -> Any:
     return _array(content, kind, shape, "F" if by_columns else "C", pay)
 
 
+def array_of_bytes(
+    take: Callable[[int], bytes], kind: Any, shape: Any, order: Any, pay: Pay
+) -> np.ndarray:
+    """An array whose bytes come next in the file, `take(count)` of them."""
+    if not isinstance(kind, PickledType):
+        raise InputError("it has an array of an unknown type.")
+    count = math.prod(_checked_shape(shape)) * kind.dtype().itemsize
+    pay(count)
+    return _array(take(count), kind, shape, order, pay)
+
+
+def _tensor(
+    pay: Pay, storage: Any, offset: Any, size: Any, stride: Any, *_flags: Any
+) -> np.ndarray:
+    """`torch._utils._rebuild_tensor_v2`: a tensor over some of a storage's numbers."""
+    size, stride = _checked_shape(size), _checked_shape(stride)
+    if not isinstance(storage, np.ndarray) or storage.ndim != 1 or type(offset) is not int:
+        raise InputError("it has a tensor without a storage.")
+    if offset < 0 or len(size) != len(stride):
+        raise InputError("it has a tensor of a shape that cannot be.")
+    count = math.prod(size)
+    pay(count * storage.dtype.itemsize)
+    if count == 0:
+        return np.zeros(size, storage.dtype)
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if last >= len(storage):
+        raise InputError("it has a tensor that reaches beyond its storage.")
+    strides = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides).copy()
+
+
+def storage_of(kind: Any, content: bytes) -> np.ndarray:
+    """The numbers of a storage of torch.
+
+    Args:
+        kind: the name of its class.
+        content: its bytes.
+    """
+    code = _STORAGES.get(kind.name) if isinstance(kind, Name) else None
+    if code is None:
+        raise InputError("it has tensors of a type that is not among those allowed.")
+    if len(content) % np.dtype(code).itemsize:
+        raise InputError("it has a storage whose bytes are no whole numbers.")
+    if kind.name == "BoolStorage":
+        return np.frombuffer(content, np.uint8) != 0
+    if kind.name == "BFloat16Storage":  # the upper half of a single
+        return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
+    return np.frombuffer(content, code)
+
+
 def _checked_shape(shape: Any) -> tuple[int, ...]:
     if type(shape) is int:
         shape = (shape,)
@@ -319,10 +371,24 @@ _ARRAY_CLASSES = frozenset(
     + _names("numpy.matrixlib.defmatrix numpy.core.defmatrix", "matrix")
     + _names("numpy.core.memmap numpy._core.memmap", "memmap")
 )
+_STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "<u2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "u1",
+}
 _OBJECT_NAMES = _names("__builtin__ builtins", "object")
 _PLAIN_NAMES = frozenset(
     [*_ARRAY_CLASSES, *_OBJECT_NAMES, Name("collections", "OrderedDict")]
-    + _names("__builtin__ builtins", "set", "frozenset")
+    + _names("collections", "defaultdict")
+    + _names("__builtin__ builtins", "set", "frozenset", "dict", "list", "int", "float")
+    + _names("torch", *_STORAGES)
 )
 _CONSTRUCTORS: dict[Name, Callable[..., Any]] = {
     name: function
@@ -332,6 +398,7 @@ _CONSTRUCTORS: dict[Name, Callable[..., Any]] = {
         (_names("numpy.core.multiarray numpy._core.multiarray", "scalar"), _scalar),
         (_names("numpy.core.numeric numpy._core.numeric", "_frombuffer"), _array_of_buffer),
         (_names("_codecs", "encode"), _encoded),
+        (_names("torch._utils", "_rebuild_tensor_v2"), _tensor),
         (_names("__builtin__ builtins", "bytes"), _bytes),
         (_names("__builtin__ builtins", "bytearray"), _bytearray),
         (_names("copy_reg copyreg", "_reconstructor"), _rebuilt),

@@ -11,7 +11,7 @@ through it later; so it is measured as if it were unfolded, and refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,9 @@ def load_plain(path: Path | str) -> Any:
 
     Returns:
         strings, bytes, numbers, None, lists, tuples, dicts, sets and numpy arrays (some of them
-        read-only); arrays of objects as nested lists; objects of `scipy.sparse` and `chumpy` as
-        `ForeignObject`s, which `as_array` reads. A container may hold itself.
+        read-only), also as joblib writes them; arrays of objects as nested lists; objects of
+        `scipy.sparse` and `chumpy` as `ForeignObject`s, which `as_array` reads. A container may
+        hold itself.
 
     Raises:
         InputError: the file cannot be read, is no pickle, needs anything else than that, or would
@@ -52,10 +53,22 @@ def load_plain(path: Path | str) -> Any:
     return parse_plain(read_bytes(path, MAX_PICKLE_BYTES), path)
 
 
-def parse_plain(data: bytes, path: Path | str) -> Any:
-    """As `load_plain`, of the bytes of a file; `path` is where they came from."""
+def parse_plain(
+    data: bytes,
+    path: Path | str,
+    elsewhere: Callable[[Any], Any] | None = None,
+    further_bytes: int = 0,
+) -> Any:
+    """As `load_plain`, of the bytes of a file; `path` is where they came from.
+
+    Args:
+        data: the bytes.
+        path: the file.
+        elsewhere: gives what the pickle refers to outside of itself (see `PickleMachine`).
+        further_bytes: how much of that there is.
+    """
     with guarded(path, "a pickle"):
-        machine = PickleMachine(data)
+        machine = PickleMachine(data, elsewhere, further_bytes)
         try:
             value = run(machine)
             _check_unfolded(value, machine.max_bytes)

@@ -132,6 +132,25 @@ def without_sizes(belief: Belief, shape: ShapeTarget) -> Belief:
     return belief.weighted(1.0, (~child).float())
 
 
+def of_another_body(belief: Belief, size: int) -> Belief:
+    """The same beliefs for bodies with other shape parameters: of these nothing is believed.
+
+    The whitening is lower triangular with the shape last, so what is left of it is the Gaussian
+    over orientation, pose and distance.
+    """
+    kept = belief.centre.shape[1] - belief.starts.s.shape[-1]
+    whitening = belief.whitening.new_zeros(len(belief.centre), kept + size, kept + size)
+    whitening[:, :kept, :kept] = belief.whitening[:, :kept, :kept]
+    starts = belief.starts
+    return replace(
+        belief,
+        centre=torch.nn.functional.pad(belief.centre[:, :kept], (0, size)),
+        whitening=whitening,
+        starts=replace(starts, s=starts.s.new_zeros(*starts.s.shape[:-1], size)),
+        child_log_odds=torch.full_like(belief.child_log_odds, torch.nan),
+    )
+
+
 def _grown_up(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, "people samples"]:
     """1 for samples that are no children: between both there is nobody, and fits begin with adults
     (`kinflow/fitting/sizes.py` says who is a child)."""

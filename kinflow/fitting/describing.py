@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from kinflow.body.users_body import UsersBody
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
@@ -32,6 +33,8 @@ class Describer:
     max_hypotheses: int
     hypothesis_margin: float
     """In nats, within which an alternative is told."""
+    users_body: UsersBody | None = None
+    """What bodies are of, where that is not the bundled one."""
 
     def person(
         self,
@@ -117,6 +120,7 @@ class Describer:
             part_iou=None if aligned is None else aligned.part_iou,
             silhouette_iou=math.nan if aligned is None else aligned.silhouette_iou,
             start_source=found.source[chosen],
+            users_body=self.users_body,
         )
         return person, signs
 

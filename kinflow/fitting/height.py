@@ -10,19 +10,26 @@ from torch import Tensor
 
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import NUM_JOINTS
-from kinflow.priors.shape import ShapePrior
+from kinflow.priors.shape import LatentShapes
 
 _CANDIDATES = 40
 """Vertices at either end of an average adult among which the ends of any body are."""
 
 
 def height_with_slope_m(
-    shape_prior: ShapePrior, s: Float[Tensor, "batch 6"]
-) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch 6"]]:
-    """Standing heights, as `body.measure` has them, and their derivatives, on the CPU."""
+    shape_prior: LatentShapes, s: Float[Tensor, "batch shape"], ends: BodyModel | None = None
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch shape"]]:
+    """Standing heights, as `body.measure` has them, and their derivatives, on the CPU.
+
+    Args:
+        shape_prior: decodes latent shapes.
+        s: those.
+        ends: another body than the bundled one, with the vertices of crown and soles
+            (`ends_of`).
+    """
     with torch.enable_grad():
         s = s.detach().cpu().requires_grad_()
-        shaped = _ends().with_shape(shape_prior.decode(s))
+        shaped = (ends or _ends()).with_shape(shape_prior.decode(s))
         upright = torch.eye(3).expand(len(s), NUM_JOINTS, 3, 3)
         y = shaped.with_pose(upright, torch.zeros(len(s), 3)).vertices_m()[..., 1]
         height = y.amax(-1) - y.amin(-1)
@@ -33,7 +40,11 @@ def height_with_slope_m(
 @cache
 def _ends() -> BodyModel:
     """The bundled body with the vertices of its crown and its soles alone."""
-    body = BodyModel.load()
+    return ends_of(BodyModel.load())
+
+
+def ends_of(body: BodyModel) -> BodyModel:
+    """A body with the vertices of its crown and its soles alone."""
     upright = torch.eye(3).expand(NUM_JOINTS, 3, 3)
     shaped = body.with_shape(body.shape_space.neutral())
     y = shaped.with_pose(upright, torch.zeros(3)).vertices_m()[:, 1]

@@ -67,9 +67,13 @@ MESH_CUBE_M = 0.01
 """Drawn into a grid of a few hundred cells, a mesh of half the triangles looks the same."""
 
 
-def part_body(device: torch.device | str = "cpu") -> BodyModel:
-    """The bundled body as part alignment draws and moves it."""
-    return BodyModel.load("full").coarsened(MESH_CUBE_M).to(device)
+def part_body(device: torch.device | str = "cpu", body: BodyModel | None = None) -> BodyModel:
+    """A body, the bundled one unless another is given, as part alignment draws and moves it.
+
+    Pose blend shapes are left out: parts are matched with outlines, which they move by millimetres.
+    """
+    coarse = (body or BodyModel.load("full")).coarsened(MESH_CUBE_M)
+    return replace(coarse, pose_basis_m=None).to(device)
 
 
 @dataclass(frozen=True)

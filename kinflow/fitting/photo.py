@@ -19,15 +19,17 @@ from torch import Tensor
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.body.sides import SIDES
+from kinflow.body.users_body import UsersBody
 from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.beliefs import BeliefConfig, beliefs, without_sizes
+from kinflow.fitting.beliefs import BeliefConfig, beliefs, of_another_body, without_sizes
 from kinflow.fitting.describing import Describer
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.grounding import with_floor, with_nearer, with_up
+from kinflow.fitting.height import ends_of
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
@@ -41,7 +43,7 @@ from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Predictor
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
-from kinflow.priors.shape import ShapePrior
+from kinflow.priors.shape import BetaPrior, LatentShapes, ShapePrior
 from kinflow.results import Floor, Gravity, Person
 from kinflow.threads import lazy, one_thread
 
@@ -101,6 +103,8 @@ class PhotoFitter:
             not looked at.
         further: sources of starts besides the gallery and the facing pose.
         predictor: tells what is to be believed of people; without one the detector's 3D stands in.
+        users_body: a body of the user's to fit in place of the bundled one. What is known of
+            children and of sizes is about the bundled one, so it is left out then.
     """
 
     def __init__(
@@ -111,26 +115,31 @@ class PhotoFitter:
         align_parts: bool = True,
         further: tuple[Initialiser, ...] = (),
         predictor: Predictor | None = None,
+        users_body: UsersBody | None = None,
     ) -> None:
         self.config = config
         self._predictor = None if predictor is None else copy.deepcopy(predictor).to(device)
         self._person_fitter = partial(
             PersonFitter,
-            BodyModel.load("joints", device),
+            _skeleton(users_body).to(device),
             copy.deepcopy(prior).to(device),
-            ShapePrior(),
+            _latent_shapes(users_body),
             FITTED_KEYPOINTS,
             further=further,
             attitude=copy.deepcopy(AttitudePrior.load()).to(device),
         )
-        vertices = VertexModel(part_body(device)) if align_parts else None
+        self._users_body = users_body
+        whole = None if users_body is None else users_body.body
+        vertices = VertexModel(part_body(device, whole)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
         self.flesh_m = flesh_m(FITTED_KEYPOINTS).to(device)
         self.gravity = GravityEstimator(self.flesh_m, config.gravity)
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
-        self.describer = Describer(self.fitter, self.aligner, *told)
-        self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
+        self.describer = Describer(self.fitter, self.aligner, *told, users_body)
+        self.sizes = None
+        if vertices and users_body is None:
+            self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes)
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -189,7 +198,8 @@ class PhotoFitter:
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
         targets = with_floor(targets, self.gravity, ground, rows)
-        found = with_nearer(found, self.fitter.model, best, ground)
+        if self._users_body is None:
+            found = with_nearer(found, self.fitter.model, best, ground)
         targets, found = self._with_children(targets, found, best, people)
         return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
 
@@ -258,12 +268,25 @@ class PhotoFitter:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         believed = beliefs(self._predictor, people, cameras, self.config.belief)
+        if believed is not None and self._users_body is not None:
+            believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:
             targets = observe(people, cameras, rest_m, self.config.observations)
         else:
             known = believed.says_something()
             targets = observe(people, cameras, rest_m, self.config.observations, ~known)
         return replace(targets, belief=believed)
+
+
+def _skeleton(users_body: UsersBody | None) -> BodyModel:
+    """Joints and keypoints; of a user's body also the vertices that its height is read off."""
+    return BodyModel.load("joints") if users_body is None else ends_of(users_body.body)
+
+
+def _latent_shapes(users_body: UsersBody | None) -> LatentShapes:
+    if users_body is None:
+        return ShapePrior()
+    return BetaPrior(len(users_body.body.shape_space.names))
 
 
 def _leg_confidence(people: Sequence[PersonEvidence]) -> Float[Tensor, " people"]:

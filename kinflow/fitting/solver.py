@@ -25,7 +25,7 @@ from kinflow.fitting.starts import hip_origin
 from kinflow.fitting.uncertainty import Description, describe
 from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
-from kinflow.priors.shape import ShapePrior
+from kinflow.priors.shape import LatentShapes
 from kinflow.threads import lazy
 
 
@@ -62,7 +62,7 @@ class PersonFitter:
         self,
         body: BodyModel,
         prior: PosePrior,
-        shape_prior: ShapePrior,
+        shape_prior: LatentShapes,
         names: tuple[str, ...],
         config: FitConfig,
         vertices: VertexModel | None = None,

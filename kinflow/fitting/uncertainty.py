@@ -67,7 +67,10 @@ def describe(
     relative = joints - joints[:, :1]
     variance = torch.einsum("bjdu,buv,bjdv->bjd", relative, covariance, relative)
     root = torch.einsum("bdu,buv,bdv->bd", joints[:, 0], covariance, joints[:, 0])
-    slope = height_with_slope_m(energy.model.shape_prior, unknowns.s)[1].double()
+    # a body with vertices is another one than the bundled, which comes without
+    model = energy.model
+    ends = model.body.to("cpu") if model.body.num_vertices else None
+    slope = height_with_slope_m(model.shape_prior, unknowns.s, ends)[1].double()
     of_shape = covariance[:, energy.layout.shape, energy.layout.shape]
     height = torch.einsum("bu,buv,bv->b", slope, of_shape, slope)
     believed = torch.zeros(len(root), dtype=torch.bool)

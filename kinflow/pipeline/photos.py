@@ -230,6 +230,8 @@ class _Run:
         prior = self.config.reconstructor.prior
         # a shipped prior changes with kinflow only; a weight file may be trained on
         weights = () if prior in SHIPPED else (Path(prior),)
+        body = self.config.reconstructor.body
+        weights += () if body is None else (Path(body),)
         own = () if is_clip else self.own.files_of(path)
         inputs = inputs_sha256((*own, *weights))
         return Origin(printable(path), photo, self.config.settings(), inputs)
@@ -264,6 +266,12 @@ class _Run:
                 f"{path} is a video; keypoints, part maps and silhouettes of your own are for "
                 "photos.",
                 {"keypoints": "keypoints", "part maps": "part_maps", "silhouettes": "masks"},
+            )
+        if self.config.reconstructor.body is not None:
+            raise InputError(
+                f"{path} is a video; other bodies are fitted to photos alone. Reconstruct it "
+                "without a body file, and convert its results to that body then.",
+                {"a body file": "body"},
             )
         run = ClipRun(path, self.reconstructor, self.config.clips)
         wanted = self.config.clips.range

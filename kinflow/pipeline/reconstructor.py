@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 import kinflow.priors
+from kinflow.body.smpl import DEFAULT_BETAS
+from kinflow.body.users_body import UsersBody
 from kinflow.checks import flag, instance, nested, number, whole
 from kinflow.errors import InputError
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
@@ -62,6 +64,10 @@ class ReconstructorConfig:
     parts: bool = True
     """Find body parts in the image, or take those of the evidence, and align bodies with them after
     the keypoints; otherwise neither is done."""
+    body: str | Path | None = None
+    """Path of a body of the SMPL family to fit to photos in place of the bundled one."""
+    betas: int = DEFAULT_BETAS
+    """How many shape coefficients of it to fit."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
@@ -74,6 +80,9 @@ class ReconstructorConfig:
         instance(self, "prior", (str, os.PathLike), what)
         what = "the name of a predictor, the path of its weight file, or None"
         instance(self, "predictor", (str, os.PathLike, type(None)), what)
+        what = "the path of a body of the SMPL family, or None"
+        instance(self, "body", (str, os.PathLike, type(None)), what)
+        whole(self, "betas", at_least=1, at_most=300)
         flag(self, "parts")
         nested(self, detector=DetectorConfig, fit=PhotoFitConfig)
 
@@ -109,12 +118,14 @@ class Reconstructor:
     def fitter(self) -> PhotoFitter:
         """Fits bodies to keypoints."""
         prior = kinflow.priors.load(self.config.prior)
+        body = self.config.body
         return PhotoFitter(
             prior,
             self.config.fit,
             self.config.device,
             self.config.parts,
             predictor=self._predictor_for(prior),
+            users_body=None if body is None else UsersBody.load(body, self.config.betas),
         )
 
     def _predictor_for(self, prior: PosePrior) -> Predictor | None:

@@ -1,5 +1,7 @@
 """How likely a body shape is: six standard normal numbers, mapped smoothly to phenotypes.
 
+Bodies of the SMPL family need no map: their coefficients are standard normal numbers themselves.
+
 Fitting works in these unconstrained numbers `s`: their energy is 0.5 |s|^2 and any value decodes
 to a valid shape. Spreads are those of adults (height: 7 cm within a gender); age has a long lower
 tail, so that a child costs a few nats but not more.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +21,37 @@ from torch import Tensor
 from kinflow.body.shape import AVERAGE_ADULT, PHENOTYPES
 
 AGE = PHENOTYPES.index("age")
+
+
+@runtime_checkable
+class LatentShapes(Protocol):
+    """Maps standard normal numbers to the shape parameters of a kind of body."""
+
+    @property
+    def size(self) -> int: ...
+
+    def decode(self, s: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch size"]: ...
+
+    def decode_with_slope(
+        self, s: Float[Tensor, "*batch size"]
+    ) -> tuple[Float[Tensor, "*batch size"], Float[Tensor, "*batch size"]]: ...
+
+
+@dataclass(frozen=True)
+class BetaPrior:
+    """The coefficients of a body of the SMPL family, which are standard normal as they are."""
+
+    size: int
+
+    def decode(self, s: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch size"]:
+        """The coefficients: the numbers themselves."""
+        return s
+
+    def decode_with_slope(
+        self, s: Float[Tensor, "*batch size"]
+    ) -> tuple[Float[Tensor, "*batch size"], Float[Tensor, "*batch size"]]:
+        """The coefficients, and their derivative: 1."""
+        return s, torch.ones_like(s)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.body.measure import BodyMeasures, measure
 from kinflow.body.model import BodyModel, PosedBody
+from kinflow.body.users_body import UsersBody
 from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.geometry.pinhole import Camera
@@ -50,7 +51,8 @@ class Person:
     pose: Float[Tensor, "22 3 3"]
     """Local joint rotations relative to the T-pose; entry 0 equals `R_cam_root`."""
     z: Float[Tensor, " latent"]
-    shape: Float[Tensor, "6"]
+    shape: Float[Tensor, " shape"]
+    """Parameters of the body: our six phenotypes, or the betas of `users_body`."""
     joints_cam_m: Float[Tensor, "22 3"]
     joint_std_m: Float[Tensor, "22"]
     """Standard deviation of each joint's position relative to the pelvis (root of the mean variance
@@ -79,6 +81,8 @@ class Person:
     frame: int = 0
     """Index of the frame that the body is in; a `Reconstruction` sets it, and the time."""
     time_s: float = 0.0
+    users_body: UsersBody | None = None
+    """The body file of the user's that was fitted in place of the bundled body."""
     start_source: str = ""
     """Which source proposed the start that this body was fitted from, such as `gallery` or
     `facing`; empty when that is not known."""
@@ -101,20 +105,26 @@ class Person:
 
     def body(self) -> PosedBody:
         """The posed body model, for whatever else is wanted of it."""
-        shaped = BodyModel.load().with_shape(self.shape)
+        shaped = self.model.with_shape(self.shape)
         return shaped.with_pose(self.pose, self.t_cam_root_m)
 
-    def vertices(self) -> Float[Tensor, "13718 3"]:
+    @property
+    def model(self) -> BodyModel:
+        """What the body is of, with all vertices."""
+        return BodyModel.load() if self.users_body is None else self.users_body.body
+
+    def vertices(self) -> Float[Tensor, "vertices 3"]:
         """Vertices of the full mesh in the camera frame, metres."""
         return self.body().vertices_m()
 
     def silhouette(self) -> Bool[Tensor, "height width"]:
         """Pixels that the projected mesh covers."""
-        model = BodyModel.load()
-        return coverage(self.vertices(), model.faces, self.camera)
+        return coverage(self.vertices(), self.model.faces, self.camera)
 
     def measures(self) -> BodyMeasures:
         """Height, estimated weight and girths of the body."""
+        if self.users_body is not None:
+            return measure(self.model.with_shape(self.shape))
         return _measures(tuple(self.shape.tolist()))
 
     def reprojection_error_px(self) -> Float[Tensor, "33"]:

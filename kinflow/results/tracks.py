@@ -52,7 +52,7 @@ class Track:
         return self.bodies[0].person
 
     @property
-    def shape(self) -> Float[Tensor, "6"]:
+    def shape(self) -> Float[Tensor, " shape"]:
         """The shape of the person in all frames."""
         return self.bodies[0].shape
 

@@ -5,7 +5,7 @@ import pytest
 import roma
 import torch
 from python2_pickles import Ch, chumpy_slice, csc_matrix, python2_pickle
-from smpl_files import family_parents, synthetic_fields
+from smpl_files import family_parents, reference_smpl, synthetic_fields
 
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX, KEYPOINT_NAMES
@@ -15,25 +15,6 @@ from kinflow.body.template_keypoints import find_keypoints
 from kinflow.errors import InputError
 
 FAMILIES = ["smpl", "smplh", "smplx"]
-
-
-def reference_smpl(fields, betas, R, transl):
-    """Loper et al. 2015, equations 2-10, joint by joint, over all joints of the file."""
-    vertices = fields["v_template"] + fields["shapedirs"][..., : len(betas)] @ betas
-    joints = fields["J_regressor"] @ vertices
-    vertices = vertices + fields["posedirs"] @ (R[1:] - np.eye(3)).ravel()
-    world = []
-    for j, parent in enumerate(fields["kintree_table"][0]):
-        local = np.eye(4)
-        local[:3, :3] = R[j]
-        local[:3, 3] = joints[j] if j == 0 else joints[j] - joints[parent]
-        world.append(local if j == 0 else world[parent] @ local)
-    posed_joints = np.stack([G[:3, 3] for G in world]) + transl
-    out = np.zeros_like(vertices)
-    for j, G in enumerate(world):
-        moved = (vertices - joints[j]) @ G[:3, :3].T + G[:3, 3]
-        out += fields["weights"][:, j, None] * moved
-    return posed_joints[:NUM_JOINTS], out + transl
 
 
 def random_rotations(joints: int, seed: int) -> np.ndarray:

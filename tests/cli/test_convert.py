@@ -73,3 +73,32 @@ def test_feet_are_held(folder, tmp_path, capsys):
     assert len(read_bvh(tmp_path / "person_0.bvh")) == 30
     assert main([*arguments, "--to", "glb"]) == 2
     assert "--lock-feet goes with" in capsys.readouterr().err
+
+
+def test_onto_a_body_of_the_user(smplh_file, tmp_path, capsys):
+    write_clip(walking_clip(9), tmp_path / "walk", ClipExportOptions(formats=("npz",)))
+    arguments = ["convert", str(tmp_path / "walk"), "--to", "smplh", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--model", str(smplh_file)]) == 0
+    said = capsys.readouterr().out
+    assert "mesh off by" in said and "joints by" in said
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {"person_0_smplh_poses.npz", "person_3_smplh_poses.npz"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--to", "smplh"], "--to smplh needs the file of the body"),
+        (["--to", "glb", "--model", "x.npz"], "--model goes with smpl, smplh and smplx"),
+        (["--to", "smpl", "--model", "no.npz"], "does not exist"),
+        (["--to", "smpl", "--model", "MODEL"], "has 52 joints, those of SMPL-H; convert to that"),
+        (["--to", "smplh", "--model", "MODEL", "--betas", "17"], "16 shape directions, not 17"),
+        (["--to", "smplh", "--model", "MODEL", "--betas", "0"], "--betas"),
+        (["--to", "smplh", "--model", "MODEL", "--lock-feet"], "--lock-feet goes with"),
+    ],
+)
+def test_bodies_that_cannot_be_used(folder, smplh_file, tmp_path, capsys, arguments, sentence):
+    arguments = [str(smplh_file) if a == "MODEL" else a for a in arguments]
+    assert main(["convert", str(folder), *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()

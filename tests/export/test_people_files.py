@@ -16,6 +16,7 @@ from kinflow.errors import InputError
 from kinflow.export import people_files
 from kinflow.export.people_files import json_bytes, load, write_json, write_npz
 from kinflow.export.people_schema import (
+    BODY_FIELDS,
     FIELDS,
     FLOOR_FIELDS,
     FRAME_FIELDS,
@@ -67,7 +68,7 @@ def test_loaded_people_have_meshes(reconstruction, tmp_path):
 def test_npz_is_as_documented(reconstruction, tmp_path):
     write_npz(reconstruction, tmp_path / "people.npz")
     with np.load(tmp_path / "people.npz", allow_pickle=False) as arrays:
-        assert set(arrays.files) == set(FIELDS)
+        assert set(arrays.files) == set(FIELDS) - set(BODY_FIELDS)
         assert arrays["joint_names"].tolist() == list(JOINT_NAMES)
         assert arrays["pose"].shape == (2, 22, 3, 3)
         assert arrays["energy_names"].tolist() == ["keypoints", "pose_prior"]

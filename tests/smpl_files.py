@@ -50,3 +50,22 @@ def synthetic_fields(family: str, vertices: int = 300, seed: int = 0) -> dict[st
         "kintree_table": np.array([parents, np.arange(joints)], np.uint32),
         "f": rng.integers(0, vertices, (500, 3)).astype(np.uint32),
     }
+
+
+def reference_smpl(fields, betas, R, transl):
+    """Loper et al. 2015, equations 2-10, joint by joint, over all joints of the file."""
+    vertices = fields["v_template"] + fields["shapedirs"][..., : len(betas)] @ betas
+    joints = fields["J_regressor"] @ vertices
+    vertices = vertices + fields["posedirs"] @ (R[1:] - np.eye(3)).ravel()
+    world = []
+    for j, parent in enumerate(fields["kintree_table"][0]):
+        local = np.eye(4)
+        local[:3, :3] = R[j]
+        local[:3, 3] = joints[j] if j == 0 else joints[j] - joints[parent]
+        world.append(local if j == 0 else world[parent] @ local)
+    posed_joints = np.stack([G[:3, 3] for G in world]) + transl
+    out = np.zeros_like(vertices)
+    for j, G in enumerate(world):
+        moved = (vertices - joints[j]) @ G[:3, :3].T + G[:3, 3]
+        out += fields["weights"][:, j, None] * moved
+    return posed_joints[:NUM_JOINTS], out + transl

@@ -1,0 +1,131 @@
+"""Photos fitted on a body of the user's."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import roma
+import torch
+from smpl_files import reference_smpl
+from smpl_people import person_fields
+
+import kinflow
+from kinflow.cli.main import main
+from kinflow.errors import InputError
+from kinflow.export.gltf import scene_glb
+from kinflow.export.people_files import load, write_json, write_npz
+from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
+
+
+@pytest.fixture(scope="module")
+def model(smplh_file, tmp_path_factory) -> Path:
+    """A copy, which tests may take away."""
+    path = tmp_path_factory.mktemp("body") / "SMPLH_MALE.npz"
+    shutil.copy(smplh_file, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(model, astronaut_rgb, tmp_path_factory) -> Path:
+    """Results of a photo."""
+    work = tmp_path_factory.mktemp("people")
+    cv2.imwrite(str(work / "astronaut.png"), astronaut_rgb[..., ::-1])
+    arguments = ["reconstruct", str(work / "astronaut.png"), "--out", str(work / "out")]
+    assert main([*arguments, "--body", str(model), "--betas", "12"]) == 0
+    (folder,) = (work / "out").iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(folder) -> kinflow.Reconstruction:
+    return load(folder)
+
+
+def test_the_body_is_the_users(result, model, astronaut_result):
+    (person,) = result.people
+    (usual,) = astronaut_result.people
+    assert person.users_body is not None and person.users_body.path == model
+    assert person.shape.shape == (12,)
+    assert person.vertices().shape == (len(person_fields("smplh")["v_template"]), 3)
+    # the same person at the same place, as well explained
+    assert (person.joints_px - usual.joints_px)[12:].norm(dim=1).mean() < 25
+    assert person.limb_error_px() < usual.limb_error_px() + 5
+    assert 1.4 < person.measures().height_m < 2.0
+
+
+@pytest.mark.parametrize("write", [write_npz, write_json])
+def test_results_come_back(result, write, tmp_path):
+    write(result, tmp_path / "people")
+    (person,), (again,) = result.people, load(tmp_path / "people").people
+    torch.testing.assert_close(again.shape, person.shape, atol=1e-6, rtol=0)
+    torch.testing.assert_close(again.vertices(), person.vertices(), atol=1e-4, rtol=0)
+
+
+def test_results_need_their_body(folder, model, tmp_path):
+    kept = shutil.move(model, tmp_path / "kept.npz")
+    try:
+        with pytest.raises(InputError, match="people are of the body .* put it back"):
+            load(folder)
+        model.write_bytes(b"another body")
+        with pytest.raises(InputError, match="another body than what"):
+            load(folder)
+    finally:
+        shutil.move(kept, model)
+
+
+def test_parameters_are_what_was_fitted(folder, model, result, tmp_path, capsys):
+    """By SMPL's equations the archive has the joints of the result."""
+    arguments = ["convert", str(folder), "--out", str(tmp_path), "--to"]
+    assert main([*arguments, "smplh", "--model", str(model)]) == 0
+    assert "mesh off by 0.0 mm" in " ".join(capsys.readouterr().out.split())
+    arrays = np.load(tmp_path / "person_0_smplh_poses.npz")
+    poses = np.concatenate([arrays["cam_global_orient"][0], arrays["cam_body_pose"][0]])
+    R = roma.rotvec_to_rotmat(torch.from_numpy(np.pad(poses, (0, 90)).reshape(-1, 3))).numpy()
+    fields = person_fields("smplh", pose_std_m=3e-4)
+    joints_m, _ = reference_smpl(fields, arrays["betas"], R, arrays["cam_trans"][0])
+    np.testing.assert_allclose(joints_m, result.people[0].joints_cam_m, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["bvh", "amass"])
+def test_what_cannot_be_written_is_said(folder, tmp_path, capsys, kind):
+    out = tmp_path / "out"
+    assert main(["convert", str(folder), "--to", kind, "--out", str(out)]) == 2
+    assert f"but not {kind}" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
+def test_another_body_is_refused(folder, tmp_path, capsys):
+    other = tmp_path / "other.npz"
+    other.write_bytes(b"another body")
+    arguments = ["convert", str(folder), "--to", "smplh", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--model", str(other)]) == 2
+    assert "give that file" in " ".join(capsys.readouterr().err.split())
+
+
+def test_all_files_of_a_photo(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"people.npz", "people.json", "overlay.png", "scene.glb", "viewer.html"} <= names
+    assert len(scene_glb(load(folder))) > 100_000
+
+
+def test_clips_are_refused(model, tmp_path, capsys):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"not looked at")
+    arguments = ["reconstruct", str(clip), "--out", str(tmp_path / "out"), "--body", str(model)]
+    assert main(arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fitted to photos alone" in said and "(--body)" in said
+
+
+@pytest.mark.parametrize("betas", [0, 301])
+def test_options_that_cannot_be(model, betas):
+    with pytest.raises(InputError, match="betas"):
+        ReconstructorConfig(body=model, betas=betas)
+
+
+def test_files_that_are_no_bodies(tmp_path, capsys, astronaut_rgb):
+    np.savez(tmp_path / "motion.npz", poses=np.zeros((3, 156)))
+    with pytest.raises(InputError, match="not a body of the SMPL family"):
+        Reconstructor(ReconstructorConfig(body=tmp_path / "motion.npz"))(astronaut_rgb)
