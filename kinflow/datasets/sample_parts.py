@@ -62,7 +62,7 @@ class Picture:
         if self.size is not None and (rgb.shape[1], rgb.shape[0]) != tuple(self.size):
             raise InputError(
                 f"'{self.path}' has {rgb.shape[1]} by {rgb.shape[0]} pixels, but its labels are "
-                f"for {self.size[0]} by {self.size[1]}; take the images that the labels were made on."
+                f"for {self.size[0]} by {self.size[1]}; take the images that were labelled."
             )
         return rgb
 
