@@ -29,12 +29,14 @@ class Report:
         labels: how many have each label.
         units: label files that could be read.
         findings: what is missing, malformed, of another version, or worth knowing.
+        invalid: how many samples the dataset itself calls invalid.
         off_px: median reprojection error of each unit that has labels in space and in the picture.
     """
 
     samples: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     units: int = 0
+    invalid: int = 0
     findings: list[Finding] = field(default_factory=list)
     off_px: dict[str, float] = field(default_factory=dict)
 
@@ -48,6 +50,8 @@ class Report:
         rows = [f"{sum(self.samples.values())} samples in {self.units} label files"]
         rows += [f"  split {split}: {count}" for split, count in sorted(self.samples.items())]
         rows += [f"  with {name}: {self.labels[name]}" for name in LABELS if self.labels[name]]
+        if self.invalid:
+            rows.append(f"  called invalid by the dataset itself: {self.invalid}")
         if self.off_px:
             median = float(np.median(list(self.off_px.values())))
             rows.append(f"  labels in space lie {median:.1f} px from those in the picture (median)")
@@ -71,6 +75,9 @@ def check_unit(reader: Reader, root: Path, unit: Unit, report: Report) -> None:
     report.samples[unit.split or "all"] += len(people)
     for sample in people:
         report.labels.update(sample.labels)
+        report.invalid += not sample.valid
+    if not people:
+        report.findings.append(Finding("note", f"'{unit.key}' holds nobody."))
     absent = reader.missing_pictures(people)
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""

@@ -8,6 +8,7 @@ from kinflow.datasets.readers.reader import Reader
 from kinflow.errors import InputError
 
 READERS: dict[str, str] = {
+    "3dpw": "kinflow.datasets.readers.threedpw:ThreeDPW",
     "folder": "kinflow.datasets.readers.folder:Folder",
 }
 """Name as typed to module and class."""
