@@ -23,7 +23,7 @@ _UPRIGHT = 0.6
 
 def matrices(rotvec: Float64[np.ndarray, "frames numbers"]) -> Float32[np.ndarray, "frames j 3 3"]:
     """Rotation vectors, three numbers a joint, as matrices."""
-    vectors = torch.from_numpy(np.array(rotvec, np.float64)).reshape(len(rotvec), -1, 3)
+    vectors = torch.from_numpy(np.array(rotvec, np.float64)).unflatten(1, (-1, 3))
     return rotvec_to_matrix(vectors).numpy().astype(np.float32)
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 
 from kinflow.errors import InputError
 from kinflow.files.plain_pickle import as_array
+from kinflow.files.reading import guarded
 
 Axis = int | str
 MAX_NUMBER = 1e7
@@ -24,14 +25,20 @@ MAX_NUMBER = 1e7
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Read a file inside: what cannot be right in it is said with its name."""
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Read a file inside: whatever is wrong with it is an `InputError` with its name.
+
+    Args:
+        path: the file.
+        what: what it should be, with its article.
+    """
     try:
-        yield
+        with guarded(path, what):
+            yield
     except InputError as error:
         if str(path) in str(error):
             raise
-        raise InputError(f"'{path}' cannot be right: {error}") from error
+        raise InputError(f"'{path}' cannot be right: {str(error).rstrip('.')}.") from error
 
 
 @dataclass

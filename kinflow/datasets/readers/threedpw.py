@@ -24,7 +24,7 @@ from kinflow.datasets.readers.bodies import (
     turned_camera,
     way_up,
 )
-from kinflow.datasets.readers.fields import Fields, naming
+from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import OPENPOSE18, SMPL24
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
 from kinflow.datasets.sample import Sample
@@ -96,7 +96,7 @@ class ThreeDPW(Reader):
 
     def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
         """As `Reader.read`."""
-        with naming(unit.path):
+        with reading(unit.path, _WHAT):
             sequence = _Sequence.load(unit.path)
             for frame in range(sequence.num_frames):
                 for person in range(len(sequence.people)):
