@@ -36,9 +36,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
         with guarded(path, what):
             yield
     except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"'{path}' cannot be right: {str(error).rstrip('.')}.") from error
+        said = str(error).rstrip(".")
+        named = said if str(path) in said else f"'{path}' cannot be right: {said}"
+        raise InputError(f"{named}.") from error
 
 
 @dataclass

@@ -10,6 +10,7 @@ from kinflow.errors import InputError
 READERS: dict[str, str] = {
     "3dpw": "kinflow.datasets.readers.threedpw:ThreeDPW",
     "amass": "kinflow.datasets.readers.amass:Amass",
+    "cmu": "kinflow.datasets.readers.cmu:Cmu",
     "folder": "kinflow.datasets.readers.folder:Folder",
 }
 """Name as typed to module and class."""
