@@ -29,7 +29,7 @@ class Report:
         labels: how many have each label.
         units: label files that could be read.
         findings: what is missing, malformed, of another version, or worth knowing.
-        invalid: how many samples the dataset itself calls invalid.
+        invalid: how many samples are not valid.
         off_px: median reprojection error of each unit that has labels in space and in the picture.
     """
 
@@ -51,7 +51,7 @@ class Report:
         rows += [f"  split {split}: {count}" for split, count in sorted(self.samples.items())]
         rows += [f"  with {name}: {self.labels[name]}" for name in LABELS if self.labels[name]]
         if self.invalid:
-            rows.append(f"  called invalid by the dataset itself: {self.invalid}")
+            rows.append(f"  not valid: {self.invalid}")
         if self.off_px:
             median = float(np.median(list(self.off_px.values())))
             rows.append(f"  labels in space lie {median:.1f} px from those in the picture (median)")

@@ -12,6 +12,7 @@ READERS: dict[str, str] = {
     "amass": "kinflow.datasets.readers.amass:Amass",
     "cmu": "kinflow.datasets.readers.cmu:Cmu",
     "folder": "kinflow.datasets.readers.folder:Folder",
+    "h36m": "kinflow.datasets.readers.h36m:H36m",
 }
 """Name as typed to module and class."""
 

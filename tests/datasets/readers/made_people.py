@@ -51,7 +51,7 @@ class MadePerson:
             self.joints_m[:, i % 22] + beside[i] if row is None else self.joints_m[:, row]
             for i, row in enumerate(rows)
         ]
-        return np.stack(points, 1)
+        return np.stack(points, 1).astype(np.float32)
 
 
 def made_person(frames: int = 4, seed: int = 0, shift=(0.0, 0.0, 0.0)) -> MadePerson:

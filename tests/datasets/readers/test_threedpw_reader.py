@@ -146,7 +146,7 @@ def test_check_names_what_is_missing(tmp_path, capsys):
 
     said = assert_check_fails("3dpw", tmp_path, capsys)
     assert "8 samples in 1 label files" in said and "image_00003.jpg', not there" in said
-    assert "holds 1 of 24 sequences" in said and "called invalid by the dataset itself: 1" in said
+    assert "holds 1 of 24 sequences" in said and "  not valid: 1" in said
 
 
 def change(name, value):
