@@ -263,7 +263,7 @@ def test_damaged_cdf_files_are_refused(tmp_path):
         b"hello",
         b"\xcd\xf3\x00\x01" + bytes(60),
         good[:40],
-        good.replace(b"Pose", b"Nose"),
+        write_cdf(tmp_path / "other.cdf", np.zeros((FRAMES, 96)), "Nose").read_bytes(),
     ):
         path.write_bytes(content)
         assert_refused("h36m", tmp_path)
