@@ -9,10 +9,14 @@ from kinflow.errors import InputError
 
 READERS: dict[str, str] = {
     "3dpw": "kinflow.datasets.readers.threedpw:ThreeDPW",
+    "agora": "kinflow.datasets.readers.agora:Agora",
     "amass": "kinflow.datasets.readers.amass:Amass",
+    "bedlam": "kinflow.datasets.readers.bedlam:Bedlam",
     "cmu": "kinflow.datasets.readers.cmu:Cmu",
+    "emdb": "kinflow.datasets.readers.emdb:Emdb",
     "folder": "kinflow.datasets.readers.folder:Folder",
     "h36m": "kinflow.datasets.readers.h36m:H36m",
+    "mpi_inf_3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
 }
 """Name as typed to module and class."""
 
