@@ -24,6 +24,7 @@ Space = Literal["camera", "world"]
 BodyModel = Literal["kinflow", "smpl", "smplh", "smplx", "skeleton"]
 """Whose shape numbers and rest pose they are; `skeleton` has rotations and no surface."""
 _ROTATES = 2e-2
+_EYE = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -311,10 +312,20 @@ def check_finite(values: np.ndarray, what: str) -> None:
 
 def check_rotations(R: np.ndarray, what: str) -> None:
     """Proper rotations."""
-    check_finite(R, what)
-    off = np.abs(R @ np.swapaxes(R, -1, -2) - np.eye(3)).max(initial=0.0)
-    if off > _ROTATES or (np.linalg.det(R) < 0).any():
+    off = np.abs(R @ np.swapaxes(R, -1, -2) - _EYE).max(initial=0.0)
+    if not off <= _ROTATES or (_determinant(R) < 0).any():
+        check_finite(R, what)
         raise InputError(f"{what} is no rotation.")
+
+
+def _determinant(R: np.ndarray) -> np.ndarray | np.floating:
+    """Of small stacks ten times as fast as numpy's, which would be most of the time of a sample."""
+    a, b, c = R[..., 0, :], R[..., 1, :], R[..., 2, :]
+    return (
+        a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
+        + a[..., 1] * (b[..., 2] * c[..., 0] - b[..., 0] * c[..., 2])
+        + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
+    )
 
 
 def check_box(box_px: tuple[float, float, float, float]) -> None:

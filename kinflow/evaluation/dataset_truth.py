@@ -136,12 +136,12 @@ class _Rows:
         self.image.append(_image(sample, root))
         self.rate_hz = sample.fps
         if bodies is None:
-            joints = sample.joints_cam_m()
+            joints_m = sample.joints_cam_m()
             self.names = sample.joints.names if sample.joints else self.names
-            known = joints is not None
-            self.joints_m.append(
-                joints if known else np.full((len(self.names), 3), np.nan, np.float32)
-            )
+            known = joints_m is not None
+            if joints_m is None:
+                joints_m = np.full((len(self.names), 3), np.nan, np.float32)
+            self.joints_m.append(joints_m)
         else:
             known = self._add_mesh(sample, bodies)
         self.valid.append(sample.valid and known)

@@ -13,7 +13,7 @@ from kinflow.datasets.readers.bodies import UP
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import MPI17, MPI28
 from kinflow.datasets.readers.mpi_inf_3dhp_cameras import camera_of_test, read_calibration
-from kinflow.datasets.readers.packages import hdf5_array, read_hdf5, read_mat
+from kinflow.datasets.readers.packages import hdf5_array, package, read_hdf5, read_mat
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
@@ -79,6 +79,12 @@ class MpiInf3dhp(Reader):
                 f"'{root}' holds no sequences of MPI-INF-3DHP; there have to be S1/Seq1/annot.mat "
                 "or TS1/annot_data.mat."
             )
+        for found, name, what in (
+            (train, "scipy.io", _WHAT_TRAIN),
+            (test, "h5py", _WHAT_TEST),
+        ):
+            if found:
+                package(name, f"Reading {what}")
         units = [
             *(Unit(path, f"{path.parts[-3]}/{path.parts[-2]}", "train") for path in train),
             *(Unit(path, path.parts[-2], "test") for path in test),
