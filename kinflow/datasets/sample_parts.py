@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from kinflow.datasets.clip_frames import clip_frame
 from kinflow.errors import InputError
 from kinflow.evidence.image import read_photo
-from kinflow.evidence.video_files import Clip
 from kinflow.geometry.pinhole import Camera
 
 Space = Literal["camera", "world"]
-"""`camera`: x right, y down, z forward, as everywhere. `world`: y up; metres both."""
+"""`camera`: x right, y down, z forward, as everywhere. `world`: y up, where `Sample.up` says so (of
+some recordings nobody knows); metres both."""
 BodyModel = Literal["kinflow", "smpl", "smplh", "smplx", "skeleton"]
 """Whose shape numbers and rest pose they are; `skeleton` has rotations and no surface."""
 _ROTATES = 2e-2
@@ -59,19 +60,14 @@ class Picture:
         Raises:
             InputError: it is not there, cannot be read, or has not the size that labels are for.
         """
-        rgb = read_photo(self.path).rgb if self.frame is None else self._of_clip(self.frame)
+        path, frame = self.path, self.frame
+        rgb = read_photo(path).rgb if frame is None else clip_frame(path, frame)
         if self.size is not None and (rgb.shape[1], rgb.shape[0]) != tuple(self.size):
             raise InputError(
                 f"'{self.path}' has {rgb.shape[1]} by {rgb.shape[0]} pixels, but its labels are "
                 f"for {self.size[0]} by {self.size[1]}; take the images that were labelled."
             )
         return rgb
-
-    def _of_clip(self, wanted: int) -> UInt8[np.ndarray, "height width 3"]:
-        for frame in Clip.open(self.path).frames():
-            if frame.index == wanted:
-                return frame.rgb
-        raise InputError(f"'{self.path}' ends before its frame {wanted}.")
 
 
 @dataclass(frozen=True)

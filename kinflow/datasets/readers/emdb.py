@@ -61,6 +61,8 @@ class Emdb(Reader):
             "the documentation does not say which way up the world is; it is told from how the "
             "person is turned, sequence by sequence, and turned to y up",
             "images of P0/09_outdoor_walk are half as large as the others",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=("emdb1", "emdb2", "other"),
         labels=("picture", "box", "keypoints", "body", "shape", "camera", "gravity", "identity",

@@ -77,6 +77,8 @@ class H36m(Reader):
             "the 17 joints are called by the protocol's names: what others call thorax is `neck`, "
             "nose or jaw is `nose`, head is `head_top`",
             "re-packings have no cameras of their own: add metadata.xml or cameras.h5",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=tuple(SUBJECTS),
         labels=("picture", "keypoints", "joints", "camera", "gravity", "identity", "time"),

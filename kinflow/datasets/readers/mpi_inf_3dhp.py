@@ -63,6 +63,8 @@ class MpiInf3dhp(Reader):
             "frames of the test set with valid_frame 0 show nobody and are not valid",
             "joints are a tracker's: 28 of the training set, 17 of the test set, whose `head` and "
             "`spine` others leave out",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=("train", "test"),
         labels=("picture", "keypoints", "joints", "camera", "gravity", "identity", "time"),

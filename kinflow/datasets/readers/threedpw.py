@@ -65,6 +65,8 @@ class ThreeDPW(Reader):
             "the documentation does not say which way up the world is; it is told from how people "
             "are turned, sequence by sequence, and turned to y up",
             "people have no names: an identity holds within its sequence only",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=_SPLITS,
         labels=("picture", "keypoints", "joints", "body", "shape", "camera", "gravity", "identity",
