@@ -6,7 +6,7 @@ without opening the picture is checked when a value is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,21 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from kinflow.datasets.masks import Mask
 from kinflow.errors import InputError
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.video_files import Clip
 from kinflow.geometry.pinhole import Camera
+
+__all__ = [
+    "BodyLabel",
+    "CalibratedCamera",
+    "Joints3D",
+    "Keypoints2D",
+    "Mask",
+    "PartMapLabel",
+    "Picture",
+]
 
 Space = Literal["camera", "world"]
 """`camera`: x right, y down, z forward, as everywhere. `world`: y up; metres both."""
@@ -233,37 +244,6 @@ class BodyLabel:
         check_finite(self.t_space_m, "The translation of a body")
         if self.shape is not None:
             check_finite(self.shape, "The shape of a body")
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Which pixels show the person, as an array or run lengths that are unpacked when asked for.
-
-    Args:
-        size: (width, height).
-        pixels: the mask; None where runs tell it.
-        runs: run lengths column by column, off first (COCO's uncompressed RLE).
-    """
-
-    size: tuple[int, int]
-    pixels: Bool[np.ndarray, "height width"] | None = None
-    runs: tuple[int, ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        width, height = self.size
-        if self.pixels is not None:
-            if self.pixels.shape != (height, width):
-                raise InputError(f"A mask is not {width} by {height} pixels as its picture is.")
-        elif sum(self.runs) != width * height or min(self.runs, default=0) < 0:
-            raise InputError("Run lengths of a mask do not add up to its picture.")
-
-    def array(self) -> Bool[np.ndarray, "height width"]:
-        """The mask as an array."""
-        if self.pixels is not None:
-            return self.pixels
-        width, height = self.size
-        on = np.arange(len(self.runs)) % 2 == 1
-        return np.repeat(on, self.runs).reshape(width, height).T
 
 
 @dataclass(frozen=True)

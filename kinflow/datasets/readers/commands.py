@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from tyro.conf import Positional, arg
 
 from kinflow.checks import path
@@ -39,10 +39,20 @@ def check(config: CheckConfig) -> int:
     root = existing_folder(config.root)
     units, findings = reader.units(root)
     report = Report(findings=findings)
-    for unit in track(units, config.name):
-        check_unit(reader, root, unit, report)
+    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TextColumn("{task.fields[people]:,} samples")) as bar:
+        task = bar.add_task(config.name, total=len(units), people=0)
+        for unit in units:
+            bar.update(task, description=f"{config.name} {unit.key}")
+            check_unit(reader, root, unit, report, lambda n: _more(bar, task, n))
+            bar.advance(task)
     print("\n".join(report.lines()))
     return 0 if report.good else 2
+
+
+def _more(bar: Progress, task: TaskID, count: int) -> None:
+    """Files may hold most of a dataset, so progress is told in samples too."""
+    bar.update(task, people=bar.tasks[task].fields["people"] + count)
 
 
 def existing_folder(root: Path) -> Path:

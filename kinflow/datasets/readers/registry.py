@@ -8,7 +8,13 @@ from kinflow.datasets.readers.reader import Reader
 from kinflow.errors import InputError
 
 READERS: dict[str, str] = {
+    "coco": "kinflow.datasets.readers.coco:Coco",
+    "coco-densepose": "kinflow.datasets.readers.coco:CocoDensePose",
+    "coco-wholebody": "kinflow.datasets.readers.coco:CocoWholeBody",
     "folder": "kinflow.datasets.readers.folder:Folder",
+    "lsp": "kinflow.datasets.readers.lsp:Lsp",
+    "lspet": "kinflow.datasets.readers.lsp:Lspet",
+    "open-images": "kinflow.datasets.readers.open_images:OpenImages",
 }
 """Name as typed to module and class."""
 

@@ -1,0 +1,99 @@
+"""Which pixels show a person, in the forms in which datasets say so, unpacked when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from kinflow.datasets.run_lengths import check_runs, mask_of_runs
+from kinflow.errors import InputError
+from kinflow.evidence.image_files import opened
+
+_FINER = 4
+"""Samples of a pixel along each axis where outlines are filled."""
+_SHIFT = 4
+"""Bits of OpenCV's fractions of a sample."""
+_FAR = 1.0
+"""How far outlines may leave the picture, as a share of its sides."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which pixels show the person: one of an array, run lengths, outlines or a file.
+
+    Args:
+        size: (width, height).
+        pixels: the mask.
+        runs: run lengths column by column, off first (COCO's uncompressed RLE).
+        outlines: polygons whose union it is, (x, y) in pixels of the picture.
+        path: an image of any size that is stretched over the picture; what is not black is on.
+
+    Raises:
+        InputError: pixels or runs are not of this size, or outlines are far outside of it.
+    """
+
+    size: tuple[int, int]
+    pixels: Bool[np.ndarray, "height width"] | None = None
+    runs: tuple[int, ...] = field(default=(), repr=False)
+    outlines: tuple[Float32[np.ndarray, "corners 2"], ...] = field(default=(), repr=False)
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        width, height = self.size
+        if self.pixels is not None:
+            if self.pixels.shape != (height, width):
+                raise InputError(f"A mask is not {width} by {height} pixels as its picture is.")
+        elif self.outlines:
+            _check_outlines(self.outlines, self.size)
+        elif self.path is None:
+            check_runs(np.array(self.runs, np.int64), width, height)
+
+    def array(self) -> Bool[np.ndarray, "height width"]:
+        """The mask as an array.
+
+        Raises:
+            InputError: it is in a file that cannot be read.
+        """
+        if self.pixels is not None:
+            return self.pixels
+        if self.outlines:
+            return _filled(self.outlines, self.size)
+        if self.path is not None:
+            return _of_file(self.path, self.size)
+        return mask_of_runs(np.array(self.runs, np.int64), *self.size)
+
+
+def _check_outlines(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> None:
+    corners = np.concatenate(outlines)
+    room = _FAR * np.array(size)
+    # NaN is not within either
+    if not ((corners >= -room) & (corners <= size + room)).all():
+        raise InputError("Outlines of a mask lie far outside of its picture, or are not finite.")
+
+
+def _filled(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> np.ndarray:
+    """Pixels of which at least half lies within the outlines."""
+    corners = np.concatenate(outlines)
+    limit = np.array(size)
+    low = np.clip(np.floor(corners.min(0)).astype(int), 0, limit - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int), low + 1, limit)
+    width, height = (high - low).tolist()
+    fine = np.zeros((height * _FINER, width * _FINER), np.uint8)
+    for outline in outlines:
+        # OpenCV has the centre of the first sample at 0
+        at = (outline - low) * _FINER - 0.5
+        cv2.fillPoly(fine, [np.rint(at * (1 << _SHIFT)).astype(np.int32)], 255, shift=_SHIFT)
+    mask = np.zeros((size[1], size[0]), bool)
+    covered = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    mask[low[1] : high[1], low[0] : high[0]] = covered >= 128
+    return mask
+
+
+def _of_file(path: Path, size: tuple[int, int]) -> np.ndarray:
+    with opened(path) as image:
+        values = np.asarray(image.convert("L"))
+    return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST) > 0
