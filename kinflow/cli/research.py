@@ -63,6 +63,12 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "check": ResearchCommand(
             dataset_commands.CheckConfig, lambda config, _: dataset_commands.check(config)
         ),
+        "show": ResearchCommand(
+            dataset_commands.ShowConfig, lambda config, _: dataset_commands.show(config)
+        ),
+        "list": ResearchCommand(
+            dataset_commands.ListConfig, lambda config, _: dataset_commands.listed(config)
+        ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),

@@ -13,10 +13,6 @@ from kinflow.datasets.run_lengths import check_runs, mask_of_runs
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import opened
 
-_FINER = 4
-"""Samples of a pixel along each axis where outlines are filled."""
-_SHIFT = 4
-"""Bits of OpenCV's fractions of a sample."""
 _FAR = 1.0
 """How far outlines may leave the picture, as a share of its sides."""
 
@@ -76,20 +72,25 @@ def _check_outlines(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> 
 
 
 def _filled(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> np.ndarray:
-    """Pixels of which at least half lies within the outlines."""
-    corners = np.concatenate(outlines)
-    limit = np.array(size)
-    low = np.clip(np.floor(corners.min(0)).astype(int), 0, limit - 1)
-    high = np.clip(np.ceil(corners.max(0)).astype(int), low + 1, limit)
-    width, height = (high - low).tolist()
-    fine = np.zeros((height * _FINER, width * _FINER), np.uint8)
+    """Pixels whose centres lie within an outline, by how often a row crosses it before them."""
+    width, height = size
+    mask = np.zeros((height, width), bool)
     for outline in outlines:
-        # OpenCV has the centre of the first sample at 0
-        at = (outline - low) * _FINER - 0.5
-        cv2.fillPoly(fine, [np.rint(at * (1 << _SHIFT)).astype(np.int32)], 255, shift=_SHIFT)
-    mask = np.zeros((size[1], size[0]), bool)
-    covered = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    mask[low[1] : high[1], low[0] : high[0]] = covered >= 128
+        start = outline.astype(np.float64)
+        end = np.roll(start, -1, axis=0)
+        upper = np.where((start[:, 1] <= end[:, 1])[:, None], start, end)
+        lower = np.where((start[:, 1] <= end[:, 1])[:, None], end, start)
+        # rows whose centres are between the ends of each edge
+        first = np.ceil(upper[:, 1] - 0.5).clip(0, height).astype(int)
+        count = np.ceil(lower[:, 1] - 0.5).clip(0, height).astype(int) - first
+        edge = np.repeat(np.arange(len(start)), count)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+        slope = (lower[:, 0] - upper[:, 0]) / np.maximum(lower[:, 1] - upper[:, 1], 1e-12)
+        x = upper[edge, 0] + (row + 0.5 - upper[edge, 1]) * slope[edge]
+        column = np.ceil(x - 0.5).clip(0, width).astype(int)
+        crossings = np.zeros((height, width + 1), np.int32)
+        np.add.at(crossings, (row, column), 1)
+        mask |= crossings.cumsum(axis=1)[:, :width] % 2 == 1
     return mask
 
 

@@ -65,7 +65,8 @@ def flagged(value: Any, name: str, count: int) -> Float64[np.ndarray, "points 3"
     points = table(value, name, 3)
     if len(points) != count:
         raise InputError(f"'{name}' has {len(points)} points, not {count}")
-    if not np.isin(points[:, 2], (0, 1, 2)).all():
+    flags = points[:, 2]
+    if not ((flags == 0) | (flags == 1) | (flags == 2)).all():
         raise InputError(f"'{name}' has flags other than 0, 1 and 2, as results of a detector have")
     return points
 

@@ -95,6 +95,19 @@ def test_runs_and_pixels_of_a_mask_say_the_same():
     assert (Mask((3, 2), expected).array() == expected).all()
 
 
+def test_outlines_fill_the_pixels_whose_larger_part_they_enclose():
+    square = np.array([[2, 1], [5, 1], [5, 4], [2, 4]], np.float32)
+    expected = np.zeros((6, 8), bool)
+    expected[1:4, 2:5] = True
+
+    assert (Mask((8, 6), outlines=(square,)).array() == expected).all()
+    assert (Mask((8, 6), outlines=(square + 0.3,)).array() == expected).all()
+    moved = Mask((8, 6), outlines=(square + np.array([0.7, 0], np.float32),)).array()
+    assert (moved == np.roll(expected, 1, axis=1)).all()
+    both = Mask((8, 6), outlines=(square, square + 2)).array()  # where they overlap too
+    assert (both == expected | np.roll(expected, (2, 2), (0, 1))).all()
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
