@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 
 from kinflow.cli import motion
-from kinflow.datasets import build_poses, photo_samples
+from kinflow.datasets import build_poses, photo_samples, sample_looks
 from kinflow.datasets.readers import commands as dataset_commands
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
@@ -73,6 +73,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
         "backgrounds": ResearchCommand(
             backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
         ),

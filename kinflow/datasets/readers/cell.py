@@ -143,9 +143,8 @@ def _draw_parts(canvas: np.ndarray, sample: Sample, window: _Window) -> None:
         ]
     )
     M[:, 2] += M[:, :2].sum(1) * 0.5 - 0.5
-    labels = cv2.warpAffine(
-        sample.parts.labels, M, (CELL_PX, CELL_PX), flags=cv2.INTER_NEAREST, borderValue=(0,)
-    )
+    size, how = (CELL_PX, CELL_PX), cv2.INTER_NEAREST
+    labels = np.asarray(cv2.warpAffine(sample.parts.labels, M, size, flags=how), np.uint8)
     on = labels > 0
     mixed = canvas[on] * (1 - _PARTS_SHARE) + colors[labels[on]] * _PARTS_SHARE
     canvas[on] = mixed.astype(np.uint8)
@@ -186,7 +185,7 @@ def _draw_figure(
     place = dict(zip(figure.names, at, strict=True))
     for a, b in LINES:
         if a in place and b in place:
-            _line_between(canvas, place[a], place[b], _color(a if _has_side(a) else b), 1)
+            _line_between(canvas, place[a], place[b], _bone_color(a, b), 1)
     for name, (x, y) in place.items():
         if np.isfinite((x, y)).all():
             _mark(canvas, x, y, _color(name))
@@ -213,7 +212,7 @@ def _draw_keypoints(canvas: np.ndarray, sample: Sample, window: _Window) -> None
     place = {name: at[k] for k, name in enumerate(points.names) if points.confidence[k] > 0}
     for a, b in LINES:
         if a in place and b in place:
-            _line_between(canvas, place[a], place[b], _color(a if _has_side(a) else b), 1)
+            _line_between(canvas, place[a], place[b], _bone_color(a, b), 1)
     for k, name in enumerate(points.names):
         if name not in place:
             continue
@@ -243,8 +242,10 @@ def _mark(canvas: np.ndarray, x: float, y: float, color: tuple[int, int, int]) -
         cv2.drawMarker(canvas, at, color, cv2.MARKER_CROSS, 7, 1, cv2.LINE_AA)
 
 
-def _has_side(name: str) -> bool:
-    return "left" in name or "right" in name
+def _bone_color(a: str, b: str) -> tuple[int, int, int]:
+    """That of the side, or neither where it goes across."""
+    sides = {_color(a), _color(b)} - {MIDDLE}
+    return sides.pop() if len(sides) == 1 else MIDDLE
 
 
 def _color(name: str) -> tuple[int, int, int]:

@@ -54,7 +54,7 @@ def read_people(path: Path) -> Iterator[CocoPerson]:
             or has no annotations.
     """
     header, seen, anything = _header(path), set(), False
-    for member, number, value in read_members(path):
+    for member, number, value in _listed(path):
         if member == "categories":
             _category(path, number, value, header)
         if member != "annotations":
@@ -76,10 +76,19 @@ def read_people(path: Path) -> Iterator[CocoPerson]:
         raise InputError(f"'{path}' has no annotations; take the annotation file, not image_info.")
 
 
+def _listed(path: Path) -> Iterator[tuple[str, int, Any]]:
+    """Elements of the lists that are read here; InputError where one is no list."""
+    for member, number, value in read_members(path):
+        if member in ("images", "annotations", "categories"):
+            if number < 0:
+                raise InputError(f"'{member}' of '{path}' is no list.")
+            yield member, number, value
+
+
 def _header(path: Path) -> _Header:
     """Images, and categories if they stand before annotations."""
     header = _Header()
-    for member, number, value in read_members(path):
+    for member, number, value in _listed(path):
         if member == "annotations" and header.images:
             break
         if member == "images":

@@ -16,7 +16,7 @@ from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.readers.sheet import contact_sheet, drawn_samples
 from kinflow.errors import InputError
 from kinflow.export.writer import png_bytes
-from kinflow.files.atomic import write_bytes
+from kinflow.files.atomic import explained, write_bytes
 from kinflow.files.destinations import check_file_destination
 
 
@@ -99,7 +99,7 @@ def show(config: ShowConfig) -> None:
     root = existing_folder(config.root)
     some = drawn_samples(reader, root, config.split, config.count, config.seed)
     sheet, lines = contact_sheet(some, reader.info.title)
-    write_bytes(config.out, png_bytes(sheet))
+    _write(config.out, png_bytes(sheet))
     print("\n".join(lines))
     print(f"Wrote {len(some)} samples to {config.out}.")
 
@@ -124,8 +124,14 @@ def listed(config: ListConfig) -> None:
         print(listing())
     else:
         check_file_destination(config.page)
-        write_bytes(config.page, page().encode())
+        _write(config.page, page().encode())
         print(f"Wrote {config.page}.")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data)
 
 
 def existing_folder(root: Path) -> Path:

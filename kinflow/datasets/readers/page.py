@@ -17,11 +17,19 @@ them out. This page is written from the readers by `kinflow data list --page doc
     kinflow data show coco ~/data/coco --out a.png  # look: sides, axes, cameras, parts
 
 Every reader yields `kinflow.datasets.sample.Sample`: one person in one picture or at one moment of
-motion capture, with any of these labels: {labels}. The truth of rendered scenes and worlds
-(`kinflow.synth.samples`) and what our own detectors saw in a photo
-(`kinflow.datasets.evidence_samples`) are samples too. The way from a sample to what networks learn
-from (`kinflow.datasets.samples.Samples`, the detector's view of a person with the truth beside it)
-is `kinflow.datasets.sample_looks`.
+motion capture, with any of these labels:
+
+{labels}
+
+The truth of rendered scenes and worlds (`kinflow.synth.samples`) and what our own detectors saw in
+a photo (`kinflow.datasets.evidence_samples`) are samples too.
+
+The pose predictor learns from what the detector sees of people, with the truth beside it where it
+is known (`kinflow.datasets.samples.Samples`). `kinflow data see` looks at the people of a dataset,
+led by its points or boxes, and writes that (`kinflow.datasets.sample_looks`):
+
+    kinflow data see coco ~/data/coco --split train2017 --out looks/coco
+    kinflow train predictor --recipe mix --unlabelled looks/coco ...
 
 Pixels of samples are kinflow's: (0, 0) is the corner of the image and the centres of pixels lie at
 +0.5; each dataset below says what its own are. Left and right are the person's. Names of files in
