@@ -103,6 +103,13 @@ class _Scanner:
 
     def _next(self) -> str:
         """The next letter that is not space."""
+        # most often there is none, or one blank
+        for at in (self._at, self._at + 1):
+            if at < len(self._text) and self._text[at] > " ":
+                self._at = at
+                return self._text[at]
+            if at < len(self._text) and self._text[at] != " ":
+                break
         while True:
             match = _SPACE.match(self._text, self._at)
             self._at = match.end() if match else self._at

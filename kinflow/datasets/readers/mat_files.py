@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import scipy.io
 
 from kinflow.errors import InputError
 from kinflow.files.reading import check_file, guarded
@@ -20,9 +20,17 @@ def read_array(path: Path, name: str) -> np.ndarray:
     """A numeric array of a MAT file.
 
     Raises:
-        InputError: the file is damaged or of version 7.3 (HDF5), has no such array, or the array is
-            too large or holds other things than numbers.
+        InputError: the file is damaged or of version 7.3 (HDF5), has no such array, the array is
+            too large or holds other things than numbers, or scipy is not installed.
     """
+    array = _read(path, name)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"'{name}' of '{path}' holds other things than numbers.")
+    return array
+
+
+def _read(path: Path, name: str) -> np.ndarray:
+    io = _scipy_io()
     check_file(path, _MAX_BYTES)
     with guarded(path, "a MAT file"):
         with open(path, "rb") as stream:
@@ -31,13 +39,20 @@ def read_array(path: Path, name: str) -> np.ndarray:
             raise InputError(
                 f"'{path}' is a MAT file of version 7.3; the original release has version 5."
             )
-        shapes = {found: shape for found, shape, _ in scipy.io.whosmat(path)}
+        shapes = {found: shape for found, shape, _ in io.whosmat(path)}
         if name not in shapes:
             held = ", ".join(sorted(shapes)[:5]) or "nothing"
             raise InputError(f"'{path}' has no array '{name}', but {held}.")
         if math.prod(shapes[name]) > _MAX_VALUES:
             raise InputError(f"'{name}' of '{path}' is too large to be what is wanted.")
-        array = np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"'{name}' of '{path}' holds other things than numbers.")
-    return array
+        return np.asarray(io.loadmat(path, variable_names=[name])[name])
+
+
+def _scipy_io() -> ModuleType:
+    try:
+        import scipy.io
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Reading MATLAB's files needs scipy: pip install 'kinflow[datasets]'."
+        ) from error
+    return scipy.io
