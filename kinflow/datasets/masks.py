@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from kinflow.datasets.run_lengths import check_runs, mask_of_runs
+from kinflow.datasets.run_lengths import check_runs, mask_of_runs, runs_of_mask
 from kinflow.errors import InputError
 from kinflow.evidence.image_files import opened
 
@@ -25,17 +26,21 @@ class Mask:
         size: (width, height).
         pixels: the mask.
         runs: run lengths column by column, off first (COCO's uncompressed RLE).
-        outlines: polygons whose union it is, (x, y) in pixels of the picture.
+        outlines: corners of the polygons whose union it is, one after another, (x, y) in pixels of
+            the picture.
+        rings: number of corners of each polygon.
         path: an image of any size that is stretched over the picture; what is not black is on.
 
     Raises:
-        InputError: pixels or runs are not of this size, or outlines are far outside of it.
+        InputError: pixels or runs are not of this size, outlines are far outside of it, or rings do
+            not add up to them.
     """
 
     size: tuple[int, int]
     pixels: Bool[np.ndarray, "height width"] | None = None
     runs: tuple[int, ...] = field(default=(), repr=False)
-    outlines: tuple[Float32[np.ndarray, "corners 2"], ...] = field(default=(), repr=False)
+    outlines: Float32[np.ndarray, "corners 2"] | None = field(default=None, repr=False)
+    rings: tuple[int, ...] = field(default=(), repr=False)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -43,10 +48,28 @@ class Mask:
         if self.pixels is not None:
             if self.pixels.shape != (height, width):
                 raise InputError(f"A mask is not {width} by {height} pixels as its picture is.")
-        elif self.outlines:
-            _check_outlines(self.outlines, self.size)
+        elif self.outlines is not None:
+            _check_outlines(self.outlines, self.rings, self.size)
         elif self.path is None:
             check_runs(np.array(self.runs, np.int64), width, height)
+
+    @staticmethod
+    def of_outlines(
+        size: tuple[int, int], polygons: Sequence[Float32[np.ndarray, "corners 2"]]
+    ) -> Mask:
+        """The union of polygons, at least one."""
+        rings = tuple(map(len, polygons))
+        return Mask(size, outlines=np.concatenate(polygons).astype(np.float32), rings=rings)
+
+    def without_file(self) -> Mask:
+        """The same mask in itself, as run lengths where it is in a file.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if self.path is None or self.pixels is not None or self.outlines is not None:
+            return self
+        return Mask(self.size, runs=tuple(runs_of_mask(self.array()).tolist()))
 
     def array(self) -> Bool[np.ndarray, "height width"]:
         """The mask as an array.
@@ -56,22 +79,24 @@ class Mask:
         """
         if self.pixels is not None:
             return self.pixels
-        if self.outlines:
-            return _filled(self.outlines, self.size)
+        if self.outlines is not None:
+            ends = np.cumsum(self.rings)[:-1]
+            return _filled(np.split(self.outlines, ends), self.size)
         if self.path is not None:
             return _of_file(self.path, self.size)
         return mask_of_runs(np.array(self.runs, np.int64), *self.size)
 
 
-def _check_outlines(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> None:
-    corners = np.concatenate(outlines)
+def _check_outlines(corners: np.ndarray, rings: tuple[int, ...], size: tuple[int, int]) -> None:
+    if sum(rings) != len(corners) or min(rings, default=0) < 3:
+        raise InputError("Outlines of a mask need three corners each, as many as their rings say.")
     room = _FAR * np.array(size)
     # NaN is not within either
     if not ((corners >= -room) & (corners <= size + room)).all():
         raise InputError("Outlines of a mask lie far outside of its picture, or are not finite.")
 
 
-def _filled(outlines: tuple[np.ndarray, ...], size: tuple[int, int]) -> np.ndarray:
+def _filled(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Pixels whose centres lie within an outline, by how often a row crosses it before them."""
     width, height = size
     mask = np.zeros((height, width), bool)

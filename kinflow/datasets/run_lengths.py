@@ -58,6 +58,13 @@ def mask_of_runs(runs: Int64[np.ndarray, " runs"], width: int, height: int) -> n
     return np.repeat(on, runs).reshape(width, height).T
 
 
+def runs_of_mask(mask: Bool[np.ndarray, "height width"]) -> Int64[np.ndarray, " runs"]:
+    """The run lengths of a mask; undoes `mask_of_runs`."""
+    flat = np.concatenate(([False], mask.T.ravel()))
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    return np.diff(np.concatenate(([0], edges, [mask.size]))).astype(np.int64)
+
+
 def check_runs(runs: Int64[np.ndarray, " runs"], width: int, height: int) -> None:
     """Run lengths are not negative and add up to the mask's size; InputError otherwise."""
     # each is at most the whole, so that the sum cannot overflow

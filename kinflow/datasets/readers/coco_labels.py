@@ -89,8 +89,8 @@ def mask_of(fields: dict[str, Any], size: tuple[int, int]) -> Mask | None:
         raise InputError("'segmentation' is neither outlines nor run lengths")
     # COCO has a few outlines of two corners, which enclose nothing
     rings = [table(ring, "segmentation", 2) for ring in value]
-    outlines = tuple(ring.astype(np.float32) for ring in rings if len(ring) >= 3)
-    return Mask(size, outlines=outlines) if outlines else None
+    outlines = [ring.astype(np.float32) for ring in rings if len(ring) >= 3]
+    return Mask.of_outlines(size, outlines) if outlines else None
 
 
 def parts_of(
