@@ -67,6 +67,9 @@ class Sample:
         fps: of the sequence.
         crowd: a box of several people whom nobody told apart (COCO); they are no sample to learn
             from but a region to pass over.
+        valid: the labels can be used at this moment; not so where the dataset says that the camera
+            is not aligned (3DPW) or that nobody can be seen (EMDB, MPI-INF-3DHP), or where a reader
+            knows better (its `faults` say which).
 
     Raises:
         InputError: a label is malformed; `kinflow.datasets.sample_parts` says what is checked.
@@ -91,6 +94,7 @@ class Sample:
     time_s: float | None = None
     fps: float | None = None
     crowd: bool = False
+    valid: bool = True
 
     def __post_init__(self) -> None:
         if not self.key:

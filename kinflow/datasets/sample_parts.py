@@ -225,6 +225,10 @@ class BodyLabel:
         space: the camera's frame or the world's.
         shape: shape coefficients of the model, or None.
         gender: of the model file that they are for, where there are several.
+        R_space_model: turns the frame that the parameters were made for into `space`; None where
+            they are the same. A model of the SMPL family turns a body about its pelvis, which is
+            not at its origin, so a whole world cannot be turned by its parameters alone: the
+            pelvis is at `t_space_m + R_space_model @ rest_pelvis_m`.
 
     Raises:
         InputError: numbers and names do not agree, something is not finite or no rotation.
@@ -237,6 +241,7 @@ class BodyLabel:
     space: Space
     shape: Float32[np.ndarray, " b"] | None = None
     gender: Literal["female", "male", "neutral"] | None = None
+    R_space_model: Float32[np.ndarray, "3 3"] | None = None
 
     def __post_init__(self) -> None:
         check_count(self.joint_names, self.R_parent_joint, "rotations")
@@ -244,6 +249,13 @@ class BodyLabel:
         check_finite(self.t_space_m, "The translation of a body")
         if self.shape is not None:
             check_finite(self.shape, "The shape of a body")
+        if self.R_space_model is not None:
+            check_rotations(self.R_space_model, "The turn of a body's frame")
+
+    def pelvis_space_m(self, rest_pelvis_m: Float32[np.ndarray, "3"]) -> np.ndarray:
+        """Where the pelvis is, of a body whose pelvis rests at `rest_pelvis_m`."""
+        turn = np.eye(3, dtype=np.float32) if self.R_space_model is None else self.R_space_model
+        return self.t_space_m + turn @ rest_pelvis_m
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,9 @@ def draw_cell(sample: Sample) -> tuple[UInt8[np.ndarray, "height width 3"], str]
         corners = window.to_cell(np.array([[left, top], [left + width, top + height]]))
         (x0, y0), (x1, y1) = np.rint(corners).astype(int).tolist()
         cv2.rectangle(canvas, (x0, y0), (x1, y1), (200, 200, 200), 1)
-    line = _line(sample) + said
-    return _with_caption(canvas, sample, line), line
+    line = _line(sample)
+    caption = f"{line}  no picture" if said else line
+    return _with_caption(canvas, sample, caption), line + said
 
 
 def _figures(sample: Sample) -> tuple[CalibratedCamera | None, list[Figure]]:
@@ -256,8 +257,8 @@ def _line(sample: Sample) -> str:
     """Key, split, labels and reprojection error."""
     off = reprojection_px(sample)
     error = "" if off is None else f"  reprojection {float(np.median(off)):.1f} px"
-    crowd = "  crowd" if sample.crowd else ""
-    return f"{sample.key}  split {sample.split or '-'}{crowd}{error}"
+    valid = "" if sample.valid else "  not valid"
+    return f"{sample.key}  split {sample.split or '-'}{valid}{error}"
 
 
 def _with_caption(canvas: np.ndarray, sample: Sample, line: str) -> np.ndarray:

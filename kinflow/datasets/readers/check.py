@@ -32,12 +32,14 @@ class Report:
         labels: how many have each label.
         units: label files that could be read.
         findings: what is missing, malformed, of another version, or worth knowing.
+        invalid: how many samples are not valid.
         off_px: median reprojection error of each unit that has labels in space and in the picture.
     """
 
     samples: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     units: int = 0
+    invalid: int = 0
     findings: list[Finding] = field(default_factory=list)
     off_px: dict[str, float] = field(default_factory=dict)
 
@@ -51,6 +53,8 @@ class Report:
         rows = [f"{sum(self.samples.values())} samples in {self.units} label files"]
         rows += [f"  split {split}: {count}" for split, count in sorted(self.samples.items())]
         rows += [f"  with {name}: {self.labels[name]}" for name in LABELS if self.labels[name]]
+        if self.invalid:
+            rows.append(f"  not valid: {self.invalid}")
         if self.off_px:
             median = float(np.median(list(self.off_px.values())))
             rows.append(f"  labels in space lie {median:.1f} px from those in the picture (median)")
@@ -80,13 +84,14 @@ def check_unit(
         report: is added to.
         on_samples: is told how many more were read.
     """
-    count, labels, absent, off = 0, Counter(), [], _Reprojection()
+    count, invalid, labels, absent, off = 0, 0, Counter(), [], _Reprojection()
     stream = reader.read(root, unit)
     try:
         while people := list(islice(stream, _AT_ONCE)):
             count += len(people)
             for sample in people:
                 labels.update(sample.labels)
+                invalid += not sample.valid
                 off.add(sample)
             absent += reader.missing_pictures(people)
             on_samples(len(people))
@@ -96,6 +101,9 @@ def check_unit(
     report.units += 1
     report.samples[unit.split or "all"] += count
     report.labels.update(labels)
+    report.invalid += invalid
+    if not count:
+        report.findings.append(Finding("note", f"'{unit.key}' holds nobody."))
     if absent:
         others = len(set(absent)) - 1
         more = f" and {others} more" if others else ""

@@ -97,10 +97,10 @@ def show(config: ShowConfig) -> None:
     check_file_destination(config.out)
     reader = reader_of(config.name)
     root = existing_folder(config.root)
-    some = drawn_samples(reader, root, config.split, config.count, config.seed)
+    some, problems = drawn_samples(reader, root, config.split, config.count, config.seed)
     sheet, lines = contact_sheet(some, reader.info.title)
     _write(config.out, png_bytes(sheet))
-    print("\n".join(lines))
+    print("\n".join([*lines, *problems]))
     print(f"Wrote {len(some)} samples to {config.out}.")
 
 

@@ -130,7 +130,8 @@ def _root_m(sample: Sample, body: BodyLabel) -> Float32[np.ndarray, "3"]:
         row = joints.names.index("pelvis")
         if joints.valid[row]:
             return _float(joints.position_m[row])
-    return _float(body.t_space_m + np.array(_PELVIS_M.get(body.model, (0.0, 0.0, 0.0))))
+    rest = _PELVIS_M.get(body.model, (0.0, 0.0, 0.0))
+    return _float(body.pelvis_space_m(np.array(rest, np.float32)))
 
 
 def _float(values: np.ndarray) -> np.ndarray:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
+from kinflow.datasets.readers.packages import package
 from kinflow.errors import InputError
 from kinflow.files.reading import check_file, guarded
 
@@ -30,7 +30,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
 
 def _read(path: Path, name: str) -> np.ndarray:
-    io = _scipy_io()
+    io = package("scipy.io", "Reading MATLAB's files")
     check_file(path, _MAX_BYTES)
     with guarded(path, "a MAT file"):
         with open(path, "rb") as stream:
@@ -46,13 +46,3 @@ def _read(path: Path, name: str) -> np.ndarray:
         if math.prod(shapes[name]) > _MAX_VALUES:
             raise InputError(f"'{name}' of '{path}' is too large to be what is wanted.")
         return np.asarray(io.loadmat(path, variable_names=[name])[name])
-
-
-def _scipy_io() -> ModuleType:
-    try:
-        import scipy.io
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "Reading MATLAB's files needs scipy: pip install 'kinflow[datasets]'."
-        ) from error
-    return scipy.io

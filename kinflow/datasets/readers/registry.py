@@ -8,12 +8,20 @@ from kinflow.datasets.readers.reader import Reader
 from kinflow.errors import InputError
 
 READERS: dict[str, str] = {
+    "3dpw": "kinflow.datasets.readers.threedpw:ThreeDPW",
+    "agora": "kinflow.datasets.readers.agora:Agora",
+    "amass": "kinflow.datasets.readers.amass:Amass",
+    "bedlam": "kinflow.datasets.readers.bedlam:Bedlam",
+    "cmu": "kinflow.datasets.readers.cmu:Cmu",
     "coco": "kinflow.datasets.readers.coco:Coco",
     "coco-densepose": "kinflow.datasets.readers.coco:CocoDensePose",
     "coco-wholebody": "kinflow.datasets.readers.coco:CocoWholeBody",
+    "emdb": "kinflow.datasets.readers.emdb:Emdb",
     "folder": "kinflow.datasets.readers.folder:Folder",
+    "h36m": "kinflow.datasets.readers.h36m:H36m",
     "lsp": "kinflow.datasets.readers.lsp:Lsp",
     "lspet": "kinflow.datasets.readers.lsp:Lspet",
+    "mpi_inf_3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
     "open-images": "kinflow.datasets.readers.open_images:OpenImages",
 }
 """Name as typed to module and class."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kinflow.datasets.readers.cell import LEFT, MIDDLE, RIGHT, draw_cell
-from kinflow.datasets.readers.reader import Reader, chosen_units
+from kinflow.datasets.readers.reader import Reader, Unit, chosen_units
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
 
@@ -28,25 +28,43 @@ _HEADER_PX = 30
 
 def drawn_samples(
     reader: Reader, root: Path, split: str | None, count: int, seed: int
-) -> list[Sample]:
-    """Samples drawn at random: from as many units as there are, and of each from its first 20,000.
+) -> tuple[list[Sample], list[str]]:
+    """Samples drawn at random, and a sentence about each label file that cannot be read.
 
-    Crowds, and samples whose pictures are not there, are passed over.
+    They come from as many units as there are, and of each from its first 20,000 samples. Crowds are
+    passed over, and samples whose pictures are not there unless that is so of all.
 
     Raises:
-        InputError: a unit cannot be read, or no picture is there.
+        InputError: no label file can be read, or there is nobody in them.
     """
-    rng = random.Random(seed)
     units = chosen_units(reader, root, split)
-    some = sorted(rng.sample(units, min(count, len(units))), key=lambda unit: unit.key)
+    some = random.Random(seed).sample(units, min(count, len(units)))
+    some.sort(key=lambda unit: unit.key)
+    for wanted in (_has_its_picture, lambda sample: not sample.crowd):
+        drawn, problems = _drawn(reader, root, some, count, random.Random(seed), wanted)
+        if drawn:
+            return drawn, problems
+    raise InputError(problems[0] if problems else f"'{root}' has labels of nobody to be shown.")
+
+
+def _drawn(
+    reader: Reader,
+    root: Path,
+    units: list[Unit],
+    count: int,
+    rng: random.Random,
+    wanted: Callable[[Sample], bool],
+) -> tuple[list[Sample], list[str]]:
     drawn: list[Sample] = []
-    for i, unit in enumerate(some):
-        wanted = (count - len(drawn)) // (len(some) - i)
+    problems: list[str] = []
+    for i, unit in enumerate(units):
+        share = (count - len(drawn)) // (len(units) - i)
         stream = islice(reader.read(root, unit), _LOOKED_AT)
-        drawn += _reservoir((s for s in stream if _can_be_shown(s)), wanted, rng)
-    if not drawn:
-        raise InputError(f"No picture that the labels in '{root}' name is there to be shown.")
-    return drawn
+        try:
+            drawn += _reservoir((sample for sample in stream if wanted(sample)), share, rng)
+        except InputError as error:
+            problems.append(str(error))
+    return drawn, problems
 
 
 def _reservoir(stream: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
@@ -60,7 +78,7 @@ def _reservoir(stream: Iterable[Sample], count: int, rng: random.Random) -> list
     return [sample for _, sample in sorted(kept, key=lambda pair: pair[0])]
 
 
-def _can_be_shown(sample: Sample) -> bool:
+def _has_its_picture(sample: Sample) -> bool:
     return not sample.crowd and (sample.picture is None or sample.picture.path.is_file())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_trees import coco_content, coco_tree, densepose_tree, write_json
+from image_trees import coco_tree, densepose_tree
 from PIL import Image
 
 import kinflow
@@ -136,12 +136,23 @@ def test_what_cannot_be_shown_is_said(tmp_path, single, capsys):
     ):
         assert main([*ask, *arguments]) == 2
         assert says in capsys.readouterr().err
-    write_json(root / "annotations/person_keypoints_val2017.json", coco_content(single))
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_labels_without_their_pictures_are_drawn_on_grey(tmp_path, single, capsys):
+    root, out = coco_tree(tmp_path / "data", single), tmp_path / "a.png"
+    ask = ["data", "show", "coco", str(root), "--out", str(out)]
     for picture in root.rglob("*.jpg"):
         picture.unlink()
-    assert main([*ask, str(tmp_path / "a.png")]) == 2
-    assert "No picture" in capsys.readouterr().err
-    assert not (tmp_path / "a.png").exists()
+    (root / "annotations/person_keypoints_train2017.json").write_text("{")
+    assert main(ask) == 0
+    said = capsys.readouterr().out
+    assert "000000000001.jpg' does not exist" in said and "is cut off" in said and out.exists()
+
+    out.unlink()
+    (root / "annotations/person_keypoints_val2017.json").write_text("{")
+    assert main(ask) == 2
+    assert "is cut off" in capsys.readouterr().err and not out.exists()
 
 
 def test_the_page_is_what_the_readers_say(tmp_path, capsys):
