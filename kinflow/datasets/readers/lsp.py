@@ -33,10 +33,10 @@ NAMES: tuple[str, ...] = (
     "left_shoulder",
     "left_elbow",
     "left_wrist",
-    "lsp_neck",
-    "lsp_head_top",
+    "neck",
+    "head_top",
 )
-"""In the files' order; neck and top of the head are nobody else's points."""
+"""In the files' order. The neck is where it meets the shoulders, which is not SMPL's joint."""
 _FAR_PX = 1e5
 _PIXELS = (
     "Coordinates are MATLAB's (the first pixel is 1); half a pixel is taken off, so that they are "

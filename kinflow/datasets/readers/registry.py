@@ -22,6 +22,7 @@ READERS: dict[str, str] = {
     "lsp": "kinflow.datasets.readers.lsp:Lsp",
     "lspet": "kinflow.datasets.readers.lsp:Lspet",
     "mpi_inf_3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
+    "mpii": "kinflow.datasets.readers.mpii:Mpii",
     "open-images": "kinflow.datasets.readers.open_images:OpenImages",
 }
 """Name as typed to module and class."""

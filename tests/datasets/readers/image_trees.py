@@ -270,6 +270,80 @@ def lspet_tree(root: Path, made: list[Shot], count: int = 10000) -> Path:
     return root
 
 
+MPII16 = (
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+    *("pelvis", "thorax", "nose", "nose"),
+    *("right_wrist", "right_elbow", "right_shoulder"),
+    *("left_shoulder", "left_elbow", "left_wrist"),
+)
+"""The order of MPII's points; those that our keypoints do not have are not labelled here."""
+
+
+def structs(rows: list[dict]) -> np.ndarray:
+    """MATLAB's array of structs, 1 by n."""
+    array = np.empty((1, len(rows)), [(name, object) for name in rows[0]])
+    for i, row in enumerate(rows):
+        for name, value in row.items():
+            array[0, i][name] = value
+    return array
+
+
+def mpii_points(person: Sample, flag) -> np.ndarray:
+    """Points as structs, by their numbers; the first pixel is 1."""
+    rows = []
+    for number, name in enumerate(MPII16):
+        if name in ("pelvis", "thorax"):
+            continue
+        x, y, f = point(person, name)
+        seen = flag(f == 2)
+        visible = np.zeros((0, 0)) if seen is None else seen
+        rows.append({"x": x + 0.5, "y": y + 0.5, "id": number, "is_visible": visible})
+    return structs(rows)
+
+
+EMPTY = np.zeros((0, 0))
+
+
+def mpii_release(made: list[Shot], **changes) -> dict:
+    """What `RELEASE` has, with a test image at its end."""
+    annolist, acts = [], []
+    for i, shot in enumerate(made):
+        people = [
+            {
+                "scale": 3.2,
+                "objpos": structs([{"x": 50.0, "y": 60.0}]),
+                "annopoints": structs([{"point": mpii_points(p, changes.get("flag", str_flag))}]),
+            }
+            for p in shot.people
+        ]
+        people.append({"scale": EMPTY, "objpos": EMPTY, "annopoints": EMPTY})
+        annolist.append({"image": structs([{"name": f"{i:09d}.jpg"}]), "annorect": structs(people)})
+        acts.append({"cat_name": "sports", "act_name": "curling", "act_id": 5})
+    test = {"image": structs([{"name": "test.jpg"}]), "annorect": EMPTY}
+    annolist.append(test)
+    acts.append({"cat_name": EMPTY, "act_name": EMPTY, "act_id": -1})
+    flags = np.array([[*[1] * len(made), 0]], np.uint8)
+    return {"annolist": structs(annolist), "img_train": flags, "act": structs(acts)}
+
+
+def str_flag(seen: bool) -> str:
+    return str(int(seen))
+
+
+def write_mpii(root: Path, release: dict) -> Path:
+    path = root / "annot" / "mpii_human_pose_v1_u12_1.mat"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(path, {"RELEASE": structs([release])})
+    return path
+
+
+def mpii_tree(root: Path, made: list[Shot]) -> Path:
+    write_mpii(root, mpii_release(made))
+    for i, shot in enumerate(made):
+        shot.save(root / "images" / f"{i:09d}.jpg")
+    return root
+
+
 BOX_HEADER = [
     *("ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax"),
     *("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside"),
@@ -334,5 +408,6 @@ TREES = {
     "coco-wholebody": wholebody_tree,
     "lsp": lsp_tree,
     "lspet": lspet_tree,
+    "mpii": mpii_tree,
     "open-images": open_images_tree,
 }

@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 from image_trees import (
     LSP14,
+    MPII16,
     TREES,
     coco_content,
     coco_tree,
     densepose_tree,
     lsp_tree,
     lspet_tree,
+    mpii_release,
     open_images_tree,
     point,
     runs_of,
+    str_flag,
     text_of,
     wholebody_tree,
     write_json,
+    write_mpii,
 )
 
 from kinflow.body.part_maps import PART_MAPS
@@ -147,6 +151,21 @@ def test_leeds_points_are_the_persons_own(tmp_path, single, name, write, split):
         assert sample.picture.read().shape == shot.rgb.shape
     shown = [point(single[0].people[0], n)[2] == 2 for n in LSP14]
     assert got[0].keypoints.confidence.tolist() == [float(name == "lsp" or s) for s in shown]
+
+
+def test_mpii_gives_back_points_and_flags_however_they_are_written(tmp_path, pairs):
+    names = [name for name in MPII16 if name not in ("pelvis", "thorax", "nose")]
+    for flag, told in ((str_flag, True), (int, True), (lambda seen: None, False)):
+        write_mpii(tmp_path, mpii_release(pairs, flag=flag))
+        got = read("mpii", tmp_path)
+        assert [s.key for s in got] == [f"train/{i:05d}/{k}" for i in (0, 1) for k in (0, 1)]
+        for sample, person in zip(got, truth(pairs), strict=True):
+            assert off_px(sample, person, names).max() < 1e-3
+            assert sample.keypoints.confidence.sum() == 14 and sample.action == "curling"
+            assert (sample.keypoints.shown is not None) == told
+        if told:
+            row = got[0].keypoints.names.index("left_knee")
+            assert got[0].keypoints.shown[row] == (point(pairs[0].people[0], "left_knee")[2] == 2)
 
 
 def test_scipy_is_asked_for_only_where_it_is_needed(tmp_path, monkeypatch, single):

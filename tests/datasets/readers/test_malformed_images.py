@@ -14,9 +14,11 @@ from image_trees import (
     MASK_HEADER,
     OPEN_BOXES,
     runs_of,
+    structs,
     text_of,
     write_csv,
     write_json,
+    write_mpii,
 )
 from PIL import Image
 
@@ -283,6 +285,66 @@ def test_matrices_that_cannot_be(tmp_path, no_picture, name, write, says):
     write(tmp_path / "joints.mat")
     said = refusal(name, tmp_path)
     assert re.search(says, said), said
+
+
+def mpii_with(spoil):
+    """A file of one person with two points, spoilt."""
+
+    def write(root):
+        points = [{"x": 5.0, "y": 6.0, "id": n, "is_visible": "1"} for n in (0, 3)]
+        content = {
+            "name": "a.jpg",
+            "points": points,
+            "train": np.array([[1]], np.uint8),
+            "lists": ("annolist", "img_train"),
+        }
+        spoil(content)
+        annopoints = structs([{"point": structs(content["points"])}])
+        image = structs([{"name": content["name"]}])
+        annolist = structs([{"image": image, "annorect": structs([{"annopoints": annopoints}])}])
+        release = {"annolist": annolist, "img_train": content["train"]}
+        write_mpii(root, {name: release[name] for name in content["lists"]})
+
+    return write
+
+
+def point_with(**changes):
+    return lambda content: content["points"][0].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (point_with(x=np.nan), "'x' is no number of a picture"),
+        (point_with(y=1e12), "'y' is no number of a picture"),
+        (point_with(x="a"), "'x' is no number of a picture"),
+        (point_with(x=np.zeros((0, 0))), "'x' is no number of a picture"),
+        (point_with(id=16), "they go from 0 to 15"),
+        (point_with(id=-1), "they go from 0 to 15"),
+        (point_with(id=0.5), "they go from 0 to 15"),
+        (point_with(id=3), "point 3 twice"),
+        (lambda c: [row.pop("id") for row in c["points"]], "there is no 'id'"),
+        (lambda c: c.update(name="../../etc/passwd"), "not opened"),
+        (lambda c: c.update(name="/etc/passwd"), "not opened"),
+        (lambda c: c.update(name=5.0), "has no name"),
+        (lambda c: c.update(train=np.array([[1, 1]], np.uint8)), "lists 1 images, 2 flags"),
+        (lambda c: c.update(lists=("annolist",)), "there is no 'img_train'"),
+        (lambda c: c.update(lists=("img_train",)), "there is no 'annolist'"),
+    ],
+)
+def test_structs_that_cannot_be(tmp_path, no_picture, spoil, says):
+    mpii_with(spoil)(tmp_path)
+    said = refusal("mpii", tmp_path)
+    assert re.search(says, said), said
+
+
+def test_files_of_something_else_are_not_mpiis(tmp_path):
+    path = write_mpii(tmp_path, {"annolist": 5.0})
+    for arrays in ({"other": 1.0}, {"RELEASE": 3.0}, {"RELEASE": "text"}):
+        scipy.io.savemat(path, arrays)
+        assert "not MPII's annotation file" in refusal("mpii", tmp_path)
+    path.write_bytes(path.read_bytes()[:150])
+    assert "not MPII's annotation file" in refusal("mpii", tmp_path)
 
 
 IMAGE = "000000000000000a"
