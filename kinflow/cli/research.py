@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 
 from kinflow.cli import motion
-from kinflow.datasets import build_poses, photo_samples
+from kinflow.datasets import build_poses, photo_samples, sample_looks
 from kinflow.datasets.readers import commands as dataset_commands
 from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.synth import files, looks
@@ -66,10 +66,17 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "truth": ResearchCommand(
             dataset_truth.TruthConfig, lambda config, _: dataset_truth.main(config)
         ),
+        "show": ResearchCommand(
+            dataset_commands.ShowConfig, lambda config, _: dataset_commands.show(config)
+        ),
+        "list": ResearchCommand(
+            dataset_commands.ListConfig, lambda config, _: dataset_commands.listed(config)
+        ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
         "backgrounds": ResearchCommand(
             backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
         ),

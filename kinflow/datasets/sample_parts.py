@@ -6,7 +6,7 @@ without opening the picture is checked when a value is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +15,20 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from kinflow.datasets.clip_frames import clip_frame
+from kinflow.datasets.masks import Mask
 from kinflow.errors import InputError
 from kinflow.evidence.image import read_photo
 from kinflow.geometry.pinhole import Camera
+
+__all__ = [
+    "BodyLabel",
+    "CalibratedCamera",
+    "Joints3D",
+    "Keypoints2D",
+    "Mask",
+    "PartMapLabel",
+    "Picture",
+]
 
 Space = Literal["camera", "world"]
 """`camera`: x right, y down, z forward, as everywhere. `world`: y up, where `Sample.up` says so (of
@@ -179,8 +190,9 @@ class Joints3D:
         position_m: metres, in `space`; of no meaning where not valid.
         valid: which are labelled.
         space: the camera's frame or the world's.
-        definition: whose joints they are: a regressor or a dataset (`h36m`, `smpl`,
-            `mpi_inf_3dhp`). Points of one name from two definitions lie centimetres apart.
+        definition: whose joints they are: markers of a dataset (`mocap:h36m`), a body model's
+            (`model:smpl`), or a regressor's (`mesh:h36m`). Points of one name from two definitions
+            lie centimetres apart.
 
     Raises:
         InputError: numbers and names do not agree, or a valid joint is not finite.
@@ -242,37 +254,6 @@ class BodyLabel:
         """Where the pelvis is, of a body whose pelvis rests at `rest_pelvis_m`."""
         turn = np.eye(3, dtype=np.float32) if self.R_space_model is None else self.R_space_model
         return self.t_space_m + turn @ rest_pelvis_m
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Which pixels show the person, as an array or run lengths that are unpacked when asked for.
-
-    Args:
-        size: (width, height).
-        pixels: the mask; None where runs tell it.
-        runs: run lengths column by column, off first (COCO's uncompressed RLE).
-    """
-
-    size: tuple[int, int]
-    pixels: Bool[np.ndarray, "height width"] | None = None
-    runs: tuple[int, ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        width, height = self.size
-        if self.pixels is not None:
-            if self.pixels.shape != (height, width):
-                raise InputError(f"A mask is not {width} by {height} pixels as its picture is.")
-        elif sum(self.runs) != width * height or min(self.runs, default=0) < 0:
-            raise InputError("Run lengths of a mask do not add up to its picture.")
-
-    def array(self) -> Bool[np.ndarray, "height width"]:
-        """The mask as an array."""
-        if self.pixels is not None:
-            return self.pixels
-        width, height = self.size
-        on = np.arange(len(self.runs)) % 2 == 1
-        return np.repeat(on, self.runs).reshape(width, height).T
 
 
 @dataclass(frozen=True)

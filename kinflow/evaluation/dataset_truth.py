@@ -42,7 +42,7 @@ class _Kind:
 
 _KINDS: dict[str, _Kind] = {
     "h36m": _Kind("h36m", "mocap:h36m"),
-    "mpi_inf_3dhp": _Kind("mpi-inf-3dhp", "mocap:mpi-inf-3dhp"),
+    "mpi-inf-3dhp": _Kind("mpi-inf-3dhp", "mocap:mpi-inf-3dhp"),
     "3dpw": _Kind("3dpw", "model:smpl", is_mesh=True),
     "emdb": _Kind("emdb", "model:smpl", is_mesh=True),
 }
@@ -53,7 +53,7 @@ class TruthConfig:
     """Write a dataset's labels as the truth that `kinflow evaluate reconstruction` compares with.
 
     Args:
-        name: which dataset: h36m, mpi_inf_3dhp, 3dpw or emdb.
+        name: which dataset: h36m, mpi-inf-3dhp, 3dpw or emdb.
         root: its folder.
         out: the file to write; of 3DPW and EMDB the folder, in which each sequence is a file.
         split: as the dataset calls it.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from kinflow.errors import InputError
 
 _NAMED = 20
 """Findings of one kind that are written out; the others are counted."""
+_AT_ONCE = 2000
 _WRONG_SHARE = 0.03
 """Of the image's longer side: a median reprojection error beyond it is a wrong camera, axis or
 side and no labelling noise."""
@@ -63,46 +66,78 @@ class Report:
         return rows
 
 
-def check_unit(reader: Reader, root: Path, unit: Unit, report: Report) -> None:
-    """Read a unit and add what it holds, or why it cannot be read, to the report."""
-    people: list[Sample] = []
+def check_unit(
+    reader: Reader,
+    root: Path,
+    unit: Unit,
+    report: Report,
+    on_samples: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Read a unit and add what it holds, or why it cannot be read, to the report.
+
+    Samples are held a few thousand at a time, for a unit may have a hundred thousand.
+
+    Args:
+        reader: of the dataset.
+        root: its folder.
+        unit: to read.
+        report: is added to.
+        on_samples: is told how many more were read.
+    """
+    count, invalid, labels, absent, off = 0, 0, Counter(), [], _Reprojection()
+    stream = reader.read(root, unit)
     try:
-        people.extend(reader.read(root, unit))
+        while people := list(islice(stream, _AT_ONCE)):
+            count += len(people)
+            for sample in people:
+                labels.update(sample.labels)
+                invalid += not sample.valid
+                off.add(sample)
+            absent += reader.missing_pictures(people)
+            on_samples(len(people))
     except InputError as error:
         report.findings.append(Finding("malformed", str(error)))
         return
     report.units += 1
-    report.samples[unit.split or "all"] += len(people)
-    for sample in people:
-        report.labels.update(sample.labels)
-        report.invalid += not sample.valid
-    if not people:
+    report.samples[unit.split or "all"] += count
+    report.labels.update(labels)
+    report.invalid += invalid
+    if not count:
         report.findings.append(Finding("note", f"'{unit.key}' holds nobody."))
-    absent = reader.missing_pictures(people)
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        others = len(set(absent)) - 1
+        more = f" and {others} more" if others else ""
         report.findings.append(
             Finding("missing", f"'{unit.key}' has labels for '{absent[0]}'{more}, not there.")
         )
-    _check_reprojection(unit, people, report)
+    off.report(unit, report)
 
 
-def _check_reprojection(unit: Unit, people: list[Sample], report: Report) -> None:
-    """Compare labels in space with those in the picture."""
-    errors, sides = [], []
-    for sample in people:
+@dataclass
+class _Reprojection:
+    """Labels in space against those in the picture, of a unit."""
+
+    errors: list[float] = field(default_factory=list)
+    sides: list[int] = field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        """Compare those of a sample, where it has both."""
         off = reprojection_px(sample)
         if off is not None and sample.camera is not None:
-            errors.append(float(np.median(off)))
-            sides.append(max(sample.camera.size))
-    if not errors:
-        return
-    report.off_px[unit.key] = float(np.median(errors))
-    if report.off_px[unit.key] > _WRONG_SHARE * float(np.median(sides)):
-        report.findings.append(
-            Finding(
-                "malformed",
-                f"'{unit.key}': labels in space lie {report.off_px[unit.key]:.0f} px from those in "
-                "the picture, which no labeller does; compare cameras, axes and left and right.",
+            self.errors.append(float(np.median(off)))
+            self.sides.append(max(sample.camera.size))
+
+    def report(self, unit: Unit, report: Report) -> None:
+        """Add the unit's error, and a finding where it cannot be labelling noise."""
+        if not self.errors:
+            return
+        report.off_px[unit.key] = float(np.median(self.errors))
+        if report.off_px[unit.key] > _WRONG_SHARE * float(np.median(self.sides)):
+            report.findings.append(
+                Finding(
+                    "malformed",
+                    f"'{unit.key}': labels in space lie {report.off_px[unit.key]:.0f} px from "
+                    "those in the picture, which no labeller does; compare cameras, axes and left "
+                    "and right.",
+                )
             )
-        )

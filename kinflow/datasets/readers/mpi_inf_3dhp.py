@@ -41,7 +41,7 @@ class MpiInf3dhp(Reader):
     """Reads sequences of both sets; each frame of a camera is a sample."""
 
     info = DatasetInfo(
-        name="mpi_inf_3dhp",
+        name="mpi-inf-3dhp",
         title="MPI-INF-3DHP",
         home="https://vcai.mpi-inf.mpg.de/3dhp-dataset/",
         licence="for non-commercial research only; no redistribution",
@@ -206,7 +206,7 @@ def _sample(
     count = len(view.names)
     R = None if view.camera is None else view.camera.R_cam_world
     return Sample(
-        dataset="mpi_inf_3dhp",
+        dataset="mpi-inf-3dhp",
         key=key,
         split=unit.split,
         licence=MpiInf3dhp.info.licence,

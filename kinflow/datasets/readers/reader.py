@@ -110,8 +110,9 @@ class Reader(ABC):
         """
 
     def missing_pictures(self, samples: list[Sample]) -> list[Path]:
-        """Files of pictures that these samples name and that are not there."""
+        """Files of pictures and masks that these samples name and that are not there."""
         named = {s.picture.path for s in samples if s.picture is not None}
+        named |= {s.mask.path for s in samples if s.mask is not None and s.mask.path is not None}
         return sorted(path for path in named if not path.is_file())
 
 

@@ -13,10 +13,17 @@ READERS: dict[str, str] = {
     "amass": "kinflow.datasets.readers.amass:Amass",
     "bedlam": "kinflow.datasets.readers.bedlam:Bedlam",
     "cmu": "kinflow.datasets.readers.cmu:Cmu",
+    "coco": "kinflow.datasets.readers.coco:Coco",
+    "coco-densepose": "kinflow.datasets.readers.coco:CocoDensePose",
+    "coco-wholebody": "kinflow.datasets.readers.coco:CocoWholeBody",
     "emdb": "kinflow.datasets.readers.emdb:Emdb",
     "folder": "kinflow.datasets.readers.folder:Folder",
     "h36m": "kinflow.datasets.readers.h36m:H36m",
-    "mpi_inf_3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
+    "lsp": "kinflow.datasets.readers.lsp:Lsp",
+    "lspet": "kinflow.datasets.readers.lsp:Lspet",
+    "mpi-inf-3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
+    "mpii": "kinflow.datasets.readers.mpii:Mpii",
+    "open-images": "kinflow.datasets.readers.open_images:OpenImages",
 }
 """Name as typed to module and class."""
 

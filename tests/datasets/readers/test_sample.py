@@ -95,6 +95,29 @@ def test_runs_and_pixels_of_a_mask_say_the_same():
     assert (Mask((3, 2), expected).array() == expected).all()
 
 
+def test_outlines_fill_the_pixels_whose_larger_part_they_enclose():
+    square = np.array([[2, 1], [5, 1], [5, 4], [2, 4]], np.float32)
+    expected = np.zeros((6, 8), bool)
+    expected[1:4, 2:5] = True
+
+    assert (Mask.of_outlines((8, 6), [square]).array() == expected).all()
+    assert (Mask.of_outlines((8, 6), [square + 0.3]).array() == expected).all()
+    moved = Mask.of_outlines((8, 6), [square + np.array([0.7, 0], np.float32)]).array()
+    assert (moved == np.roll(expected, 1, axis=1)).all()
+    both = Mask.of_outlines((8, 6), [square, square + 2]).array()  # where they overlap too
+    assert (both == expected | np.roll(expected, (2, 2), (0, 1))).all()
+
+
+def test_a_mask_in_a_file_is_the_same_without_it(tmp_path):
+    expected = np.random.default_rng(3).random((6, 8)) < 0.5
+    Image.fromarray(expected).save(tmp_path / "mask.png")
+    mask = Mask((8, 6), path=tmp_path / "mask.png").without_file()
+
+    (tmp_path / "mask.png").unlink()
+    assert mask.path is None and (mask.array() == expected).all()
+    assert mask.without_file() is mask
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -113,6 +136,7 @@ def test_runs_and_pixels_of_a_mask_say_the_same():
         (lambda r: camera(t_cam_world_m=np.zeros(3, np.float32)), "rotation and its position"),
         (lambda r: camera().to_camera(points(r)), "not known"),
         (lambda r: Mask((3, 2), runs=(1, 2)), "add up"),
+        (lambda r: Mask((3, 2), outlines=np.zeros((3, 2), np.float32), rings=(2, 2)), "three"),
         (lambda r: Mask((3, 2), np.zeros((3, 2), bool)), "3 by 2"),
         (lambda r: Sample("made", "a", box_px=(0.0, 0.0, 0.0, 5.0)), "shows nobody"),
         (lambda r: Sample("made", "a", up=np.array([0, 2, 0], np.float32)), "length 1"),
