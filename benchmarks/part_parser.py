@@ -29,6 +29,7 @@ import tyro
 from kinflow.assets import asset_path
 from kinflow.body.keypoints import COCO17_ROWS
 from kinflow.body.parts import PART_NAMES, UNKNOWN
+from kinflow.datasets.same_person import LEAST_SCORE, are_of
 from kinflow.evidence.blazepose import BlazePose, region_from_coco
 from kinflow.evidence.part_network import GRID, NUM_LABELS
 from kinflow.evidence.parts import SHIPPED, PartParser, PartParserConfig, label_sets
@@ -37,7 +38,6 @@ from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.types import PersonMask
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.synth import Scene, SceneConfig, SceneSource
-from kinflow.synth.looks import LEAST_SCORE, are_of
 from kinflow.synth.observation import ObservationConfig
 from kinflow.synth.occlusion import OcclusionConfig
 from kinflow.synth.people import PeopleConfig

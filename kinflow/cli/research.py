@@ -13,9 +13,10 @@ from typing import Any
 import tyro
 
 from kinflow.cli import motion
-from kinflow.datasets import build_poses, photo_samples
+from kinflow.datasets import build_poses, photo_samples, sample_looks
+from kinflow.datasets.readers import commands as dataset_commands
 from kinflow.datasets.results import command as results_command
-from kinflow.evaluation import prior_table
+from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.evaluation.protocols import collect
 from kinflow.evaluation.protocols import command as protocols
 from kinflow.synth import files, looks
@@ -62,10 +63,23 @@ def _train_predictor(config: predictor_config.TrainPredictorConfig, command_line
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
+        "check": ResearchCommand(
+            dataset_commands.CheckConfig, lambda config, _: dataset_commands.check(config)
+        ),
+        "truth": ResearchCommand(
+            dataset_truth.TruthConfig, lambda config, _: dataset_truth.main(config)
+        ),
+        "show": ResearchCommand(
+            dataset_commands.ShowConfig, lambda config, _: dataset_commands.show(config)
+        ),
+        "list": ResearchCommand(
+            dataset_commands.ListConfig, lambda config, _: dataset_commands.listed(config)
+        ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
         "backgrounds": ResearchCommand(
             backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
         ),

@@ -66,7 +66,7 @@ def read_amass(path: Path | str, rate_hz: float | None = None) -> RetargetedMoti
 
 
 def _motion(data: dict[str, np.ndarray], rate_hz: float | None) -> RetargetedMotion:
-    rate = next((data[key] for key in _FRAME_RATE_KEYS if key in data), None)
+    rate = _stored_rate(data)
     poses, trans = data.pop("poses", None), data.get("trans")
     if rate is None or poses is None or trans is None:
         found = {"poses": poses, "trans": trans, f"frame rate ({_FRAME_RATE_KEYS[0]})": rate}
@@ -93,6 +93,22 @@ def _motion(data: dict[str, np.ndarray], rate_hz: float | None) -> RetargetedMot
     rotations = roma.rotvec_to_rotmat(torch.from_numpy(rotvec.reshape(-1, NUM_JOINTS, 3))).numpy()
     rotations[:, 0] = R_YUP_ZUP @ rotations[:, 0]
     return RetargetedMotion(rotations, trans @ R_YUP_ZUP.T, stride / file_rate_hz)
+
+
+def frame_rate_hz(data: dict[str, np.ndarray]) -> float:
+    """Frames a second, under whichever of its two names an archive has it.
+
+    Raises:
+        InputError: there is none, or it cannot be right.
+    """
+    rate = _stored_rate(data)
+    if rate is None:
+        raise InputError(f"it has no frame rate ({' or '.join(_FRAME_RATE_KEYS)}).")
+    return _rate(rate)
+
+
+def _stored_rate(data: dict[str, np.ndarray]) -> np.ndarray | None:
+    return next((data[key] for key in _FRAME_RATE_KEYS if key in data), None)
 
 
 def _rate(rate: np.ndarray) -> float:

@@ -17,10 +17,11 @@ import roma
 import torch
 
 from kinflow.body.skeleton import FREE_JOINTS
-from kinflow.checks import number
+from kinflow.checks import nested, number
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits, Split, subject_of
 from kinflow.datasets.motion_files import SkippedClip, find_motions, read_motions
 from kinflow.datasets.plausible import plausible_frames
-from kinflow.datasets.poses import PoseSet, Split, split_of
+from kinflow.datasets.poses import PoseSet
 from kinflow.datasets.thinning import distinct_poses
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -42,8 +43,8 @@ class BuildReport:
 def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
     """Turn folders of motion clips into one pose set.
 
-    Clips are BVH files or AMASS archives (see docs/motion.md), nested at will; the name of the
-    folder that holds a clip is its subject. A clip that cannot be used is skipped with a reason:
+    Clips are BVH files or AMASS archives (see docs/motion.md), nested at will; the names of the
+    folders that hold a clip tell its subject. A clip that cannot be used is skipped with a reason:
     among others, CMU clips whose elbows do not bend about the axes that the corpus shares, since
     their arm rotations would mean something else.
 
@@ -65,7 +66,7 @@ def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
         clip_index.append(np.full(len(kept), len(names), np.int32))
         frame_index.append(kept.astype(np.int32))
         names.append(path.stem)
-        subjects.append(path.absolute().parent.name)
+        subjects.append(subject_of(path))
     if not any(map(len, rotvecs)):
         raise InputError(_nothing_left(skipped))
     rotvec = torch.cat(rotvecs)
@@ -86,12 +87,12 @@ def _nothing_left(skipped: list[SkippedClip]) -> str:
     return f"'{first.path}' cannot be used: {first.reason}{others}"
 
 
-def thinned(poses: PoseSet, min_distance_rad: float) -> PoseSet:
+def thinned(poses: PoseSet, min_distance_rad: float, splits: MocapSplits = CMU_SPLITS) -> PoseSet:
     """The set without near-duplicates among the training poses; held-out poses all stay."""
     codes = poses.subject_codes()
     keep = torch.ones(len(poses), dtype=torch.bool)
     for code, subject in enumerate(sorted(set(poses.clip_subjects))):
-        if split_of(subject) == "train":
+        if splits.of(subject) == "train":
             (rows,) = torch.nonzero(codes == code, as_tuple=True)
             keep[rows] = distinct_poses(poses.rotvec[rows].flatten(1), min_distance_rad)
     return poses.where(keep)
@@ -107,14 +108,17 @@ class BuildPosesConfig:
         out: the pose set to write.
         thin_deg: of training poses of one subject that lie closer together than this (root mean
             square angle over the joints), one is kept; 0 keeps all.
+        splits: whom to hold out.
     """
 
     folders: tuple[Path, ...]
     out: Path
     thin_deg: float = 4.0
+    splits: MocapSplits = CMU_SPLITS
 
     def __post_init__(self) -> None:
         number(self, "thin_deg", at_least=0, at_most=180, flags=True)
+        nested(self, splits=MocapSplits)
 
 
 def main(config: BuildPosesConfig) -> int:
@@ -126,9 +130,9 @@ def main(config: BuildPosesConfig) -> int:
     check_file_destination(config.out)
     poses, report = build_pose_set(config.folders)
     if config.thin_deg > 0:
-        poses = thinned(poses, math.radians(config.thin_deg))
+        poses = thinned(poses, math.radians(config.thin_deg), config.splits)
     poses.save(config.out)
-    sizes = ", ".join(f"{len(poses.split(name))} {name}" for name in get_args(Split))
+    sizes = ", ".join(f"{len(poses.split(name, config.splits))} {name}" for name in get_args(Split))
     skipped = report.skipped_clips
     names = ", ".join(clip.path.stem for clip in skipped[:_MAX_TOLD])
     print(

@@ -19,9 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits, Split, subject_of
 from kinflow.datasets.motion_files import SkippedClip, find_motions, read_motions
 from kinflow.datasets.plausible import plausible_frames
-from kinflow.datasets.poses import Split, split_of
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.datasets.timing import timing_fault
 from kinflow.errors import InputError
@@ -70,9 +70,9 @@ class MotionSet:
             digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
-    def split(self, name: Split) -> MotionSet:
+    def split(self, name: Split, splits: MocapSplits = CMU_SPLITS) -> MotionSet:
         """The sequences of one of the three subject-disjoint splits."""
-        chosen = [row for row, who in enumerate(self.subjects) if split_of(who) == name]
+        chosen = [row for row, who in enumerate(self.subjects) if splits.of(who) == name]
         rank = torch.full((len(self.subjects),), -1, dtype=torch.long)
         rank[chosen] = torch.arange(len(chosen))
         sequence = rank[self.sequence]
@@ -112,7 +112,7 @@ class MotionSet:
 
 
 def read_motion_set(folders: Iterable[Path]) -> MotionSet:
-    """All usable recordings of some folders; the folder that holds one names its subject.
+    """All usable recordings of some folders, whose names tell the subjects.
 
     Raises:
         InputError: a folder does not exist, or no recording can be used.
@@ -126,7 +126,7 @@ def read_motion_set(folders: Iterable[Path]) -> MotionSet:
             continue
         parts += found
         names += [path.stem] * len(found)
-        subjects += [path.absolute().parent.name] * len(found)
+        subjects += [subject_of(path)] * len(found)
     if not parts:
         why = f": {skipped[0].reason} ('{skipped[0].path}')" if skipped else ""
         raise InputError(f"No recording holds motion that can be used{why}.")

@@ -1,8 +1,8 @@
 """Pose sets: poses as 19 rotation vectors with their origin, in one file.
 
 A set is stored as one safetensors file that loads memory-mapped; `kinflow.datasets.build_poses`
-makes one out of motion files. Splits go by subject, never by frame or clip: neighbouring frames,
-and one person's habits, would otherwise leak from training into testing.
+makes one out of motion files. Who is held out is said when a set is split
+(`kinflow.datasets.mocap_splits`).
 """
 
 import hashlib
@@ -11,22 +11,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits, Split
 from kinflow.errors import InputError
 from kinflow.files.atomic import explained
 from kinflow.files.reading import guarded
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
-
-Split = Literal["train", "validation", "test"]
-
-VALIDATION_SUBJECTS = frozenset({"02", "16", "94"})
-TEST_SUBJECTS = frozenset({"05", "127", "135"})
 
 _FORMAT = "kinflow-poses-1"
 _TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
@@ -38,13 +33,6 @@ _TENSORS: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
 _MAX_BYTES = 1 << 30
 _CHUNK = 1 << 16
 _MAX_ROTATION_RAD = 2 * math.pi
-
-
-def split_of(subject: str) -> Split:
-    """The split a CMU subject belongs to; every name that is not held out is for training."""
-    if subject in VALIDATION_SUBJECTS:
-        return "validation"
-    return "test" if subject in TEST_SUBJECTS else "train"
 
 
 @dataclass(frozen=True)
@@ -98,9 +86,9 @@ class PoseSet:
         wanted = set(subjects)
         return self.of_clips(i for i, s in enumerate(self.clip_subjects) if s in wanted)
 
-    def split(self, name: Split) -> "PoseSet":
+    def split(self, name: Split, splits: MocapSplits = CMU_SPLITS) -> "PoseSet":
         """The poses of one of the three subject-disjoint splits."""
-        return self.of_subjects(s for s in self.clip_subjects if split_of(s) == name)
+        return self.of_subjects(splits.only(self.clip_subjects, name))
 
     def subject_codes(self) -> Int[Tensor, "poses"]:
         """An integer per pose that is equal for poses of the same subject."""

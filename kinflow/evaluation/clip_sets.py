@@ -25,8 +25,8 @@ import kinflow.body
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.checks import nested, one_of, positive, whole
+from kinflow.datasets.mocap_splits import CMU_SPLITS, Split, subject_of
 from kinflow.datasets.motion_files import MotionFiles, SkippedClip, find_motions, read_motions
-from kinflow.datasets.poses import Split, split_of
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.evaluation.value_files import read_values, write_values
@@ -177,8 +177,8 @@ def _recordings(config: ClipSetConfig) -> Iterator[tuple[Path, RetargetedMotion]
     rng = np.random.default_rng(config.seed)
     mine: dict[str, list[Path]] = {}
     for path in (*files.bvh, *files.amass):
-        subject = path.absolute().parent.name
-        if split_of(subject) == config.split:
+        subject = subject_of(path)
+        if CMU_SPLITS.of(subject) == config.split:
             mine.setdefault(subject, []).append(path)
     order: list[tuple[int, str, Path]] = []
     for subject in sorted(mine):

@@ -2,7 +2,8 @@
 
 Every size is checked in the headers before an array is made: how many entries there are, what they
 unpack to, and whether an array's shape agrees with the bytes behind it. Arrays of objects are
-pickles, which are programs, and are refused.
+pickles, which are programs: they are refused, or, where a caller knows that a format has one, read
+as plain data.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import math
 import zipfile
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kinflow.errors import InputError
+from kinflow.files.plain_pickle import MAX_PICKLE_BYTES, parse_plain
 from kinflow.files.reading import check_file, guarded, readable
 
 MAX_UNPACKED_BYTES = 1 << 30
@@ -62,6 +65,35 @@ def read_npz(
         if sum(info.file_size for info in infos.values()) > at_most:
             raise InputError(f"'{path}' unpacks to more than {at_most / 1e6:.0f} MB.")
         return {name: _read_entry(archive, info, path) for name, info in infos.items()}
+
+
+def read_npz_objects(path: Path | str, name: str, *, what: str = "a numpy archive") -> Any:
+    """One array of an archive that may hold objects, as the plain data that `plain_pickle` gives.
+
+    Args:
+        path: the file.
+        name: of the array.
+        what: what the file should be, with its article, for the sentence when it is not.
+
+    Returns:
+        the array of numbers or text; of objects what they are, an array of several as a list.
+
+    Raises:
+        InputError: as `read_npz`, there is no such array, or its objects are not plain data.
+    """
+    check_file(path)
+    with guarded(path, what), zipfile.ZipFile(path) as archive:
+        infos = {_array_name(info): info for info in archive.infolist()}
+        if name not in infos:
+            raise InputError(f"'{path}' is not {what}: it has no {name}.")
+        info = infos[name]
+        if info.file_size > MAX_PICKLE_BYTES or info.flag_bits & _ENCRYPTED:
+            raise InputError(f"'{path}': '{name}' is too large or encrypted.")
+        with archive.open(info) as stream:
+            _, _, dtype = _read_header(stream.read, f"'{path}': '{info.filename}'")
+            if dtype.hasobject:
+                return parse_plain(stream.read(), path)
+        return _read_entry(archive, info, path)
 
 
 def is_archive(path: Path | str) -> bool:

@@ -17,13 +17,13 @@ from typing import get_args
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from rich.progress import track
-from torch import Tensor
 
-from kinflow.body.keypoints import BLAZEPOSE33, COCO17_ROWS, LIMB_KEYPOINTS, MIRROR_KEYPOINTS
+from kinflow.body.keypoints import COCO17_ROWS
 from kinflow.checks import one_of, path, whole
 from kinflow.datasets.poses import Split
+from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.datasets.samples import Samples
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.weights import RuntimeConfig
@@ -38,11 +38,6 @@ WORLDS_PER_SHARD = 100
 _SIZES = ((360, 360), (432, 324), (324, 432))
 _SEEDS = {"train": 1000, "validation": 2000, "test": 3000}
 _SPOILING_STREAM, _PICTURE_STREAM = 2, 1
-_SAME_PERSON = 0.15
-_POINTS = [*LIMB_KEYPOINTS, BLAZEPOSE33.index("nose")]
-_MIRRORED = [MIRROR_KEYPOINTS[i] for i in _POINTS]
-LEAST_SCORE, LEAST_SHOWN = 0.5, 4
-"""Who is less certainly a person, or of whom fewer keypoints show, is left out."""
 _FIRST_LOOK_SHARE = 0.2
 _CUT_SHARE = 0.3
 
@@ -216,27 +211,6 @@ def _as_movenet(
     std = np.where(seen, 0.015, 0.06) * size
     points = points + rng.normal(0, 1, points.shape) * std[:, None]
     return np.column_stack((points, np.where(seen, 0.7, 0.1)))
-
-
-def are_of(
-    seen: Float[Tensor, "*people 33 3"],
-    truth: Float[Tensor, "*people 33 2"],
-    shows: Bool[Tensor, "*people 33"],
-) -> Bool[Tensor, "*people"]:
-    """Whether keypoints are those of these people, be it with sides exchanged.
-
-    Args:
-        seen: (x, y, confidence) by the detector, in any unit.
-        truth: where they are, in the same unit.
-        shows: those that nothing hides.
-    """
-    both = shows[..., _POINTS] & (seen[..., _POINTS, 2] > 0.3)
-    size = (truth.amax(-2) - truth.amin(-2)).norm(dim=-1)
-    gaps = []
-    for rows in (_POINTS, _MIRRORED):
-        gap = (seen[..., rows, :2] - truth[..., _POINTS, :]).norm(dim=-1)
-        gaps.append(gap.masked_fill(~both, torch.nan).nanquantile(0.5, -1))
-    return torch.minimum(*gaps) < _SAME_PERSON * size  # where nothing was seen, it is not
 
 
 def _is_of(pose: Pose, person: WorldPerson, shows: np.ndarray) -> bool:

@@ -43,7 +43,7 @@ def test_a_folder_becomes_a_pose_set_at_30_frames_a_second(tmp_path, capsys):
     main(BuildPosesConfig((tmp_path / "amass",), out, thin_deg=0.0))
     poses = PoseSet.load(out)
     assert len(poses) == 4
-    assert poses.clip_subjects == ("subject7",)
+    assert poses.clip_subjects == ("amass/subject7",)
     assert "4 of 4 frames" in capsys.readouterr().out
 
 

@@ -8,8 +8,9 @@ from other_skeletons import UNITY, Skeleton, other_bvh
 from safetensors.torch import save_file
 
 from kinflow.datasets.build_poses import BuildPosesConfig, build_pose_set, main
+from kinflow.datasets.mocap_splits import MocapSplits
 from kinflow.datasets.plausible import plausible_frames
-from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet, split_of
+from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 
 
@@ -35,8 +36,12 @@ def test_splits_share_no_subject(corpus):
     assert [len(part) for part in parts] == [10, 5, 5]
     subjects = [{part.clip_subjects[c] for c in part.clip.tolist()} for part in parts]
     assert subjects == [{"01"}, {"02"}, {"05"}]
-    assert not VALIDATION_SUBJECTS & TEST_SUBJECTS
-    assert split_of("no such subject") == "train"
+    others = MocapSplits(validation=("01",), test=())
+    assert [len(poses.split(name, others)) for name in ("train", "validation", "test")] == [
+        10,
+        10,
+        0,
+    ]
 
 
 def test_save_and_load_give_the_same_content(corpus, tmp_path):
@@ -102,7 +107,7 @@ def test_a_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(InputError, match="No folder"):
         build_pose_set([])
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(InputError, match="notes.txt' is not a motion file"):
+    with pytest.raises(InputError, match="notes.txt' is no motion file"):
         build_pose_set([tmp_path / "notes.txt"])
 
 

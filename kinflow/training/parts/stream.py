@@ -17,11 +17,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kinflow.checks import whole
+from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.errors import InputError
 from kinflow.evidence import selfie
 from kinflow.evidence.batched_blazepose import BatchedBlazePose
 from kinflow.evidence.torch_network import TorchNetwork
-from kinflow.synth.looks import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.synth.studio import Studio
 from kinflow.synth.studio.dice import Dice
 from kinflow.training.parts.masks import MaskConfig, silhouettes, turn

@@ -16,12 +16,12 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from kinflow.checks import number, whole
+from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.errors import InputError
 from kinflow.evidence.batched_blazepose import BatchedBlazePose, BatchedLooks
 from kinflow.predictors.looks import Looks
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
-from kinflow.synth.looks import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.synth.studio import Studio, StudioBatch, StudioConfig
 from kinflow.training.predictors.batches import Labelled, bodies
 from kinflow.training.predictors.pool import Pool

@@ -20,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES
-from kinflow.checks import not_negative, path, positive, share, whole
+from kinflow.checks import nested, not_negative, path, positive, share, whole
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -61,6 +62,7 @@ class TrainAttitudeConfig:
         weight_decay: of AdamW.
         eval_every: steps between evaluations on the validation subjects, and checkpoints.
         seed: seeds everything.
+        splits: whom to hold out.
     """
 
     data: Path
@@ -74,10 +76,12 @@ class TrainAttitudeConfig:
     weight_decay: float = 0.05
     eval_every: int = 250
     seed: int = 0
+    splits: MocapSplits = CMU_SPLITS
 
     def __post_init__(self) -> None:
         path(self, "data")
         path(self, "out")
+        nested(self, splits=MocapSplits)
         whole(self, "hidden", "batch_size", "steps", "eval_every", at_least=1)
         whole(self, "seed")
         positive(self, "learning_rate")
@@ -109,7 +113,8 @@ class AttitudeRecipe(Recipe):
 
     def __init__(self, config: TrainAttitudeConfig, poses: PoseSet, command: str = "") -> None:
         self.config = config
-        training, validation = poses.split("train"), poses.split("validation")
+        training = poses.split("train", config.splits)
+        validation = poses.split("validation", config.splits)
         if not len(training) or not len(validation):
             raise InputError("the pose set holds no training or no validation subjects")
         self.training, self.validation = _Attitudes.of(training), _Attitudes.of(validation)

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import kinflow.priors
-from kinflow.checks import not_negative, path, positive, share, whole, words
+from kinflow.checks import nested, not_negative, path, positive, share, whole, words
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits
 from kinflow.datasets.motion_sets import MotionSet, read_motion_set
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -68,6 +69,7 @@ class TrainDynamicsConfig:
         weight_decay: of AdamW.
         eval_every: steps between evaluations on the validation subjects, and checkpoints.
         seed: seeds everything.
+        splits: whom to hold out.
     """
 
     motions: tuple[Path, ...]
@@ -82,10 +84,12 @@ class TrainDynamicsConfig:
     weight_decay: float = 0.05
     eval_every: int = 250
     seed: int = 0
+    splits: MocapSplits = CMU_SPLITS
 
     def __post_init__(self) -> None:
         words(self, "motions", "a tuple of one or more folders")
         path(self, "out")
+        nested(self, splits=MocapSplits)
         whole(self, "hidden", "couplings", "steps", "eval_every", at_least=1)
         whole(self, "batch_size", at_least=4)
         whole(self, "seed")
@@ -106,7 +110,8 @@ class DynamicsRecipe(Recipe):
         self, config: TrainDynamicsConfig, data: MotionSet, prior: PosePrior, command: str = ""
     ) -> None:
         self.config = config
-        training, validation = data.split("train"), data.split("validation")
+        training = data.split("train", config.splits)
+        validation = data.split("validation", config.splits)
         if not len(training) or not len(validation):
             raise InputError("the recordings are of no training or no validation subjects")
         self.training = [Recorded.of(part, prior) for part in (training, training.mirrored())]

@@ -12,7 +12,8 @@ from typing import Literal, get_args
 from typing_extensions import assert_never
 
 from kinflow.checks import instance, nested, not_negative, one_of, path, whole, words
-from kinflow.datasets.poses import TEST_SUBJECTS, VALIDATION_SUBJECTS, PoseSet
+from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits
+from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.priors.base import PosePrior
@@ -51,6 +52,7 @@ class TrainPriorConfig:
         teachers: weight files of flows over rotation vectors that a flow is distilled from.
         held_out: subjects that stop the training in place of the validation subjects, for cross-
             validation among the training subjects.
+        splits: whom to hold out.
         vae: shape and schedule of a VAE.
         gmm_components: number of components of a mixture.
         min_std_deg: principal directions that move less than this are not modelled.
@@ -66,6 +68,7 @@ class TrainPriorConfig:
     flow: FlowTraining = FlowTraining()
     teachers: tuple[Path, ...] = ()
     held_out: tuple[str, ...] = ()
+    splits: MocapSplits = CMU_SPLITS
     vae: VaeTraining = VaeTraining()
     gmm_components: int = 8
     min_std_deg: float = 0.6
@@ -79,7 +82,7 @@ class TrainPriorConfig:
         words(self, "held_out", "a tuple of subjects by name", or_none=True)
         one_of(self, "family", (*FLOW_FAMILIES, "gaussian", "gmm", "vae"))
         one_of(self, "space", get_args(SpaceName))
-        nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining)
+        nested(self, stream=StreamConfig, flow=FlowTraining, vae=VaeTraining, splits=MocapSplits)
         whole(self, "gmm_components", at_least=1, at_most=4096)
         not_negative(self, "min_std_deg")
         whole(self, "seed")
@@ -96,7 +99,7 @@ def train(config: TrainPriorConfig, command: str = "") -> PosePrior:
     check_file_destination(config.out / PRIOR_NAME)
     poses = PoseSet.load(config.data)
     info = PriorInfo(poses.sha256, config.stream.noise_rad, config.seed, command)
-    training, validation = splits(poses, config.held_out)
+    training, validation = splits(poses, config.held_out, config.splits)
     if config.space != "rotvec" and config.family in ("gaussian", "gmm", "vae"):
         raise InputError(
             f"a {config.family} has no choice of space; leave it out", {"leave it out": "space"}
@@ -152,22 +155,24 @@ def _check_splits(training: PoseSet, validation: PoseSet, config: TrainPriorConf
     if lacking:
         raise InputError(
             f"'{config.data}' holds no poses of {' and no poses of '.join(lacking)} subjects; make "
-            f"it from more subjects ({', '.join(sorted(VALIDATION_SUBJECTS))} are for validation, "
-            f"{', '.join(sorted(TEST_SUBJECTS))} for testing, all others for training)"
+            f"it from more subjects ({', '.join(config.splits.validation)} are for validation, "
+            f"{', '.join(config.splits.test)} for testing, all others for training)"
             " or choose those to validate on.",
             {"to validate on": "held_out"},
         )
 
 
-def splits(poses: PoseSet, held_out: tuple[str, ...]) -> tuple[PoseSet, PoseSet]:
+def splits(
+    poses: PoseSet, held_out: tuple[str, ...], by: MocapSplits = CMU_SPLITS
+) -> tuple[PoseSet, PoseSet]:
     """Training and validation poses; `held_out` names training subjects to validate on instead.
 
     Raises:
         InputError: a subject is not one of the training subjects.
     """
-    training = poses.split("train")
+    training = poses.split("train", by)
     if not held_out:
-        return training, poses.split("validation")
+        return training, poses.split("validation", by)
     names = {poses.clip_subjects[clip] for clip in training.clip.unique().tolist()}
     if unknown := sorted(set(held_out) - names):
         raise InputError(f"{', '.join(unknown)}: not among the training subjects of the pose set")

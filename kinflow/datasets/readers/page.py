@@ -1,0 +1,94 @@
+"""`docs/datasets.md`, written from what readers say of their datasets."""
+
+from __future__ import annotations
+
+from kinflow.datasets.readers.reader import DatasetInfo
+from kinflow.datasets.readers.registry import READERS, reader_of
+from kinflow.datasets.sample import LABELS
+
+_INTRO = """\
+# Datasets
+
+kinflow ships no dataset; it reads those that you have, in the layout in which their authors give
+them out. This page is written from the readers by `kinflow data list --page docs/datasets.md`.
+
+    kinflow data list                               # what can be read
+    kinflow data check coco ~/data/coco             # what is there, missing or malformed
+    kinflow data show coco ~/data/coco --out a.png  # look: sides, axes, cameras, parts
+    kinflow data truth h36m ~/data/h36m --out truth.npz  # what evaluation compares with
+
+Every reader yields `kinflow.datasets.sample.Sample`: one person in one picture or at one moment of
+motion capture, with any of these labels:
+
+{labels}
+
+`kinflow data truth` writes labels as `kinflow evaluate reconstruction` takes them, of Human3.6M and
+MPI-INF-3DHP as they are; 3DPW's and EMDB's are posed by your own SMPL files (`--bodies FOLDER`).
+
+The truth of rendered scenes and worlds (`kinflow.synth.samples`) and what our own detectors saw in
+a photo (`kinflow.datasets.evidence_samples`) are samples too.
+
+The pose predictor learns from what the detector sees of people, with the truth beside it where it
+is known (`kinflow.datasets.samples.Samples`). `kinflow data see` looks at the people of a dataset,
+led by its points or boxes, and writes that (`kinflow.datasets.sample_looks`):
+
+    kinflow data see coco ~/data/coco --split train2017 --out looks/coco
+    kinflow train predictor --recipe mix --unlabelled looks/coco ...
+
+Pixels of samples are kinflow's: (0, 0) is the corner of the image and the centres of pixels lie at
++0.5; each dataset below says what its own are. Left and right are the person's. Names of files in
+labels that lead out of a dataset's folder are refused, not opened.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    infos = [info_of(name) for name in READERS]
+    parts = [_INTRO.format(labels=", ".join(LABELS)), _table(infos)]
+    return "\n".join([*parts, *(_section(info) for info in infos)])
+
+
+def info_of(name: str) -> DatasetInfo:
+    """What is said of a dataset.
+
+    Raises:
+        InputError: there is no such dataset, or a package for it is missing.
+    """
+    return reader_of(name).info
+
+
+def listing() -> str:
+    """The datasets as lines of text: name, labels, and where they are to be had."""
+    infos = [info_of(name) for name in READERS]
+    width = max(len(info.name) for info in infos)
+    lines = []
+    for info in infos:
+        lines.append(f"{info.name:{width}}  {info.title}: {', '.join(info.labels)}")
+        lines.append(f"{'':{width}}  {info.home}")
+    return "\n".join(lines)
+
+
+def _table(infos: list[DatasetInfo]) -> str:
+    rows = ["| name | dataset | labels |", "|---|---|---|"]
+    rows += [f"| [`{i.name}`](#{i.name}) | {i.title} | {', '.join(i.labels)} |" for i in infos]
+    return "\n".join(rows) + "\n"
+
+
+def _section(info: DatasetInfo) -> str:
+    tree = "\n".join(f"    {line}" for line in info.tree.split("\n"))
+    lines = [
+        f"## {info.name}",
+        "",
+        f"{info.title}. Where to get it: {info.home}. Licence: {info.licence}.",
+        "",
+        f"Used: {info.used}.",
+    ]
+    if info.splits:
+        lines += ["", f"Splits: {', '.join(info.splits)}."]
+    if info.needs:
+        lines += ["", f"Needs `pip install 'kinflow[datasets]'` ({', '.join(info.needs)})."]
+    lines += ["", "Expected below the root:", "", tree, ""]
+    if info.faults:
+        lines += ["Known faults, and what is done about them:", ""]
+        lines += [f"- {fault}" for fault in info.faults] + [""]
+    return "\n".join(lines)

@@ -1,0 +1,251 @@
+"""What the detector sees of the people of any dataset, with their truth where it is known.
+
+A `Sample` says where somebody is and what is known of them; a row of `Samples` is what the pose
+predictor learns from: the detector's look at the person, the camera, and masks of what is known.
+The detector is led to the person by the dataset's own points or box, and what it saw is left out
+where it is of somebody else. Samples without a body in our own parameters become rows without a
+body, from which the predictor learns by what was seen (self-supervision), as from photographs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from rich.progress import Progress
+from torch import Tensor
+from tyro.conf import Positional, arg
+
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS
+from kinflow.body.skeleton import JOINT_NAMES
+from kinflow.checks import number, path, whole
+from kinflow.datasets.readers.commands import existing_folder
+from kinflow.datasets.readers.reader import Reader, Unit, chosen_units
+from kinflow.datasets.readers.registry import reader_of
+from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
+from kinflow.datasets.sample import Sample
+from kinflow.datasets.samples import Samples
+from kinflow.errors import InputError
+from kinflow.evidence.blazepose import BlazePose, Pose, region_from_box, region_from_coco
+from kinflow.evidence.region import Region
+from kinflow.evidence.weights import RuntimeConfig
+from kinflow.files.destinations import check_folder_destination
+from kinflow.files.names import folder_name
+from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import matrix_to_rotvec
+
+SAMPLES_PER_SHARD = 1000
+"""Samples of a unit that are looked at for one shard; those that the detector misses are not in."""
+_TRUNK = [COCO17.index(f"{s}_{p}") for s in ("left", "right") for p in ("shoulder", "hip")]
+_SURE = 0.3
+_IN_BOX, _BOX_ROOM = 0.8, 0.1
+_SPAN = 0.4
+
+
+@dataclass(frozen=True)
+class SeeConfig:
+    """Look at the people of a dataset and keep what the detector sees of them, to learn from.
+
+    Args:
+        name: which dataset.
+        root: its folder.
+        out: folder to fill; shards that are there are kept.
+        split: of which split; all if not given.
+        at_most: samples of each label file that are looked at; all if not given.
+        fov_deg: field of view where a dataset has no cameras.
+    """
+
+    name: Annotated[str, Positional, arg(metavar="NAME")]
+    root: Annotated[Path, Positional, arg(metavar="ROOT")]
+    out: Path
+    split: str | None = None
+    at_most: int | None = None
+    fov_deg: float = 55.0
+
+    def __post_init__(self) -> None:
+        path(self, "root")
+        path(self, "out")
+        if self.at_most is not None:
+            whole(self, "at_most", at_least=1)
+        number(self, "fov_deg", above=0, below=180)
+
+
+def main(config: SeeConfig) -> None:
+    """Write the shards that are not there yet and say how many people are in them."""
+    check_folder_destination(config.out)
+    reader, root = reader_of(config.name), existing_folder(config.root)
+    units = chosen_units(reader, root, config.split)
+    config.out.mkdir(parents=True, exist_ok=True)
+    looker, seen, passed = SampleLooker(config.fov_deg), 0, 0
+    problems: list[str] = []
+    with Progress() as bar:
+        task = bar.add_task(config.name, total=len(units))
+        for unit in units:
+            for shard, some in _shards(reader, root, unit, config):
+                looked = list(looker.looks(some, problems))
+                passed += len(some) - len(looked)
+                if looked:
+                    Samples.concatenate(looked).save(shard)
+                seen += len(looked)
+                bar.update(task, description=f"{unit.key} {seen:,} people")
+            bar.advance(task)
+    for problem in problems[:20]:
+        print(problem)
+    if len(problems) > 20:
+        print(f"{len(problems) - 20} more pictures could not be read.")
+    print(f"Wrote {seen} people to {config.out}; {passed} were not seen, or not as themselves.")
+
+
+def _shards(
+    reader: Reader, root: Path, unit: Unit, config: SeeConfig
+) -> Iterator[tuple[Path, list[Sample]]]:
+    """Files that are not there yet, and the samples of each."""
+    stream = islice(reader.read(root, unit), config.at_most)
+    stem, number_of_shard = folder_name(unit.key.replace("/", "_")), 0
+    while some := list(islice(stream, SAMPLES_PER_SHARD)):
+        shard = config.out / f"samples_{config.name}_{stem}_{number_of_shard:05d}.safetensors"
+        if not shard.exists():
+            yield shard, some
+        number_of_shard += 1
+
+
+class SampleLooker:
+    """Looks at people of datasets.
+
+    Args:
+        fov_deg: field of view where a sample has no camera.
+    """
+
+    def __init__(self, fov_deg: float = 55.0) -> None:
+        self._fov_deg = fov_deg
+        self._blazepose = BlazePose(RuntimeConfig(threads=1))
+
+    def looks(self, samples: list[Sample], problems: list[str]) -> Iterator[Samples]:
+        """A row for everybody who is seen; sentences about unreadable pictures join `problems`."""
+        for sample in samples:
+            try:
+                row = self.look_at(sample)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            if row is not None:
+                yield row
+
+    def look_at(self, sample: Sample) -> Samples | None:
+        """One row; None where nothing says who is meant, or the detector sees nobody or others.
+
+        Raises:
+            InputError: the picture cannot be read.
+        """
+        region = _first_region(sample)
+        if sample.picture is None or sample.crowd or not sample.valid or region is None:
+            return None
+        rgb = sample.picture.read()
+        pose = self._pose(rgb, region, sample)
+        if pose is None:
+            return None
+        if sample.camera is not None:
+            camera = sample.camera.pinhole()
+        else:
+            camera = Camera.from_fov((rgb.shape[1], rgb.shape[0]), self._fov_deg)
+        return Samples.of_look(pose.close_look(), camera, **_truth(sample))
+
+    def _pose(
+        self, rgb: UInt8[np.ndarray, "height width 3"], region: Region, sample: Sample
+    ) -> Pose | None:
+        """The second look, as the product's is, or else the first."""
+        first = self._blazepose(rgb, region)
+        looks = [first]
+        if not first.region.resembles(first.next_region):
+            looks.insert(0, self._blazepose(rgb, first.next_region))
+        found = (p for p in looks if p.score >= LEAST_SCORE and _is_of(p, sample))
+        return next(found, None)
+
+
+def _blazepose_points(sample: Sample) -> tuple[Float[np.ndarray, "33 2"], np.ndarray]:
+    """Labelled points in BlazePose's order, and which are labelled."""
+    px, known = np.zeros((33, 2), np.float32), np.zeros(33, bool)
+    points = sample.keypoints
+    if points is None:
+        return px, known
+    row = {name: k for k, name in enumerate(points.names) if points.confidence[k] > 0}
+    for i, name in enumerate(BLAZEPOSE33):
+        if name in row:
+            px[i], known[i] = points.px[row[name]], True
+    return px, known
+
+
+def _first_region(sample: Sample) -> Region | None:
+    px, known = _blazepose_points(sample)
+    rows = list(COCO17_ROWS)
+    if known[rows][_TRUNK].all():
+        return region_from_coco(np.column_stack((px[rows], known[rows])).astype(np.float64))
+    if sample.box_px is not None:
+        left, top, width, height = sample.box_px
+        return region_from_box(np.array([left, top, left + width, top + height]))
+    if known.sum() >= LEAST_SHOWN:
+        return region_from_box(np.concatenate([px[known].min(0), px[known].max(0)]))
+    return None
+
+
+def _is_of(pose: Pose, sample: Sample) -> bool:
+    """By labelled points, or by the box where there are too few."""
+    seen = np.column_stack((pose.keypoints_px, pose.confidence)).astype(np.float32)
+    px, known = _blazepose_points(sample)
+    if known.sum() >= LEAST_SHOWN:
+        # points that nobody labelled are not part of the person's size
+        filled = np.where(known[:, None], px, px[known].mean(0))
+        truth = torch.from_numpy(filled.astype(np.float32))
+        return bool(are_of(torch.from_numpy(seen), truth, torch.from_numpy(known)))
+    sure = seen[seen[:, 2] > _SURE, :2]
+    if sample.box_px is None or len(sure) < LEAST_SHOWN:
+        return False
+    left, top, width, height = sample.box_px
+    room = _BOX_ROOM * max(width, height)
+    low, high = (left - room, top - room), (left + width + room, top + height + room)
+    inside = ((sure >= low) & (sure <= high)).all(1).mean()
+    return bool(inside >= _IN_BOX and np.ptp(sure, axis=0).max() >= _SPAN * max(width, height))
+
+
+def _truth(sample: Sample) -> dict[str, Tensor]:
+    """What is known of a sample, by the attributes of `Samples`."""
+    truth: dict[str, Tensor] = {}
+    points = sample.keypoints
+    if points is not None and points.shown is not None:
+        shown = dict(zip(points.names, points.shown & (points.confidence > 0), strict=True))
+        shows = [bool(shown.get(name, False)) for name in BLAZEPOSE33]
+        truth["keypoint_shows"] = torch.tensor(shows)
+    R, t = _to_camera(sample)
+    if R is None or t is None:
+        return truth
+    if sample.up is not None:
+        truth |= {"up_cam": torch.from_numpy(R @ sample.up), "has_up": torch.tensor(True)}
+    body = sample.body
+    if body is None or body.model != "kinflow" or body.shape is None:
+        return truth
+    if body.joint_names != JOINT_NAMES:
+        return truth
+    pose = body.R_parent_joint.copy()
+    pose[0] = R @ pose[0]
+    return truth | {
+        "rotvec": matrix_to_rotvec(torch.from_numpy(pose)),
+        "phenotypes": torch.from_numpy(body.shape),
+        "root_cam_m": torch.from_numpy(R @ body.t_space_m + t),
+        "has_body": torch.tensor(True),
+    }
+
+
+def _to_camera(sample: Sample) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Rotation and translation of the labels' space into the camera's; None where not known."""
+    label = sample.body or sample.joints
+    if label is None or label.space == "camera":
+        return np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
+    if sample.camera is None:
+        return None, None
+    return sample.camera.R_cam_world, sample.camera.t_cam_world_m

@@ -1,0 +1,43 @@
+"""Tables of gigabytes as comma-separated text, row by row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kinflow.errors import InputError
+from kinflow.files.reading import check_file, guarded, readable
+
+MAX_CSV_BYTES = 16 << 30
+
+
+def read_columns(
+    path: Path | str, names: Sequence[str], at_most: int = MAX_CSV_BYTES
+) -> Iterator[tuple[int, list[str]]]:
+    """(number of the line, values of these columns) of each row below the header.
+
+    Raises:
+        InputError: the file cannot be read, is too large, lacks a column, or has a row that ends
+            early.
+    """
+    check_file(path, at_most)
+    with (
+        readable(path),
+        guarded(path, "a table of comma-separated text in UTF-8"),
+        open(path, encoding="utf-8-sig", newline="") as stream,
+    ):
+        rows = csv.reader(stream)
+        header = next(rows, [])
+        missing = [name for name in names if name not in header]
+        if missing:
+            raise InputError(
+                f"'{path}' has no column '{missing[0]}'; take the file of the release named by "
+                "`kinflow data list`."
+            )
+        columns = [header.index(name) for name in names]
+        longest = max(columns)
+        for row in rows:
+            if len(row) <= longest:
+                raise InputError(f"Line {rows.line_num} of '{path}' ends early; copy it again.")
+            yield rows.line_num, [row[column] for column in columns]
