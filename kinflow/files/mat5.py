@@ -10,6 +10,7 @@ None.
 from __future__ import annotations
 
 import math
+import struct
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ _CLASSES = {
 }
 """What numbers are, by the class of their matrix."""
 _COMPLEX = 0x08
+_TAG = {order: struct.Struct(f"{order}II") for order in "<>"}
+_TWO_AXES = {order: struct.Struct(f"{order}6I2i") for order in "<>"}
+"""Flags and shape of matrices that have two axes, with the tags of both."""
 _MAX_DEPTH = 16
 _MAX_AXES = 16
 _MAX_FIELDS = 1000
@@ -95,24 +99,19 @@ class _Elements:
         data, at = self.data, self.at
         if len(data) - at < 8:
             raise _Damaged(_CUT)
-        first = self._whole(at)
+        first, size = _TAG[self.order].unpack_from(data, at)
         if first >> 16:  # up to four bytes lie in the tag itself
             size = first >> 16
             if size > 4:
                 raise _Damaged("a small element has more than four bytes")
             self.at = at + 8
             return first & 0xFFFF, data[at + 4 : at + 4 + size]
-        size = self._whole(at + 4)
         end = at + 8 + size
         if end > len(data):
             raise _Damaged(_CUT)
         # elements begin at multiples of eight, except after deflated ones
         self.at = end if first == _DEFLATED else min(end + -size % 8, len(data))
         return first, data[at + 8 : end]
-
-    def _whole(self, at: int) -> int:
-        little = self.order == "<"
-        return int.from_bytes(self.data[at : at + 4], "little" if little else "big")
 
     def numbers(self, kind: int) -> list[int]:
         """The next element as whole numbers of one type."""
@@ -161,14 +160,26 @@ def _inflated(content: memoryview, at_most: int) -> memoryview:
 
 def _head(matrix: _Elements) -> tuple[int, tuple[int, ...], str]:
     """Flags and class, shape and name of a matrix."""
-    flags = matrix.numbers(_UINT32)
-    shape = tuple(matrix.numbers(_INT32))
-    if len(flags) != 2 or not 2 <= len(shape) <= _MAX_AXES or min(shape) < 0:
+    flags, shape = _flags_and_shape(matrix)
+    if not 2 <= len(shape) <= _MAX_AXES or min(shape) < 0:
         raise _Damaged(f"a matrix has the shape {shape}")
     kind, name = matrix.next()
     if kind not in (_INT8, 2, 16):
         raise _Damaged("a variable has no name")
-    return flags[0], shape, bytes(name).decode("latin-1")
+    return flags, shape, bytes(name).decode("latin-1")
+
+
+def _flags_and_shape(matrix: _Elements) -> tuple[int, tuple[int, ...]]:
+    usual = _TWO_AXES[matrix.order]
+    if len(matrix.data) >= usual.size:  # a file may have millions of these
+        a, a_size, flags, _, b, b_size, rows, columns = usual.unpack_from(matrix.data)
+        if (a, a_size, b, b_size) == (_UINT32, 8, _INT32, 8):
+            matrix.at = usual.size
+            return flags, (rows, columns)
+    words = matrix.numbers(_UINT32)
+    if len(words) != 2:
+        raise _Damaged("a matrix has no flags")
+    return words[0], tuple(matrix.numbers(_INT32))
 
 
 def _matrix(elements: _Elements, depth: int) -> Any:
