@@ -15,7 +15,7 @@ import tyro
 from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples, sample_looks
 from kinflow.datasets.readers import commands as dataset_commands
-from kinflow.evaluation import prior_table
+from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.synth import files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
@@ -62,6 +62,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "data": {
         "check": ResearchCommand(
             dataset_commands.CheckConfig, lambda config, _: dataset_commands.check(config)
+        ),
+        "truth": ResearchCommand(
+            dataset_truth.TruthConfig, lambda config, _: dataset_truth.main(config)
         ),
         "show": ResearchCommand(
             dataset_commands.ShowConfig, lambda config, _: dataset_commands.show(config)

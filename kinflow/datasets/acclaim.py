@@ -26,6 +26,8 @@ from kinflow.datasets.retarget import METRES_PER_CMU_UNIT
 from kinflow.errors import InputError
 from kinflow.files.reading import read_text
 
+AMC_RATE_HZ = 120.0
+"""Of most of CMU's database."""
 MAX_ASF_BYTES, MAX_AMC_BYTES = 1 << 20, 256 << 20
 _MAX_BONES = 500
 _Parsed = TypeVar("_Parsed")
@@ -118,6 +120,28 @@ def read_amc(path: Path | str, skeleton: AcclaimSkeleton) -> Float[np.ndarray, "
         InputError: the file is missing, no complete AMC file, or of another skeleton.
     """
     return _explained(path, "AMC", lambda lines: _motion(lines, skeleton), MAX_AMC_BYTES)
+
+
+def read_acclaim(path: Path | str, rate_hz: float = AMC_RATE_HZ) -> BvhClip:
+    """Read a motion and the skeleton beside it, as a BVH clip.
+
+    Args:
+        path: the `.amc` file; the skeleton is called as it is without its number (`01.asf` of
+            `01_07.amc`), or the only one of its folder.
+        rate_hz: frames a second, which the format does not say.
+
+    Raises:
+        InputError: one of the files is missing or cannot be read.
+    """
+    skeleton = read_asf(skeleton_path(Path(path)))
+    return as_bvh(skeleton, read_amc(path, skeleton), 1 / rate_hz)
+
+
+def skeleton_path(path: Path) -> Path:
+    """Where the skeleton of a motion has to be."""
+    named = path.with_name(f"{path.stem.rsplit('_', 1)[0]}.asf")
+    others = sorted(path.parent.glob("*.asf"))
+    return others[0] if not named.is_file() and len(others) == 1 else named
 
 
 def as_bvh(

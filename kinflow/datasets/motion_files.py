@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kinflow.datasets.acclaim import read_acclaim
 from kinflow.datasets.amass import holds_motion, read_amass
 from kinflow.datasets.bvh import BvhClip, read_bvh
 from kinflow.datasets.calibration import Calibration, calibrate, retarget
@@ -31,6 +32,7 @@ MAX_FRAMES = 108_000
 _MAX_HINGE_DISAGREEMENT_DEG = 6.0
 _POOLED_FRAMES = 4096
 _KEPT_BYTES = 256 << 20
+_SUFFIXES = (".bvh", ".amc", ".npz")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class SkippedClip:
 
 @dataclass(frozen=True)
 class MotionFiles:
-    """Motion files by kind, each list in the order in which they are read."""
+    """Motion files by kind, each list in the order in which they are read; AMC counts as BVH."""
 
     bvh: tuple[Path, ...]
     amass: tuple[Path, ...]
@@ -74,15 +76,15 @@ def find_motions(places: Iterable[Path]) -> MotionFiles:
     for place in places:
         for path in _files_in(place):
             suffix = path.suffix.lower()
-            if suffix == ".bvh":
+            if suffix in (".bvh", ".amc"):
                 bvh.setdefault(path.resolve(), path)
             elif suffix == ".npz" and (path == place or holds_motion(path)):
                 amass.setdefault(path.resolve(), path)
             elif path == place:
-                raise InputError(f"'{path}' is not a motion file (.bvh, or .npz as of AMASS).")
+                raise InputError(f"'{path}' is no motion file (.bvh, .amc, or AMASS's .npz).")
     if not bvh and not amass:
         names = ", ".join(f"'{place}'" for place in places)
-        raise InputError(f"There are no .bvh or AMASS .npz files with motion in {names}.")
+        raise InputError(f"There are no .bvh, .amc or AMASS .npz files with motion in {names}.")
     return MotionFiles(tuple(bvh.values()), tuple(amass.values()))
 
 
@@ -91,7 +93,7 @@ def _files_in(place: Path) -> list[Path]:
         if place.is_dir():
             # macOS leaves "._name" beside "name" on disks of other systems
             files = (path for path in place.rglob("*") if not path.name.startswith("._"))
-            return sorted(p for p in files if p.suffix.lower() in (".bvh", ".npz") and p.is_file())
+            return sorted(p for p in files if p.suffix.lower() in _SUFFIXES and p.is_file())
         exists = place.exists()
     if not exists:
         raise InputError(f"'{place}' does not exist; check the path.")
@@ -152,7 +154,7 @@ class _Learned:
         learned = _Learned()
         for path in paths:
             try:
-                clip = read_bvh(path)
+                clip = _read_clip(path)
             except InputError as error:
                 learned.failures[path] = str(error)
                 continue
@@ -184,7 +186,7 @@ class _Learned:
     def retargeted(self, path: Path, rate_hz: float) -> RetargetedMotion:
         if path in self.failures:
             raise InputError(self.failures[path])
-        clip = self.kept.pop(path, None) or read_bvh(path)
+        clip = self.kept.pop(path, None) or _read_clip(path)
         clip = clip.frames(slice(None, None, _stride(clip.frame_time_s, rate_hz)))
         if len(clip) > MAX_FRAMES:
             raise InputError(f"it is longer than {MAX_FRAMES} frames; cut it into several files")
@@ -211,6 +213,10 @@ class _Learned:
         if isinstance(found, InputError):
             raise InputError(str(found))
         return found
+
+
+def _read_clip(path: Path) -> BvhClip:
+    return read_acclaim(path) if path.suffix.lower() == ".amc" else read_bvh(path)
 
 
 def _signature(clip: BvhClip) -> tuple:

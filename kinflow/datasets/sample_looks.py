@@ -144,7 +144,7 @@ class SampleLooker:
             InputError: the picture cannot be read.
         """
         region = _first_region(sample)
-        if sample.picture is None or sample.crowd or region is None:
+        if sample.picture is None or sample.crowd or not sample.valid or region is None:
             return None
         rgb = sample.picture.read()
         pose = self._pose(rgb, region, sample)

@@ -33,9 +33,9 @@ def write_amass_motion(path: Path, seed: int) -> None:
 def pose_set(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("motion")
     for seed, subject in enumerate(("01", "02", "05")):
-        write_amass_motion(root / "clips" / subject / "sway_poses.npz", seed)
+        write_amass_motion(root / "CMU" / subject / "sway_poses.npz", seed)
     path = root / "poses.safetensors"
-    assert main(["data", "poses", "--folders", str(root / "clips"), "--out", str(path)]) == 0
+    assert main(["data", "poses", "--folders", str(root / "CMU"), "--out", str(path)]) == 0
     return path
 
 
@@ -67,4 +67,4 @@ def test_bad_data(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
     out = str(tmp_path / "poses.safetensors")
     assert main(["data", "poses", "--folders", str(tmp_path), "--out", out]) == 2
-    assert "no .bvh or AMASS" in capsys.readouterr().err
+    assert "no .bvh, .amc or AMASS" in capsys.readouterr().err

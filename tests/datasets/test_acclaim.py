@@ -5,6 +5,7 @@ import pytest
 from acclaim_files import BVH_TO_ASF, made_motion, starts, write_amc, write_asf
 
 from kinflow.datasets.acclaim import as_bvh, read_amc, read_asf
+from kinflow.datasets.build_poses import build_pose_set
 from kinflow.datasets.bvh import forward_kinematics
 from kinflow.datasets.retarget import is_cmu
 from kinflow.errors import InputError
@@ -87,3 +88,15 @@ def test_damaged_motions_are_refused(files, damage, says):
     with pytest.raises(InputError, match="is not a readable AMC file") as caught:
         read_amc(files[1], read_asf(files[0]))
     assert says in str(caught.value)
+
+
+def test_recordings_become_poses_and_their_skeleton_has_to_be_there(tmp_path):
+    skeleton = write_asf(tmp_path / "05" / "05.asf")
+    write_amc(tmp_path / "05" / "05_03.amc", made_motion(24))
+    poses, report = build_pose_set([tmp_path])
+    assert (poses.clip_names, poses.clip_subjects) == (("05_03",), ("05",))
+    assert report.frames_read == 6 and len(poses.split("test")) == len(poses) > 0
+
+    skeleton.unlink()
+    with pytest.raises(InputError, match="05.asf' does not exist"):
+        build_pose_set([tmp_path])

@@ -107,7 +107,7 @@ def test_a_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(InputError, match="No folder"):
         build_pose_set([])
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(InputError, match="notes.txt' is not a motion file"):
+    with pytest.raises(InputError, match="notes.txt' is no motion file"):
         build_pose_set([tmp_path / "notes.txt"])
 
 

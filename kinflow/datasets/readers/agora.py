@@ -48,6 +48,7 @@ class Agora(Reader):
             "the npz labels leave out people who are hidden by more than 70 %",
             "shapes of eleven numbers have a last one that makes children",
             "gtkps are projected joints whether in sight or not",
+            "pixels count from the corner of the image, as kinflow's do",
         ),
         splits=("training",),
         labels=("picture", "keypoints", "body", "shape", "camera", "gravity"),

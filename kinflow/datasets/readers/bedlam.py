@@ -50,6 +50,7 @@ class Bedlam(Reader):
             "person's",
             "gtkps are projected joints whether in sight or not",
             "keypoints of fingertips and of the face's outline are left out",
+            "pixels count from the corner of the image, as kinflow's do",
         ),
         splits=("training",),
         labels=("picture", "keypoints", "body", "shape", "camera", "gravity", "identity", "time"),

@@ -49,20 +49,16 @@ def turn_up(up: Float64[np.ndarray, "3"] | None) -> Float32[np.ndarray, "3 3"] |
     return smallest_turn(up, UP.astype(np.float64)).astype(np.float32)
 
 
-def turned_camera(
-    camera: CalibratedCamera, R_new_old: Float32[np.ndarray, "3 3"] | None
-) -> CalibratedCamera:
-    """The same camera in a world that is turned by `R_new_old`."""
-    if R_new_old is None or camera.R_cam_world is None:
-        return camera
-    return CalibratedCamera(
-        camera.focal_px,
-        camera.principal_px,
-        camera.size,
-        camera.distortion,
-        camera.R_cam_world @ R_new_old.T,
-        camera.t_cam_world_m,
-    )
+def turned_extrinsics(
+    E: Float64[np.ndarray, "frames 4 4"], R_new_old: Float32[np.ndarray, "3 3"] | None
+) -> Float64[np.ndarray, "frames 4 4"]:
+    """The same cameras (world to camera) in a world that is turned by `R_new_old`."""
+    if R_new_old is None:
+        return E
+    turned = E.copy()
+    with np.errstate(invalid="ignore"):  # cameras that nobody aligned may be anything
+        turned[:, :3, :3] = E[:, :3, :3] @ R_new_old.T
+    return turned
 
 
 def body_label(

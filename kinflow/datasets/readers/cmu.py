@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64
 
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.datasets.acclaim import as_bvh, read_amc, read_asf
+from kinflow.datasets.acclaim import read_acclaim, skeleton_path
 from kinflow.datasets.bvh import BvhClip, forward_kinematics, read_bvh
 from kinflow.datasets.mocap_splits import CMU_SPLITS, MocapSplits, subject_of
 from kinflow.datasets.plausible import plausible_frames
@@ -31,8 +31,6 @@ from kinflow.datasets.sample_parts import BodyLabel, Joints3D
 from kinflow.datasets.timing import timing_fault
 from kinflow.errors import InputError
 
-AMC_RATE_HZ = 120.0
-"""Of most of the database; the files do not say it."""
 RATE_HZ = 30.0
 """Frames are left out to come near it."""
 _JOINTS = SOURCE_JOINTS | {"left_wrist": "LeftHand", "right_wrist": "RightHand"}
@@ -95,9 +93,9 @@ class Cmu(Reader):
             for path in paths
         ]
         findings = [
-            Finding("missing", f"'{path}' needs a skeleton: there is no '{_skeleton_path(path)}'.")
+            Finding("missing", f"'{path}' needs a skeleton: there is no '{skeleton_path(path)}'.")
             for path in paths
-            if path.suffix.lower() == ".amc" and not _skeleton_path(path).is_file()
+            if path.suffix.lower() == ".amc" and not skeleton_path(path).is_file()
         ]
         kinds = {path.suffix.lower() for path in paths}
         if len({path.stem for path in paths}) < len(paths) and len(kinds) > 1:
@@ -184,17 +182,7 @@ def true_rate_hz(joints_m: Float64[np.ndarray, "frames j 3"], rate_hz: float) ->
 
 
 def _clip(path: Path) -> BvhClip:
-    if path.suffix.lower() == ".bvh":
-        return read_bvh(path)
-    skeleton = read_asf(_skeleton_path(path))
-    return as_bvh(skeleton, read_amc(path, skeleton), 1 / AMC_RATE_HZ)
-
-
-def _skeleton_path(path: Path) -> Path:
-    """The skeleton of a motion: `01.asf` of `01_07.amc`, or the only one of the folder."""
-    named = path.with_name(f"{path.stem.rsplit('_', 1)[0]}.asf")
-    others = sorted(path.parent.glob("*.asf"))
-    return others[0] if not named.is_file() and len(others) == 1 else named
+    return read_bvh(path) if path.suffix.lower() == ".bvh" else read_acclaim(path)
 
 
 def _body(motion: RetargetedMotion | None, row: int) -> BodyLabel | None:

@@ -21,7 +21,7 @@ from kinflow.datasets.readers.bodies import (
     gender_of,
     matrices,
     turn_up,
-    turned_camera,
+    turned_extrinsics,
     way_up,
 )
 from kinflow.datasets.readers.fields import Fields, reading
@@ -61,6 +61,8 @@ class Emdb(Reader):
             "the documentation does not say which way up the world is; it is told from how the "
             "person is turned, sequence by sequence, and turned to y up",
             "images of P0/09_outdoor_walk are half as large as the others",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=("emdb1", "emdb2", "other"),
         labels=("picture", "box", "keypoints", "body", "shape", "camera", "gravity", "identity",
@@ -141,7 +143,7 @@ class _Sequence:
             good=fields.flags("good_frames_mask", "frames"),
             K=camera.numbers("intrinsics", 3, 3),
             size=(int(camera.number("width")), int(camera.number("height"))),
-            extrinsics=camera.numbers("extrinsics", "frames", 4, 4),
+            extrinsics=turned_extrinsics(camera.numbers("extrinsics", "frames", 4, 4), turn_up(up)),
             px=(
                 fields.numbers("kp2d", "frames", 24, 2, finite=False) if "kp2d" in fields else None
             ),
@@ -168,7 +170,6 @@ def _sample(unit: Unit, sequence: _Sequence, frame: int) -> Sample:
     if good and sequence.px is not None:
         px = sequence.px[frame].astype(np.float32)
         keypoints = Keypoints2D(SMPL24, px, np.ones(24, np.float32))
-    camera = camera_of(sequence.K, sequence.size, sequence.extrinsics[frame])
     return Sample(
         dataset="emdb",
         key=f"{unit.key}/{frame:05d}",
@@ -187,7 +188,7 @@ def _sample(unit: Unit, sequence: _Sequence, frame: int) -> Sample:
             sequence.gender,
             sequence.R_world_file,
         ),
-        camera=turned_camera(camera, sequence.R_world_file),
+        camera=camera_of(sequence.K, sequence.size, sequence.extrinsics[frame]),
         up=sequence.up,
         identity=sequence.name.split("_")[0],
         sequence=sequence.name,

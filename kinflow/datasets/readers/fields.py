@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from kinflow.datasets.readers.packages import MissingPackage
 from kinflow.errors import InputError
 from kinflow.files.plain_pickle import as_array
 from kinflow.files.reading import guarded
@@ -35,6 +36,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
     try:
         with guarded(path, what):
             yield
+    except MissingPackage:
+        raise
     except InputError as error:
         said = str(error).rstrip(".")
         named = said if str(path) in said else f"'{path}' cannot be right: {said}"

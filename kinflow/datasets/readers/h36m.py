@@ -13,6 +13,7 @@ from kinflow.datasets.readers.fields import reading
 from kinflow.datasets.readers.h36m_cameras import CAMERAS, Cameras, find_cameras
 from kinflow.datasets.readers.h36m_files import NPZ_2D, NPZ_3D, WHAT, Recording, recordings
 from kinflow.datasets.readers.joint_names import H36M17
+from kinflow.datasets.readers.packages import package
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
@@ -76,6 +77,8 @@ class H36m(Reader):
             "the 17 joints are called by the protocol's names: what others call thorax is `neck`, "
             "nose or jaw is `nose`, head is `head_top`",
             "re-packings have no cameras of their own: add metadata.xml or cameras.h5",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=tuple(SUBJECTS),
         labels=("picture", "keypoints", "joints", "camera", "gravity", "identity", "time"),
@@ -85,6 +88,8 @@ class H36m(Reader):
     def units(self, root: Path) -> tuple[list[Unit], list[Finding]]:
         """As `Reader.units`: a unit is a trial, or half of VideoPose3D's file."""
         pattern, paths = _first_layout(root)
+        if pattern != NPZ_3D:
+            package("cdflib" if pattern.endswith(".cdf") else "h5py", f"Reading {WHAT}")
         if pattern == NPZ_3D:
             units = [Unit(paths[0], f"{paths[0].stem}/{split}", split) for split in SUBJECTS]
         else:

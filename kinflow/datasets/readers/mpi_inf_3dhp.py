@@ -13,7 +13,7 @@ from kinflow.datasets.readers.bodies import UP
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import MPI17, MPI28
 from kinflow.datasets.readers.mpi_inf_3dhp_cameras import camera_of_test, read_calibration
-from kinflow.datasets.readers.packages import hdf5_array, read_hdf5, read_mat
+from kinflow.datasets.readers.packages import hdf5_array, package, read_hdf5, read_mat
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
@@ -41,7 +41,7 @@ class MpiInf3dhp(Reader):
     """Reads sequences of both sets; each frame of a camera is a sample."""
 
     info = DatasetInfo(
-        name="mpi_inf_3dhp",
+        name="mpi-inf-3dhp",
         title="MPI-INF-3DHP",
         home="https://vcai.mpi-inf.mpg.de/3dhp-dataset/",
         licence="for non-commercial research only; no redistribution",
@@ -63,6 +63,8 @@ class MpiInf3dhp(Reader):
             "frames of the test set with valid_frame 0 show nobody and are not valid",
             "joints are a tracker's: 28 of the training set, 17 of the test set, whose `head` and "
             "`spine` others leave out",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=("train", "test"),
         labels=("picture", "keypoints", "joints", "camera", "gravity", "identity", "time"),
@@ -79,6 +81,12 @@ class MpiInf3dhp(Reader):
                 f"'{root}' holds no sequences of MPI-INF-3DHP; there have to be S1/Seq1/annot.mat "
                 "or TS1/annot_data.mat."
             )
+        for found, name, what in (
+            (train, "scipy.io", _WHAT_TRAIN),
+            (test, "h5py", _WHAT_TEST),
+        ):
+            if found:
+                package(name, f"Reading {what}")
         units = [
             *(Unit(path, f"{path.parts[-3]}/{path.parts[-2]}", "train") for path in train),
             *(Unit(path, path.parts[-2], "test") for path in test),
@@ -198,7 +206,7 @@ def _sample(
     count = len(view.names)
     R = None if view.camera is None else view.camera.R_cam_world
     return Sample(
-        dataset="mpi_inf_3dhp",
+        dataset="mpi-inf-3dhp",
         key=key,
         split=unit.split,
         licence=MpiInf3dhp.info.licence,

@@ -17,17 +17,21 @@ MAX_BYTES = 4 << 30
 _MAX_ARRAY_BYTES = 2 << 30
 
 
+class MissingPackage(InputError):
+    """Something has to be installed; no file is at fault."""
+
+
 def package(name: str, purpose: str) -> Any:
     """A package out of the extra `datasets`.
 
     Raises:
-        InputError: it is not installed; `purpose` is what needs it.
+        MissingPackage: it is not installed; `purpose` is what needs it.
     """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         top = name.partition(".")[0]
-        raise InputError(
+        raise MissingPackage(
             f"{purpose} needs the package '{top}': pip install 'kinflow[datasets]'."
         ) from error
 

@@ -15,11 +15,15 @@ them out. This page is written from the readers by `kinflow data list --page doc
     kinflow data list                               # what can be read
     kinflow data check coco ~/data/coco             # what is there, missing or malformed
     kinflow data show coco ~/data/coco --out a.png  # look: sides, axes, cameras, parts
+    kinflow data truth h36m ~/data/h36m --out truth.npz  # what evaluation compares with
 
 Every reader yields `kinflow.datasets.sample.Sample`: one person in one picture or at one moment of
 motion capture, with any of these labels:
 
 {labels}
+
+`kinflow data truth` writes labels as `kinflow evaluate reconstruction` takes them, of Human3.6M and
+MPI-INF-3DHP as they are; 3DPW's and EMDB's are posed by your own SMPL files (`--bodies FOLDER`).
 
 The truth of rendered scenes and worlds (`kinflow.synth.samples`) and what our own detectors saw in
 a photo (`kinflow.datasets.evidence_samples`) are samples too.

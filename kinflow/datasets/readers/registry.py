@@ -21,7 +21,7 @@ READERS: dict[str, str] = {
     "h36m": "kinflow.datasets.readers.h36m:H36m",
     "lsp": "kinflow.datasets.readers.lsp:Lsp",
     "lspet": "kinflow.datasets.readers.lsp:Lspet",
-    "mpi_inf_3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
+    "mpi-inf-3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
     "mpii": "kinflow.datasets.readers.mpii:Mpii",
     "open-images": "kinflow.datasets.readers.open_images:OpenImages",
 }

@@ -21,7 +21,7 @@ from kinflow.datasets.readers.bodies import (
     gender_of,
     matrices,
     turn_up,
-    turned_camera,
+    turned_extrinsics,
     way_up,
 )
 from kinflow.datasets.readers.fields import Fields, reading
@@ -65,6 +65,8 @@ class ThreeDPW(Reader):
             "the documentation does not say which way up the world is; it is told from how people "
             "are turned, sequence by sequence, and turned to y up",
             "people have no names: an identity holds within its sequence only",
+            "pixels are as the files have them; whether whole numbers are the middles of pixels is "
+            "not said, so they may be half a pixel from kinflow's",
         ),
         splits=_SPLITS,
         labels=("picture", "keypoints", "joints", "body", "shape", "camera", "gravity", "identity",
@@ -143,7 +145,9 @@ class _Sequence:
             num_frames=fields.lengths["frames"],
             people=people,
             K=fields.numbers("cam_intrinsics", 3, 3),
-            cam_poses=fields.numbers("cam_poses", "frames", 4, 4, finite=False),
+            cam_poses=turned_extrinsics(
+                fields.numbers("cam_poses", "frames", 4, 4, finite=False), turn_up(up)
+            ),
             R_world_file=turn_up(up),
             up=None if up is None else UP,
         )
@@ -155,7 +159,7 @@ class _Sequence:
         pose = self.cam_poses[frame] if valid else None
         if pose is not None:
             self.fields.check_finite(pose, "cam_poses")
-        return turned_camera(camera_of(self.K, size, pose), self.R_world_file)
+        return camera_of(self.K, size, pose)
 
 
 def _person(fields: Fields, row: int, count: int) -> _Person:

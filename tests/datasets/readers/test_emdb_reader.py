@@ -120,7 +120,7 @@ def within(part, **changes):
         (within("smpl", betas=np.zeros(3)), "has 3 numbers, not 10"),
         (within("camera", extrinsics=np.ones((FRAMES, 4, 4))), "no rotation"),
         (within("camera", intrinsics=np.zeros((3, 3))), "positive focal"),
-        (within("camera", width=0), "size"),
+        (within("camera", width=0), "cannot be 0 by 1920 pixels"),
     ],
 )
 def test_what_cannot_be_right_is_said(tmp_path, changes, says):

@@ -1,12 +1,14 @@
 """Human3.6M in its own files and in the packings that others use."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
 from damage import Hostile, assert_check_fails, assert_refused, cut_off
 from made_people import Z_UP, made_camera, made_person, matrix_of, read_all, seen
 
+from kinflow.cli.main import main
 from kinflow.datasets.readers.h36m import action_of
 from kinflow.datasets.readers.h36m_cameras import CAMERAS, find_cameras
 from kinflow.datasets.readers.joint_names import H36M17, H36M17_OF_32
@@ -308,3 +310,13 @@ def test_wrong_calibrations_are_refused(tmp_path, text):
     with pytest.raises(InputError) as caught:
         find_cameras(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_package_that_is_missing_is_named_once(tmp_path, monkeypatch, capsys):
+    write_official(tmp_path)
+    for name in ("cdflib", "h5py"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["data", "check", "h36m", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "needs the package 'cdflib': pip install 'kinflow[datasets]'" in said
+    assert said.count("\n") == 1

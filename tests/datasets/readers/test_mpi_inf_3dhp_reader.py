@@ -93,7 +93,7 @@ def write_test(root, sequence="TS1", **changes):
 
 def test_training_sequences_come_back_in_their_cameras(tmp_path):
     world_m, cameras, folder = write_train(tmp_path)
-    found = read_all("mpi_inf_3dhp", tmp_path, "train")
+    found = read_all("mpi-inf-3dhp", tmp_path, "train")
 
     assert len(found) == 8 * FRAMES
     for sample in found:
@@ -112,7 +112,7 @@ def test_training_sequences_come_back_in_their_cameras(tmp_path):
 @pytest.mark.parametrize("sequence", ["TS2", "TS6"])
 def test_test_sequences_come_back_with_lens_and_validity(tmp_path, sequence):
     cam, folder = write_test(tmp_path, sequence)
-    found = read_all("mpi_inf_3dhp", tmp_path, "test")
+    found = read_all("mpi-inf-3dhp", tmp_path, "test")
 
     assert [s.valid for s in found] == [True, False, True]
     for frame, sample in enumerate(found):
@@ -128,7 +128,7 @@ def test_check_counts_and_names(tmp_path, capsys):
     write_train(tmp_path)
     write_test(tmp_path)
     (tmp_path / "S1/Seq1/camera.calibration").unlink()
-    said = assert_check_fails("mpi_inf_3dhp", tmp_path, capsys)
+    said = assert_check_fails("mpi-inf-3dhp", tmp_path, capsys)
     assert "holds 1 of 16 training sequences" in said and "camera.calibration' is not there" in said
     assert "labels in space lie 0.0 px" in said and "not valid: 1" in said
 
@@ -147,7 +147,7 @@ def test_check_counts_and_names(tmp_path, capsys):
 )
 def test_wrong_training_files_are_refused(tmp_path, changes, says):
     write_train(tmp_path, **changes)
-    assert_refused("mpi_inf_3dhp", tmp_path, says)
+    assert_refused("mpi-inf-3dhp", tmp_path, says)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_wrong_training_files_are_refused(tmp_path, changes, says):
 )  # fmt: skip
 def test_wrong_test_files_are_refused(tmp_path, changes, says):
     write_test(tmp_path, **changes)
-    assert_refused("mpi_inf_3dhp", tmp_path, says)
+    assert_refused("mpi-inf-3dhp", tmp_path, says)
 
 
 def test_damaged_files_are_refused(tmp_path):
@@ -171,13 +171,13 @@ def test_damaged_files_are_refused(tmp_path):
     good = (folder / "annot.mat").read_bytes()
     for content in (good[:300], good[: len(good) // 2], b"hello", b"\x80\x02cos\nsystem\n."):
         (folder / "annot.mat").write_bytes(content)
-        assert_refused("mpi_inf_3dhp", tmp_path)
+        assert_refused("mpi-inf-3dhp", tmp_path)
     (folder / "annot.mat").unlink()
     _, folder = write_test(tmp_path)
     cut_off(folder / "annot_data.mat", 0.5)
-    assert_refused("mpi_inf_3dhp", tmp_path)
+    assert_refused("mpi-inf-3dhp", tmp_path)
     (folder / "annot_data.mat").write_bytes(good)
-    assert_refused("mpi_inf_3dhp", tmp_path)
+    assert_refused("mpi-inf-3dhp", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_wrong_calibrations_are_refused(tmp_path, old, new, says):
     _, _, folder = write_train(tmp_path)
     path = folder / "camera.calibration"
     path.write_text(path.read_text().replace(old, new))
-    assert_refused("mpi_inf_3dhp", tmp_path, says)
+    assert_refused("mpi-inf-3dhp", tmp_path, says)
