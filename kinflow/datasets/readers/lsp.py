@@ -118,7 +118,6 @@ class Lsp(_LeedsReader):
         ),
         splits=("train", "test"),
         labels=("picture", "keypoints"),
-        needs=("scipy",),
     )
     count = 2000
     points_last = True
@@ -148,7 +147,6 @@ class Lspet(_LeedsReader):
         ),
         splits=("train",),
         labels=("picture", "keypoints"),
-        needs=("scipy",),
     )
     count = 10000
     points_last = False

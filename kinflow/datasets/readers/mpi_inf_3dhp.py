@@ -68,7 +68,7 @@ class MpiInf3dhp(Reader):
         ),
         splits=("train", "test"),
         labels=("picture", "keypoints", "joints", "camera", "gravity", "identity", "time"),
-        needs=("scipy", "h5py"),
+        needs=("h5py",),
     )  # fmt: skip
 
     def units(self, root: Path) -> tuple[list[Unit], list[Finding]]:

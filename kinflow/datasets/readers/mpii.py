@@ -63,7 +63,6 @@ class Mpii(Reader):
         ),
         splits=("train",),
         labels=("picture", "keypoints"),
-        needs=("scipy",),
     )
 
     def units(self, root: Path) -> tuple[list[Unit], list[Finding]]:

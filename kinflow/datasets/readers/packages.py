@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
+from kinflow.files.mat5 import read_mat5
 from kinflow.files.reading import check_file, guarded
 
 MAX_BYTES = 4 << 30
@@ -80,7 +81,8 @@ def read_mat(path: Path, names: tuple[str, ...], what: str) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read; `what` is what it should be.
     """
-    io = package("scipy.io", f"Reading {what}")
-    check_file(path, MAX_BYTES)
-    with guarded(path, what):
-        return io.loadmat(path, variable_names=names)
+    try:
+        return read_mat5(path, names)
+    except InputError as error:
+        said = str(error).rstrip(".")
+        raise InputError(f"{said}; it should be {what}.") from error

@@ -1,7 +1,6 @@
 """Readers of image datasets give back the people that trees in their layouts were made of."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -30,7 +29,6 @@ from kinflow.cli.main import main
 from kinflow.datasets.readers.reader import samples
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.run_lengths import runs_of_text
-from kinflow.errors import InputError
 
 
 def read(name, root, split=None):
@@ -166,15 +164,6 @@ def test_mpii_gives_back_points_and_flags_however_they_are_written(tmp_path, pai
         if told:
             row = got[0].keypoints.names.index("left_knee")
             assert got[0].keypoints.shown[row] == (point(pairs[0].people[0], "left_knee")[2] == 2)
-
-
-def test_scipy_is_asked_for_only_where_it_is_needed(tmp_path, monkeypatch, single):
-    lsp_tree(tmp_path, single[:1])
-    monkeypatch.setitem(sys.modules, "scipy", None)
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(InputError, match=r"kinflow\[datasets\]"):
-        read("lsp", tmp_path)
-    assert reader_of("lsp").info.needs == ("scipy",)
 
 
 def test_open_images_joins_boxes_and_masks(tmp_path, pairs):

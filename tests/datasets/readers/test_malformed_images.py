@@ -262,10 +262,10 @@ def set_(at, value):
     [
         ("lsp", lambda p: p.write_bytes(b""), "empty"),
         ("lsp", lambda p: p.write_bytes(b"hello world" * 40), "not a MAT file"),
-        ("lsp", cut_mat, "not a MAT file|do"),
+        ("lsp", cut_mat, "cut off|damaged"),
         ("lsp", lambda p: p.write_bytes(b"MATLAB 7.3 MAT-file" + bytes(493) + b"\x89HDF"), "7.3"),
-        ("lsp", far_too_large, "too large|not a MAT file"),
-        ("lsp", mat(points=np.ones(3)), "no array 'joints', but points"),
+        ("lsp", far_too_large, "numbers has|not a MAT file|damaged"),
+        ("lsp", mat(points=np.ones(3)), "no array 'joints'"),
         ("lsp", mat(joints=np.ones((3, 14))), "is 3 x 14, not 3 x 14 x 2000"),
         ("lsp", mat(joints=np.ones((3, 16, 2000))), "3 x 16 x 2000"),
         ("lsp", mat(joints=np.ones((3, 14, 1999))), "3 x 14 x 1999"),
@@ -344,7 +344,7 @@ def test_files_of_something_else_are_not_mpiis(tmp_path):
         scipy.io.savemat(path, arrays)
         assert "not MPII's annotation file" in refusal("mpii", tmp_path)
     path.write_bytes(path.read_bytes()[:150])
-    assert "not MPII's annotation file" in refusal("mpii", tmp_path)
+    assert "it should be MPII's annotation file" in refusal("mpii", tmp_path)
 
 
 IMAGE = "000000000000000a"
