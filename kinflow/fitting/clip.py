@@ -12,8 +12,9 @@ with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ from kinflow.checks import nested, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.files.snapshots import Resumable
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
@@ -83,7 +85,7 @@ class FittedFrame:
     """What is up by the frames of the window, for this frame's camera; None without people."""
 
 
-class ClipFitter:
+class ClipFitter(Resumable):
     """Fits the people of one clip, whose frames come in one after the other.
 
     Args:
@@ -92,6 +94,8 @@ class ClipFitter:
         camera: of all frames.
         config: windows and motion.
     """
+
+    changing = ("camera", "_focal_is_open", "_frames", "_settled", "_known")
 
     def __init__(
         self, photos: PhotoFitter, camera: Camera, config: ClipFitConfig | None = None
@@ -105,6 +109,14 @@ class ClipFitter:
         """So many of the first of these frames were given out."""
         self._known: dict[int, dict[float, Unknowns]] = {}
         """Bodies of earlier fits, by identity and time."""
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that was kept."""
+        super().resume(state)
+        device = self._photos.flesh_m.device
+        for known in self._known.values():
+            for time_s, body in known.items():
+                known[time_s] = Unknowns(**{n: v.to(device) for n, v in vars(body).items()})
 
     def add(self, frame: SeenPeople) -> list[FittedFrame]:
         """One more frame; what is settled by it, in order, which mostly is nothing."""
