@@ -43,7 +43,7 @@ class ClipConfig:
     fit: ClipFitConfig = field(default_factory=ClipFitConfig)
     moving_camera: bool = False
     """Whether to estimate how cameras turn; otherwise they are taken to stand still."""
-    keep_every: int = 48
+    keep_every: int = 24
     """After so many frames the work is kept on disk."""
 
     def __post_init__(self) -> None:
