@@ -1,6 +1,6 @@
 """State that outlives its process: dataclasses, arrays and containers as tensors and JSON.
 
-    snapshot = taken({"tracks": tracks, "time_s": 1.5})
+    snapshot = taken({"tracks": tracks, "time_s": 1.5}, (Track,))
     value = restored(snapshot, (Track,))
 
 What comes back is equal to what went in, types and bits included. Nothing is ever run: only
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,17 +64,18 @@ class Resumable:
                 setattr(self, name, value)
 
 
-def taken(value: Any) -> Snapshot:
+def taken(value: Any, classes: Sequence[type]) -> Snapshot:
     """A snapshot of a value.
 
     Args:
         value: dataclasses, arrays, tensors, numbers, text, None, and lists, tuples, sets, deques
-            and dictionaries of them. A class is known by its name, so names must not be shared.
+            and dictionaries of them.
+        classes: the dataclasses that may be in it, no two of the same name.
 
     Raises:
-        TypeError: it holds something else.
+        InputError: it holds something else.
     """
-    writer = _Writer()
+    writer = _Writer(classes)
     tree = writer.node(value)
     return Snapshot(tree, {str(i): torch.stack(rows) for i, rows in enumerate(writer.rows)})
 
@@ -99,7 +100,8 @@ def restored(snapshot: Snapshot, classes: Sequence[type]) -> Any:
 class _Writer:
     """Collects arrays while a tree is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Sequence[type]) -> None:
+        self._classes = frozenset(classes)
         self.rows: list[list[Tensor]] = []
         self._groups: dict[tuple[torch.dtype, tuple[int, ...]], int] = {}
 
@@ -121,10 +123,10 @@ class _Writer:
                 return {type(value).__name__: [self.node(v) for v in value]}
             case dict():
                 return {"pairs": [[self.node(k), self.node(v)] for k, v in value.items()]}
-        if is_dataclass(value):
+        if type(value) in self._classes:
             held = {f.name: self.node(getattr(value, f.name)) for f in fields(value)}
             return {"class": type(value).__name__, "fields": held}
-        raise TypeError(f"A {type(value).__name__} cannot be kept.")
+        raise InputError(f"A {type(value).__name__} cannot be stored.")
 
     def _array(self, tensor: Tensor) -> list[int]:
         """Where it will be: number of the stack, and of the row in it."""

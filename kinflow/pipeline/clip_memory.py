@@ -104,7 +104,7 @@ class ClipMemory:
             InputError: it cannot be written.
         """
         new = list(done[self._count :])
-        self._ledger.add(taken(new) if new else None, taken(state))
+        self._ledger.add(taken(new, _BODIES) if new else None, taken(state, _STATES))
         self._count = len(done)
 
     def forget(self) -> None:

@@ -63,7 +63,7 @@ def same(one: Any, other: Any) -> bool:
 
 def test_a_value_comes_back_as_it_was():
     before = values()
-    snapshot = taken(before)
+    snapshot = taken(before, (Seen,))
     # through JSON, as on disk
     read = Snapshot(json.loads(json.dumps(snapshot.tree)), snapshot.tensors)
     after = restored(read, (Seen,))
@@ -74,7 +74,7 @@ def test_a_value_comes_back_as_it_was():
 
 
 def test_only_known_classes_are_made_and_check_themselves():
-    snapshot = taken(Seen(torch.ones(2), "a"))
+    snapshot = taken(Seen(torch.ones(2), "a"), (Seen,))
     with pytest.raises(InputError):
         restored(snapshot, ())
     with pytest.raises(InputError, match="refused"):
@@ -83,8 +83,9 @@ def test_only_known_classes_are_made_and_check_themselves():
     for tree in ({"tensor": [9, 0]}, {"list": 3}, {"eval": ["1"]}, [1], {"class": "Seen"}, {}):
         with pytest.raises(InputError):
             restored(Snapshot(tree, {}), (Seen,))
-    with pytest.raises(TypeError):
-        taken(object())
+    for stranger in (object(), Seen(torch.ones(2), "a")):
+        with pytest.raises(InputError, match="cannot be stored"):
+            taken(stranger, ())
 
 
 class Inner(Resumable):
@@ -139,14 +140,14 @@ def test_a_kill_leaves_the_work_as_it_was_after_some_step(tmp_path, monkeypatch)
         ledger = Ledger.open(folder, KEY)
         with pytest.raises(Killed):
             for step in range(4):
-                ledger.add(taken([step, torch.ones(step)]), taken(step))
+                ledger.add(taken([step, torch.ones(step)], ()), taken(step, ()))
         monkeypatch.undo()
         entries, state = kept(folder)
         assert [entry[0] for entry in entries] == list(range(kill // 3))
         assert state == (kill // 3 - 1 if kill >= 3 else None)
         # and it goes on
         ledger = Ledger.open(folder, KEY)
-        ledger.add(taken(["next"]), taken("after"))
+        ledger.add(taken(["next"], ()), taken("after", ()))
         entries, state = kept(folder)
         assert (len(entries), entries[-1], state) == (kill // 3 + 1, ["next"], "after")
         assert len(list(folder.glob("state-*"))) <= 2
@@ -160,8 +161,8 @@ def test_what_is_damaged_or_of_something_else_counts_as_nothing(tmp_path):
     def fill() -> None:
         ledger = Ledger.open(folder, KEY)
         ledger.forget()
-        ledger.add(taken([torch.zeros(4)]), taken("state"))
-        ledger.add(None, taken("state after nothing new"))
+        ledger.add(taken([torch.zeros(4)], ()), taken("state", ()))
+        ledger.add(None, taken("state after nothing new", ()))
 
     fill()
     assert [len(part) for part in kept(folder)] == [1, len("state after nothing new")]
