@@ -196,12 +196,17 @@ class Convert:
     """Names of the joints in bvh and glb."""
     lock_feet: FlagCreatePairsOff[bool] = False
     """Hold feet where they stand, by inverse kinematics; of bvh and amass."""
+    legs: float = 1.0
+    """Length of the legs of the skeleton that is to wear the motion, in lengths of the person's:
+    1.15 for legs 15 % longer. Feet are held for that skeleton."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace files that are there already."""
 
     def __post_init__(self) -> None:
         if self.lock_feet and self.to == "glb":
             refuse("--lock-feet goes with bvh and amass, not with glb.")
+        if self.legs != 1 and not self.lock_feet:
+            refuse("--legs says for which legs feet are held, and goes with --lock-feet.")
 
 
 @dataclass(frozen=True)
