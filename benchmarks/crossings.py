@@ -18,6 +18,7 @@ thresholds is printed.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -91,6 +92,7 @@ def main(config: CrossingBenchmark) -> None:
     _print("product", [one.product for one in seen])
     trackers: dict[str, Track] = {"frame by frame": _nearest, "kinflow": _kinflow}
     if find_spec("norfair"):
+        logging.disable(logging.WARNING)  # it asks for faster distances, once a clip
         trackers |= {f"norfair, {t}": _norfair(t) for t in _THRESHOLDS}
     for name, tracker in trackers.items():
         counts = [counted(zip(tracker(one), one.who, strict=True)) for one in seen]

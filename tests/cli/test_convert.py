@@ -82,4 +82,4 @@ def test_feet_are_held(folder, tmp_path, capsys):
     assert main([*convert, "1.15"]) == 2
     assert "goes with --lock-feet" in capsys.readouterr().err
     assert main([*convert, "9", "--lock-feet", "--overwrite"]) == 2
-    assert "--legs has to be a number from 0.25 to 4" in capsys.readouterr().err
+    assert "(--legs) has to be a number from 0.25 to 4" in capsys.readouterr().err
