@@ -37,6 +37,9 @@ from kinflow.synth.rendering import coarse_mesh
 
 _SAME_PERSON = 0.2
 """Median distance of limb keypoints, as a share of the person's extent in the image."""
+UNCLEAR = -1
+"""Who a sighting is that is about as near to two people: one before the other, and one is seen."""
+_CLEARLY = 2.0
 _CONFIDENT = 0.3
 _LIMBS = list(LIMB_KEYPOINTS)
 _LEAST_WAY_M, _STRAIGHT = 1.6, 0.93
@@ -156,7 +159,8 @@ def true_points_px(clip: Clip) -> Float[Tensor, "people frames 33 2"]:
 def true_people(
     seen: Sequence[Float[np.ndarray, "33 3"]], truth_px: Float[Tensor, "people 33 2"]
 ) -> list[int | None]:
-    """Who each of the people seen in a frame is; None for nobody. Everybody is one at most."""
+    """Who each of the people seen in a frame is; None for nobody, `UNCLEAR` where it might be
+    either of two. Everybody is one at most."""
     cost = np.full((len(seen), len(truth_px)), math.inf)
     for row, keypoints in enumerate(seen):
         sure = keypoints[_LIMBS, 2] > _CONFIDENT
@@ -165,10 +169,12 @@ def true_people(
         for column, points in enumerate(truth_px[:, _LIMBS].numpy()):
             gap = np.linalg.norm(keypoints[_LIMBS, :2] - points, axis=1)[sure]
             share = float(np.median(gap)) / float(np.linalg.norm(np.ptp(points, axis=0)))
-            cost[row, column] = share if share < _SAME_PERSON else math.inf
+            cost[row, column] = share
+    near = np.where(cost < _SAME_PERSON, cost, math.inf)
     who: list[int | None] = [None] * len(seen)
-    for row, column in assign(cost, _SAME_PERSON):
-        who[row] = column
+    for row, column in assign(near, _SAME_PERSON):
+        others = np.delete(cost[row], column)
+        who[row] = column if (others > _CLEARLY * cost[row, column]).all() else UNCLEAR
     return who
 
 
@@ -202,6 +208,8 @@ def counted(frames: Iterator[tuple[Sequence[int], Sequence[int | None]]]) -> Cou
                 made_up += 1
                 continue
             seen += 1
+            if person == UNCLEAR:
+                continue
             switches += last.get(person, number) != number
             last[person] = number
     return Counts(switches, seen, made_up, len(numbers))
