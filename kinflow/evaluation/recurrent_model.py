@@ -38,8 +38,8 @@ class RecurrentConfig:
 
     hidden: int = 256
     frames: int = 14
-    batch: int = 96
-    steps: int = 2400
+    batch: int = 64
+    steps: int = 1200
     rate: float = 2e-3
     asked: int = 200
     seed: int = 0
@@ -75,8 +75,8 @@ class Recurrent(nn.Module):
         self, context: Float[Tensor, "rows q"], state: Float[Tensor, "rows h"] | None = None
     ) -> tuple[Float[Tensor, "rows x"], Float[Tensor, "rows h"]]:
         """The mean of the next step, and the state after this context."""
-        state = self.cell((context - self._centre) / self._spread, state)
-        return self._goes_on(context) + self._scale * self.head(state), state
+        after = self.cell((context - self._centre) / self._spread, state)
+        return self._goes_on(context) + self._scale * self.head(after), after
 
     def mean(self, context: Float[Tensor, "rows q"]) -> Float[Tensor, "rows x"]:
         """Of the next step, of somebody of whom two frames are known."""

@@ -34,7 +34,7 @@ from kinflow.fitting.track_targets import TrackWindow
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Gravity, Person
+from kinflow.results import Gravity, Person, stored
 
 _CONTEXT = 2
 """Settled frames that the next window begins with: as many as an acceleration needs."""
@@ -244,7 +244,8 @@ class ClipFitter(Resumable):
             if row < len(fit.stands):
                 person = replace(person, foot_contact=fit.stands[row].cpu())
             judged = self._judged(person, bodies[i : i + 1], window.seen[row])
-            people.append(_on_its_own(judged))
+            # views would keep all that was computed of a window
+            people.append(stored(judged))
         return people
 
     def _as_alone(self, targets: Targets, frames: int) -> Targets:
@@ -313,11 +314,3 @@ def _as_seen(gravity: Gravity, still: SeenPeople, frame: SeenPeople) -> Gravity:
     if still.R_first_cam is None or frame.R_first_cam is None:
         return gravity
     return gravity.turned(frame.R_first_cam.mT @ still.R_first_cam)
-
-
-def _on_its_own(person: Person) -> Person:
-    """The same body in memory of its own: views would keep all that was computed of a window."""
-    tensors = {
-        name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
-    }
-    return replace(person, **tensors)

@@ -8,7 +8,7 @@ the same as one that was never stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import Float
@@ -31,7 +31,7 @@ from kinflow.files.snapshots import restored, taken
 from kinflow.fitting.clip import FittedFrame, SeenPeople
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Gravity, Person
+from kinflow.results import Gravity, Person, StoredPerson, stored
 from kinflow.version import __version__
 
 
@@ -54,7 +54,7 @@ class DoneFrame:
 
 
 # two classes are called Person; they are never in one file
-_BODIES = (DoneFrame, OpenFrame, FittedFrame, Person, Camera, Gravity)
+_BODIES = (DoneFrame, OpenFrame, FittedFrame, Person, StoredPerson, Camera, Gravity)
 _STATES = (
     *(OpenFrame, Camera, SeenPeople, Unknowns),
     *(SeenFrame, WaitingFrame, ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook),
@@ -84,7 +84,7 @@ class ClipMemory:
         """Frames that are done, and the state after them; none and None where nothing is kept."""
         ledger = self._ledger
         try:
-            done = [frame for entry in ledger.entries for frame in restored(entry, _BODIES)]
+            done = [_small(frame) for entry in ledger.entries for frame in restored(entry, _BODIES)]
             state = None if ledger.state is None else restored(ledger.state, _STATES)
         except InputError:  # of a kinflow of the same number that keeps other things
             ledger.forget()
@@ -110,3 +110,8 @@ class ClipMemory:
     def forget(self) -> None:
         """Nothing is left to go on with: the clip is finished."""
         self._ledger.forget()
+
+
+def _small(frame: DoneFrame) -> DoneFrame:
+    people = tuple(stored(person) for person in frame.fitted.people)
+    return replace(frame, fitted=replace(frame.fitted, people=people))

@@ -111,6 +111,7 @@ class ClipRun:
         self._open: deque[OpenFrame] = deque()
         self._done: list[DoneFrame] = []
         self._known: set[int] = set()
+        self._result: Reconstruction | None = None
         self._step = ClipStep(0, None, 0, 0.0)
         self._watcher: ClipPeople | None = None
         self.found_focal = False
@@ -225,7 +226,7 @@ class ClipRun:
     @property
     def has_people(self) -> bool:
         """Whether there is anybody in the frames that are done."""
-        return any(frame.fitted.people for frame in self._done)
+        return self._result is not None or any(frame.fitted.people for frame in self._done)
 
     @property
     def done_s(self) -> float:
@@ -253,6 +254,8 @@ class ClipRun:
         Raises:
             InputError: there is nobody in them.
         """
+        if self._result is not None:
+            return replace(self._result, source=source)
         done = tuple(self._done)
         if not self.has_people:
             raise InputError(
@@ -281,9 +284,14 @@ class ClipRun:
         people = with_one_shape([frame.fitted.people for frame in done])
         people = with_gaps_filled(people, times_s, shots, turns)
         result = Reconstruction.of_frames(frames, people, source)
-        if any(turn is not None for turn in turns):
-            return replace(result, camera_motion="turns")
-        return replace(result, camera_motion="moves" if self.camera_moves else "still")
+        turned = any(turn is not None for turn in turns)
+        motion = "turns" if turned else "moves" if self.camera_moves else "still"
+        result = replace(result, camera_motion=motion)
+        if self.is_finished:
+            # the bodies are kept on disk; here the result has taken their place
+            self._result = result
+            self._done = [replace(f, fitted=replace(f.fitted, people=())) for f in done]
+        return result
 
     def _settle(self, fitted: Sequence[FittedFrame]) -> None:
         """Frames are done in the order in which they were seen."""
