@@ -7,14 +7,15 @@ simple models are fitted on the training subjects and their mirror images, like 
 Densities are of the latent and the root's velocities at 30 frames a second with the noise that
 training adds. Prediction errors are mean distances of 22 joints of the average adult, about the
 root (in the world's directions) and in the world. `dynamics, stepped` takes the middle of the
-density step by step, `dynamics` is `Dynamics.predict`. In-betweening is scored as in LAFAN1's
-benchmark.
+density step by step, `dynamics` is `Dynamics.predict`. The GRU, whose weights the validation
+subjects choose like those of the dynamics, is trained on the spot. In-betweening is scored as in
+LAFAN1's benchmark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ from kinflow.evaluation.motion_models import (
     staying,
 )
 from kinflow.evaluation.posed_motion import PosedMotion, going_on_turning, interpolated
+from kinflow.evaluation.recurrent_model import Recurrent, RecurrentConfig, fitted
 from kinflow.geometry.rotations import matrix_to_rotvec
 from kinflow.metrics.inbetween import alike, continuous, l2p, l2q, npss
 from kinflow.priors.base import PosePrior
@@ -62,6 +64,7 @@ class DynamicsBenchmark:
         steps: for densities.
         samples: continuations of five seconds.
         seed: of what is drawn.
+        gru: the recurrent regressor.
     """
 
     motions: tuple[Path, ...]
@@ -71,6 +74,7 @@ class DynamicsBenchmark:
     steps: int = 4000
     samples: int = 32
     seed: int = 0
+    gru: RecurrentConfig = field(default_factory=RecurrentConfig)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Setting:
     dynamics: Dynamics
     prior: PosePrior
     generator: torch.Generator
+    gru: Recurrent
 
     @property
     def size(self) -> int:
@@ -97,6 +102,7 @@ class Setting:
             "constant position": staying(self.size),
             "constant velocity": going_on(self.size, DT_S),
             "VAR(2)": autoregression(self.training.context, self.training.x),
+            "GRU": self.gru.mean,
         }
 
 
@@ -108,8 +114,10 @@ def main(config: DynamicsBenchmark) -> None:
     parts = [Recorded.of(part, prior) for part in (train, train.mirrored())]
     training = joined([part.steps(part.last[1], 1) for part in parts])
     recorded = Recorded.of(data.split(config.split), prior)
+    chooses = Recorded.of(data.split("validation"), prior)
+    gru = fitted(parts, training, chooses.steps(chooses.last[1], 1), DT_S, config.gru)
     generator = torch.Generator().manual_seed(config.seed)
-    setting = Setting(training, recorded, Dynamics.load(config.weights), prior, generator)
+    setting = Setting(training, recorded, Dynamics.load(config.weights), prior, generator, gru)
     print(f"{config.split}: {len(recorded.motion.root_m)} frames")
     densities(setting, config.steps)
     predictions(setting, config.windows)
@@ -155,6 +163,7 @@ def predictions(setting: Setting, count: int) -> None:
         "constant position": going_on_turning(known, 0 * ahead),
         "constant velocity": going_on_turning(known, ahead),
         "VAR(2)": stepped(means["VAR(2)"]),
+        "GRU": PosedMotion.of(setting.gru.steps_ahead(past, _AHEAD)[0], setting.prior),
         "dynamics, stepped": stepped(middle),
         "dynamics": PosedMotion.of(forecast, setting.prior),
     }

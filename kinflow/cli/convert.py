@@ -66,7 +66,7 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
         return _smpl_files(result, options, options.model)
     motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
     if options.lock_feet:
-        motions = [lock_feet(motion) for motion in motions]
+        motions = [lock_feet(motion, options.legs) for motion in motions]
     if options.to == "bvh":
         return {
             bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions

@@ -207,6 +207,9 @@ class Convert:
     """Of smpl, smplh and smplx: the file of the body, .npz or .pkl."""
     betas: Annotated[int, arg(metavar="N")] = 10
     """Of smpl, smplh and smplx: how many shape coefficients to solve for."""
+    legs: float = 1.0
+    """Length of the legs of the skeleton that is to wear the motion, in lengths of the person's:
+    1.15 for legs 15 % longer. Feet are held for that skeleton."""
     overwrite: FlagCreatePairsOff[bool] = False
     """Replace files that are there already."""
 
@@ -218,6 +221,8 @@ class Convert:
             refuse(f"--to {self.to} needs the file of the body: --model FILE.")
         if self.to not in ("smpl", "smplh", "smplx") and self.model is not None:
             refuse(f"--model goes with smpl, smplh and smplx, not with {self.to}.")
+        if self.legs != 1 and not self.lock_feet:
+            refuse("--legs says for which legs feet are held, and goes with --lock-feet.")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kinflow.checks import share, whole
+from kinflow.files.snapshots import Resumable
 
 _SIDE_PX = 320
 _CORNERS, _QUALITY, _APART_PX = 200, 0.01, 6
@@ -39,12 +40,14 @@ class CameraMotionConfig:
         whole(self, "frames", at_least=1, at_most=10_000)
 
 
-class CameraWatch:
+class CameraWatch(Resumable):
     """Looks at the frames of one shot, one after the other.
 
     Args:
         config: what counts as a camera that moves.
     """
+
+    changing = ("_before", "_points", "_from", "_said")
 
     def __init__(self, config: CameraMotionConfig = CameraMotionConfig()) -> None:
         self._config = config

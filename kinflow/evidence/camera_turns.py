@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float, Float64, UInt8
 from kinflow.checks import positive, share, whole
 from kinflow.evidence.corners import corners, flow, grey_of, inside, off_people
 from kinflow.evidence.ray_fit import RayFit
+from kinflow.files.snapshots import Resumable
 from kinflow.geometry.pinhole import Camera
 
 _LEAST_POINTS, _SURE_POINTS = 10, 30
@@ -68,7 +69,9 @@ class CameraTurnConfig:
 
 
 @dataclass(frozen=True)
-class _Keyframe:
+class Keyframe:
+    """A frame whose corners others are measured by."""
+
     grey: UInt8[np.ndarray, "height width"]
     corners_px: Float64[np.ndarray, "corners 2"]
     rays: Float64[np.ndarray, "corners 3"]
@@ -76,7 +79,18 @@ class _Keyframe:
     R_first_cam: Float64[np.ndarray, "3 3"]
 
 
-class CameraTurns:
+@dataclass(frozen=True)
+class ShotTurns:
+    """How well the frames of a shot told how the camera turned."""
+
+    frames: int
+    lost: int
+    """Frames of these in which nothing told it."""
+    is_carried: bool
+    """Whether turning does not explain how the background moved."""
+
+
+class CameraTurns(Resumable):
     """Looks at the frames of one shot, one after the other.
 
     Args:
@@ -84,12 +98,17 @@ class CameraTurns:
         config: how the background is followed.
     """
 
+    changing = (
+        *("_keyframes", "_before", "_off_before", "_R_cam_first", "_step"),
+        *("frames", "lost", "broken"),
+    )
+
     def __init__(self, camera: Camera, config: CameraTurnConfig = CameraTurnConfig()) -> None:
         self._config = config
         self._scale = min(1.0, config.side_px / max(camera.image_size))
         view = camera.scaled(self._scale)
         self._fit = RayFit(view, config.agreeing_px, config.spread_px)
-        self._keyframes: list[_Keyframe] = []
+        self._keyframes: list[Keyframe] = []
         self._before: np.ndarray | None = None
         self._off_before = np.zeros((0, 0), bool)
         self._R_cam_first = np.eye(3)
@@ -110,6 +129,11 @@ class CameraTurns:
     def is_carried(self) -> bool:
         """Whether turning does not explain how the background moves."""
         return self.broken > 1 and self.broken * self._config.broken_frames > self.frames
+
+    @property
+    def shot(self) -> ShotTurns:
+        """How it went so far."""
+        return ShotTurns(self.frames, self.lost, self.is_carried)
 
     def look(
         self,
@@ -198,7 +222,7 @@ class CameraTurns:
         return self._fit.refined(np.concatenate(rays), np.concatenate(there), fitted), count
 
     def _in_view_of(
-        self, key: _Keyframe, grey: np.ndarray, R_cam_first: np.ndarray, shown: np.ndarray
+        self, key: Keyframe, grey: np.ndarray, R_cam_first: np.ndarray, shown: np.ndarray
     ) -> tuple[Bool[np.ndarray, " shown"], Float64[np.ndarray, "found 2"]]:
         """Which of the corners shown are found in a frame, and where."""
         H = self._fit.K @ R_cam_first @ key.R_first_cam @ np.linalg.inv(self._fit.K)
@@ -215,7 +239,7 @@ class CameraTurns:
         if len(found) < _LEAST_POINTS:
             return
         rays = self._fit.rays(found) @ self._R_cam_first
-        self._keyframes.append(_Keyframe(grey, found, rays, self._R_cam_first.T.copy()))
+        self._keyframes.append(Keyframe(grey, found, rays, self._R_cam_first.T.copy()))
         del self._keyframes[: -self._config.most_keyframes]
 
     def _overlap(self, off: np.ndarray) -> float:
@@ -223,7 +247,7 @@ class CameraTurns:
         return max(float(self._shown(key, off).mean()) for key in self._keyframes)
 
     def _shown(
-        self, key: _Keyframe, off: np.ndarray, R_cam_first: np.ndarray | None = None
+        self, key: Keyframe, off: np.ndarray, R_cam_first: np.ndarray | None = None
     ) -> Bool[np.ndarray, " corners"]:
         """Which corners of a keyframe are in a frame and not behind people there."""
         points = key.rays @ (self._R_cam_first if R_cam_first is None else R_cam_first).T

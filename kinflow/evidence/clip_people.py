@@ -10,9 +10,11 @@ Frames are given out a little later than they come, once it is settled who of th
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from torch import Tensor
 from kinflow.checks import flag, nested, positive
 from kinflow.evidence.blazepose import region_from_coco
 from kinflow.evidence.camera_motion import CameraMotionConfig, CameraWatch
-from kinflow.evidence.camera_turns import CameraTurnConfig, CameraTurns
+from kinflow.evidence.camera_turns import CameraTurnConfig, CameraTurns, ShotTurns
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -33,6 +35,7 @@ from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
 from kinflow.evidence.turning_focal import TurningFocalConfig
 from kinflow.evidence.types import ImageEvidence
 from kinflow.evidence.video_files import ClipFrame
+from kinflow.files.snapshots import Resumable
 from kinflow.geometry.pinhole import Camera
 
 _TWICE = 0.6
@@ -85,14 +88,14 @@ class SeenFrame:
 
 
 @dataclass
-class _Waiting:
+class WaitingFrame:
     """A frame whose people are not settled yet, with the tracker's numbers."""
 
     frame: SeenFrame
     numbers: list[int]
 
 
-class ClipPeople:
+class ClipPeople(Resumable):
     """Finds and follows the people of one clip.
 
     Args:
@@ -102,6 +105,12 @@ class ClipPeople:
         parts: whether to label body parts; None for what the detector was told.
         camera: of all frames, where it is to be found out how it turns.
     """
+
+    changing = (
+        *("_labelled_s", "_cuts", "_tracker", "_shown", "_searched_s", "_lines", "_shot"),
+        *("camera_moves", "_camera", "_turning", "_turned", "_waiting", "_identities"),
+        "last_seen",
+    )
 
     def __init__(
         self,
@@ -123,27 +132,48 @@ class ClipPeople:
         self.camera_moves = False
         """Whether the camera moved within a shot of the frames so far."""
         self._lens = camera
-        self.turns: list[CameraTurns] = []
-        """How the camera turns, shot by shot, where that is to be found out."""
-        self._begin_shot()
-        self._waiting: deque[_Waiting] = deque()
+        self._camera, self._turning = self._of_shot()
+        self._turned: list[ShotTurns] = []
+        self.last_seen = -1
+        """Number of the last frame that was looked at."""
+        self._waiting: deque[WaitingFrame] = deque()
         self._identities: dict[int, int] = {}
+
+    @property
+    def turns(self) -> tuple[ShotTurns, ...]:
+        """How the camera turned, shot by shot, where that is to be found out."""
+        now = () if self._turning is None else (self._turning.shot,)
+        return (*self._turned, *now)
 
     def watch(self, frames: Iterable[ClipFrame]) -> Iterator[SeenFrame]:
         """Every frame with its people, in order; frames without people come out as well."""
         for frame in frames:
+            self.last_seen = frame.index
             self._waiting.append(self._see(frame))
             while self._waiting and self._settled(self._waiting[0]):
                 yield self._given_out()
         while self._waiting:  # whoever came in at the very end was never refuted
             yield self._given_out()
 
-    def _see(self, frame: ClipFrame) -> _Waiting:
+    def watch_with_states(
+        self, frames: Iterable[ClipFrame], every: int
+    ) -> Iterator[tuple[SeenFrame, dict[str, Any] | None]]:
+        """The same, and with every so many of them the state after it, None with the others.
+
+        Another one that resumes that state and watches the frames after `last_seen` gives out the
+        same as this one from there on.
+        """
+        for number, seen in enumerate(self.watch(frames), 1):
+            # a copy: others go on with it while this one goes on
+            yield seen, None if number % every else copy.deepcopy(self.state())
+
+    def _see(self, frame: ClipFrame) -> WaitingFrame:
         if self._cuts.is_cut(frame.rgb):
             self._shot += 1
             self._tracker.cut()
             self._shown, self._searched_s = {}, None
-            self._begin_shot()
+            self._turned = list(self.turns)
+            self._camera, self._turning = self._of_shot()
         expected = self._tracker.expected(frame.time_s)
         people = self._followed(frame, expected) if self._config.follow_others else []
         if self._is_due(frame.time_s, lost=len(people) < len(expected)):
@@ -160,7 +190,9 @@ class ClipPeople:
         people_px = [person.box_px.numpy() for person in evidence]
         self._camera.look(frame.rgb, people_px)
         self.camera_moves |= self._camera.moves
-        turn = torch.from_numpy(self.turns[-1].look(frame.rgb, people_px)) if self.turns else None
+        turn = None
+        if self._turning is not None:
+            turn = torch.from_numpy(self._turning.look(frame.rgb, people_px))
         sightings = [
             Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
             for person in evidence
@@ -169,13 +201,14 @@ class ClipPeople:
         self._shown = dict(zip(numbers, people, strict=True))
         height, width = frame.rgb.shape[:2]
         seen = ImageEvidence((width, height), evidence, self._lines)
-        return _Waiting(SeenFrame(frame.index, frame.time_s, self._shot, seen, (), turn), numbers)
+        return WaitingFrame(
+            SeenFrame(frame.index, frame.time_s, self._shot, seen, (), turn), numbers
+        )
 
-    def _begin_shot(self) -> None:
+    def _of_shot(self) -> tuple[CameraWatch, CameraTurns | None]:
         """Another shot is of another camera, or of one that is elsewhere."""
-        self._camera = CameraWatch(self._config.camera)
-        if self._lens is not None:
-            self.turns.append(CameraTurns(self._lens, self._config.turns))
+        turning = None if self._lens is None else CameraTurns(self._lens, self._config.turns)
+        return CameraWatch(self._config.camera), turning
 
     def _labels_parts(self, frame: ClipFrame, people: Sequence[Person]) -> bool:
         """Whether to label body parts in a frame."""
@@ -213,7 +246,7 @@ class ClipPeople:
                 people.append(found)
         return people
 
-    def _settled(self, waiting: _Waiting) -> bool:
+    def _settled(self, waiting: WaitingFrame) -> bool:
         return all(self._tracker.is_somebody(number) is not None for number in waiting.numbers)
 
     def _given_out(self) -> SeenFrame:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from kinflow.checks import positive, share, whole
+from kinflow.files.snapshots import Resumable
 
 _SMALL = (48, 32)
 _BINS = 8
@@ -40,12 +41,14 @@ class CutConfig:
         whole(self, "memory", at_least=1, at_most=1000)
 
 
-class CutFinder:
+class CutFinder(Resumable):
     """Compares each frame with those before it.
 
     Args:
         config: what a cut is.
     """
+
+    changing = ("_before", "_recent")
 
     def __init__(self, config: CutConfig = CutConfig()) -> None:
         self._config = config

@@ -20,6 +20,7 @@ from kinflow.body.sides import SIDES
 from kinflow.checks import number, positive, share, whole
 from kinflow.evidence.assignment import assign
 from kinflow.evidence.people import person_size
+from kinflow.files.snapshots import Resumable
 
 _TORSO = [KEYPOINT_INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side in SIDES]
 _SEEN = 0.3
@@ -86,7 +87,7 @@ class Sighting:
 
 
 @dataclass
-class _Track:
+class FollowedTrack:
     """What is known of one person so far."""
 
     identity: int
@@ -110,16 +111,18 @@ class _Track:
         self.last, self.seen_s, self.hits = sighting, time_s, self.hits + 1
 
 
-class Tracker:
+class Tracker(Resumable):
     """Gives each person of each frame a number.
 
     Args:
         config: when two sightings are of the same person.
     """
 
+    changing = ("_tracks", "_known", "_given", "_now_s", "_step_s")
+
     def __init__(self, config: TrackingConfig = TrackingConfig()) -> None:
         self.config = config
-        self._tracks: list[_Track] = []
+        self._tracks: list[FollowedTrack] = []
         self._known: set[int] = set()
         self._given = 0
         self._now_s: float | None = None
@@ -151,7 +154,7 @@ class Tracker:
             numbers[column] = track.identity
         for column, number_ in enumerate(numbers):
             if number_ < 0:
-                self._tracks.append(_Track(self._given, sightings[column], time_s))
+                self._tracks.append(FollowedTrack(self._given, sightings[column], time_s))
                 numbers[column] = self._given
                 self._given += 1
         self._known |= {t.identity for t in self._tracks if t.hits >= self.config.births}
@@ -182,13 +185,13 @@ class Tracker:
         missed = [track.seen_s < latest_s for track in self._tracks]
         return self.config.stale * np.array(missed, np.float64).reshape(-1, 1)
 
-    def _longest_gap_s(self, track: _Track) -> float:
+    def _longest_gap_s(self, track: FollowedTrack) -> float:
         known = track.identity in self._known
         longest_s = self.config.gap_s if known else self.config.doubtful_gap_s
         # of slow clips, the next frame counts whenever it comes
         return max(longest_s, 1.5 * self._step_s)
 
-    def _cost(self, track: _Track, seen: Sighting, time_s: float) -> float:
+    def _cost(self, track: FollowedTrack, seen: Sighting, time_s: float) -> float:
         """How unlike a person is to what a track expects, in [0, 1]; infinite for no match."""
         expected = track.expected(time_s, self.config.coasting_s)
         if not 1 / self.config.sizes < seen.size_px / expected.size_px < self.config.sizes:

@@ -5,6 +5,12 @@ that it has around that time, and does not drift. While it stands, the ball is h
 average; from there to the free motion the correction fades within a tenth of a second. The leg
 follows by two-bone inverse kinematics: the knee bends in its own plane, the foot keeps its
 orientation, and where a leg is too short the pelvis sinks, smoothly.
+
+Programs that put a motion on another skeleton keep the directions of bones and scale the way of the
+root by the length of the legs, but not the width of the hips: a foot that stands at c stands at
+s c - (s - 1) R o there, with the pelvis' rotation R and the hip's offset o, which goes round as the
+pelvis turns. No motion stands still for all s, so whoever knows the other legs says how long they
+are, and feet are held for these.
 """
 
 from __future__ import annotations
@@ -17,6 +23,8 @@ from jaxtyping import Bool, Float64
 
 from kinflow.body.kinematics import forward_kinematics
 from kinflow.body.skeleton import JOINT_INDEX
+from kinflow.checks import is_number
+from kinflow.errors import InputError
 from kinflow.export.motion import Motion
 
 _SMOOTH_S = 0.05
@@ -43,18 +51,54 @@ class _Leg:
     ball: int
 
 
+MIN_LEGS, MAX_LEGS = 0.25, 4.0
+"""Legs of a skeleton in lengths of the person's."""
 _LEGS = tuple(
     _Leg(*(JOINT_INDEX[f"{side}_{part}"] for part in ("hip", "knee", "ankle", "foot")))
     for side in ("left", "right")
 )
 
 
-def lock_feet(motion: Motion) -> Motion:
-    """The motion with feet that neither slide nor lift while they stand."""
+def lock_feet(motion: Motion, legs: float = 1.0) -> Motion:
+    """The motion with feet that neither slide nor lift while they stand.
+
+    Args:
+        motion: whose feet are held.
+        legs: of the skeleton that will wear the motion, in lengths of the person's own; feet stand
+            on that one (`on_other_legs`).
+
+    Raises:
+        InputError: no skeleton has such legs.
+    """
+    if not (is_number(legs) and MIN_LEGS <= legs <= MAX_LEGS):
+        raise InputError(
+            f"legs has to be a number from {MIN_LEGS:g} to {MAX_LEGS:g}, not {legs!r}.",
+            {"legs": "legs"},
+        )
+    held = _held(on_other_legs(motion, legs), contacts(motion))
+    return replace(motion, pose=held.pose, t_world_root_m=held.t_world_root_m / legs)
+
+
+def on_other_legs(motion: Motion, legs: float) -> Motion:
+    """The motion as another skeleton has it: bones keep their directions, the way of the root is
+    scaled like the legs.
+
+    Args:
+        motion: any.
+        legs: length of that skeleton's legs, in lengths of the person's.
+    """
+    offsets_m = motion.offsets_m.copy()
+    for leg in _LEGS:
+        offsets_m[[leg.knee, leg.ankle, leg.ball]] *= legs
+    return replace(motion, offsets_m=offsets_m, t_world_root_m=legs * motion.t_world_root_m)
+
+
+def _held(motion: Motion, standing: tuple[np.ndarray, np.ndarray]) -> Motion:
+    """The motion with feet held in the frames in which they stand."""
     _, joints_m = _forward(motion.pose, motion.t_world_root_m, motion.offsets_m)
     corrections_m = [
-        _correction_m(joints_m[:, leg.ball], standing, motion.period_s)
-        for leg, standing in zip(_LEGS, contacts(motion), strict=True)
+        _correction_m(joints_m[:, leg.ball], stands, motion.period_s)
+        for leg, stands in zip(_LEGS, standing, strict=True)
     ]
     targets_m = [
         joints_m[:, leg.ankle] + correction_m

@@ -32,7 +32,8 @@ def lowest_m(
     """
     model = model or BodyModel.load()
     shaped = model.with_shape(shape)
-    lowest = []
+    # made at once: small results between large ones would keep the allocator from using these again
+    lowest = torch.empty(len(pose))
     with torch.inference_mode():
         rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
         # heights are linear in what the maps of the joints add along up: one matrix product
@@ -43,5 +44,5 @@ def lowest_m(
             maps = joint_maps(posed.R_joints, posed.joints_m, shaped.rest_joints_m, model.Q_rest)
             along = torch.from_numpy(up[some]).to(maps)
             along_up = (along[:, None, None] @ maps)[:, :, 0]
-            lowest.append((along_up.flatten(1) @ shares).amin(1))
-    return torch.cat(lowest).double().numpy()
+            lowest[some] = (along_up.flatten(1) @ shares).amin(1)
+    return lowest.double().numpy()

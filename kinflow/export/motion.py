@@ -29,6 +29,7 @@ _IRREGULAR = 0.25
 _SLOWEST_S, _FASTEST_S = 1.0, 1e-3
 _MOST_POSES = 1_000_000
 """Of one person: over nine hours at 30 a second."""
+_BATCH = 512
 _SAME_TIME = 1e-3
 """Part of a frame; times that are closer are equal."""
 
@@ -87,6 +88,9 @@ class Motion:
         slack = _slack(times_s, period_s) / between_s
         share = np.where(share <= slack, 0, np.where(share >= 1 - slack, 1, share))
         q = along_time(pose)
+        between = np.empty((count, *pose.shape[1:]))
+        for some in batches(count):
+            between[some] = matrices(slerp(q[before[some]], q[after[some]], share[some]))
         users = track.bodies[0].users_body
         model = BodyModel.load("joints") if users is None else users.body
         offsets_m = model.with_shape(track.shape).joint_offsets_m()
@@ -94,12 +98,17 @@ class Motion:
             identity=track.identity,
             start_s=float(times_s[0]),
             period_s=period_s,
-            pose=matrices(slerp(q[before], q[after], share)),
+            pose=between,
             t_world_root_m=_mixed(t_world_root_m[before], t_world_root_m[after], share),
             offsets_m=offsets_m.double().numpy(),
             shape=track.shape.double().numpy(),
             seen=(share == 0) | (share == 1),
         )
+
+
+def batches(count: int) -> Iterator[slice]:
+    """Rows of arrays of so many, some at a time: what is made of all at once takes much memory."""
+    return (slice(first, first + _BATCH) for first in range(0, count, _BATCH))
 
 
 def period_of(frames: Sequence[Frame]) -> float:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 
-from kinflow.body.keypoints import BLAZEPOSE33, FOOT_KEYPOINTS, KEYPOINT_INDEX, LIMB_KEYPOINTS
+from kinflow.body.keypoints import FOOT_KEYPOINTS, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.kinematics import forward_kinematics
 from kinflow.body.model import BodyModel
 from kinflow.export.heights import lowest_m
-from kinflow.export.motion import Motion, period_of
+from kinflow.export.motion import Motion, batches, period_of
 from kinflow.export.stage import Stage
 from kinflow.metrics.motion import jitter
 from kinflow.results import Person, Reconstruction, Track
@@ -76,7 +76,9 @@ def _of_track(track: Track, stage: Stage, period_s: float) -> TrackQuality:
     times_s = np.array([body.time_s for body in track.bodies])
     pose, root_m = (torch.from_numpy(values) for values in stage.track_pose(track))
     shaped = BodyModel.load("joints").with_shape(track.shape)
-    feet_m = shaped.with_pose(pose, root_m).keypoints_m()[:, _FEET].double().numpy()
+    feet_m = np.empty((len(pose), len(_FEET), 3))
+    for some in batches(len(pose)):
+        feet_m[some] = shaped.with_pose(pose[some], root_m[some]).keypoints_m()[:, _FEET].numpy()
     up = np.tile([0.0, 1.0, 0.0], (len(pose), 1))
     contact = contact_of(track.bodies)
     mean_cm, worst_cm = below_floor_cm(lowest_m(track.shape, pose, root_m, up))
@@ -127,8 +129,11 @@ def jitter_of(motion: Motion) -> float:
     """Of all joints of a motion; NaN for fewer than four frames."""
     if len(motion) < 4:
         return float("nan")
-    values = (motion.pose, motion.t_world_root_m, motion.offsets_m)
-    _, joints_m = forward_kinematics(*map(torch.from_numpy, values))
+    offsets_m = torch.from_numpy(motion.offsets_m)
+    joints_m = torch.empty(*motion.pose.shape[:2], 3, dtype=torch.float64)
+    for some in batches(len(motion)):
+        pose, root_m = map(torch.from_numpy, (motion.pose[some], motion.t_world_root_m[some]))
+        joints_m[some] = forward_kinematics(pose, root_m, offsets_m)[1]
     return float(jitter(joints_m, motion.rate_hz))
 
 
@@ -163,10 +168,12 @@ def _keypoint_error_px(track: Track) -> float:
     bodies = [body for body in track.bodies if body.code != "not_seen"]
     if not bodies:
         return float("nan")
-    pose = torch.stack([body.pose for body in bodies])
-    root_m = torch.stack([body.t_cam_root_m for body in bodies])
     shaped = BodyModel.load("joints").with_shape(track.shape)
-    points_m = shaped.with_pose(pose, root_m).keypoints_m()[:, : len(BLAZEPOSE33)][:, _LIMBS]
+    points_m = torch.empty(len(bodies), len(_LIMBS), 3)
+    for some in batches(len(bodies)):
+        pose = torch.stack([body.pose for body in bodies[some]])
+        root_m = torch.stack([body.t_cam_root_m for body in bodies[some]])
+        points_m[some] = shaped.with_pose(pose, root_m).keypoints_m()[:, _LIMBS]
     errors_px = []
     for body, limbs_m in zip(bodies, points_m, strict=True):
         seen_px = body.keypoints_px[_LIMBS]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+_BATCH = 512
+
 
 def unit_quaternions(R: Float[np.ndarray, "n 3 3"]) -> Float[np.ndarray, "n 4"]:
     """Quaternions of rotation matrices (Bar-Itzhack 2000): the eigenvectors of the largest
@@ -22,7 +24,12 @@ def unit_quaternions(R: Float[np.ndarray, "n 3 3"]) -> Float[np.ndarray, "n 4"]:
 def along_time(R: Float[np.ndarray, "frames *joints 3 3"]) -> Float[np.ndarray, "frames *joints 4"]:
     """Quaternions of which each is on the side of the one before, so that blending two neighbours,
     number by number or on the sphere, goes the short way round."""
-    q = unit_quaternions(R.reshape(-1, 3, 3)).reshape(*R.shape[:-2], 4)
+    q = np.empty((*R.shape[:-2], 4))
+    for first in range(0, len(R), _BATCH):  # all at once takes much memory
+        some = R[first : first + _BATCH]
+        q[first : first + _BATCH] = unit_quaternions(some.reshape(-1, 3, 3)).reshape(
+            *some.shape[:-2], 4
+        )
     turned_over = np.where((q[1:] * q[:-1]).sum(-1) < 0, -1.0, 1.0)
     q[1:] *= np.cumprod(turned_over, axis=0)[..., None]
     return q

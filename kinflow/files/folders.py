@@ -11,7 +11,9 @@ be:
 - `.kinflow-<digest>.lock`: held by the process that works on it;
 - `.kinflow-<digest>.part/<name>`: the unfinished folder, after the exchange the replaced one;
 - `.kinflow-<digest>.old/<name>`: the replaced one where there is no exchange and two renames have
-  to do.
+  to do;
+- `.kinflow-<digest>.kept`: what its maker wants to find again if it is stopped before the end
+  (`ledger.py`); only the maker removes it.
 
 A process that is killed leaves them behind, but not its lock: whoever takes that lock next finishes
 what was begun (`_recover`).
@@ -79,6 +81,11 @@ class Claim:
                 raise
             return Claim(folder, lock)
 
+    @property
+    def kept(self) -> Path:
+        """A folder beside it for work that the next holder of the claim may go on with."""
+        return kept_of(self.folder)
+
     def release(self) -> None:
         """Let others have the folder."""
         self.lock.release()
@@ -88,6 +95,12 @@ class Claim:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def kept_of(folder: Path) -> Path:
+    """Where work on a result folder is kept (`Claim.kept`)."""
+    folder = _located(folder)
+    return _work(folder.parent, _key(folder.name), "kept")
 
 
 @contextmanager

@@ -12,8 +12,9 @@ with their motion and shape. At the end `with_one_shape` and `with_gaps_filled` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ from kinflow.checks import nested, refuse, whole
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.files.snapshots import Resumable
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
@@ -32,7 +34,7 @@ from kinflow.fitting.track_targets import TrackWindow
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Gravity, Person
+from kinflow.results import Gravity, Person, stored
 
 _CONTEXT = 2
 """Settled frames that the next window begins with: as many as an acceleration needs."""
@@ -83,7 +85,7 @@ class FittedFrame:
     """What is up by the frames of the window, for this frame's camera; None without people."""
 
 
-class ClipFitter:
+class ClipFitter(Resumable):
     """Fits the people of one clip, whose frames come in one after the other.
 
     Args:
@@ -92,6 +94,8 @@ class ClipFitter:
         camera: of all frames.
         config: windows and motion.
     """
+
+    changing = ("camera", "_focal_is_open", "_frames", "_settled", "_known")
 
     def __init__(
         self, photos: PhotoFitter, camera: Camera, config: ClipFitConfig | None = None
@@ -105,6 +109,14 @@ class ClipFitter:
         """So many of the first of these frames were given out."""
         self._known: dict[int, dict[float, Unknowns]] = {}
         """Bodies of earlier fits, by identity and time."""
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that was kept."""
+        super().resume(state)
+        device = self._photos.flesh_m.device
+        for known in self._known.values():
+            for time_s, body in known.items():
+                known[time_s] = Unknowns(**{n: v.to(device) for n, v in vars(body).items()})
 
     def add(self, frame: SeenPeople) -> list[FittedFrame]:
         """One more frame; what is settled by it, in order, which mostly is nothing."""
@@ -232,7 +244,8 @@ class ClipFitter:
             if row < len(fit.stands):
                 person = replace(person, foot_contact=fit.stands[row].cpu())
             judged = self._judged(person, bodies[i : i + 1], window.seen[row])
-            people.append(_on_its_own(judged))
+            # views would keep all that was computed of a window
+            people.append(stored(judged))
         return people
 
     def _as_alone(self, targets: Targets, frames: int) -> Targets:
@@ -301,11 +314,3 @@ def _as_seen(gravity: Gravity, still: SeenPeople, frame: SeenPeople) -> Gravity:
     if still.R_first_cam is None or frame.R_first_cam is None:
         return gravity
     return gravity.turned(frame.R_first_cam.mT @ still.R_first_cam)
-
-
-def _on_its_own(person: Person) -> Person:
-    """The same body in memory of its own: views would keep all that was computed of a window."""
-    tensors = {
-        name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
-    }
-    return replace(person, **tensors)

@@ -11,8 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
-from kinflow.results import Gravity, Person
+from kinflow.results import Gravity, Person, stored
+
+_BATCH = 512
 
 
 def with_one_shape(frames: Sequence[Sequence[Person]]) -> list[list[Person]]:
@@ -89,24 +92,26 @@ def _between(
     z = first.z + a[:, None] * (last.z - first.z)
     joints_m = BodyModel.load("joints").with_shape(first.shape).with_pose(pose, t).joints_m
     return [
-        replace(
-            first,
-            R_cam_root=pose[i, 0].clone(),
-            t_cam_root_m=t[i].clone(),
-            pose=pose[i].clone(),
-            z=z[i].clone(),
-            joints_cam_m=joints_m[i].clone(),
-            joint_std_m=torch.maximum(first.joint_std_m, last.joint_std_m),
-            t_cam_root_std_m=torch.maximum(first.t_cam_root_std_m, last.t_cam_root_std_m),
-            keypoints_px=torch.zeros_like(first.keypoints_px),
-            score=0.0,
-            code="not_seen",
-            energy={},
-            hypotheses=(),
-            foot_contact=None,
-            part_iou=None,
-            silhouette_iou=float("nan"),
-            start_source="motion",
+        stored(
+            replace(
+                first,
+                R_cam_root=pose[i, 0],
+                t_cam_root_m=t[i],
+                pose=pose[i],
+                z=z[i],
+                joints_cam_m=joints_m[i],
+                joint_std_m=torch.maximum(first.joint_std_m, last.joint_std_m),
+                t_cam_root_std_m=torch.maximum(first.t_cam_root_std_m, last.t_cam_root_std_m),
+                keypoints_px=torch.zeros_like(first.keypoints_px),
+                score=0.0,
+                code="not_seen",
+                energy={},
+                hypotheses=(),
+                foot_contact=None,
+                part_iou=None,
+                silhouette_iou=float("nan"),
+                start_source="motion",
+            )
         )
         for i in range(len(shares))
     ]
@@ -160,14 +165,14 @@ def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
     before = model.with_shape(torch.stack([body.shape for body in bodies]))
     larger = _length_m(shaped.joint_offsets_m()) / _length_m(before.joint_offsets_m())
     t_cam_root_m = larger[:, None] * torch.stack([body.t_cam_root_m for body in bodies])
-    pose = torch.stack([body.pose for body in bodies])
-    joints_m = shaped.with_pose(pose, t_cam_root_m).joints_m
+    joints_m = torch.empty(len(bodies), NUM_JOINTS, 3)
+    for first in range(0, len(bodies), _BATCH):  # all at once takes much memory
+        some = slice(first, first + _BATCH)
+        pose = torch.stack([body.pose for body in bodies[some]])
+        joints_m[some] = shaped.with_pose(pose, t_cam_root_m[some]).joints_m
     return [
-        replace(
-            body,
-            shape=shape,
-            t_cam_root_m=t_cam_root_m[row].clone(),
-            joints_cam_m=joints_m[row].clone(),
+        stored(
+            replace(body, shape=shape, t_cam_root_m=t_cam_root_m[row], joints_cam_m=joints_m[row])
         )
         for row, body in enumerate(bodies)
     ]

@@ -74,6 +74,7 @@ _IRRELEVANT = (
     "export.formats",
     "export.overwrite",
     "clip_formats",
+    "clips.keep_every",
 )
 _NAMES = {
     "reconstructor.fov_deg": "fov",

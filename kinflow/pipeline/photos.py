@@ -37,9 +37,11 @@ from kinflow.export.results import (
 )
 from kinflow.export.writer import write_all
 from kinflow.files.destinations import check_folder_destination
-from kinflow.files.folders import Claim, remove_litter
+from kinflow.files.folders import Claim, kept_of, remove_litter
+from kinflow.files.ledger import Ledger
 from kinflow.files.names import printable
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.pipeline.clip_memory import ClipMemory
 from kinflow.pipeline.clip_results import ClipResults, certain_files
 from kinflow.pipeline.clips import ClipRun
 from kinflow.pipeline.config import PipelineConfig
@@ -180,6 +182,7 @@ class _Run:
         try:
             origin = self._origin(path)
             if self._is_done(folder, origin, files):
+                _forget(folder)
                 return _Ended(self._already_there(path, folder, begin))
             check_destination(folder, files, self._may_replace(folder))
             claim = self._claim(folder, patience_s)
@@ -273,7 +276,8 @@ class _Run:
                 "without a body file, and convert its results to that body then.",
                 {"a body file": "body"},
             )
-        run = ClipRun(path, self.reconstructor, self.config.clips)
+        memory = ClipMemory(claim, origin)
+        run = ClipRun(path, self.reconstructor, self.config.clips, memory)
         wanted = self.config.clips.range
         export = replace(self.config.clip_export, overwrite=self._may_replace(folder))
         results = ClipResults(folder, export, origin, claim, wanted)
@@ -282,11 +286,14 @@ class _Run:
                 if self.stop():
                     return results.written_quickly(run, notes), None
                 yield Progress(path, folder, step)
+            if not run.has_people:  # which another run would only find again
+                memory.forget()
             with contextlib.closing(results.written(run, notes)) as drawing:
                 while True:
                     try:
                         step = next(drawing)
                     except StopIteration as end:
+                        memory.forget()
                         return end.value, None
                     if self.stop():
                         break
@@ -328,6 +335,13 @@ def _told(ended: _Ended) -> Generator[Event, None, None]:
     yield ended.outcome
     if ended.interrupt is not None:
         raise ended.interrupt
+
+
+def _forget(folder: Path) -> None:
+    """Remove what somebody kept who was killed when the results were there."""
+    if kept_of(folder).exists() and (claim := Claim.take(folder)) is not None:
+        with claim:
+            Ledger(claim.kept, {}).forget()
 
 
 def _left_out(photo: Path, folder: Path, seconds: float) -> Outcome:

@@ -8,6 +8,7 @@ from kinflow.results.frames import CameraTurn, Frame
 from kinflow.results.gravity import Floor, Gravity
 from kinflow.results.person import Hypothesis, Person
 from kinflow.results.reconstruction import CameraMotion, Reconstruction
+from kinflow.results.stored import StoredPerson, stored
 from kinflow.results.tracks import Track
 
 __all__ = [
@@ -21,5 +22,7 @@ __all__ = [
     "Person",
     "Reconstruction",
     "ResultCode",
+    "StoredPerson",
     "Track",
+    "stored",
 ]

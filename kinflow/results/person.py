@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
@@ -75,7 +75,7 @@ class Person:
     """Overlap of the body with the person's outline, NaN when it is not known."""
     height_std_m: float = float("nan")
     """Standard deviation of the standing height; NaN when it is not known."""
-    foot_contact: Float[Tensor, "4"] | None = None
+    foot_contact: Float[Tensor, "4"] | None = field(default_factory=lambda: None)
     """How surely heels and big toes (`FOOT_KEYPOINTS`) stand still from this frame to the person's
     next, 0 to 1, as fitting through frames took it; None where nothing is known of that."""
     frame: int = 0
@@ -86,6 +86,10 @@ class Person:
     start_source: str = ""
     """Which source proposed the start that this body was fitted from, such as `gallery` or
     `facing`; empty when that is not known."""
+
+    def in_frame(self, frame: int, time_s: float) -> Person:
+        """The same body in a frame."""
+        return replace(self, frame=frame, time_s=time_s)
 
     @property
     def joints_px(self) -> Float[Tensor, "22 2"]:

@@ -14,7 +14,7 @@ result.at(12)                       # what one frame shows, as a photo would be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, get_args
@@ -120,7 +120,7 @@ class Reconstruction:
         if len(people) != len(frames):
             raise InputError(f"There are people of {len(people)} frames for {len(frames)} frames.")
         placed = [
-            replace(person, frame=frame.index, time_s=frame.time_s)
+            person.in_frame(frame.index, frame.time_s)
             for frame, seen in zip(frames, people, strict=True)
             for person in seen
         ]

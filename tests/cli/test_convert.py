@@ -73,6 +73,16 @@ def test_feet_are_held(folder, tmp_path, capsys):
     assert len(read_bvh(tmp_path / "person_0.bvh")) == 30
     assert main([*arguments, "--to", "glb"]) == 2
     assert "--lock-feet goes with" in capsys.readouterr().err
+    longer = tmp_path / "longer"
+    convert = ["convert", str(folder), "--to", "bvh", "--out", str(longer), "--legs"]
+    assert main([*convert, "1.15", "--lock-feet"]) == 0
+    own, other = ((at / "person_0.bvh").read_text() for at in (tmp_path, longer))
+    # the skeleton is the person's own
+    assert own.split("MOTION")[0] == other.split("MOTION")[0]
+    assert main([*convert, "1.15"]) == 2
+    assert "goes with --lock-feet" in capsys.readouterr().err
+    assert main([*convert, "9", "--lock-feet", "--overwrite"]) == 2
+    assert "(--legs) has to be a number from 0.25 to 4" in capsys.readouterr().err
 
 
 def test_onto_a_body_of_the_user(smplh_file, tmp_path, capsys):

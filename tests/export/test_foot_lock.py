@@ -10,8 +10,10 @@ import torch
 from kinflow.body.kinematics import forward_kinematics
 from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import JOINT_INDEX
-from kinflow.export.foot_lock import contacts, lock_feet, sliding_m_s
+from kinflow.errors import InputError
+from kinflow.export.foot_lock import contacts, lock_feet, on_other_legs, sliding_m_s
 from kinflow.export.motion import Motion
+from kinflow.synth.walks import walking
 
 LEGS = [JOINT_INDEX[f"{s}_{p}"] for s in ("left", "right") for p in ("knee", "ankle", "foot")]
 BALLS = [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]]
@@ -103,6 +105,35 @@ def test_on_other_legs_feet_stand_too(longer):
     standing = contacts(motion)
     assert sliding_m_s(worn_by_another(motion), standing) > 0.05
     assert sliding_m_s(worn_by_another(lock_feet(motion)), standing) < 0.01
+
+
+def walking_in_a_circle(frames: int = 90) -> Motion:
+    """A walk whose feet stand, seen with the errors of a fit: what is held has to be found."""
+    shape = torch.full((6,), 0.5)
+    shape[1] = 0.8
+    body = BodyModel.load("joints")
+    walker = walking(shape, frames, 30.0, BodyModel.load(), turn_rad_s=0.9)
+    rng = np.random.default_rng(0)
+    root_m = walker.root_m.double().numpy() + np.cumsum(rng.normal(0, 0.001, (frames, 3)), 0)
+    offsets_m = body.with_shape(shape).joint_offsets_m().double().numpy()
+    pose = walker.pose.double().numpy()
+    seen = np.ones(frames, bool)
+    return Motion(0, 0.0, 1 / 30, pose, root_m, offsets_m, shape.double().numpy(), seen)
+
+
+@pytest.mark.parametrize("legs", [0.85, 1.15])
+def test_who_turns_on_other_legs_stands_if_these_are_told(legs):
+    motion = walking_in_a_circle()
+    standing = contacts(motion)
+    assert np.mean(standing) > 0.3
+    untold = sliding_m_s(on_other_legs(lock_feet(motion), legs), standing)
+    told = sliding_m_s(on_other_legs(lock_feet(motion, legs), legs), standing)
+    assert sliding_m_s(on_other_legs(motion, legs), standing) > 0.02
+    # hips are as wide as before, and go round with the pelvis: 15 % of 0.1 m, 0.9 times a second
+    assert untold == pytest.approx(0.15 * 0.1 * 0.9, rel=0.4)
+    assert told < 0.002
+    with pytest.raises(InputError, match="legs has to be"):
+        lock_feet(motion, 0.0)
 
 
 def test_nobody_stands_in_the_air():

@@ -1,11 +1,15 @@
 """Clips through the pipeline: people, frames and times; bad ones, stopped ones, with photos."""
 
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from clips import counting, cut_off, passing, paste, write_clip
 from small_photos import small_photos
 
@@ -198,6 +202,78 @@ def test_a_clip_that_is_stopped_keeps_what_is_done(clip, models, tmp_path):
     assert outcome_of(list(pipeline(models, window=8).run([clip], tmp_path))).already
 
 
+class Counted:
+    """A detector that counts the frames it measures."""
+
+    def __init__(self, models: Reconstructor, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.frames, measured = 0, models.detector.measured
+
+        def counted(*args: Any, **options: Any) -> Any:
+            self.frames += 1
+            return measured(*args, **options)
+
+        monkeypatch.setattr(models.detector, "measured", counted)
+
+
+def kept_often(moving: bool = False) -> ClipConfig:
+    return replace(windows_of(8), keep_every=3, moving_camera=moving)
+
+
+@pytest.mark.parametrize("asked, moving", [(7, False), (16, True)])
+def test_work_that_is_stopped_goes_on(clip, models, events, tmp_path, monkeypatch, asked, moving):
+    """Stopped early or in the middle; killed at the same moment, too."""
+    config = PipelineConfig(MODELS, EXPORT, clips=kept_often(moving), clip_formats=FORMATS)
+    whole = outcome_of(events) if not moving else None
+    if whole is None:
+        whole = outcome_of(list(Pipeline(config, models).run([clip], tmp_path / "whole")))
+    out, killed = tmp_path / "out", tmp_path / "killed"
+    counted = Counted(models, monkeypatch)
+    running = Pipeline(config, models).run([clip], out)
+    for event in running:
+        if isinstance(event, Progress) and event.step.frames == asked:
+            shutil.copytree(out, killed, ignore=shutil.ignore_patterns("*.lock"))
+            break
+    running.close()
+    before = counted.frames
+    for folder in (out, killed):
+        counted.frames = 0
+        steps = list(Pipeline(config, models).run([clip], folder))
+        again = outcome_of(steps)
+        assert again.problem == ""
+        assert any("to which an earlier run came" in note for note in again.notes)
+        # what was looked at but not yet kept is looked at again, and not more than that
+        assert before + counted.frames <= 24 + 3 + 8 + 8
+        assert counted.frames < 24
+        first = (
+            next(event.step for event in steps if isinstance(event, Progress))
+            if asked < 24
+            else None
+        )
+        assert first is None or first.frames > 1
+        result, wanted = load(again.folder), load(whole.folder)
+        assert result.frames == wanted.frames
+        assert len(result.people) == len(wanted.people)
+        for body, other in zip(result.people, wanted.people, strict=True):
+            assert torch.allclose(body.pose, other.pose, atol=1e-5)
+            assert torch.allclose(body.t_cam_root_m, other.t_cam_root_m, atol=1e-5)
+            assert (body.code, body.person) == (other.code, other.person)
+        assert [path.name for path in folder.iterdir()] == ["walk"]
+
+
+def test_what_was_kept_of_other_options_is_forgotten(clip, models, tmp_path):
+    config = PipelineConfig(MODELS, EXPORT, clips=kept_often(), clip_formats=FORMATS)
+    running = Pipeline(config, models).run([clip], tmp_path)
+    while not (isinstance(event := next(running), Progress) and event.step.frames == 7):
+        pass
+    running.close()
+    kept = [path for path in tmp_path.iterdir() if path.name != "walk"]
+    assert len(kept) == 1
+    shorter = replace(config, clips=replace(kept_often(), range=ClipRange(end_s=0.7)))
+    again = outcome_of(list(Pipeline(shorter, models).run([clip], tmp_path)))
+    assert not any("earlier run" in note for note in again.notes)
+    assert not kept[0].exists()
+
+
 def test_whoever_stops_sooner_loses_nothing(clip, models, tmp_path):
     config = ClipConfig(range=ClipRange(0.33), fit=ClipFitConfig(window=4, ahead=1))
     run = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models).run
@@ -324,7 +400,9 @@ def test_every_file_of_a_clip_is_written_and_drawing_is_progress(clip, models, t
     assert already.already
 
 
-def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(clip, models, tmp_path):
+def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(
+    clip, models, tmp_path, monkeypatch
+):
     config = PipelineConfig(MODELS, clips=ClipConfig(range=ClipRange(0.4)))
     events = []
     with pytest.raises(KeyboardInterrupt):
@@ -335,9 +413,11 @@ def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(clip, models, tm
             events.append(event)
     folder = outcome_of(events).folder
     assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"} - {"overlay.webm"}
-    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
     assert len(load(folder).frames) == 12
+    counted = Counted(models, monkeypatch)
     again = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
+    assert counted.frames == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
     assert (again.problem, again.already) == ("", False)
     assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"}
 
