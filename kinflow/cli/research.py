@@ -14,6 +14,7 @@ import tyro
 
 from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
+from kinflow.datasets.readers import commands as dataset_commands
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
 from kinflow.synth.studio import backgrounds
@@ -59,6 +60,9 @@ def _train_predictor(config: predictor_config.TrainPredictorConfig, command_line
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
+        "check": ResearchCommand(
+            dataset_commands.CheckConfig, lambda config, _: dataset_commands.check(config)
+        ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),

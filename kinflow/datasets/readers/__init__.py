@@ -1,0 +1,1 @@
+"""Readers of the field's datasets in their official layouts."""
