@@ -15,6 +15,7 @@ import tyro
 from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples
 from kinflow.datasets.readers import commands as dataset_commands
+from kinflow.datasets.shards import commands as shard_commands
 from kinflow.evaluation import prior_table
 from kinflow.synth import files, looks
 from kinflow.synth.studio import backgrounds
@@ -62,6 +63,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "data": {
         "check": ResearchCommand(
             dataset_commands.CheckConfig, lambda config, _: dataset_commands.check(config)
+        ),
+        "shard": ResearchCommand(
+            shard_commands.ShardCommand, lambda config, _: shard_commands.shard(config)
         ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)

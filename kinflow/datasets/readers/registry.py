@@ -9,6 +9,7 @@ from kinflow.errors import InputError
 
 READERS: dict[str, str] = {
     "folder": "kinflow.datasets.readers.folder:Folder",
+    "shards": "kinflow.datasets.shards.reader:ShardFolder",
 }
 """Name as typed to module and class."""
 
