@@ -3,6 +3,7 @@
 import io
 import random
 import tarfile
+import zlib
 from collections import Counter
 from dataclasses import fields, is_dataclass, replace
 from itertools import islice
@@ -217,6 +218,22 @@ def test_what_is_no_sample_is_refused_and_runs_nothing():
             decoded(files | changed, "it")
     with pytest.raises(InputError, match="no .json"):
         decoded({"jpg": b""}, "it")
+
+
+@pytest.mark.parametrize("at", [124, 156, 512 + 130])
+def test_a_sample_that_is_no_tar_file_is_refused(samples, folder, tmp_path, at):
+    """With a checksum that agrees, as whoever made it on purpose would take care of."""
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tar, table = tmp_path / "made-000000.tar", tmp_path / "made-000000.npy"
+    data, places = bytearray(tar.read_bytes()), np.load(table)
+    first, length, _ = places[1]
+    data[first + at : first + at + 3] = b"7" * 3
+    places[1, 2] = zlib.crc32(data[first : first + length])
+    tar.write_bytes(data)
+    np.save(table, places)
+    with pytest.raises(InputError, match="made-000000.tar, sample 1' is not"):
+        ShardSet(tmp_path).read(0, 1)
 
 
 def test_samples_without_their_picture_are_counted(samples, tmp_path):
