@@ -5,8 +5,11 @@ Their options live beside the code they configure; this module is imported only 
 
 from __future__ import annotations
 
+import io
+import os
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +119,9 @@ def parse(arguments: list[str]) -> Callable[[], int]:
         command = next(c for c in commands.values() if isinstance(options, c.options))
 
     def run() -> int:
-        return command.run(options, shlex.join(["kinflow", *arguments])) or 0
+        # of several processes that a launcher started, one talks
+        quiet = os.environ.get("RANK", "0") != "0"
+        with redirect_stdout(io.StringIO()) if quiet else nullcontext():
+            return command.run(options, shlex.join(["kinflow", *arguments])) or 0
 
     return run
