@@ -176,12 +176,10 @@ class Loop:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self.resume()
-        self._main_s = self._processes.mean(self.clock.before)
-        weights = self.recipe.network.state_dict().values()
-        self._processes.check_alike(self.step, weights)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, disable=not self._processes.is_main) as bar:
             states = self._random.state_dict()
+            self._begin_alike()
             self.recipe.prepare(bar, self.step)
             self._random.load_state_dict(states)  # data may be there already the next time
             self.clock.start()
@@ -199,6 +197,12 @@ class Loop:
                 {"learning rate": self.recipe.learning_rate_option},
             )
         return weights
+
+    def _begin_alike(self) -> None:
+        """Take the clock of the main process; all have to stand where that one does."""
+        self._main_s = self._processes.mean(self.clock.before)
+        weights = self.recipe.network.state_dict().values()
+        self._processes.check_alike(self.step, weights)
 
     def _train(self, bar: Progress, log: RunLog | None) -> None:
         task = bar.add_task("training", total=self.config.steps, completed=self.schedule_step)
