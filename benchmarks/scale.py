@@ -103,13 +103,16 @@ class Workers:
 
     def __init__(self) -> None:
         self._cpu_s: dict[int, tuple[float, float]] = {}
+        self.looking_s = 0.0
 
     def look(self) -> None:
         """Take down the CPU time of all who live; those who have died keep theirs."""
+        begin = time.process_time()
         for process in workers_of_this_process():
             now_s = cpu_s(process)
             first_s = self._cpu_s.get(process, (now_s, now_s))[0]
             self._cpu_s[process] = first_s, now_s
+        self.looking_s += time.process_time() - begin
 
     @property
     def cpu_s(self) -> float:
@@ -187,7 +190,8 @@ def run(
     twice = sum(count - 1 for count in counts.values()) + abs(folders - len(good))
     wrong = len({o.photo for o in outcomes if o.problem} ^ damaged)
     count = len(photos)
-    speed, each_s, own_s = count / (last - begun), team.cpu_s / count, (last_own_s - own_s) / count
+    own_s = (last_own_s - own_s - team.looking_s) / count
+    speed, each_s = count / (last - begun), team.cpu_s / count
     return Run(name, lost, twice, wrong, begun - begin, speed, each_s, own_s, load)
 
 

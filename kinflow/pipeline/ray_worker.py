@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +20,13 @@ from kinflow.errors import InputError
 from kinflow.files.atomic import PREFIX, PendingFile, explained
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.crew import Assignment
-from kinflow.pipeline.events import Event
+from kinflow.pipeline.events import Event, Progress
 from kinflow.pipeline.photos import Task, Work
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.version import __version__
+
+_PROGRESS_S = 0.5
+"""How often a worker tells how far a clip is, at most."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class PhotoWorker:
         for assignment in assignments:
             if self._halted.is_set():
                 return
-            yield from self._work.told(assignment.photo, assignment.folder, assignment.patience_s)
+            photo, folder = assignment.photo, assignment.folder
+            yield from thinned(self._work.told(photo, folder, assignment.patience_s))
 
     def halt(self) -> None:
         """Begin nothing more, and stop at the next frame of a clip."""
@@ -115,6 +121,20 @@ class PhotoWorker:
         _ = reconstructor.fitter  # a bad prior is no fault of any photo
         task = replace(self._task, config=config)
         return task.work(reconstructor, self._halted.is_set)
+
+
+def thinned(events: Iterable[Event]) -> Iterator[Event]:
+    """Events without those of progress that come too soon after another one.
+
+    Whoever hands out the work listens to all workers.
+    """
+    told_s = -math.inf
+    for event in events:
+        if isinstance(event, Progress):
+            if time.monotonic() - told_s < _PROGRESS_S:
+                continue
+            told_s = time.monotonic()
+        yield event
 
 
 def with_one_thread(config: PipelineConfig) -> PipelineConfig:

@@ -18,7 +18,8 @@ from kinflow.errors import InputError
 from kinflow.export.results import reach_s
 from kinflow.export.writer import ExportOptions
 from kinflow.fitting.clip import ClipFitConfig
-from kinflow.pipeline.clips import ClipConfig
+from kinflow.pipeline import ray_worker
+from kinflow.pipeline.clips import ClipConfig, ClipStep
 from kinflow.pipeline.cluster import ClusterConfig, ClusterPipeline
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.dispatch import Dispatch, DispatchConfig
@@ -175,6 +176,15 @@ def test_an_interrupt_keeps_what_is_done_of_a_clip(ray, tmp_path, astronaut_rgb)
     assert 0 < len(outcome.result.frames) < 40
     assert reach_s(outcome.folder) < 1e9
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["walk"]
+
+
+def test_workers_do_not_tell_of_every_frame(monkeypatch):
+    seconds = iter(range(0, 100, 1))
+    monkeypatch.setattr(ray_worker.time, "monotonic", lambda: next(seconds) / 10)
+    steps = [Progress(Path("a"), Path("b"), ClipStep(n, None, 0, 0.0)) for n in range(40)]
+    told = list(ray_worker.thinned([Begun(Path("a"), Path("b")), *steps]))
+    assert isinstance(told[0], Begun) and told[1] is steps[0]
+    assert 4 <= len(told) <= 12
 
 
 def test_without_ray_it_is_said_how_to_get_it(photos, tmp_path, monkeypatch, capsys):
