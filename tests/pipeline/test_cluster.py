@@ -99,8 +99,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
     killed: list[int] = []
     for event in ClusterPipeline(config, ClusterConfig(2)).run(names, out):
         found += [event] if isinstance(event, Outcome) else []
-        if len(found) == 2 and not killed:
-            assert len(workers_of_this_process()) == 2
+        if len(found) == 2 and not killed:  # the other worker may be on its way still
             killed.append(workers_of_this_process()[0])
             os.kill(killed[0], signal.SIGKILL)
     assert killed
