@@ -125,8 +125,15 @@ class Reconstruct:
     """How many shape coefficients of --body to fit."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"
     """Where fitting runs: cpu, cuda or mps."""
+    on: Literal["here", "ray"] = "here"
+    """Who works: this process, or a Ray cluster (docs/scale.md)."""
+    workers: Annotated[int | None, arg(metavar="N")] = None
+    """With --on ray: processes, each with one core or GPU; as many as there are unless given."""
 
     def __post_init__(self) -> None:
+        whole(self, "workers", at_least=1, or_none=True, flags=True)
+        if self.workers is not None and self.on != "ray":
+            refuse("--workers goes with --on ray.")
         whole(self, "max_people", at_least=1, or_none=True, flags=True)
         whole(self, "betas", at_least=1, at_most=300, flags=True)
         number(self, "fov", at_least=0.1, below=170, or_none=True, flags=True)

@@ -17,6 +17,7 @@ from kinflow.export.writer import FORMATS, ExportOptions, Format
 from kinflow.fitting.observations import ObservationConfig
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline.clips import ClipConfig
+from kinflow.pipeline.cluster import ClusterConfig, ClusterPipeline
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
@@ -42,7 +43,7 @@ def run(options: Reconstruct) -> int:
             "BVH is written of clips alone; ask for another format as well.",
             {"another format": "format"},
         )
-    events = Pipeline(pipeline_config(options)).run(photos, out, _stopped)
+    events = _pipeline(options).run(photos, out, _stopped)
     report = Report(photos, out)
     outcomes: list[Outcome] = []
     try:
@@ -51,13 +52,22 @@ def run(options: Reconstruct) -> int:
                 try:
                     _tell(event, progress, report, outcomes)
                 except KeyboardInterrupt as interrupt:
-                    # what is done of a clip is its outcome; of all else there is none
+                    # what is done of clips is their outcome; of all else there is none
                     _tell(events.throw(interrupt), progress, report, outcomes)
+                    for last in events:
+                        _tell(last, progress, report, outcomes)
                     raise
     finally:
         # also after Ctrl-C: what is done is done
         report.close()
     return exit_code(outcomes) or (2 if problems else 0)
+
+
+def _pipeline(options: Reconstruct) -> Pipeline | ClusterPipeline:
+    config = pipeline_config(options)
+    if options.on == "ray":
+        return ClusterPipeline(config, ClusterConfig(options.workers))
+    return Pipeline(config)
 
 
 def _tell(event: Event, progress: PhotoProgress, report: Report, outcomes: list[Outcome]) -> None:

@@ -5,8 +5,11 @@ Their options live beside the code they configure; this module is imported only 
 
 from __future__ import annotations
 
+import io
+import os
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,7 @@ from kinflow.cli import motion
 from kinflow.datasets import build_poses, photo_samples, sample_looks
 from kinflow.datasets.readers import commands as dataset_commands
 from kinflow.datasets.results import command as results_command
+from kinflow.datasets.shards import commands as shard_commands
 from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.evaluation.protocols import collect
 from kinflow.evaluation.protocols import command as protocols
@@ -74,6 +78,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         ),
         "list": ResearchCommand(
             dataset_commands.ListConfig, lambda config, _: dataset_commands.listed(config)
+        ),
+        "shard": ResearchCommand(
+            shard_commands.ShardCommand, lambda config, _: shard_commands.shard(config)
         ),
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
@@ -135,6 +142,9 @@ def parse(arguments: list[str]) -> Callable[[], int]:
         command = next(c for c in commands.values() if isinstance(options, c.options))
 
     def run() -> int:
-        return command.run(options, shlex.join(["kinflow", *arguments])) or 0
+        # of several processes that a launcher started, one talks
+        quiet = os.environ.get("RANK", "0") != "0"
+        with redirect_stdout(io.StringIO()) if quiet else nullcontext():
+            return command.run(options, shlex.join(["kinflow", *arguments])) or 0
 
     return run

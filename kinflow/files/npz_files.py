@@ -12,6 +12,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,18 @@ def _read_header(
     # numpy reads the whole of a header before it asks whether one can be that long
     if int.from_bytes(length, "little") > MAX_HEADER_BYTES:
         raise InputError(f"{where} is damaged: its header is too long to be one.")
-    header = io.BytesIO(length + read(int.from_bytes(length, "little")))
-    parse = formats.read_array_header_1_0 if major == 1 else formats.read_array_header_2_0
     try:
-        return parse(header)
+        return _parsed_header(major, length + read(int.from_bytes(length, "little")))
     except (MemoryError, ValueError) as error:  # MemoryError: brackets nested too deeply
         raise InputError(f"{where} is damaged: its header is not readable.") from error
+
+
+@lru_cache(maxsize=256)
+def _parsed_header(major: int, header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """What a header says; many small archives have the same ones, which are slow to parse."""
+    formats = np.lib.format
+    parse = formats.read_array_header_1_0 if major == 1 else formats.read_array_header_2_0
+    return parse(io.BytesIO(header))
 
 
 def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path | str) -> np.ndarray:

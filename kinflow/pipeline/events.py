@@ -13,7 +13,7 @@ from kinflow.results import Reconstruction
 
 @dataclass(frozen=True)
 class Begun:
-    """The pipeline turns to a photo; the next event is of the same photo and ends that."""
+    """The pipeline turns to a photo; a later event of the same photo ends that."""
 
     photo: Path
     folder: Path
@@ -22,7 +22,8 @@ class Begun:
 
 @dataclass(frozen=True)
 class PutOff:
-    """Somebody else works on a photo; it is begun again when all others are done."""
+    """Somebody else works on a photo, or the worker that did has died; it is begun again when all
+    others are done."""
 
     photo: Path
     folder: Path
@@ -64,4 +65,4 @@ class Outcome:
 Event: TypeAlias = Begun | Progress | PutOff | Outcome
 """All there are. Every `Begun` is followed, for clips after `Progress`, by a `PutOff` or an
 `Outcome` of the same photo, and every photo has one `Outcome`, unless the pipeline is stopped
-before its turn."""
+before its turn. What several workers of a cluster do comes mixed."""

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from kinflow.errors import AssetError, InputError
 from kinflow.evidence.image import read_photo
@@ -54,6 +55,10 @@ from kinflow.results import Reconstruction
 
 _ASKING_S = 0.25
 """How often `stop` is asked while somebody else's work is waited for."""
+
+
+Job: TypeAlias = tuple[Path, Path]
+"""A photo or clip, and the folder of its results."""
 
 
 def never() -> bool:
@@ -109,17 +114,43 @@ class Pipeline:
             AssetError: a file of kinflow itself is missing or damaged; while events are consumed,
                 too.
         """
+        task, jobs = Task.of(self.config, photos, out)
+        _ = self.reconstructor.fitter  # a bad prior is no fault of any photo
+        return task.work(self.reconstructor, stop).events(jobs, Path(out))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the work on every photo of a run shares; it travels to wherever that is done."""
+
+    config: PipelineConfig
+    own: OwnEvidence
+    clips: frozenset[Path]
+    began_ns: int
+
+    @staticmethod
+    def of(
+        config: PipelineConfig, photos: Sequence[str | os.PathLike], out: str | os.PathLike
+    ) -> tuple[Task, list[Job]]:
+        """The task of these photos, and each of them with its folder in `out`.
+
+        Raises:
+            InputError: no photo can be worked on with these options.
+        """
         began_ns = time.time_ns()
         paths, out = [Path(photo) for photo in photos], Path(out)
         clips = frozenset(path for path in paths if is_clip_or_sequence(path))
         jobs = list(zip(paths, result_folders(paths, out), strict=True))
-        if self.config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
+        if config.export.overwrite or not all(folder.is_dir() for _, folder in jobs):
             check_folder_destination(out)  # results that are there may be on a read-only disk
         stills = [path for path in paths if path not in clips]
-        own_config = self.config.own if stills else OwnEvidenceConfig()
-        own = OwnEvidence.of(own_config, stills, self.config.reconstructor.max_people)
-        _ = self.reconstructor.fitter  # a bad prior is no fault of any photo
-        return _Run(self.config, self.reconstructor, own, clips, began_ns, stop).events(jobs, out)
+        own_config = config.own if stills else OwnEvidenceConfig()
+        own = OwnEvidence.of(own_config, stills, config.reconstructor.max_people)
+        return Task(config, own, clips, began_ns), jobs
+
+    def work(self, reconstructor: Reconstructor, stop: Callable[[], bool] = never) -> Work:
+        """The work itself, with models of the same options."""
+        return Work(self.config, reconstructor, self.own, self.clips, self.began_ns, stop)
 
 
 @dataclass(frozen=True)
@@ -132,8 +163,8 @@ class _Ended:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What the work on every photo of a run shares."""
+class Work:
+    """The work on photos and clips, one after another."""
 
     config: PipelineConfig
     reconstructor: Reconstructor
@@ -142,31 +173,46 @@ class _Run:
     began_ns: int
     stop: Callable[[], bool]
 
-    def events(self, jobs: Sequence[tuple[Path, Path]], out: Path) -> Generator[Event, None, None]:
+    def events(self, jobs: Sequence[Job], out: Path) -> Generator[Event, None, None]:
         """Work on all photos; those that somebody else works on come last."""
         later = []
-        with _tidied(out):
+        with tidied(out):
             for photo, folder in jobs:
                 if self.stop():
                     return
-                yield Begun(photo, folder)
-                ended = yield from self._work(photo, folder)
-                if ended is None:
+                if (yield from self.told(photo, folder)):
                     later.append((photo, folder))
-                    yield PutOff(photo, folder)
-                else:
-                    yield from _told(ended)
             for photo, folder in later:
                 if self.stop():
                     return
-                yield Begun(photo, folder)
-                begin = time.perf_counter()
-                ended = yield from self._work(photo, folder, self.config.patience_s)
-                if ended is None and self.stop():
-                    yield PutOff(photo, folder)
-                    return
-                left_out = _left_out(photo, folder, time.perf_counter() - begin)
-                yield from _told(ended or _Ended(left_out))
+                yield from self.told(photo, folder, self.config.patience_s)
+
+    def told(
+        self, photo: Path, folder: Path, patience_s: float | None = None
+    ) -> Generator[Event, None, bool]:
+        """Work on one photo or clip, from its `Begun` to what ends that.
+
+        Args:
+            photo: the photo or clip.
+            folder: of its results.
+            patience_s: how long to wait for somebody else who works on it, after whom it is left
+                out; None to put it off at once.
+
+        Returns:
+            Whether it was put off.
+        """
+        yield Begun(photo, folder)
+        begin = time.perf_counter()
+        ended = yield from self._work(photo, folder, patience_s or 0.0)
+        if ended is None and (patience_s is None or self.stop()):
+            yield PutOff(photo, folder)
+            return True
+        if ended is None:
+            ended = _Ended(_left_out(photo, folder, time.perf_counter() - begin))
+        yield ended.outcome
+        if ended.interrupt is not None:
+            raise ended.interrupt
+        return False
 
     def _work(
         self, path: Path, folder: Path, patience_s: float = 0.0
@@ -331,12 +377,6 @@ class _Run:
         return Outcome(path, folder, seconds, notes=notes, already=True)
 
 
-def _told(ended: _Ended) -> Generator[Event, None, None]:
-    yield ended.outcome
-    if ended.interrupt is not None:
-        raise ended.interrupt
-
-
 def _forget(folder: Path) -> None:
     """Remove what somebody kept who was killed when the results were there."""
     if kept_of(folder).exists() and (claim := Claim.take(folder)) is not None:
@@ -353,7 +393,7 @@ def _left_out(photo: Path, folder: Path, seconds: float) -> Outcome:
 
 
 @contextlib.contextmanager
-def _tidied(out: Path) -> Iterator[None]:
+def tidied(out: Path) -> Iterator[None]:
     """The output folder is tidy before and after, even if a signal interrupted a tidying.
 
     Folders that had to be made for results are removed if there are none in the end.

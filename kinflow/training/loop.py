@@ -32,10 +32,9 @@ from kinflow.training.checkpoint import Part, load_checkpoint, replaceable, save
 from kinflow.training.processes import Processes
 from kinflow.training.run_log import RunLog
 from kinflow.training.schedules import Schedule
-from kinflow.training.seeds import RandomStates, seed_everything
+from kinflow.training.seeds import RandomStates
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
-_ANOTHER_PROCESS = 1_000_003
 _LONGEST_S = 1e9
 
 
@@ -52,7 +51,7 @@ class LoopConfig:
         learning_rate: as a function of the steps done.
         max_gradient_norm: to which gradients are clipped; None for not at all.
         patience: evaluations without improvement after which training stops; None for never.
-        seed: seed of the run, from which further processes take theirs.
+        seed: seed of the run.
         device: where the recipe computes.
         minutes: time that training takes altogether, interruptions left out; None for as long as
             the steps take.
@@ -81,6 +80,9 @@ class Recipe(ABC):
         score_name: what `evaluate` gives, as checkpoints call it.
         learning_rate_option: what to change where training diverges.
         run_key: tells this run's settings and data from others'.
+        is_shared: whether `loss` takes its part of what it draws (`Processes.own_part`), so that
+            several processes can train together.
+        processes: that train together; the loop sets them.
     """
 
     network: nn.Module
@@ -90,13 +92,15 @@ class Recipe(ABC):
     score_name: str
     learning_rate_option: str = "learning_rate"
     run_key: str
+    is_shared: bool = False
+    processes: Processes = Processes()
 
     def prepare(self, bar: Progress, step: int) -> None:  # noqa: B027 (most need nothing)
         """What has to be there before training goes on at `step`, for example data."""
 
     @abstractmethod
     def loss(self, step: int) -> Tensor:
-        """Loss of the next batch, after `step` steps."""
+        """Loss of the next batch, after `step` steps, or of this process's part of it."""
 
     @abstractmethod
     def evaluate(self) -> float:
@@ -149,8 +153,14 @@ class Loop:
         self.recipe, self.config, self.folder = recipe, config, folder
         self.step, self.best_score, self.best_step = 0, -math.inf, 0
         self.clock = Clock()
-        self._processes = processes or Processes()
+        self._processes = recipe.processes = processes or Processes()
         self._random = RandomStates(config.device)
+        self._main_s = 0.0
+        """What the clock of the main process showed at the last step."""
+        if self._processes.count > 1 and not recipe.is_shared:
+            raise InputError(
+                "This training runs in one process; start it without a launcher of several."
+            )
 
     @property
     def checkpoint(self) -> Path:
@@ -166,10 +176,10 @@ class Loop:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self.resume()
-        self._draw_apart()
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, disable=not self._processes.is_main) as bar:
             states = self._random.state_dict()
+            self._begin_alike()
             self.recipe.prepare(bar, self.step)
             self._random.load_state_dict(states)  # data may be there already the next time
             self.clock.start()
@@ -188,17 +198,17 @@ class Loop:
             )
         return weights
 
-    def _draw_apart(self) -> None:
-        """Let further processes draw other batches than the main one, whose states are kept."""
-        if not self._processes.is_main:
-            index = self._processes.index
-            seed_everything(self.config.seed + _ANOTHER_PROCESS * index + self.step)
+    def _begin_alike(self) -> None:
+        """Take the clock of the main process; all have to stand where that one does."""
+        self._main_s = self._processes.mean(self.clock.before)
+        weights = self.recipe.network.state_dict().values()
+        self._processes.check_alike(self.step, weights)
 
     def _train(self, bar: Progress, log: RunLog | None) -> None:
         task = bar.add_task("training", total=self.config.steps, completed=self.schedule_step)
         while not self.is_over():
-            begin, losses = time.perf_counter(), []
-            while not losses or not self._is_evaluation_due(begin):
+            begin, begin_s, losses = time.perf_counter(), self._seconds, []
+            while not losses or not self._is_evaluation_due(begin_s):
                 losses.append(self.train_step())
                 bar.update(task, completed=self.schedule_step)
             speed = len(losses) / (time.perf_counter() - begin)
@@ -212,7 +222,7 @@ class Loop:
         """Evaluate, and write best weights, log and checkpoint, in this order."""
         recipe = self.recipe
         score = self._processes.mean(recipe.evaluate())
-        figures = recipe.figures(self._processes.mean(loss), score, speed)
+        figures = recipe.figures(loss, score, speed)
         if score > self.best_score:
             self.best_score, self.best_step = score, self.step
             if log is not None:
@@ -233,16 +243,17 @@ class Loop:
             group["lr"] = config.learning_rate(self.schedule_step)
         recipe.network.train()
         loss = recipe.loss(self.step)
-        value = loss.item()
+        recipe.optimizer.zero_grad()
+        loss.backward()
+        self._processes.draw_alike()
+        weights = recipe.network.parameters()
+        value, self._main_s = self._processes.average(weights, loss, self.clock.seconds)
         if not math.isfinite(value):
             raise InputError(
                 f"The loss of step {self.step + 1} in '{self.folder}' is {value}, which nothing "
                 "can be learned from; take a lower learning rate or look at the data.",
                 {"learning rate": recipe.learning_rate_option},
             )
-        recipe.optimizer.zero_grad()
-        loss.backward()
-        self._processes.average_gradients(recipe.network.parameters())
         if config.max_gradient_norm is not None:
             nn.utils.clip_grad_norm_(recipe.network.parameters(), config.max_gradient_norm)
         recipe.optimizer.step()
@@ -266,13 +277,18 @@ class Loop:
         config = self.config
         if config.minutes is None:
             return self.step
-        return min(config.steps, int(config.steps * self.clock.seconds / (60 * config.minutes)))
+        return min(config.steps, int(config.steps * self._seconds / (60 * config.minutes)))
 
-    def _is_evaluation_due(self, begin: float) -> bool:
+    @property
+    def _seconds(self) -> float:
+        """How long the run has been training, the same for all its processes."""
+        return self.clock.seconds if self._processes.count == 1 else self._main_s
+
+    def _is_evaluation_due(self, begin_s: float) -> bool:
         config = self.config
         if config.minutes is None:
             return self.step % config.eval_every == 0 or self.step >= config.steps
-        return time.perf_counter() - begin >= config.eval_seconds or self.is_over()
+        return self._seconds - begin_s >= config.eval_seconds or self.is_over()
 
     def save(self) -> None:
         """Write everything needed to go on, atomically."""

@@ -261,39 +261,6 @@ def test_a_mean_at_first_is_the_plain_mean():
     assert average.module.weight.item() == pytest.approx(sum(seen) / len(seen), abs=1e-6)
 
 
-class FakeAccelerator:
-    """Two processes, of which the other one has gradients and numbers of 0."""
-
-    device, num_processes = torch.device("cpu"), 2
-
-    def __init__(self, process_index: int) -> None:
-        self.process_index = process_index
-
-    def reduce(self, tensor: torch.Tensor, reduction: str) -> torch.Tensor:
-        assert reduction == "mean"
-        return tensor / 2
-
-    def wait_for_everyone(self) -> None:
-        pass
-
-
-def test_only_the_main_process_writes_and_gradients_are_averaged(tmp_path):
-    for index in (0, 1):
-        loop = toy_loop(tmp_path / str(index), steps=SHORT)
-        loop._processes = Processes(FakeAccelerator(index))
-        if index == 0:
-            assert loop.run().exists()
-            continue
-        with pytest.raises(InputError, match="never gave"):  # where no main process wrote
-            loop.run()
-        assert list((tmp_path / "1").iterdir()) == []
-    parameters = [torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(1))]
-    parameters[0].grad = torch.arange(6.0).view(2, 3)
-    Processes(FakeAccelerator(1)).average_gradients(parameters)
-    assert torch.equal(parameters[0].grad, torch.arange(6.0).view(2, 3) / 2)
-    assert parameters[1].grad is None
-
-
 def test_several_processes_take_accelerate(monkeypatch):
     assert Processes.started().count == 1 and Processes.started().is_main
     monkeypatch.setenv("WORLD_SIZE", "2")

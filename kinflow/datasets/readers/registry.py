@@ -24,6 +24,7 @@ READERS: dict[str, str] = {
     "mpi-inf-3dhp": "kinflow.datasets.readers.mpi_inf_3dhp:MpiInf3dhp",
     "mpii": "kinflow.datasets.readers.mpii:Mpii",
     "open-images": "kinflow.datasets.readers.open_images:OpenImages",
+    "shards": "kinflow.datasets.shards.reader:ShardFolder",
 }
 """Name as typed to module and class."""
 

@@ -21,7 +21,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from kinflow.checks import instance, nested, not_negative, number, path, positive, share, whole
 from kinflow.datasets.poses import PoseSet
-from kinflow.errors import InputError
 from kinflow.evidence.part_network import (
     PartNetwork,
     PartNetworkConfig,
@@ -122,10 +121,8 @@ _FREE = ("out", "steps", "minutes", "eval_every", "eval_seconds", "device")
 
 def train(config: TrainPartsConfig, command: str = "") -> Path:
     """Train to the end in `config.out`, continuing what is there; returns the best weights."""
-    if Processes.started().count > 1:
-        raise InputError("training of parts paints its own data and runs in one process")
     recipe = PartRecipe(config, command)
-    return Loop(recipe, recipe.loop_config, config.out).run()
+    return Loop(recipe, recipe.loop_config, config.out, Processes.started(config.device)).run()
 
 
 class PartRecipe(Recipe):

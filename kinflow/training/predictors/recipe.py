@@ -40,6 +40,7 @@ from kinflow.training.predictors.live import LivePool, LiveSource, studio_source
 from kinflow.training.predictors.losses import PredictorLoss
 from kinflow.training.predictors.pool import draw
 from kinflow.training.predictors.regimes import annotated, as_known
+from kinflow.training.processes import Processes
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
 
@@ -90,6 +91,8 @@ class PredictorRecipe(Recipe):
         sizes = {"latent_size": self._prior.latent_dim, "shape_size": self._shape_prior.size}
         self.network = Predictor(replace(config.network, **sizes), self.info).to(self.device)
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
+        # each process would see people of its own
+        self.is_shared = isinstance(self.training, Labelled)
         if config.mixed_precision and self.device.type == "cuda":  # what is kept runs without
             self.network.network.trunk_dtype = torch.bfloat16
         if isinstance(self.training, Labelled):
@@ -142,6 +145,7 @@ class PredictorRecipe(Recipe):
             rendered -= count
         if rendered:
             parts.append(draw(self.training, rendered))
+        parts = [self.processes.own_part(part) for part in parts]
         losses = [self.loss_of(self.network(part.looks), part) for part in parts]
         return torch.cat(losses).mean()
 
@@ -261,8 +265,9 @@ def _say(what: Mapping[str, float]) -> None:
 def train(config: TrainPredictorConfig, command: str = "") -> Path:
     """Train, and return the file of the best weights."""
     check_file_destination(config.out / WEIGHTS_NAME)
+    processes = Processes.started(config.device)
     recipe = PredictorRecipe(config, command)
-    weights = Loop(recipe, recipe.loop_config, config.out).run()
+    weights = Loop(recipe, recipe.loop_config, config.out, processes).run()
     info = Predictor.load(weights).info
     _say({"samples": float(info.samples), **info.metrics})
     return weights

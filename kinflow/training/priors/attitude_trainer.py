@@ -32,6 +32,7 @@ from kinflow.training.averaging import mean_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
 from kinflow.training.priors.stream import frame_weights
+from kinflow.training.processes import Processes
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
 
@@ -110,6 +111,7 @@ class AttitudeRecipe(Recipe):
     average: AveragedModel
     weights_name = WEIGHTS_NAME
     score_name = "minus_error_deg"
+    is_shared = True
 
     def __init__(self, config: TrainAttitudeConfig, poses: PoseSet, command: str = "") -> None:
         self.config = config
@@ -164,7 +166,8 @@ class AttitudeRecipe(Recipe):
         R_free = torch.cat([sitting, R_free[seats:]])
         jitter = rotvec_to_matrix(self.config.jitter_rad * torch.randn_like(rotvec))
         up = torch.cat([sitting_up, up[seats:]])
-        squared = _angle_rad(self.network(jitter @ R_free), up).square()
+        posed, up = map(self.processes.own_part, (jitter @ R_free, up))
+        squared = _angle_rad(self.network(posed), up).square()
         tail = torch.log1p(squared / (_FREEDOM * _SCALE_RAD**2))
         return (_FREEDOM + 2) / 2 * tail.mean()
 
@@ -209,7 +212,7 @@ def train(config: TrainAttitudeConfig, command: str = "") -> Path:
     """
     check_file_destination(config.out / WEIGHTS_NAME)
     recipe = AttitudeRecipe(config, PoseSet.load(config.data), command)
-    return Loop(recipe, recipe.loop_config, config.out).run()
+    return Loop(recipe, recipe.loop_config, config.out, Processes.started()).run()
 
 
 def seated(

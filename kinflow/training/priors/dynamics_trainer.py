@@ -41,6 +41,7 @@ from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
 from kinflow.training.priors.course_loss import Courses
 from kinflow.training.priors.dynamics_data import STRIDES, Recorded, Steps
+from kinflow.training.processes import Processes
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
 
@@ -206,7 +207,7 @@ def train(config: TrainDynamicsConfig, command: str = "") -> Path:
     check_file_destination(config.out / WEIGHTS_NAME)
     data = read_motion_set(config.motions)
     recipe = DynamicsRecipe(config, data, kinflow.priors.load(), command)
-    return Loop(recipe, recipe.loop_config, config.out).run()
+    return Loop(recipe, recipe.loop_config, config.out, Processes.started()).run()
 
 
 def joined(parts: list[Steps]) -> Steps:

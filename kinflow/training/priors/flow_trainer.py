@@ -84,6 +84,7 @@ class FlowRecipe(Recipe):
     weights_name = "prior.safetensors"
     score_name = "nats"
     learning_rate_option = "flow.learning_rate"
+    is_shared = True
 
     def __init__(
         self,
@@ -155,7 +156,8 @@ class FlowRecipe(Recipe):
 
     def loss(self, step: int) -> Tensor:
         """Negative log density of the batch, nats per pose."""
-        batch = self.stream.batch(self.config.batch_size).to(self.device)
+        batch = self.stream.batch(self.config.batch_size)
+        batch = self.processes.own_part(batch).to(self.device)
         points, weight = self.space.lift(batch)
         return -(point_log_prob(self.network, self.whitening, points) + weight).mean()
 

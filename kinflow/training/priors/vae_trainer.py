@@ -63,6 +63,7 @@ class VaeRecipe(Recipe):
     weights_name = "prior.safetensors"
     score_name = "minus_error_rad"
     learning_rate_option = "vae.learning_rate"
+    is_shared = True
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class VaeRecipe(Recipe):
         return {"networks": self.network, "optimizer": self.optimizer}
 
     def loss(self, step: int) -> Tensor:
-        batch = self._stream.batch(self.config.batch_size)
+        batch = self.processes.own_part(self._stream.batch(self.config.batch_size))
         R_free = rotvec_to_matrix(batch.unflatten(1, (NUM_FREE, 3)))
         return _vae_loss(self.network, R_free, self.config.kl_weight)
 
