@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kinflow.datasets.person_rows import FIELDS
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
 from kinflow.evaluation.protocols.named import PROTOCOLS
-from kinflow.evaluation.protocols.person_rows import FIELDS
 from kinflow.evaluation.protocols.protocol import Protocol
 
 PAGE = Path(__file__).parents[1] / "docs" / "evaluation.md"

@@ -7,7 +7,6 @@ SMPL (3DPW, EMDB) are posed by the user's own model files, into a file for each 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,15 +19,14 @@ from tyro.conf import Positional, arg
 
 from kinflow.body.smpl_mesh import SmplMesh
 from kinflow.checks import path, refuse
+from kinflow.datasets.person_rows import write_rows
 from kinflow.datasets.readers.commands import existing_folder
 from kinflow.datasets.readers.reader import chosen_units
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
-from kinflow.files.atomic import explained, write_bytes
+from kinflow.files.atomic import explained
 from kinflow.files.destinations import check_file_destination, check_folder_destination
-
-FORMAT = "kinflow person rows 1"
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,6 @@ class _Rows:
         if not self.frame:
             raise InputError(f"There is nothing to write to '{out}': no labels were read.")
         arrays = {
-            "format": np.array(FORMAT),
             "dataset": np.array(self.kind.dataset),
             "split": np.array(self.split),
             "joint_source": np.array(self.kind.joint_source),
@@ -191,11 +188,9 @@ class _Rows:
             arrays["root_world_m"] = arrays["joints_world_m"][:, 0]
             arrays["vertices_m"] = np.stack(self.vertices_m)
             arrays["topology"] = np.array("smpl")
-        stream = io.BytesIO()
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
         with explained(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(out, stream.getvalue())
+        write_rows(out, arrays)
 
 
 class _Bodies:

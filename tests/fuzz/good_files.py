@@ -178,8 +178,8 @@ def amass() -> bytes:
 def person_rows() -> bytes:
     """Truth, or predictions, of two people in three frames."""
     from kinflow.body.keypoints import COCO17
+    from kinflow.datasets.person_rows import write_rows
     from kinflow.evaluation.protocols.joint_sets import LSP14
-    from kinflow.evaluation.protocols.person_rows import write_rows
 
     rng = np.random.default_rng(0)
     arrays = {

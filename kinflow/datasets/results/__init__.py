@@ -9,7 +9,7 @@ from kinflow.datasets.results.detections import detection_rows
 from kinflow.datasets.results.evidence import with_rough_3d
 from kinflow.datasets.results.layouts import TOOLS, read_results
 from kinflow.datasets.results.parameters import BodyModelName, BodyParameters
-from kinflow.datasets.results.rows import person_rows, posed_bodies, write_person_rows
+from kinflow.datasets.results.rows import person_rows, posed_bodies
 
 __all__ = [
     "TOOLS",
@@ -20,5 +20,4 @@ __all__ = [
     "posed_bodies",
     "read_results",
     "with_rough_3d",
-    "write_person_rows",
 ]

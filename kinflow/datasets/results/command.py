@@ -10,10 +10,11 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from kinflow.body.users_body import UsersBody
 from kinflow.checks import one_of
+from kinflow.datasets.person_rows import write_rows
 from kinflow.datasets.results.detections import detection_rows
 from kinflow.datasets.results.layouts import TOOLS, read_results
 from kinflow.datasets.results.parameters import BodyParameters
-from kinflow.datasets.results.rows import person_rows, write_person_rows
+from kinflow.datasets.results.rows import person_rows
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def main(config: ResultsConfig) -> None:
             size = 10 if found.betas is None else max(1, found.betas.shape[1])
             body = UsersBody.load(config.model, size)
         rows, told = person_rows(found, body, config.vertices), _told(found)
-    write_person_rows(config.out, rows)
+    write_rows(config.out, rows)
     print(f"Wrote {config.out}: {told}.")
 
 

@@ -7,9 +7,6 @@ frame); `docs/evaluation.md` has their format.
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -19,9 +16,7 @@ from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.body.users_body import UsersBody
 from kinflow.datasets.results.parameters import BodyParameters
 from kinflow.errors import InputError
-from kinflow.files.atomic import write_bytes
 
-FORMAT = "kinflow person rows 1"
 _BATCH = 64
 
 
@@ -97,7 +92,6 @@ def person_rows(
     """
     joints_m, names = joints_cam_m(found, body)
     rows: dict[str, np.ndarray] = {
-        "format": np.array(FORMAT),
         "name": np.array(found.tool),
         "sequence": np.full(len(found), found.sequence or "results"),
         "frame": found.frame,
@@ -124,14 +118,3 @@ def person_rows(
             ]
         )
     return rows
-
-
-def write_person_rows(path: Path | str, rows: dict[str, np.ndarray]) -> None:
-    """Write a file of person rows.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **rows)
-    write_bytes(path, stream.getvalue())

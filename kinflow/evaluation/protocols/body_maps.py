@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.matching import box_overlap, frames_of
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evidence.assignment import assign
 from kinflow.export.bodies import Bodies
 from kinflow.geometry.rasterizer import rasterize

@@ -19,11 +19,11 @@ from torch import Tensor
 from kinflow.body.keypoints import COCO17, COCO17_ROWS
 from kinflow.body.model import BodyModel, PosedBody
 from kinflow.checks import one_of, path, refuse, whole, words
+from kinflow.datasets.person_rows import write_rows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.body_maps import part_maps
 from kinflow.evaluation.protocols.joint_sets import JOINT_SETS
 from kinflow.evaluation.protocols.own_body import SOURCE, TOPOLOGY, joints_named, small_body
-from kinflow.evaluation.protocols.person_rows import write_rows
 from kinflow.evaluation.protocols.picture_places import PicturePlaces
 from kinflow.evaluation.protocols.row_files import read_rows
 from kinflow.export.people_files import JSON_NAME, NPZ_NAME, load

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from kinflow.checks import one_of, path, refuse, whole, words
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.judging import Compared, evaluate
 from kinflow.evaluation.protocols.named import protocol_named
 from kinflow.evaluation.protocols.own_body import through_our_body
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.pictures import worst_sheet
 from kinflow.evaluation.protocols.protocol import Protocol, read_protocol
 from kinflow.evaluation.protocols.regressor import Regressor

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from kinflow.body.parts import PART_INDEX
+from kinflow.datasets.person_rows import UNKNOWN_PIXEL, PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.matching import (
     Pairs,
@@ -17,7 +18,6 @@ from kinflow.evaluation.protocols.matching import (
     true_people,
 )
 from kinflow.evaluation.protocols.measured import HIGH, LOW
-from kinflow.evaluation.protocols.person_rows import UNKNOWN_PIXEL, PersonRows
 from kinflow.evaluation.protocols.protocol import Figure, Protocol
 from kinflow.metrics.keypoints import FoundPeople, Judged, average_precision, judge
 from kinflow.metrics.regions import part_iou, silhouette_iou

@@ -9,32 +9,10 @@ from __future__ import annotations
 
 from kinflow.body.keypoints import COCO17
 from kinflow.body.skeleton import JOINT_NAMES
+from kinflow.datasets.readers.joint_names import H36M17, MPI17, SMPL24
 
 SMPL22: tuple[str, ...] = JOINT_NAMES
 """Our skeleton: the joints of SMPL's body without its hands."""
-SMPL24: tuple[str, ...] = (*JOINT_NAMES, "left_hand", "right_hand")
-"""The kinematic joints of SMPL."""
-H36M17: tuple[str, ...] = (
-    "pelvis",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "spine",
-    "neck",
-    "nose",
-    "head_top",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-)
-"""Human3.6M's 17 in its order; its `neck`, `nose` and `head_top` are also called thorax, jaw and
-head."""
 LSP14: tuple[str, ...] = (
     "right_ankle",
     "right_knee",
@@ -52,26 +30,6 @@ LSP14: tuple[str, ...] = (
     "head_top",
 )
 """The joints that LSP and Human3.6M have in common; often called J14."""
-MPI17: tuple[str, ...] = (
-    "head_top",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "pelvis",
-    "spine",
-    "head",
-)
-"""MPI-INF-3DHP's test set in its order."""
 
 JOINT_SETS: dict[str, tuple[str, ...]] = {
     "h36m17": H36M17,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.image_errors import (
     OVERLAP_FIGURES,
@@ -20,7 +21,6 @@ from kinflow.evaluation.protocols.image_errors import (
 )
 from kinflow.evaluation.protocols.matching import Pairs, match
 from kinflow.evaluation.protocols.measured import Groups, Measured, by_action, interval, mean
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.results import Counts, Result, Value, Worst
 from kinflow.evaluation.protocols.row_errors import (

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.root_joints import joints_of
 from kinflow.evidence.assignment import assign

@@ -20,9 +20,9 @@ from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel, PosedBody
 from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_INDEX
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import BONES
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 
 SOURCE = "model:kinflow"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.person_rows import PersonRows
 
 Place = tuple[str, int]
 """Sequence and frame."""

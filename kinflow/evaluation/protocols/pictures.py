@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
+from kinflow.datasets.person_rows import UNKNOWN_PIXEL, PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.joint_sets import BONES
 from kinflow.evaluation.protocols.judging import Compared
-from kinflow.evaluation.protocols.person_rows import UNKNOWN_PIXEL, PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.root_joints import joints_of, joints_that_count
 from kinflow.evidence.image import read_photo

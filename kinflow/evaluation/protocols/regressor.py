@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import guarded
 

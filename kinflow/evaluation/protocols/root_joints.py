@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.evaluation.protocols.person_rows import PersonRows
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.metrics.pose import mean_of, rooted
 

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.model import BodyModel
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.matching import Pairs
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Figure, Protocol
 from kinflow.evaluation.protocols.root_joints import joints_of, joints_that_count, roots_of
 from kinflow.metrics.pose import best_of, distances, pck, pck_area, procrustes, scaled, similarity

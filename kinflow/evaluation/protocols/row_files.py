@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinflow.errors import InputError
-from kinflow.evaluation.protocols.person_rows import (
+from kinflow.datasets.person_rows import (
     FIELDS,
     FORMAT,
     LARGEST_M,
@@ -21,6 +20,7 @@ from kinflow.evaluation.protocols.person_rows import (
     Field,
     PersonRows,
 )
+from kinflow.errors import InputError
 from kinflow.files.npz_files import read_npz
 from kinflow.files.reading import guarded, readable
 

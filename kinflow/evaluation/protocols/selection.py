@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Protocol
 
 _SHOWN = 5

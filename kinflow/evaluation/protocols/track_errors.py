@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from kinflow.datasets.person_rows import PersonRows
 from kinflow.evaluation.protocols.matching import Pairs
 from kinflow.evaluation.protocols.measured import Measured
-from kinflow.evaluation.protocols.person_rows import PersonRows
 from kinflow.evaluation.protocols.protocol import Figure, Protocol
 from kinflow.evaluation.protocols.root_joints import joints_of, joints_that_count, places
 from kinflow.metrics.motion import (

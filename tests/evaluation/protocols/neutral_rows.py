@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinflow.evaluation.protocols.person_rows import PersonRows, write_rows
+from kinflow.datasets.person_rows import PersonRows, write_rows
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.row_files import read_rows
 

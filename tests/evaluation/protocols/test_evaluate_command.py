@@ -17,9 +17,9 @@ from PIL import Image
 from kinflow.body import BodyModel
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.cli.main import main
+from kinflow.datasets.person_rows import write_rows
 from kinflow.evaluation.protocols.named import PROTOCOLS
 from kinflow.evaluation.protocols.own_body import through_our_body
-from kinflow.evaluation.protocols.person_rows import write_rows
 from kinflow.evaluation.protocols.row_files import read_rows
 from kinflow.export.people_files import write_npz
 from kinflow.geometry.pinhole import Camera

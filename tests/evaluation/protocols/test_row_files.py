@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from neutral_rows import Arrays, predicted, rows_of, some_truth
 
+from kinflow.datasets.person_rows import FIELDS, FORMAT, write_rows
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.named import PROTOCOLS
-from kinflow.evaluation.protocols.person_rows import FIELDS, FORMAT, write_rows
 from kinflow.evaluation.protocols.regressor import Regressor
 from kinflow.evaluation.protocols.row_files import read_rows
 
