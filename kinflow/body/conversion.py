@@ -17,7 +17,6 @@ of the bone above.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +28,7 @@ from kinflow.body.kinematics import joint_tree
 from kinflow.body.model import BodyModel, PosedBody, ShapedBody
 from kinflow.body.point_fit import PointTargets, PosedShapes, ShapeFreedom, fit_points
 from kinflow.body.registration import Counterparts, Registration, spread_rows
-from kinflow.body.shape import LinearShapeSpace
+from kinflow.body.shape import PHENOTYPES, LinearShapeSpace
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import JOINT_INDEX, NUM_JOINTS
 from kinflow.geometry.rotations import about_axis
@@ -39,8 +38,11 @@ _FITTED_VERTICES = 600
 _VERTEX_STD_M, _JOINT_STD_M = 0.005, 0.01
 _BATCH = 32
 """Poses at a time: of each all vertices and a Jacobian are in memory."""
-_SHAPE_STEPS, _POSE_STEPS = 30, 8
+_SHAPE_LM = LMConfig(max_iterations=30, relative_tolerance=1e-4, initial_damping=1e-4, max_step=5.0)
+_POSE_LM = LMConfig(max_iterations=8, relative_tolerance=1e-3, initial_damping=1e-4, max_step=3.0)
 _PHENOTYPE_STD = 0.3
+_CHILD_AGE = 0.35
+"""The phenotype of a child of about eight: no way leads downhill from an adult to there."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +110,22 @@ class Converter:
         posed = person.with_pose(pose, torch.zeros(len(pose), 3))
         vertices_m, joints_m = self._wanted(posed)
         rows, few = self._few()
-        space = self.target.shape_space
-        size = len(space.names)
-        std = torch.full((size,), 1.0 if isinstance(space, LinearShapeSpace) else _PHENOTYPE_STD)
-        bounds = (-math.inf, math.inf) if isinstance(space, LinearShapeSpace) else (0.0, 1.0)
+        starts, freedom = _shapes_to_start_from(self.target)
+        count = len(starts)
         start = PosedShapes(
-            pose[None],
-            joints_m[None, :, 0],
-            space.neutral()[None],
-            ShapeFreedom(space.neutral(), std, *bounds),
+            pose.expand(count, *pose.shape),
+            joints_m[:, 0].expand(count, -1, -1),
+            starts,
+            freedom,
         )
-        targets = self._targets(vertices_m[None, :, rows], joints_m[None], len(rows))
-        lm = LMConfig(
-            max_iterations=_SHAPE_STEPS, relative_tolerance=1e-4, initial_damping=1e-4, max_step=5.0
+        targets = self._targets(
+            vertices_m[:, rows].expand(count, -1, -1, -1),
+            joints_m.expand(count, -1, -1, -1),
+            len(rows),
         )
-        return fit_points(few, start, targets, lm)
+        found = fit_points(few, start, targets, _SHAPE_LM)
+        best = found.energy.argmin()
+        return found.state[best[None]]
 
     def _poses(
         self, person: ShapedBody, fitted: PosedShapes, pose: Tensor, t_root_m: Tensor
@@ -131,9 +134,6 @@ class Converter:
         target = self.target.with_shape(fitted.shape[0])
         # how the target's bones are turned where the source stands in the T-pose
         R_rest = target.with_pose(fitted.pose[0, 0], torch.zeros(3)).R_joints
-        lm = LMConfig(
-            max_iterations=_POSE_STEPS, relative_tolerance=1e-3, initial_damping=1e-4, max_step=3.0
-        )
         found: list[tuple[Tensor, ...]] = []
         for some, place in zip(pose.split(_BATCH), t_root_m.split(_BATCH), strict=True):
             posed = person.with_pose(some, place)
@@ -145,7 +145,7 @@ class Converter:
                 fitted.shape.expand(len(R), -1),
             )
             targets = self._targets(vertices_m[:, None, rows], joints_m[:, None], len(rows))
-            state = fit_points(few, start, targets, lm)
+            state = fit_points(few, start, targets, _POSE_LM).state
             result = target.with_pose(state.pose[:, 0], state.t_root_m[:, 0])
             off = torch.linalg.vector_norm(result.vertices_m() - vertices_m, dim=-1)
             off = off[:, self.counterparts.trusted]
@@ -175,6 +175,20 @@ class Converter:
     def _targets(vertices_m: Tensor, joints_m: Tensor, count: int) -> PointTargets:
         inverse_std = (torch.eye(3) / _VERTEX_STD_M).expand(1, count, 3, 3)
         return PointTargets(vertices_m, joints_m, inverse_std, _JOINT_STD_M)
+
+
+def _shapes_to_start_from(
+    target: BodyModel,
+) -> tuple[Float[Tensor, "starts shape"], ShapeFreedom]:
+    """An average adult and, of our body, a child; and how free shapes are."""
+    space = target.shape_space
+    neutral = space.neutral()
+    if isinstance(space, LinearShapeSpace):
+        return neutral[None], ShapeFreedom(neutral, torch.ones_like(neutral))
+    child = neutral.clone()
+    child[PHENOTYPES.index("age")] = _CHILD_AGE
+    std = torch.full_like(neutral, _PHENOTYPE_STD)
+    return torch.stack([neutral, child]), ShapeFreedom(neutral, std, 0.0, 1.0)
 
 
 def plain_poses() -> Float[Tensor, "3 22 3 3"]:

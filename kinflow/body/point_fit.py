@@ -24,7 +24,7 @@ from kinflow.body.model import BodyModel, PosedBody
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.body.skinning import blended, joint_maps, translations_m
 from kinflow.geometry.rotations import rotvec_to_matrix, skew
-from kinflow.optim import DenseModel, LMConfig, minimise
+from kinflow.optim import DenseModel, LMConfig, LMResult, minimise
 
 _BODY_UNKNOWNS = 3 * NUM_JOINTS + 3
 
@@ -108,7 +108,7 @@ class PosedShapes:
 
 def fit_points(
     body: BodyModel, start: PosedShapes, targets: PointTargets, config: LMConfig
-) -> PosedShapes:
+) -> LMResult[PosedShapes]:
     """Bodies whose vertices and joints are where they should be, as nearly as can be.
 
     Args:
@@ -123,7 +123,7 @@ def fit_points(
         return DenseModel.of(residuals, jacobian)
 
     with torch.no_grad():
-        return minimise(start, linearise, config).state
+        return minimise(start, linearise, config)
 
 
 def _linearised(

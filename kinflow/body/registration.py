@@ -240,7 +240,7 @@ def _icp(theirs: BodyModel, ours: PosedBody, surface: _Surface) -> PosedShapes:
             (_pulls(surface.normals[nearest], *std_m) * facing[:, None, None])[None],
             _JOINT_STD_M,
         )
-        state = fit_points(few, state, targets, lm)
+        state = fit_points(few, state, targets, lm).state
     return state
 
 

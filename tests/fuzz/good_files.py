@@ -15,6 +15,7 @@ import keypoint_writers as writers
 import numpy as np
 import torch
 from cmu_skeleton import bvh_text, elbow_angles_deg
+from joblib_pickles import joblib_bytes
 from PIL import Image
 from python2_pickles import python2_pickle
 from smpl_files import synthetic_fields
@@ -226,3 +227,21 @@ def smpl(kind: str) -> bytes:
         np.savez(stream, **fields)
         return stream.getvalue()
     return python2_pickle(fields) if kind == "pkl2" else pickle.dumps(fields, protocol=4)
+
+
+def results(kind: str) -> bytes:
+    """Parameters of two bodies as other systems write them: SAM 3D Body, WHAM and GVHMR."""
+    betas, place = np.zeros((2, 10), np.float32), np.ones((2, 3), np.float32)
+    if kind == "npz":
+        stream = io.BytesIO()
+        np.savez(stream, pred_keypoints_3d=np.ones((2, 70, 3)), pred_cam_t=place)
+        return stream.getvalue()
+    if kind == "joblib":
+        pose = np.full((2, 72), 0.1, np.float32)
+        person = {"pose": pose, "trans": place, "betas": betas, "frame_ids": np.arange(2)}
+        return joblib_bytes({0: person})
+    fields = {"global_orient": place, "body_pose": np.full((2, 63), 0.1), "transl": place}
+    tensors = {name: torch.from_numpy(a) for name, a in {**fields, "betas": betas}.items()}
+    stream = io.BytesIO()
+    torch.save({"smpl_params_incam": tensors}, stream)
+    return stream.getvalue()

@@ -251,6 +251,12 @@ def _load_parts(path: Path) -> None:
     load_part_network(path)
 
 
+def _read_results(path: Path) -> None:
+    from kinflow.datasets.results import read_results
+
+    read_results(path)
+
+
 def _load_smpl(path: Path) -> None:
     from kinflow.body.smpl import load_smpl
 
@@ -377,6 +383,13 @@ def _reader_kinds() -> dict[str, Kind]:
             lambda rng, kind=kind: good_files.smpl(kind),
             mutations.mutated_npz if kind == "npz" else mutations.mutated_bytes,
             _called(_load_smpl),
+        )
+    for kind, suffix in (("npz", "npz"), ("joblib", "pkl"), ("torch", "pt")):
+        kinds[f"results_{kind}"] = Kind(
+            f"in/results.{suffix}",
+            lambda rng, kind=kind: good_files.results(kind),
+            mutations.mutated_npz if kind == "npz" else mutations.mutated_bytes,
+            _called(_read_results),
         )
     return kinds
 
