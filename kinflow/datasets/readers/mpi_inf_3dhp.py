@@ -81,12 +81,8 @@ class MpiInf3dhp(Reader):
                 f"'{root}' holds no sequences of MPI-INF-3DHP; there have to be S1/Seq1/annot.mat "
                 "or TS1/annot_data.mat."
             )
-        for found, name, what in (
-            (train, "scipy.io", _WHAT_TRAIN),
-            (test, "h5py", _WHAT_TEST),
-        ):
-            if found:
-                package(name, f"Reading {what}")
+        if test:
+            package("h5py", f"Reading {_WHAT_TEST}")
         units = [
             *(Unit(path, f"{path.parts[-3]}/{path.parts[-2]}", "train") for path in train),
             *(Unit(path, path.parts[-2], "test") for path in test),
