@@ -25,7 +25,6 @@ from unittest.mock import patch
 
 import torch
 import tyro
-from torch import Tensor
 
 from kinflow.evidence.clip_people import ClipPeople, SeenFrame
 from kinflow.export.writer import ExportOptions
@@ -34,7 +33,7 @@ from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Outcome
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
-from kinflow.results import Person
+from kinflow.results import Person, stored
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,8 @@ class Repeated:
 
 
 def _copied(person: Person) -> Person:
-    names = [name for name in person.__dataclass_fields__]
-    held = {n: v.clone() for n in names if isinstance(v := getattr(person, n), Tensor)}
-    return replace(person, **held, energy=dict(person.energy))
+    """The same body in memory of its own, as the fitter gives it."""
+    return stored(replace(person, energy=dict(person.energy)))
 
 
 def main(config: ClipMemoryBenchmark) -> None:

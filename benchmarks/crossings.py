@@ -5,8 +5,8 @@
 Two people of recorded walks pass each other before a camera that stands still, one hiding the
 other, at several distances, angles and depths between them; small pictures, 15 frames a second.
 Every frame is looked at as the product does. Printed are crossings after which somebody has another
-number (of all), how often numbers change, sightings of people that are there, sightings of nobody,
-and how many people were counted beyond the two.
+number than before (of all), how often numbers change, for a moment too, sightings of people that
+are there, sightings of nobody, and how many people were counted beyond the two.
 
 `frame by frame` gives each person the number of the nearest one in the frame before, within half a
 size; norfair (if it is installed) and the tracker of kinflow get the very same detections. These
@@ -97,12 +97,12 @@ def main(config: CrossingBenchmark) -> None:
     for name, tracker in trackers.items():
         counts = [counted(zip(tracker(one), one.who, strict=True)) for one in seen]
         _print(name, counts)
-        wrong = [i for i, count in enumerate(counts) if count.switches]
+        wrong = [i for i, count in enumerate(counts) if count.changed]
         print(f"    numbers change in {wrong}" if wrong else "")
 
 
 def _print(name: str, counts: Sequence[Counts]) -> None:
-    wrong = sum(count.switches > 0 for count in counts)
+    wrong = sum(count.changed > 0 for count in counts)
     switches, seen, made_up = (
         sum(getattr(count, of) for count in counts) for of in ("switches", "seen", "made_up")
     )

@@ -11,6 +11,7 @@ time, one behind the other. Who is who is settled by the truth frame by frame (`
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ _SAME_PERSON = 0.2
 UNCLEAR = -1
 """Who a sighting is that is about as near to two people: one before the other, and one is seen."""
 _CLEARLY = 2.0
+_ENDS = 5
 _CONFIDENT = 0.3
 _LIMBS = list(LIMB_KEYPOINTS)
 _LEAST_WAY_M, _STRAIGHT = 1.6, 0.93
@@ -182,6 +184,9 @@ def true_people(
 class Counts:
     """What a tracker made of one clip."""
 
+    changed: int
+    """People whose number in the end is another one than in the beginning: the usual one of their
+    first and of their last sightings."""
     switches: int
     """How often somebody has another number than the last time that they were seen."""
     seen: int
@@ -199,6 +204,7 @@ def counted(frames: Iterator[tuple[Sequence[int], Sequence[int | None]]]) -> Cou
         frames: in each the numbers that a tracker gave, and who these are.
     """
     last: dict[int, int] = {}
+    course: dict[int, list[int]] = {}
     switches = seen = made_up = 0
     numbers: set[int] = set()
     for given, who in frames:
@@ -212,4 +218,10 @@ def counted(frames: Iterator[tuple[Sequence[int], Sequence[int | None]]]) -> Cou
                 continue
             switches += last.get(person, number) != number
             last[person] = number
-    return Counts(switches, seen, made_up, len(numbers))
+            course.setdefault(person, []).append(number)
+    changed = sum(_usual(mine[:_ENDS]) != _usual(mine[-_ENDS:]) for mine in course.values())
+    return Counts(changed, switches, seen, made_up, len(numbers))
+
+
+def _usual(numbers: Sequence[int]) -> int:
+    return Counter(numbers).most_common(1)[0][0]

@@ -96,10 +96,14 @@ def write_clip(
     if {"npz", "json"} & set(options.formats):
         fields = to_fields(reconstruction, quality_of(reconstruction, stage))
     with new_folder(folder, marker, options.overwrite, claim) as temporary:
-        for kind in dict.fromkeys(options.formats):
-            if kind != "overlay":
-                for name, data in _files(kind, reconstruction, fields, stage, options, pictures):
-                    (temporary / name).write_bytes(data)
+        # those of the arrays come first, and these are as large as all bodies
+        for kind in sorted(set(options.formats), key=CLIP_FORMATS.index):
+            if kind == "overlay":
+                continue
+            if kind not in ("npz", "json"):
+                fields = {}
+            for name, data in _files(kind, reconstruction, fields, stage, options, pictures):
+                (temporary / name).write_bytes(data)
         if overlay is not None and "overlay" in options.formats:
             _move(overlay, temporary / _overlay_name(overlay))
     return {name: folder / name for name in names}

@@ -88,7 +88,8 @@ class Motion:
         slack = _slack(times_s, period_s) / between_s
         share = np.where(share <= slack, 0, np.where(share >= 1 - slack, 1, share))
         q = along_time(pose)
-        between = np.empty((count, *pose.shape[1:]))
+        del pose
+        between = np.empty((count, *q.shape[1:-1], 3, 3))
         for some in batches(count):
             between[some] = matrices(slerp(q[before[some]], q[after[some]], share[some]))
         users = track.bodies[0].users_body

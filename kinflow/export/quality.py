@@ -82,6 +82,7 @@ def _of_track(track: Track, stage: Stage, period_s: float) -> TrackQuality:
     up = np.tile([0.0, 1.0, 0.0], (len(pose), 1))
     contact = contact_of(track.bodies)
     mean_cm, worst_cm = below_floor_cm(lowest_m(track.shape, pose, root_m, up))
+    del pose, root_m, up  # as large as all bodies
     seen = np.array([body.code != "not_seen" for body in track.bodies])
     gaps_s = gaps_of(times_s, seen, period_s)
     return TrackQuality(

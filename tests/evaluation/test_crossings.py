@@ -96,3 +96,8 @@ def test_counts():
     ]
     counts = counted(iter(frames))
     assert (counts.switches, counts.seen, counts.made_up, counts.numbers) == (3, 9, 1, 4)
+    assert counts.changed == 0  # too few sightings to tell the end from the beginning
+    swapped = [([0, 1], [0, 1])] * 7 + [([1, 0], [0, 1])] * 6
+    assert counted(iter(swapped)).changed == 2
+    moment = [([0, 1], [0, 1])] * 7 + [([1], [0])] + [([0, 1], [0, 1])] * 6
+    assert (counted(iter(moment)).changed, counted(iter(moment)).switches) == (0, 2)
