@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from kinflow.body.keypoints import BLAZEPOSE33
-from kinflow.datasets.results.rows import FORMAT
 from kinflow.errors import InputError
 from kinflow.evidence.image import read_photo
 from kinflow.evidence.keypoint_files import KeypointSource
@@ -45,7 +44,6 @@ def detection_rows(
     if not rows["sequence"]:
         raise InputError(f"'{keypoints}' lists nobody for these photos.")
     return {
-        "format": np.array(FORMAT),
         "sequence": np.array(rows["sequence"]),
         "frame": np.zeros(len(rows["sequence"]), np.int64),
         "person": np.array(rows["person"], np.int64),

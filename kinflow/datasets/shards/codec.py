@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,13 @@ class StoredPicture(Picture):
 def encoded(sample: Sample) -> dict[str, bytes]:
     """The files of a sample by their extension, without its picture.
 
-    The same sample gives the same bytes.
+    The same sample gives the same bytes. A mask that is in a file of its own is taken in.
+
+    Raises:
+        InputError: that file cannot be read.
     """
+    if sample.mask is not None:
+        sample = replace(sample, mask=sample.mask.without_file())
     arrays: dict[str, np.ndarray] = {}
     values = _encoded(sample, "", arrays)
     files = {JSON: json.dumps(values, separators=(",", ":")).encode()}
@@ -115,6 +120,8 @@ def _sample(values: Any, arrays: Mapping[str, np.ndarray], picture: bytes | None
             parts["path"] = Path(parts["path"])
             if picture is not None:
                 kind, parts["data"] = StoredPicture, picture
+        if name == "mask" and "path" in parts:
+            raise InputError("A mask in a shard has to be in it, not in a file elsewhere.")
         whole[name] = kind(**parts)
     return Sample(**whole)
 

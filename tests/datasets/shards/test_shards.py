@@ -120,6 +120,21 @@ def test_every_label_comes_back(samples, folder):
     assert same(bare, decoded(encoded(bare), "it"))
 
 
+def test_masks_travel_in_the_shard_whatever_they_were(tmp_path):
+    """Outlines and files too; a shard names no file of whoever reads it."""
+    shown = np.zeros((SIZE[1], SIZE[0]), bool)
+    shown[5:20, 10:30] = True
+    Image.fromarray(shown).save(tmp_path / "mask.png")
+    corners = np.array([[10, 5], [30, 5], [30, 20], [10, 20]], np.float32)
+    for mask in (Mask(SIZE, path=tmp_path / "mask.png"), Mask.of_outlines(SIZE, [corners])):
+        files = encoded(replace(full_sample(0, None), mask=mask))
+        assert np.array_equal(decoded(files, "it").mask.array(), shown)
+        assert b"mask.png" not in files["json"]
+    foreign = b'{"dataset":"made","key":"0","mask":{"size":[4,4],"path":"/etc/hostname"}}'
+    with pytest.raises(InputError, match="has to be in it"):
+        decoded({"json": foreign}, "it")
+
+
 def test_other_programs_read_them_and_the_bytes_are_always_the_same(samples, folder, tmp_path):
     write_shards(samples[:-1], tmp_path / "again", "made", ShardConfig(max_samples=4))
     for path in folder.iterdir():
