@@ -130,7 +130,7 @@ class PhotoFitter:
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
         self.describer = Describer(self.fitter, self.aligner, *told)
-        self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes) if vertices else None
+        self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes)
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -219,7 +219,7 @@ class PhotoFitter:
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
         """Signs of a child of each person of a photo, None where there are none to read."""
-        assert self.sizes is not None, "signs need parts"
+        assert self.sizes.vertices is not None, "signs need parts"
         with one_thread():
             people = People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
@@ -236,11 +236,11 @@ class PhotoFitter:
         people: People,
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people, in which those who look like children are some."""
-        if self.sizes is None or not self.config.sizes.estimate:
+        if not self.config.sizes.estimate:
             return targets, found
         known = None if targets.belief is None else targets.belief.child_log_odds
         signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
-        shape = self.sizes.target(signs)
+        shape = self.sizes.target(signs, known)
         if shape is None:
             return targets, found
         belief = None if targets.belief is None else without_sizes(targets.belief, shape)
@@ -257,7 +257,8 @@ class PhotoFitter:
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
-        believed = beliefs(self._predictor, people, cameras, self.config.belief)
+        prior, config = self.fitter.model.prior, self.config.belief
+        believed = beliefs(self._predictor, people, cameras, prior, config)
         if believed is None or self.config.belief.keep_hint:
             targets = observe(people, cameras, rest_m, self.config.observations)
         else:
