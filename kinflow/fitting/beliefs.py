@@ -15,7 +15,7 @@ from kinflow.energy.body_energy import ShapeTarget, Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
-from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, age_of, legs_hidden, one_posture
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, Postures, age_of, legs_hidden
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
@@ -34,8 +34,8 @@ class BeliefConfig:
 
     std_scale: float = 0.4
     """Factor on the spread that it states, chosen on rendered validation subjects."""
-    hidden_std_scale: float = 0.6
-    """The same for people whose legs nobody saw."""
+    hidden_turn_scale: float = 0.6
+    """The same for the orientation of people whose legs nobody saw."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
@@ -53,7 +53,7 @@ class BeliefConfig:
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
-        positive(self, "std_scale", "hidden_std_scale")
+        positive(self, "std_scale", "hidden_turn_scale")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
@@ -108,7 +108,6 @@ def gaussian(
         prior: of the poses.
         config: how far it is believed.
     """
-    people = len(posterior)
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
     frame, R_cam_view = posterior.frame, posterior.frame.R_cam_view
@@ -121,8 +120,8 @@ def gaussian(
     slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
     log_depth = (log_width.exp() / side * slope).log()
     y = torch.cat([turns, latent, log_depth[..., None], shape], -1)
-    posture = one_posture(latent, hidden, prior.decode, config.sitting_share)
-    posture = _enough(posture, torch.ones_like(posture))
+    postures = Postures.of(latent, hidden, prior.decode, config.sitting_share)
+    posture = _enough(postures.counts, torch.ones_like(postures.counts))
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     total = weight.sum(1)
     centre = (weight * y).sum(1) / total
@@ -130,17 +129,20 @@ def gaussian(
     covariance = gap.mT @ gap / (total[..., None] - 1)
     diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
     covariance = (1 - config.shrinkage) * covariance + config.shrinkage * diagonal
-    scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)[:, None, None]
-    lower = torch.linalg.cholesky(covariance * scale**2)
+    columns = slice(3, 3 + frame.latent_size)
+    centre, covariance = postures.as_bent(centre, covariance, columns, prior.decode)
+    lower = torch.linalg.cholesky(covariance * config.std_scale**2)
     whitening = torch.linalg.solve_triangular(
         lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
     )
+    looser = torch.where(hidden, config.std_scale / config.hidden_turn_scale, 1.0)
+    whitening[:, :3] *= looser[:, None, None]
     belief = Belief(
         R_cam_base=R_cam_view @ posterior.guess.R_view_base,
         centre=centre,
         whitening=whitening,
         starts=_starts(posterior, vectors, weight, config.starts),
-        prior_weight=torch.full((people,), config.prior_weight).to(centre),
+        prior_weight=torch.full_like(centre[:, 0], config.prior_weight),
         child_log_odds=_child_log_odds(shape),
     )
     return belief.weighted(1.0, float(config.sizes))
