@@ -110,27 +110,14 @@ def gaussian(
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
-    frame, R_cam_view = posterior.frame, posterior.frame.R_cam_view
-    turns = vectors[..., ROTATION] @ R_cam_view.mT  # into camera axes
-    latent_end = PLACE.stop + frame.latent_size
-    latent, shape = vectors[..., PLACE.stop : latent_end], vectors[..., latent_end:]
-    x, y, log_width = vectors[..., PLACE].unbind(-1)
-    side = frame.side[:, None]
-    in_view = torch.stack([x * side, y * side, torch.ones_like(x)], -1)
-    slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
-    log_depth = (log_width.exp() / side * slope).log()
-    y = torch.cat([turns, latent, log_depth[..., None], shape], -1)
+    y = _in_camera(posterior, vectors)
+    columns = slice(3, 3 + posterior.frame.latent_size)
+    latent, shape = y[..., columns], y[..., columns.stop + 1 :]
     postures = Postures.of(latent, hidden, prior.decode, config.sitting_share)
     posture = _enough(postures.counts, torch.ones_like(postures.counts))
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
-    total = weight.sum(1)
-    centre = (weight * y).sum(1) / total
-    gap = (y - centre[:, None]) * weight
-    covariance = gap.mT @ gap / (total[..., None] - 1)
-    diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
-    covariance = (1 - config.shrinkage) * covariance + config.shrinkage * diagonal
-    columns = slice(3, 3 + frame.latent_size)
-    centre, covariance = postures.as_bent(centre, covariance, columns, prior.decode)
+    moments = _moments(y, weight, config.shrinkage)
+    centre, covariance = postures.as_bent(*moments, columns, prior.decode)
     lower = torch.linalg.cholesky(covariance * config.std_scale**2)
     whitening = torch.linalg.solve_triangular(
         lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
@@ -138,7 +125,7 @@ def gaussian(
     looser = torch.where(hidden, config.std_scale / config.hidden_turn_scale, 1.0)
     whitening[:, :3] *= looser[:, None, None]
     belief = Belief(
-        R_cam_base=R_cam_view @ posterior.guess.R_view_base,
+        R_cam_base=posterior.frame.R_cam_view @ posterior.guess.R_view_base,
         centre=centre,
         whitening=whitening,
         starts=_starts(posterior, vectors, weight, config.starts),
@@ -146,6 +133,37 @@ def gaussian(
         child_log_odds=_child_log_odds(shape),
     )
     return belief.weighted(1.0, float(config.sizes))
+
+
+def _in_camera(
+    posterior: Posterior, vectors: Float[Tensor, "people samples size"]
+) -> Float[Tensor, "people samples believed"]:
+    """Vectors of the predictor's coordinates as what a belief is over (`kinflow/energy/belief.py`):
+    turns in camera axes, no place but the root's log depth."""
+    frame, R_cam_view = posterior.frame, posterior.frame.R_cam_view
+    turns = vectors[..., ROTATION] @ R_cam_view.mT
+    latent_end = PLACE.stop + frame.latent_size
+    latent, shape = vectors[..., PLACE.stop : latent_end], vectors[..., latent_end:]
+    x, y, log_width = vectors[..., PLACE].unbind(-1)
+    side = frame.side[:, None]
+    in_view = torch.stack([x * side, y * side, torch.ones_like(x)], -1)
+    slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
+    log_depth = (log_width.exp() / side * slope).log()
+    return torch.cat([turns, latent, log_depth[..., None], shape], -1)
+
+
+def _moments(
+    y: Float[Tensor, "people samples size"],
+    weight: Float[Tensor, "people samples 1"],
+    shrinkage: float,
+) -> tuple[Float[Tensor, "people size"], Float[Tensor, "people size size"]]:
+    """Mean and covariance of the samples that count, the latter with a share of its diagonal."""
+    total = weight.sum(1)
+    centre = (weight * y).sum(1) / total
+    gap = (y - centre[:, None]) * weight
+    covariance = gap.mT @ gap / (total[..., None] - 1)
+    diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
+    return centre, (1 - shrinkage) * covariance + shrinkage * diagonal
 
 
 def without_sizes(belief: Belief, shape: ShapeTarget) -> Belief:

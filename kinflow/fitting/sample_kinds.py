@@ -85,7 +85,8 @@ class Postures:
         if bool(hidden.any()):
             flexion[hidden] = hip_flexion_deg(decode(latent[hidden]))
         bent = flexion > BENT_DEG
-        sits = bent.float().mean(1, keepdim=True) >= sitting_share
+        share = bent.float().mean(1, keepdim=True)
+        sits = (share >= sitting_share) & (share > 0)
         return Postures(hidden, flexion, (bent == sits) | ~hidden[:, None])
 
     def as_bent(
