@@ -66,10 +66,19 @@ def beliefs(
     cameras: Sequence[Camera],
     prior: PoseDistribution,
     config: BeliefConfig,
+    one_posture: bool = True,
 ) -> Belief | None:
     """What the predictor believes of people, a row for each; None where it knows of nobody.
 
     Who was not seen by its own detector has a row that says nothing.
+
+    Args:
+        predictor: the network.
+        people: what was seen.
+        cameras: of each.
+        prior: of the poses.
+        config: how far the network is believed.
+        one_posture: whether people whose legs nobody saw either sit or do not.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
     looks = [look for person in people if (look := person.look) is not None]
@@ -77,7 +86,8 @@ def beliefs(
         return None
     with torch.no_grad():
         posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
-        known = gaussian(posterior, legs_hidden([people[i] for i in rows]), prior, config)
+        hidden = legs_hidden([people[i] for i in rows]) & one_posture
+        known = gaussian(posterior, hidden, prior, config)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)

@@ -251,14 +251,26 @@ class PhotoFitter:
         """Observations of all people, weighted by how far they can be trusted."""
         return self.targets_of(evidence.people, [camera] * len(evidence.people))
 
-    def targets_of(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
-        """Observations of people, of one photo or of many, each with the camera it was seen by."""
+    def targets_of(
+        self,
+        people: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+        one_posture: bool = True,
+    ) -> Targets:
+        """Observations of people, of one photo or of many, each with the camera it was seen by.
+
+        Args:
+            people: what was seen of them.
+            cameras: of each.
+            one_posture: whether who hides their legs is taken to sit or to stand. Frames of a clip
+                could not agree.
+        """
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
-        believed = beliefs(self._predictor, people, cameras, prior, config)
+        believed = beliefs(self._predictor, people, cameras, prior, config, one_posture)
         if believed is None or self.config.belief.keep_hint:
             targets = observe(people, cameras, rest_m, self.config.observations)
         else:
