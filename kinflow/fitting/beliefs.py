@@ -34,8 +34,6 @@ class BeliefConfig:
 
     std_scale: float = 0.4
     """Factor on the spread that it states, chosen on rendered validation subjects."""
-    hidden_turn_scale: float = 0.6
-    """The same for the orientation of people whose legs nobody saw."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
@@ -53,7 +51,7 @@ class BeliefConfig:
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
-        positive(self, "std_scale", "hidden_turn_scale")
+        positive(self, "std_scale")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
@@ -132,8 +130,6 @@ def gaussian(
     whitening = torch.linalg.solve_triangular(
         lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
     )
-    looser = torch.where(hidden, config.std_scale / config.hidden_turn_scale, 1.0)
-    whitening[:, :3] *= looser[:, None, None]
     belief = Belief(
         R_cam_base=posterior.frame.R_cam_view @ posterior.guess.R_view_base,
         centre=centre,
