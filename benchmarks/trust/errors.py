@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX, LIMB_KEYPOINTS
-from kinflow.body.skeleton import JOINT_INDEX
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.results import Person
 from kinflow.synth.world import WorldPerson
@@ -61,3 +62,8 @@ def place_mm(truth: WorldPerson, person: Person) -> tuple[float, float, float]:
     sight = truth.t_cam_root_m / truth.t_cam_root_m.norm()
     along = float(gap @ sight)
     return float(gap.norm()), abs(along), float((gap - along * sight).norm())
+
+
+def sitting(pose: Float[Tensor, "22 3 3"]) -> bool:
+    """Whether somebody's hips are bent as of who sits or squats."""
+    return float(hip_flexion_deg(pose[list(FREE_JOINTS)])) > BENT_DEG

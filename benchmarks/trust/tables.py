@@ -13,6 +13,7 @@ from errors import (
     pa_mm,
     pa_seen_mm,
     place_mm,
+    sitting,
     trunk_error_deg,
 )
 from runs import PHOTOS, FittedWorld, Pair, Sets, found_pairs, of, percent, table, up_of
@@ -20,7 +21,7 @@ from runs import PHOTOS, FittedWorld, Pair, Sets, found_pairs, of, percent, tabl
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.body.measure import measure
-from kinflow.fitting.beliefs import CHILD_BELOW_AGE
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.metrics.vertices import t_pose_pve
 from kinflow.synth.matching import height_px
 
@@ -40,6 +41,9 @@ def hidden(sets: Sets) -> str:
         cells += [percent([error > FAR_DEG for error in tilt])]
         cells += [of([pa_mm(*p) for p in found], "mean")]
         cells += [of([pa_seen_mm(*p) for p in found], "mean")]
+        sits = [(sitting(t.pose), sitting(p.pose)) for t, p in found]
+        cells += [percent([not own for true, own in sits if true])]
+        cells += [percent([own for true, own in sits if not true])]
         rows.append((name, cells))
     columns = (
         "found",
@@ -48,6 +52,8 @@ def hidden(sets: Sets) -> str:
         f"beyond {FAR_DEG:.0f}°",
         "PA-MPJPE mm",
         "of what is seen mm",
+        "sitting taken for standing",
+        "standing for sitting",
     )
     return table("hidden legs", columns, rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.checks import flag, positive, share, whole
@@ -15,13 +15,12 @@ from kinflow.energy.body_energy import ShapeTarget, Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, Postures, age_of, legs_hidden
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
-from kinflow.priors.shape import AGE, ShapePrior
-
-CHILD_BELOW_AGE = 0.5
-"""Phenotype `age` between 0.4, ten years, and the 0.67 of a grown-up."""
+from kinflow.priors.interface import PoseDistribution
+from kinflow.priors.shape import AGE
 
 _STREAM = 0
 _LEAST_GROWN = 16
@@ -43,6 +42,9 @@ class BeliefConfig:
     """Share of the diagonal in its covariance."""
     starts: int = 6
     """Bodies to start from: the best guess and samples."""
+    sitting_share: float = 0.4
+    """Of samples that sit, from which somebody whose legs nobody saw does, chosen on rendered
+    validation subjects; 1 is for nobody who is not certain to."""
     sizes: bool = True
     """Whether its word on depth and shape counts."""
     keep_hint: bool = False
@@ -51,7 +53,7 @@ class BeliefConfig:
     def __post_init__(self) -> None:
         positive(self, "std_scale")
         flag(self, "keep_hint", "sizes")
-        share(self, "prior_weight", "shrinkage")
+        share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
         whole(self, "starts", at_least=1, at_most=1000)
 
@@ -60,11 +62,21 @@ def beliefs(
     predictor: Predictor,
     people: Sequence[PersonEvidence],
     cameras: Sequence[Camera],
+    prior: PoseDistribution,
     config: BeliefConfig,
+    one_posture: bool = True,
 ) -> Belief | None:
     """What the predictor believes of people, a row for each; None where it knows of nobody.
 
     Who was not seen by its own detector has a row that says nothing.
+
+    Args:
+        predictor: the network.
+        people: what was seen.
+        cameras: of each.
+        prior: of the poses.
+        config: how far the network is believed.
+        one_posture: whether people whose legs nobody saw either sit or do not.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
     looks = [look for person in people if (look := person.look) is not None]
@@ -72,7 +84,8 @@ def beliefs(
         return None
     with torch.no_grad():
         posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
-        known = gaussian(posterior, config)
+        hidden = legs_hidden([people[i] for i in rows]) & one_posture
+        known = gaussian(posterior, hidden, prior, config)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)
@@ -89,13 +102,52 @@ def beliefs(
     )
 
 
-def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
-    """The mean and spread of a posterior's samples."""
-    people = len(posterior)
+def gaussian(
+    posterior: Posterior,
+    hidden: Bool[Tensor, " people"],
+    prior: PoseDistribution,
+    config: BeliefConfig,
+) -> Belief:
+    """The mean and spread of a posterior's samples.
+
+    Args:
+        posterior: of some people.
+        hidden: whose legs nobody saw: they either sit or do not.
+        prior: of the poses.
+        config: how far it is believed.
+    """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
+    y = _in_camera(posterior, vectors)
+    columns = slice(3, 3 + posterior.frame.latent_size)
+    latent, shape = y[..., columns], y[..., columns.stop + 1 :]
+    postures = Postures.of(latent, hidden, prior.decode, config.sitting_share)
+    posture = _enough(postures.counts, torch.ones_like(postures.counts))
+    weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
+    moments = _moments(y, weight, config.shrinkage)
+    centre, covariance = postures.as_bent(*moments, columns, prior.decode)
+    lower = torch.linalg.cholesky(covariance * config.std_scale**2)
+    whitening = torch.linalg.solve_triangular(
+        lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
+    )
+    belief = Belief(
+        R_cam_base=posterior.frame.R_cam_view @ posterior.guess.R_view_base,
+        centre=centre,
+        whitening=whitening,
+        starts=_starts(posterior, vectors, weight, config.starts),
+        prior_weight=torch.full_like(centre[:, 0], config.prior_weight),
+        child_log_odds=_child_log_odds(shape),
+    )
+    return belief.weighted(1.0, float(config.sizes))
+
+
+def _in_camera(
+    posterior: Posterior, vectors: Float[Tensor, "people samples size"]
+) -> Float[Tensor, "people samples believed"]:
+    """Vectors of the predictor's coordinates as what a belief is over (`kinflow/energy/belief.py`):
+    turns in camera axes, no place but the root's log depth."""
     frame, R_cam_view = posterior.frame, posterior.frame.R_cam_view
-    turns = vectors[..., ROTATION] @ R_cam_view.mT  # into camera axes
+    turns = vectors[..., ROTATION] @ R_cam_view.mT
     latent_end = PLACE.stop + frame.latent_size
     latent, shape = vectors[..., PLACE.stop : latent_end], vectors[..., latent_end:]
     x, y, log_width = vectors[..., PLACE].unbind(-1)
@@ -103,27 +155,21 @@ def gaussian(posterior: Posterior, config: BeliefConfig) -> Belief:
     in_view = torch.stack([x * side, y * side, torch.ones_like(x)], -1)
     slope = (in_view @ R_cam_view.mT)[..., 2].clamp_min(NEAR_M)
     log_depth = (log_width.exp() / side * slope).log()
-    y = torch.cat([turns, latent, log_depth[..., None], shape], -1)
-    weight = _grown_up(shape)[..., None]
+    return torch.cat([turns, latent, log_depth[..., None], shape], -1)
+
+
+def _moments(
+    y: Float[Tensor, "people samples size"],
+    weight: Float[Tensor, "people samples 1"],
+    shrinkage: float,
+) -> tuple[Float[Tensor, "people size"], Float[Tensor, "people size size"]]:
+    """Mean and covariance of the samples that count, the latter with a share of its diagonal."""
     total = weight.sum(1)
     centre = (weight * y).sum(1) / total
     gap = (y - centre[:, None]) * weight
     covariance = gap.mT @ gap / (total[..., None] - 1)
     diagonal = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1) + _LEAST_STD**2)
-    covariance = (1 - config.shrinkage) * covariance + config.shrinkage * diagonal
-    lower = torch.linalg.cholesky(covariance * config.std_scale**2)
-    whitening = torch.linalg.solve_triangular(
-        lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
-    )
-    belief = Belief(
-        R_cam_base=R_cam_view @ posterior.guess.R_view_base,
-        centre=centre,
-        whitening=whitening,
-        starts=_starts(posterior, vectors, config.starts),
-        prior_weight=torch.full((people,), config.prior_weight).to(centre),
-        child_log_odds=_child_log_odds(shape),
-    )
-    return belief.weighted(1.0, float(config.sizes))
+    return centre, (1 - shrinkage) * covariance + shrinkage * diagonal
 
 
 def without_sizes(belief: Belief, shape: ShapeTarget) -> Belief:
@@ -151,29 +197,37 @@ def of_another_body(belief: Belief, size: int) -> Belief:
     )
 
 
-def _grown_up(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, "people samples"]:
-    """1 for samples that are no children: between both there is nobody, and fits begin with adults
+def _grown_up(s: Float[Tensor, "people samples 6"]) -> Bool[Tensor, "people samples"]:
+    """Samples that are no children: between both there is nobody, and fits begin with adults
     (`kinflow/fitting/sizes.py` says who is a child)."""
-    grown = _age(s) >= CHILD_BELOW_AGE
-    return (grown | (grown.sum(1, keepdim=True) < _LEAST_GROWN)).float()
+    return age_of(s) >= CHILD_BELOW_AGE
 
 
-def _age(s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
-    return ShapePrior().decode(s)[..., AGE]
+def _enough(
+    chosen: Bool[Tensor, "people samples"], instead: Bool[Tensor, "people samples"]
+) -> Bool[Tensor, "people samples"]:
+    """The samples that were chosen, or others of people who have too few."""
+    return torch.where(chosen.sum(1, keepdim=True) < _LEAST_GROWN, instead, chosen)
 
 
 def _child_log_odds(s: Float[Tensor, "people samples 6"]) -> Float[Tensor, " people"]:
     """How many of a person's samples are children against how many are none, as a logarithm."""
     # half a sample more of both: nobody is certain
-    children = (_age(s) < CHILD_BELOW_AGE).sum(1) + 0.5
+    children = (age_of(s) < CHILD_BELOW_AGE).sum(1) + 0.5
     return (children / (s.shape[1] + 1 - children)).log()
 
 
 def _starts(
-    posterior: Posterior, vectors: Float[Tensor, "people samples size"], count: int
+    posterior: Posterior,
+    vectors: Float[Tensor, "people samples size"],
+    weight: Float[Tensor, "people samples 1"],
+    count: int,
 ) -> Unknowns:
-    """The best guess and the first samples of each person, on a second axis."""
-    chosen = torch.cat([posterior.guess.centre[:, None], vectors[:, : count - 1]], 1)
+    """The mean and the first samples of those that count, of each person, on a second axis."""
+    mean = (weight * vectors).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+    first = weight[..., 0].argsort(dim=1, descending=True, stable=True)[:, : count - 1]
+    samples = vectors.gather(1, first[..., None].expand(-1, -1, vectors.shape[-1]))
+    chosen = torch.cat([mean, samples], 1)
     people, each, _ = chosen.shape
     rows = torch.arange(people).repeat_interleave(each)
     flat = posterior.frame[rows].to_unknowns(

@@ -28,7 +28,7 @@ from kinflow.results import Floor, Gravity
 class GravityConfig:
     """How well poses tell what is up, and what else does."""
 
-    attitude_std_deg: float = 8.0
+    attitude_std_deg: float = 5.0
     """Of what is up by a fitted pose: on motion capture the error is 5 degrees on average."""
     hidden_reach: float = 1.0
     """How much further bodies are kept upright whose legs are not seen at all."""

@@ -137,9 +137,8 @@ class PhotoFitter:
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
         self.describer = Describer(self.fitter, self.aligner, *told, users_body)
-        self.sizes = None
-        if vertices and users_body is None:
-            self.sizes = SizeEstimator(self.fitter.model, vertices, config.sizes)
+        sizes = SizeEstimator(self.fitter.model, vertices, config.sizes)
+        self.sizes = sizes if users_body is None else None
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -229,7 +228,7 @@ class PhotoFitter:
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
         """Signs of a child of each person of a photo, None where there are none to read."""
-        assert self.sizes is not None, "signs need parts"
+        assert self.sizes is not None and self.sizes.vertices is not None, "signs need parts"
         with one_thread():
             people = People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
@@ -250,7 +249,7 @@ class PhotoFitter:
             return targets, found
         known = None if targets.belief is None else targets.belief.child_log_odds
         signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
-        shape = self.sizes.target(signs)
+        shape = self.sizes.target(signs, known)
         if shape is None:
             return targets, found
         belief = None if targets.belief is None else without_sizes(targets.belief, shape)
@@ -261,13 +260,26 @@ class PhotoFitter:
         """Observations of all people, weighted by how far they can be trusted."""
         return self.targets_of(evidence.people, [camera] * len(evidence.people))
 
-    def targets_of(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
-        """Observations of people, of one photo or of many, each with the camera it was seen by."""
+    def targets_of(
+        self,
+        people: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+        one_posture: bool = True,
+    ) -> Targets:
+        """Observations of people, of one photo or of many, each with the camera it was seen by.
+
+        Args:
+            people: what was seen of them.
+            cameras: of each.
+            one_posture: whether who hides their legs is taken to sit or to stand. Frames of a clip
+                could not agree.
+        """
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
-        believed = beliefs(self._predictor, people, cameras, self.config.belief)
+        prior, config = self.fitter.model.prior, self.config.belief
+        believed = beliefs(self._predictor, people, cameras, prior, config, one_posture)
         if believed is not None and self._users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:

@@ -25,8 +25,8 @@ from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import PersonEvidence
-from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, says_something, signs
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.shape import AGE, ShapePrior
@@ -39,6 +39,8 @@ LOG_ODDS, LOG_ODDS_ALONE = (0.50, 0.49, 0.24, 0.75), (-0.95, 0.75, 0.50)
 """Of being a child: at an adult's signs, for each standard deviation of head and face, for each of
 the network's; and without a network."""
 CHILD_AGE, CHILD_AGE_ALONE = (0.295, -0.040, 0.022, -0.039), (0.361, -0.057, 0.003)
+CHILD_AGE_UNSEEN = 0.19
+"""A child's phenotype `age` where the network alone speaks."""
 CHILD_AGE_STD = 0.10
 """A child's phenotype `age`, by the same, and its spread."""
 _YOUNGEST = 0.05
@@ -52,12 +54,15 @@ class SizeConfig:
     """Whether people may be children at all."""
     least_log_odds: float = 0.95
     """From which somebody is a child."""
+    least_network_log_odds: float = 0.6
+    """By the network, from which somebody is a child of whom no proportions were seen."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
 
     def __post_init__(self) -> None:
         flag(self, "estimate")
         number(self, "least_log_odds", at_least=-100, at_most=100)
+        number(self, "least_network_log_odds", at_least=-100, at_most=100)
         whole(self, "clip_frames", at_least=1, at_most=1000)
 
 
@@ -94,13 +99,15 @@ class SizeEstimator:
 
     Args:
         model: gives the points of bodies.
-        vertices: their vertices.
+        vertices: their vertices; without them there are no signs of proportions.
         config: how far signs are believed.
     """
 
-    def __init__(self, model: KeypointModel, vertices: VertexModel, config: SizeConfig) -> None:
+    def __init__(
+        self, model: KeypointModel, vertices: VertexModel | None, config: SizeConfig
+    ) -> None:
         self.model, self.vertices, self.config = model, vertices, config
-        self.mesh = PartMesh.of(vertices.body)
+        self.mesh = None if vertices is None else PartMesh.of(vertices.body)
 
     def signs(
         self,
@@ -117,6 +124,8 @@ class SizeEstimator:
             cameras: what they were seen with.
             network: log odds of being a child by a network, NaN of whom it knows nothing.
         """
+        if self.vertices is None or self.mesh is None:
+            return [None] * len(people)
         with torch.no_grad():
             state = self.model.evaluate(adults, with_jacobian=False)
             vertices = self.vertices.all_vertices(state.motion).cpu().numpy()
@@ -135,15 +144,26 @@ class SizeEstimator:
             for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
         ]
 
-    def target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
-        """Which shapes people with these signs have; None where nobody is a child."""
-        ages = [
-            age_of_child(one)
-            if one is not None and child_log_odds(one) >= self.config.least_log_odds
-            else math.nan
-            for one in found
-        ]
+    def target(
+        self, found: Sequence[SizeSigns | None], network: Float[Tensor, " people"] | None
+    ) -> ShapeTarget | None:
+        """Which shapes people with these signs have; None where nobody is a child.
+
+        Args:
+            found: the signs of each person.
+            network: as in `signs`; its word stands alone where there are none.
+        """
+        told = [math.nan] * len(found) if network is None else network.tolist()
+        ages = [self._age(*one) for one in zip(found, told, strict=True)]
         return self._of_ages(torch.tensor(ages, dtype=torch.float32))
+
+    def _age(self, found: SizeSigns | None, network: float) -> float:
+        """The phenotype `age` of a child, NaN of an adult."""
+        if found is None:
+            sure = network >= self.config.least_network_log_odds
+            return CHILD_AGE_UNSEEN if sure else math.nan
+        sure = child_log_odds(found) >= self.config.least_log_odds
+        return age_of_child(found) if sure else math.nan
 
     def common_target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
         """The shape of one person who showed these signs at several times; None for an adult."""

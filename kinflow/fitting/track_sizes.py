@@ -19,7 +19,7 @@ from kinflow.geometry.pinhole import Camera
 
 
 def with_child(
-    sizes: SizeEstimator | None,
+    sizes: SizeEstimator,
     track: TrackWindow,
     chain: Chain,
     bodies: Unknowns,
@@ -28,13 +28,13 @@ def with_child(
     """The chain and its bodies as those of a child, if the frames together say that it is one.
 
     Args:
-        sizes: reads signs and weighs them; without it everybody is an adult.
+        sizes: reads signs and weighs them.
         track: what was seen.
         chain: of the track, with a belief.
         bodies: of all frames, those of an adult.
         camera: of all frames.
     """
-    if sizes is None or not sizes.config.estimate:
+    if sizes.vertices is None or not sizes.config.estimate:
         return chain, bodies
     rows = [track.shown[i] for i in evenly(len(track.shown), sizes.config.clip_frames).tolist()]
     seen = [one for row in rows if (one := track.seen[row]) is not None]
@@ -49,9 +49,9 @@ def with_child(
     return replace(chain, targets=_of_shape(chain.targets, shape), shape=mean, shape_std=std), small
 
 
-def as_before(sizes: SizeEstimator | None, targets: Targets, s: Float[Tensor, " shape"]) -> Targets:
+def as_before(sizes: SizeEstimator, targets: Targets, s: Float[Tensor, " shape"]) -> Targets:
     """Targets of frames of a person whose latent shape is known: a child's where that is one."""
-    shape = None if sizes is None else sizes.target_again(s[None])
+    shape = sizes.target_again(s[None])
     return targets if shape is None else _of_shape(targets, shape)
 
 

@@ -89,7 +89,7 @@ def targets_of_tracks(
         gap_prior_weight: weight of the pose prior in frames that lack the person.
     """
     people = [one for track in tracks for one in track.seen if one is not None]
-    everybody = photos.targets_of(people, [camera] * len(people))
+    everybody = photos.targets_of(people, [camera] * len(people), one_posture=False)
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
     inverse_std_px = everybody.inverse_std_px / keypoint_narrowing
     targets, end = [], 0

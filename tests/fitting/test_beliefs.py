@@ -13,6 +13,7 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.types import CloseLook, ImageEvidence
 from kinflow.fitting.beliefs import BeliefConfig, BelievedStarts, beliefs, gaussian
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
 from kinflow.geometry import Camera
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import Looks, Predictor, PredictorInfo
@@ -143,10 +144,14 @@ def test_whom_the_detector_did_not_look_at_is_fitted_as_before(
     assert len(found) == 2
 
 
-def test_a_gaussian_has_the_samples_moments(predictor):
+SEEN, HIDDEN = torch.tensor([False]), torch.tensor([True])
+
+
+def test_a_gaussian_has_the_samples_moments(prior, predictor):
     look = with_look_of()
     posterior = predictor(Looks.of([look], [Camera.from_fov((1200, 900), 55.0)]))
-    belief = gaussian(posterior, replace(CONFIG, std_scale=1.0, samples=4000, shrinkage=0.0))
+    config = replace(CONFIG, std_scale=1.0, samples=4000, shrinkage=0.0)
+    belief = gaussian(posterior, SEEN, prior, config)
     drawn = posterior.sample(4000, torch.Generator().manual_seed(5))
     several = belief[torch.zeros(4000, dtype=torch.long)]
     r, _ = several.residual(drawn)
@@ -154,14 +159,29 @@ def test_a_gaussian_has_the_samples_moments(predictor):
     assert 0.8 < float(r.square().mean()) < 1.1
 
 
-def test_it_counts_the_samples_that_are_children(predictor):
+def test_who_hides_their_legs_sits_or_stands(prior, predictor):
+    """All bodies to start from are of one posture, and the other one with another threshold."""
+    posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
+    config = replace(CONFIG, samples=2000, starts=12)
+    flexions, centres = [], []
+    for share in (0.001, 1.0):
+        belief = gaussian(posterior, HIDDEN, prior, replace(config, sitting_share=share))
+        flexions.append(hip_flexion_deg(prior.decode(belief.starts.z[0, 1:])))
+        centres.append(float(hip_flexion_deg(prior.decode(belief.centre[0, 3:-7]))))
+    assert (flexions[0] > BENT_DEG).all() and (flexions[1] <= BENT_DEG).all()
+    assert centres[0] > centres[1]
+    seen = gaussian(posterior, SEEN, prior, replace(config, sitting_share=0.001)).starts.z[0, 1:]
+    assert 0 < int((hip_flexion_deg(prior.decode(seen)) > BENT_DEG).sum()) < 11
+
+
+def test_it_counts_the_samples_that_are_children(prior, predictor):
     posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
     told, size = [], posterior.guess.centre.shape[1]
     for years in (-5.0, 0.0, 5.0):  # of the latent age, which is the fifth number from the end
         shift = torch.zeros(size)
         shift[-5] = years
         moved = posterior.about(posterior.guess.centre + shift)
-        told.append(float(gaussian(moved, CONFIG).child_log_odds))
+        told.append(float(gaussian(moved, SEEN, prior, CONFIG).child_log_odds))
     assert told[0] > told[1] > told[2]
     assert all(abs(odds) <= math.log(2 * CONFIG.samples + 1) + 1e-5 for odds in told)
 
@@ -178,9 +198,9 @@ def with_look_of() -> CloseLook:
     )
 
 
-def test_nobody_looked_at_means_no_belief(predictor, make_scene, camera):
+def test_nobody_looked_at_means_no_belief(prior, predictor, make_scene, camera):
     people = make_scene((0.0,)).evidence.people
-    assert beliefs(predictor, people, [camera], CONFIG) is None
+    assert beliefs(predictor, people, [camera], prior, CONFIG) is None
 
 
 @pytest.mark.parametrize(

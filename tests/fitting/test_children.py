@@ -12,10 +12,10 @@ from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
 from kinflow.evidence.types import PartLabels
-from kinflow.fitting.beliefs import CHILD_BELOW_AGE
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import part_body
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, says_something, signs
 from kinflow.fitting.sizes import (
@@ -114,10 +114,10 @@ def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
     alike = [labelled(p, drawn[i], camera) for i, p in enumerate(scene.evidence.people)]
     estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
     cameras = [camera] * 2
-    assert estimator.target(estimator.signs(best, alike, cameras, None)) is None
+    assert estimator.target(estimator.signs(best, alike, cameras, None), None) is None
     large = labelled(with_face(scene.evidence.people[0], 1.3), drawn[0], camera, grown=3)
     told, other = estimator.signs(best, [large, alike[1]], cameras, None)
-    target = estimator.target([told, other])
+    target = estimator.target([told, other], None)
     assert target is not None and told is not None
     age = float(fitter.fitter.model.shape_prior.decode(target.centre)[0, 1])
     assert age == pytest.approx(age_of_child(told), abs=0.01)
@@ -144,6 +144,17 @@ def test_no_proportion_alone_makes_a_child():
     assert child_log_odds(SizeSigns(0.25, 0.1)) > least
 
 
+def test_the_network_alone_speaks_where_no_proportions_were_seen(fitter):
+    estimator = SizeEstimator(fitter.fitter.model, None, SizeConfig(least_network_log_odds=0.6))
+    target = estimator.target([None, None, None], torch.tensor([0.7, 0.5, math.nan]))
+    assert target is not None
+    age = fitter.fitter.model.shape_prior.decode(target.centre)[:, 1]
+    assert age[0] < CHILD_BELOW_AGE and (age[1:] > CHILD_BELOW_AGE).all()
+    assert estimator.target([None], None) is None
+    adult = SizeSigns(0.0, -0.2, -3.0)  # who shows proportions is judged by these as well
+    assert estimator.target([adult], torch.tensor([0.7])) is None
+
+
 def test_the_network_has_a_say_where_it_knows_a_person():
     """Proportions between those of adults and children: its word decides, and tells the age."""
     doubtful = SizeSigns(0.09, -0.1)
@@ -162,7 +173,7 @@ def test_what_a_network_says_is_that_of_its_person(fitter, vertices, adults, cam
     words = torch.tensor([torch.nan, 4.0])
     found = estimator.signs(best, people, [camera] * 2, words)
     assert [one and one.network for one in found] == [None, 4.0]
-    target = estimator.target(found)
+    target = estimator.target(found, None)
     assert target is not None
     assert float(target.centre[0].abs().max()) == 0 and float(target.centre[1, 1]) < -2
 
@@ -179,7 +190,7 @@ def test_a_person_of_a_clip_is_what_frames_say_together(fitter, vertices):
 
 def test_a_child_stays_one_in_the_next_frames(fitter, vertices):
     estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
-    target = estimator.target([SizeSigns(0.2, 0.0, 3.0)])
+    target = estimator.target([SizeSigns(0.2, 0.0, 3.0)], None)
     assert target is not None
     again = estimator.target_again(target.centre)
     assert again is not None

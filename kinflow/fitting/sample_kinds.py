@@ -1,0 +1,145 @@
+"""Kinds of bodies among a network's samples, between which there is hardly anybody.
+
+The mean of somebody who sits and somebody who stands is a crouch that nobody does, and that of a
+child and an adult has a size that nobody has. So a Gaussian is taken of samples of one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.sides import SIDES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.evidence.types import PersonEvidence
+from kinflow.priors.shape import AGE, ShapePrior
+
+CHILD_BELOW_AGE = 0.5
+"""Phenotype `age` between 0.4, ten years, and the 0.67 of a grown-up."""
+
+BENT_DEG = 45.0
+"""Of both hips on average: people bend them by less or by more, hardly ever by so much."""
+HIDDEN_LEGS = 0.5
+"""Confidence of a person's surer knee below which nobody saw whether they sit."""
+
+Decode: TypeAlias = Callable[[Tensor], Tensor]
+_STEPS = 3
+_NEARLY = 1 - 1e-6
+_LEAST_RISE = 25.0
+"""Squared degrees by which hips vary at least, so that steps stay small."""
+
+_HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in SIDES]
+_KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
+
+
+def age_of(s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
+    """Phenotype `age` of latent shapes."""
+    return ShapePrior().decode(s)[..., AGE]
+
+
+def hip_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch"]:
+    """How far the thighs are from hanging straight down from the pelvis, the mean of both."""
+    down = R_free[..., _HIPS, 1, 1]  # of the thigh, along the pelvis's vertical
+    return torch.rad2deg(down.clamp(-_NEARLY, _NEARLY).acos()).mean(-1)
+
+
+def legs_hidden(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
+    """Whose knees nobody saw."""
+    knees = torch.stack([person.keypoints_px[_KNEES, 2].max() for person in people])
+    return knees < HIDDEN_LEGS
+
+
+@dataclass(frozen=True)
+class Postures:
+    """Who among samples of people sits, for people whose legs nobody saw."""
+
+    hidden: Bool[Tensor, " people"]
+    flexion_deg: Float[Tensor, "people samples"]
+    """Of the hips; 0 for people whose legs are seen."""
+    counts: Bool[Tensor, "people samples"]
+    """Samples that sit, of people of whom enough do, else those that do not; all samples of people
+    whose legs are seen."""
+
+    @staticmethod
+    def of(
+        latent: Float[Tensor, "people samples latent"],
+        hidden: Bool[Tensor, " people"],
+        decode: Decode,
+        sitting_share: float,
+    ) -> Postures:
+        """Of samples of poses.
+
+        Args:
+            latent: the poses.
+            hidden: whose legs nobody saw.
+            decode: makes rotations of the free joints of latents.
+            sitting_share: from which share of samples somebody sits.
+        """
+        flexion = torch.zeros_like(latent[..., 0])
+        if bool(hidden.any()):
+            flexion[hidden] = hip_flexion_deg(decode(latent[hidden]))
+        bent = flexion > BENT_DEG
+        share = bent.float().mean(1, keepdim=True)
+        sits = (share >= sitting_share) & (share > 0)
+        return Postures(hidden, flexion, (bent == sits) | ~hidden[:, None])
+
+    def as_bent(
+        self,
+        centre: Float[Tensor, "people size"],
+        covariance: Float[Tensor, "people size size"],
+        latent: slice,
+        decode: Decode,
+    ) -> tuple[Float[Tensor, "people size"], Float[Tensor, "people size size"]]:
+        """Mean and covariance of the samples that count, with hips that are bent, and known, as in
+        these samples: the mean of latents decodes to hips that are bent less.
+
+        The mean is moved as little as can be, and nothing else becomes more certain.
+
+        Args:
+            centre: means of vectors.
+            covariance: of these.
+            latent: columns of the pose.
+            decode: as in `of`.
+        """
+        if not bool(self.hidden.any()):
+            return centre, covariance
+        counts = self.counts[self.hidden].to(centre)
+        flexion = self.flexion_deg[self.hidden]
+        total = counts.sum(1).clamp_min(1)
+        wanted = (counts * flexion).sum(1) / total
+        variance = (counts * (flexion - wanted[:, None]).square()).sum(1) / total
+        spread, moved = covariance[self.hidden], centre[self.hidden]
+        for _ in range(_STEPS):
+            now, along, rise = _hips_at(moved, spread, latent, decode)
+            moved = moved + along * ((wanted - now) / rise)[:, None]
+        _, along, rise = _hips_at(moved, spread, latent, decode)
+        surplus = (1 - variance / rise).clamp(0, 1) / rise
+        spread = spread - surplus[:, None, None] * along[:, :, None] * along[:, None]
+        centre, covariance = centre.clone(), covariance.clone()
+        centre[self.hidden], covariance[self.hidden] = moved, spread
+        return centre, covariance
+
+
+def _hips_at(
+    y: Float[Tensor, "people size"],
+    covariance: Float[Tensor, "people size size"],
+    latent: slice,
+    decode: Decode,
+) -> tuple[
+    Float[Tensor, " people"],
+    Float[Tensor, "people size"],
+    Float[Tensor, " people"],
+]:
+    """Flexion of the hips, its covariance with all that is unknown, and its variance."""
+    z = y[:, latent].detach().requires_grad_()
+    with torch.enable_grad():
+        flexion = hip_flexion_deg(decode(z))
+        (slope,) = torch.autograd.grad(flexion.sum(), z)
+    along = (covariance[:, :, latent] @ slope[..., None])[..., 0]
+    return flexion.detach(), along, (slope * along[:, latent]).sum(1).clamp_min(_LEAST_RISE)

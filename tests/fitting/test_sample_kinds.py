@@ -1,0 +1,79 @@
+"""Samples of one kind: who sits and who stands has hips bent, or not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.fitting.sample_kinds import Postures, hip_flexion_deg, legs_hidden
+from kinflow.geometry.rotations import about_axis
+
+HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in ("left", "right")]
+
+
+def bent(angle_deg: torch.Tensor) -> torch.Tensor:
+    """Poses in which both hips are bent forward by angles and all else is straight."""
+    R = torch.eye(3).expand(*angle_deg.shape, len(FREE_JOINTS), 3, 3).clone()
+    R[..., HIPS, :, :] = about_axis("x", -torch.deg2rad(angle_deg))[..., None, :, :]
+    return R
+
+
+def of_latent(z: torch.Tensor) -> torch.Tensor:
+    """Decodes a latent that is the angle of the hips."""
+    return bent(z[..., 0])
+
+
+def test_flexion_is_that_of_the_hips():
+    angles = torch.tensor([5.0, 45.0, 90.0])
+    torch.testing.assert_close(hip_flexion_deg(bent(angles)), angles, atol=0.1, rtol=0.0)
+    aside = torch.eye(3).repeat(len(FREE_JOINTS), 1, 1)
+    aside[HIPS[0]] = about_axis("z", torch.tensor(0.5))  # one leg to the side
+    assert float(hip_flexion_deg(aside)) == pytest.approx(0.25 * 57.3, abs=0.1)
+
+
+def test_the_more_likely_posture_counts_where_nobody_saw_legs():
+    angles = torch.tensor([[10.0, 80, 85, 20, 90], [10.0, 12, 85, 20, 15], [10.0, 80, 85, 20, 90]])
+    hidden = torch.tensor([True, True, False])
+    counts = Postures.of(angles[..., None], hidden, of_latent, 0.5).counts
+    assert counts[0].tolist() == [False, True, True, False, True]
+    assert counts[1].tolist() == [True, True, False, True, True]
+    assert counts[2].all()
+    cautious = Postures.of(angles[..., None], hidden, of_latent, 0.7).counts
+    assert cautious[0].tolist() == [True, False, False, True, False]
+
+
+def test_a_sure_knee_is_not_hidden(make_scene):
+    person = make_scene((0.0,)).evidence.people[0]
+    keypoints = person.keypoints_px.clone()
+    keypoints[[KEYPOINT_INDEX["left_knee"], KEYPOINT_INDEX["right_knee"]], 2] = 0.1
+    unseen = replace(person, keypoints_px=keypoints)
+    one = keypoints.clone()
+    one[KEYPOINT_INDEX["left_knee"], 2] = 0.9
+    assert legs_hidden([unseen, replace(person, keypoints_px=one)]).tolist() == [True, False]
+
+
+def test_means_are_bent_as_samples_are():
+    """Latents of which the hips' angle is a square: their mean is bent less than they are."""
+    z = 3 + 6 * torch.rand(1, 400, 1, generator=torch.Generator().manual_seed(0))
+
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        return bent(latent[..., 0].square())
+
+    hidden = torch.tensor([True])
+    postures = Postures.of(z, hidden, decode, 0.35)
+    weight = postures.counts.float()
+    y = torch.cat([-2 * z, z], -1)  # what goes with the pose moves with it
+    centre = (weight[..., None] * y).sum(1) / weight.sum(1, keepdim=True)
+    covariance = torch.tensor([[[4.0, -2.0], [-2.0, 1.0]]])
+    moved, sure = postures.as_bent(centre, covariance, slice(1, 2), decode)
+    wanted = float((weight * postures.flexion_deg).sum() / weight.sum())
+    assert wanted - float(hip_flexion_deg(decode(centre[:, 1:]))) > 0.3
+    assert float(hip_flexion_deg(decode(moved[:, 1:]))) == pytest.approx(wanted, abs=0.05)
+    torch.testing.assert_close(moved[:, 0], -2 * moved[:, 1], atol=1e-4, rtol=0.0)
+    slope = 2 * float(moved[0, 1])  # degrees for each of the latent
+    variance = float((weight * (postures.flexion_deg - wanted).square()).sum() / weight.sum())
+    assert slope**2 * float(sure[0, 1, 1]) == pytest.approx(min(variance, slope**2), rel=0.02)
+    seen = Postures.of(z, ~hidden, decode, 0.35)
+    assert torch.equal(seen.as_bent(centre, covariance, slice(1, 2), decode)[0], centre)
