@@ -24,6 +24,9 @@ from kinflow.files.snapshots import Resumable
 
 _TORSO = [KEYPOINT_INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side in SIDES]
 _SEEN = 0.3
+_STEADY_S = 0.2
+"""Velocities are averaged over this time: a track that takes somebody else for its person for a
+moment goes on in its own direction."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class FollowedTrack:
         step_s = time_s - self.seen_s
         moved_px = sighting.center_px - self.last.center_px
         # over a long gap the average is all there is; from frame to frame it is noisy
-        weight = 1.0 if self.hits == 1 else 1 - math.exp(-step_s / 0.1)
+        weight = 1.0 if self.hits == 1 else 1 - math.exp(-step_s / _STEADY_S)
         self.velocity_px_s = self.velocity_px_s + weight * (moved_px / step_s - self.velocity_px_s)
         self.last, self.seen_s, self.hits = sighting, time_s, self.hits + 1
 
