@@ -137,8 +137,10 @@ class PhotoFitter:
         self.aligner = PartAligner(self.fitter.energy, config.parts) if vertices else None
         told = (config.max_hypotheses, config.hypothesis_margin)
         self.describer = Describer(self.fitter, self.aligner, *told, users_body)
-        sizes = SizeEstimator(self.fitter.model, vertices, config.sizes)
-        self.sizes = sizes if users_body is None else None
+        # what tells children and sizes apart is about the bundled body
+        own = config.sizes.estimate and users_body is None
+        sizes = replace(config.sizes, estimate=own)
+        self.sizes = SizeEstimator(self.fitter.model, vertices, sizes)
 
     @lazy
     def focal_fitter(self) -> PersonFitter:
@@ -228,7 +230,7 @@ class PhotoFitter:
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
         """Signs of a child of each person of a photo, None where there are none to read."""
-        assert self.sizes is not None and self.sizes.vertices is not None, "signs need parts"
+        assert self.sizes.vertices is not None, "signs need parts"
         with one_thread():
             people = People.of([evidence], [camera])
             legs = _leg_confidence(people.seen)
@@ -245,7 +247,7 @@ class PhotoFitter:
         people: People,
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people, in which those who look like children are some."""
-        if self.sizes is None or not self.config.sizes.estimate:
+        if not self.sizes.config.estimate:
             return targets, found
         known = None if targets.belief is None else targets.belief.child_log_odds
         signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)

@@ -200,7 +200,7 @@ class SizeEstimator:
         rows = torch.nonzero(~age.isnan())[:, 0]
         if not len(rows):
             return None
-        prior = self.model.shape_prior
+        prior = ShapePrior()  # children are of the bundled body alone
         number, slope = number_of_age(prior, age[rows])
         centre = torch.zeros(len(age), prior.size, dtype=torch.float32)
         inverse_std = torch.ones_like(centre)
