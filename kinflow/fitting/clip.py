@@ -33,6 +33,7 @@ from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity, Person
+from kinflow.threads import one_thread
 
 _CONTEXT = 2
 """Settled frames that the next window begins with: as many as an acceleration needs."""
@@ -138,9 +139,9 @@ class ClipFitter:
                 times = [frame.time_s for frame in frames[begin : begin + len(window.seen)]]
                 self._known[identity] = {t: fit.bodies[i : i + 1] for i, t in enumerate(times)}
                 rows = range(max(first - begin, 0), min(end - begin, len(times)))
-                for row, person in zip(
-                    rows, self._people(identity, window, fit, rows), strict=True
-                ):
+                with one_thread():
+                    described = self._people(identity, window, fit, rows)
+                for row, person in zip(rows, described, strict=True):
                     people[begin + row].append(person)
         done = [
             FittedFrame(
@@ -226,12 +227,13 @@ class ClipFitter:
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
             shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()
+            limbs = limbs_px(self._tracks.model, bodies, self.camera)
         people = []
         for i, row in enumerate(rows):
             person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
             if row < len(fit.stands):
                 person = replace(person, foot_contact=fit.stands[row].cpu())
-            judged = self._judged(person, bodies[i : i + 1], window.seen[row])
+            judged = _judged(person, limbs[i], window.seen[row])
             people.append(_on_its_own(judged))
         return people
 
@@ -275,18 +277,6 @@ class ClipFitter:
             start_source="motion",
         )
 
-    def _judged(self, person: Person, body: Unknowns, seen: PersonEvidence | None) -> Person:
-        if seen is None:
-            return person
-        limbs = limbs_px(self._tracks.model, body, self.camera)
-        judged = replace(
-            person,
-            keypoints_px=seen.keypoints_px.cpu(),
-            score=seen.score,
-            code=judge(limbs, seen, ambiguous=False),
-        )
-        return second_thoughts(judged)
-
 
 def _turns(still: SeenPeople, frames: Sequence[SeenPeople]) -> Float[Tensor, "frames 3 3"] | None:
     """From the cameras of some frames to that of one; None where the camera stands still."""
@@ -309,3 +299,16 @@ def _on_its_own(person: Person) -> Person:
         name: value.clone() for name, value in vars(person).items() if isinstance(value, Tensor)
     }
     return replace(person, **tensors)
+
+
+def _judged(person: Person, limbs: Float[Tensor, "12 2"], seen: PersonEvidence | None) -> Person:
+    """With what was seen of a person, and what is to be thought of their body then."""
+    if seen is None:
+        return person
+    judged = replace(
+        person,
+        keypoints_px=seen.keypoints_px.cpu(),
+        score=seen.score,
+        code=judge(limbs, seen, ambiguous=False),
+    )
+    return second_thoughts(judged)

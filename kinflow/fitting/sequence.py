@@ -20,6 +20,7 @@ from torch import Tensor
 from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.checks import nested, not_negative, positive, share, whole
 from kinflow.energy.body_energy import Targets
+from kinflow.energy.dynamics import StepModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.multistart import Candidates
@@ -27,6 +28,7 @@ from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import between, cheapest_path, evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances
+from kinflow.fitting.track_dynamics import TrackDynamicsConfig, dynamics_for, steps_about
 from kinflow.fitting.track_sizes import as_before, with_child
 from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
@@ -70,6 +72,7 @@ class SequenceConfig:
     """How far the shape of a person whose earlier frames are settled may still change."""
     votes: int = 8
     """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
+    dynamics: TrackDynamicsConfig = field(default_factory=TrackDynamicsConfig)
     solve: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-3)
     )
@@ -83,7 +86,7 @@ class SequenceConfig:
         whole(self, "shape_frames", at_most=1000)
         not_negative(self, "stand_std_m_s")
         share(self, "gap_prior_weight")
-        nested(self, solve=LMConfig)
+        nested(self, dynamics=TrackDynamicsConfig, solve=LMConfig)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class TrackFitter:
     def __init__(self, photos: PhotoFitter, config: SequenceConfig | None = None) -> None:
         self.photos, self.config = photos, config or SequenceConfig()
         self.model = photos.fitter.model
+        self._dynamics = dynamics_for(self.model.prior, self.config.dynamics)
 
     def fit(
         self,
@@ -141,6 +145,7 @@ class TrackFitter:
                     replace(one, up=track.up_in_own(mine)),
                     self._between(track, bodies, rows),
                     camera,
+                    mine.up_cam[0],
                 )
                 for track, one, mine, (bodies, rows) in zip(tracks, targets, up, paths, strict=True)
             ]
@@ -244,7 +249,12 @@ class TrackFitter:
         return Unknowns.concatenate(chosen)
 
     def _fit(
-        self, track: TrackWindow, targets: Targets, start: Unknowns, camera: Camera
+        self,
+        track: TrackWindow,
+        targets: Targets,
+        start: Unknowns,
+        camera: Camera,
+        up_still: Float[Tensor, " 3"],
     ) -> TrackFit:
         """All frames of a person together, then again with feet that stand and parts' shape."""
         s = start.s.new_zeros(start.s.shape[-1])
@@ -264,8 +274,10 @@ class TrackFitter:
         if track.known is None:
             told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
             told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
-        if told is not chain or (self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())):
-            bodies = self._solved(told, bodies, stands)
+        steps = self._steps(track, bodies, up_still)
+        feet = self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())
+        if told is not chain or steps is not None or feet:
+            bodies = self._solved(told, bodies, stands, steps)
         return TrackFit(bodies, told.targets, stands)
 
     def _with_shape_of_parts(
@@ -281,7 +293,7 @@ class TrackFitter:
             seen = track.seen[row]
             assert seen is not None
             body, targets = bodies[row : row + 1], chain.targets[row : row + 1]
-            code = judge(limbs_px(self.model, body, camera), seen, ambiguous=False)
+            code = judge(limbs_px(self.model, body, camera)[0], seen, ambiguous=False)
             alone = Candidates(body, body.log_focal, body.log_focal.long(), ("motion",))
             aligned, _ = aligner.on_parts(alone, targets, seen, camera, code)
             if aligned is not None:
@@ -296,7 +308,17 @@ class TrackFitter:
         bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)
         return replace(chain, shape=s, shape_std=std), bodies
 
-    def _solved(self, chain: Chain, start: Unknowns, stands: Tensor | None) -> Unknowns:
+    def _steps(
+        self, track: TrackWindow, bodies: Unknowns, up_still: Float[Tensor, " 3"]
+    ) -> StepModel | None:
+        """What the dynamics say about bodies near these."""
+        if self._dynamics is None or len(bodies) < 3:
+            return None
+        return steps_about(self._dynamics, track, bodies, up_still, self.config.dynamics)
+
+    def _solved(
+        self, chain: Chain, start: Unknowns, stands: Tensor | None, steps: StepModel | None = None
+    ) -> Unknowns:
         config, points = self.config, len(FITTED_KEYPOINTS)
         slides = None
         if stands is not None and config.stand_std_m_s > 0:
@@ -307,6 +329,7 @@ class TrackFitter:
             config.acceleration_cutoff,
             slides,
             config.stand_cutoff,
+            steps,
         )
         return solve(self.photos.fitter.energy, chain, start, cost, config.solve)
 
