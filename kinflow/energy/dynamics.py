@@ -1,7 +1,7 @@
 """What the dynamics of people (`kinflow.priors.dynamics`) say of a chain of frames.
 
-The density of a frame given the two before it is that of standard normal numbers e of the step and
-its context. About a chain that is near enough they are linear,
+A step of a frame, given the two before it, is Gaussian in numbers e of the step and of its context
+(`StepDensity.gaussian`). About a chain that is near enough they are linear,
 
     e = e_0 + G (y - y_0),    y = (step, context),
 
@@ -40,7 +40,7 @@ class StepModel:
     weight: Float[Tensor, " links"]
     """Of the energy of each link; 0 where nothing is to be said."""
     cutoff: float
-    """In standard deviations for each number."""
+    """Of the weighted numbers, for each."""
 
 
 def step_coordinates(
@@ -81,15 +81,13 @@ def dynamics_term(
     still = bodies if R_still_cam is None else bodies.turned(R_still_cam)
     y = step_coordinates(still, model.dt_s, model.up_still)
     r = model.e + (model.slope @ (y - model.about)[..., None])[..., 0]
-    turns = place = None
     place = position_columns(bodies.t_cam_root_m)
     if R_still_cam is not None:
-        turns, place = R_still_cam, R_still_cam @ place
-    frames = _columns(still, model, turns, place)
+        place = R_still_cam @ place
+    frames = _columns(still, model, R_still_cam, place)
     root = model.weight.sqrt()[:, None]
-    r, J = robustify(
-        root * r, root[..., None] * frames.flatten(-2), model.cutoff * r.shape[-1] ** 0.5
-    )
+    J = root[..., None] * frames.flatten(-2)
+    r, J = robustify(root * r, J, model.cutoff * r.shape[-1] ** 0.5)
     assert J is not None
     J = J.unflatten(-1, frames.shape[-2:]).transpose(1, 2)
     shared = r.new_zeros(1, *r.shape, layout.shared.stop - layout.shared.start)
@@ -97,9 +95,19 @@ def dynamics_term(
 
 
 def _columns(
-    still: Unknowns, model: StepModel, turns: Tensor | None, place: Float[Tensor, "frames 3 3"]
+    still: Unknowns,
+    model: StepModel,
+    turns: Float[Tensor, "frames 3 3"] | None,
+    place: Float[Tensor, "frames 3 3"],
 ) -> Float[Tensor, "links numbers 3 unknowns"]:
-    """Derivatives of the numbers along local steps of each link's three frames."""
+    """Derivatives of the numbers along local steps of each link's three frames.
+
+    Args:
+        still: the bodies as the camera that stands still has them.
+        model: of the steps.
+        turns: from the frames' cameras to that one; None where they stand still.
+        place: derivatives of positions there along the position of a step.
+    """
     latent = still.z.shape[-1]
     sizes = [latent, 3, 3, latent, latent, 3, 3, 3]
     z, w, v, own, moved, w_before, v_before, up = model.slope.split(sizes, -1)

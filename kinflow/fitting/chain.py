@@ -119,12 +119,7 @@ def solve(
             terms.append(replace(term, jacobian=term.jacobian * kept[None, ..., None, None]))
         own = (weight * (bodies.unknowns.s[-1:] - chain.shape)).double()
         prior = DenseModel.of(own, torch.diag(weight)[None].double())
-        # a chain that hardly bends is badly conditioned in single precision
-        return ArrowModel.of([_double(term) for term in terms], prior)
+        return ArrowModel.of(terms, prior)
 
     with torch.no_grad():
         return minimise(_Bodies(start, free), linearise, config).state.unknowns
-
-
-def _double(term: ChainTerm) -> ChainTerm:
-    return ChainTerm(**{name: value.double() for name, value in vars(term).items()})

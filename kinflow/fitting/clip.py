@@ -28,7 +28,7 @@ from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
-from kinflow.fitting.track_targets import TrackWindow
+from kinflow.fitting.track_targets import TrackWindow, size_share
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
@@ -46,7 +46,7 @@ class ClipFitConfig:
     """How a clip is cut into windows, and how these are fitted."""
 
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
-    window: int = 48
+    window: int = 72
     """Frames that are fitted at a time."""
     ahead: int = 8
     """Frames at the end of a window that are fitted again with the next one."""
@@ -245,7 +245,9 @@ class ClipFitter:
         return replace(
             targets,
             inverse_std_px=targets.inverse_std_px * config.keypoint_narrowing,
-            belief=belief.weighted(config.belief_widening, frames**0.5),
+            belief=belief.weighted(
+                config.belief_widening, 1 / size_share(frames, config.size_frames)
+            ),
         )
 
     def _described(

@@ -28,9 +28,9 @@ from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import between, cheapest_path, evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances
-from kinflow.fitting.track_dynamics import TrackDynamicsConfig, dynamics_for, steps_about
+from kinflow.fitting.track_dynamics import TrackDynamicsConfig, bridged, dynamics_for, steps_about
 from kinflow.fitting.track_sizes import as_before, with_child
-from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
+from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
@@ -46,7 +46,7 @@ _PATH_STD_M = 0.05
 class SequenceConfig:
     """How frames are tied to each other, chosen on rendered clips of validation subjects."""
 
-    search_every: int = 5
+    search_every: int = 8
     """Frames from one search for bodies to the next."""
     path_speed_m_s: float = 1.5
     """Spread of the speed of points relative to the hips, by which a path is chosen."""
@@ -62,6 +62,8 @@ class SequenceConfig:
     stand_std_m_s: float = 0.05
     """Spread of the speed of feet that stand; 0 leaves contacts out."""
     stand_cutoff: float = 4.0
+    size_frames: float = 4.0
+    """Of sizes a track knows what so many frames would that err each on their own."""
     gap_prior_weight: float = 0.05
     """Weight of the pose prior in frames that lack the person, where motion knows better."""
     shape_frames: int = 3
@@ -73,20 +75,24 @@ class SequenceConfig:
     votes: int = 8
     """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
     dynamics: TrackDynamicsConfig = field(default_factory=TrackDynamicsConfig)
+    begin: LMConfig = field(
+        default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)
+    )
+    """Before it is known what stands and what the dynamics say."""
     solve: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-3)
+        default_factory=lambda: LMConfig(max_iterations=8, relative_tolerance=1e-2)
     )
 
     def __post_init__(self) -> None:
         whole(self, "search_every", "votes", at_least=1, at_most=1000)
-        positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening")
+        positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening", "size_frames")
         positive(self, "acceleration_std_m_s2")
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
         positive(self, "parts_shape_std")
         whole(self, "shape_frames", at_most=1000)
         not_negative(self, "stand_std_m_s")
         share(self, "gap_prior_weight")
-        nested(self, dynamics=TrackDynamicsConfig, solve=LMConfig)
+        nested(self, dynamics=TrackDynamicsConfig, begin=LMConfig, solve=LMConfig)
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,13 @@ class TrackFitter:
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
         config = self.config
-        weights = (config.keypoint_narrowing, config.belief_widening, config.gap_prior_weight)
-        return targets_of_tracks(self.photos, tracks, camera, *weights)
+        weights = TrackWeights(
+            config.keypoint_narrowing,
+            config.belief_widening,
+            config.size_frames,
+            config.gap_prior_weight,
+        )
+        return targets_of_tracks(self.photos, tracks, camera, weights)
 
     def _paths(
         self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]
@@ -274,6 +285,8 @@ class TrackFitter:
         if track.known is None:
             told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
             told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
+        if self._dynamics is not None:
+            bodies = bridged(self._dynamics, track, bodies, up_still)
         steps = self._steps(track, bodies, up_still)
         feet = self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())
         if told is not chain or steps is not None or feet:
@@ -324,14 +337,18 @@ class TrackFitter:
         if stands is not None and config.stand_std_m_s > 0:
             slides = stands.new_zeros(len(stands), points)
             slides[:, _FEET] = stands.sqrt() / config.stand_std_m_s
+        std_m_s2 = config.acceleration_std_m_s2
+        if steps is not None:
+            std_m_s2 *= config.dynamics.acceleration_widening
         cost = MotionCost(
-            chain.times_s.new_full((points,), 1 / config.acceleration_std_m_s2),
+            chain.times_s.new_full((points,), 1 / std_m_s2),
             config.acceleration_cutoff,
             slides,
             config.stand_cutoff,
             steps,
         )
-        return solve(self.photos.fitter.energy, chain, start, cost, config.solve)
+        effort = config.begin if stands is None else config.solve
+        return solve(self.photos.fitter.energy, chain, start, cost, effort)
 
     def _stands(
         self, bodies: Unknowns, targets: Targets, times_s: Tensor

@@ -51,9 +51,7 @@ def is_ambiguous(energies: Float[Tensor, " bodies"]) -> bool:
     return bool((energies[1:] - energies[0] < AMBIGUOUS_NATS).any())
 
 
-def limbs_px(
-    model: KeypointModel, bodies: Unknowns, camera: Camera
-) -> Float[Tensor, "batch 12 2"]:
+def limbs_px(model: KeypointModel, bodies: Unknowns, camera: Camera) -> Float[Tensor, "batch 12 2"]:
     """Where the limb keypoints of bodies are in the image, on the CPU.
 
     Args:

@@ -128,6 +128,7 @@ def test_untrained_it_is_the_linear_gaussian_model():
     gaussian = torch.distributions.MultivariateNormal(mean, scale_tril=root)
     torch.testing.assert_close(density.log_prob(x, context, dt), gaussian.log_prob(x))
 
+
 def zeroed(module: torch.nn.Module) -> None:
     with torch.no_grad():
         for weight in module.parameters():
