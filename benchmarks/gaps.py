@@ -26,7 +26,8 @@ from kinflow.datasets.poses import Split
 from kinflow.evaluation.clip_sets import ClipSetConfig, SeenClip, seen_clips
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter
+from kinflow.fitting.sequence import TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.track_targets import TrackWindow
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import DEFAULT, Predictor

@@ -27,7 +27,8 @@ from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
-from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
+from kinflow.fitting.sequence import TrackFit, TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.track_targets import TrackWindow, size_share
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px

@@ -10,7 +10,8 @@ import kinflow.priors
 from kinflow.energy.dynamics import StepModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter
+from kinflow.fitting.sequence import TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.starts import R_CAM_UPRIGHT
 from kinflow.fitting.track_dynamics import (
     TrackDynamicsConfig,
