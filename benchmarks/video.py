@@ -41,7 +41,8 @@ from kinflow.evaluation.clip_sets import ClipSetConfig, SeenClip, seen_clips
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter
+from kinflow.fitting.sequence import TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.rotations import matrix_to_rotvec
 from kinflow.metrics.motion import (

@@ -99,7 +99,7 @@ class Belief:
         sizes = [3, unknowns.z.shape[1], 1, unknowns.s.shape[1]]
         rotation, latent, depth, shape = self.whitening.split(sizes, -1)
         blocks = {
-            "rotation": rotation @ _inverse_left_jacobian(turn),
+            "rotation": rotation @ inverse_left_jacobian(turn),
             # steps of the position are of the depth's logarithm
             "position": torch.nn.functional.pad(depth, (2, 0)),
             "latent": latent,
@@ -108,7 +108,7 @@ class Belief:
         return r, blocks
 
 
-def _inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
+def inverse_left_jacobian(rotvec: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
     """From a small turn on the left to the change of a rotation vector.
 
     J⁻¹ = I − ½ [v]ₓ + (1/θ² − (1 + cos θ) / (2 θ sin θ)) [v]ₓ² (Solà et al. 2018, eq. 146), which

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.energy.body_energy import Energy, Targets
+from kinflow.energy.dynamics import StepModel, dynamics_term
 from kinflow.energy.motion import acceleration, sliding
 from kinflow.energy.unknowns import Unknowns
 from kinflow.optim import DenseModel, LMConfig, minimise
@@ -47,6 +48,8 @@ class MotionCost:
     inverse_std_sliding: Float[Tensor, "steps points"] | None
     """In s/m; None where nothing is known of contacts."""
     sliding_cutoff: float
+    steps: StepModel | None = None
+    """What the dynamics say; None where they have no say."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,13 @@ def solve(
             terms.append(acceleration(*moved, *given, layout))
         if cost.inverse_std_sliding is not None:
             terms.append(sliding(*moved, cost.inverse_std_sliding, cost.sliding_cutoff, layout))
+        if cost.steps is not None:
+            term = dynamics_term(bodies.unknowns, cost.steps, layout, chain.R_still_cam)
+            kept = torch.stack([free[i : i + len(free) - 2, 0] for i in range(3)], 1)
+            terms.append(replace(term, jacobian=term.jacobian * kept[None, ..., None, None]))
         own = (weight * (bodies.unknowns.s[-1:] - chain.shape)).double()
         prior = DenseModel.of(own, torch.diag(weight)[None].double())
-        # a chain that hardly bends is badly conditioned in single precision
-        return ArrowModel.of([_double(term) for term in terms], prior)
+        return ArrowModel.of(terms, prior)
 
     with torch.no_grad():
         return minimise(_Bodies(start, free), linearise, config).state.unknowns
-
-
-def _double(term: ChainTerm) -> ChainTerm:
-    return ChainTerm(**{name: value.double() for name, value in vars(term).items()})

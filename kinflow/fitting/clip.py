@@ -29,12 +29,14 @@ from kinflow.files.snapshots import Resumable
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
-from kinflow.fitting.sequence import SequenceConfig, TrackFit, TrackFitter
-from kinflow.fitting.track_targets import TrackWindow
+from kinflow.fitting.sequence import TrackFit, TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
+from kinflow.fitting.track_targets import TrackWindow, size_share
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity, Person, stored
+from kinflow.threads import one_thread
 
 _CONTEXT = 2
 """Settled frames that the next window begins with: as many as an acceleration needs."""
@@ -47,7 +49,7 @@ class ClipFitConfig:
     """How a clip is cut into windows, and how these are fitted."""
 
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
-    window: int = 48
+    window: int = 72
     """Frames that are fitted at a time."""
     ahead: int = 8
     """Frames at the end of a window that are fitted again with the next one."""
@@ -150,9 +152,9 @@ class ClipFitter(Resumable):
                 times = [frame.time_s for frame in frames[begin : begin + len(window.seen)]]
                 self._known[identity] = {t: fit.bodies[i : i + 1] for i, t in enumerate(times)}
                 rows = range(max(first - begin, 0), min(end - begin, len(times)))
-                for row, person in zip(
-                    rows, self._people(identity, window, fit, rows), strict=True
-                ):
+                with one_thread():
+                    described = self._people(identity, window, fit, rows)
+                for row, person in zip(rows, described, strict=True):
                     people[begin + row].append(person)
         done = [
             FittedFrame(
@@ -238,12 +240,13 @@ class ClipFitter(Resumable):
         with torch.no_grad():
             pose = self._tracks.model.pose(bodies).cpu()
             shape = self._tracks.model.shape_prior.decode(bodies.s).cpu()
+            limbs = limbs_px(self._tracks.model, bodies, self.camera)
         people = []
         for i, row in enumerate(rows):
             person = self._described(identity, bodies[i : i + 1], pose[i], shape[i], described, i)
             if row < len(fit.stands):
                 person = replace(person, foot_contact=fit.stands[row].cpu())
-            judged = self._judged(person, bodies[i : i + 1], window.seen[row])
+            judged = _judged(person, limbs[i], window.seen[row])
             # views would keep all that was computed of a window
             people.append(stored(judged))
         return people
@@ -256,7 +259,9 @@ class ClipFitter(Resumable):
         return replace(
             targets,
             inverse_std_px=targets.inverse_std_px * config.keypoint_narrowing,
-            belief=belief.weighted(config.belief_widening, frames**0.5),
+            belief=belief.weighted(
+                config.belief_widening, 1 / size_share(frames, config.size_frames)
+            ),
         )
 
     def _described(
@@ -288,18 +293,6 @@ class ClipFitter(Resumable):
             start_source="motion",
         )
 
-    def _judged(self, person: Person, body: Unknowns, seen: PersonEvidence | None) -> Person:
-        if seen is None:
-            return person
-        limbs = limbs_px(self._tracks.model, body, self.camera)
-        judged = replace(
-            person,
-            keypoints_px=seen.keypoints_px.cpu(),
-            score=seen.score,
-            code=judge(limbs, seen, ambiguous=False),
-        )
-        return second_thoughts(judged)
-
 
 def _turns(still: SeenPeople, frames: Sequence[SeenPeople]) -> Float[Tensor, "frames 3 3"] | None:
     """From the cameras of some frames to that of one; None where the camera stands still."""
@@ -314,3 +307,16 @@ def _as_seen(gravity: Gravity, still: SeenPeople, frame: SeenPeople) -> Gravity:
     if still.R_first_cam is None or frame.R_first_cam is None:
         return gravity
     return gravity.turned(frame.R_first_cam.mT @ still.R_first_cam)
+
+
+def _judged(person: Person, limbs: Float[Tensor, "12 2"], seen: PersonEvidence | None) -> Person:
+    """With what was seen of a person, and what is to be thought of their body then."""
+    if seen is None:
+        return person
+    judged = replace(
+        person,
+        keypoints_px=seen.keypoints_px.cpu(),
+        score=seen.score,
+        code=judge(limbs, seen, ambiguous=False),
+    )
+    return second_thoughts(judged)

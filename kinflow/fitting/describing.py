@@ -68,7 +68,8 @@ class Describer:
             found: bodies of the person, best first.
         """
         ambiguous = is_ambiguous(found.energy)
-        code = judge(limbs_px(self.fitter.model, found.unknowns[:1], camera), seen, ambiguous)
+        limbs = limbs_px(self.fitter.model, found.unknowns[:1], camera)[0]
+        code = judge(limbs, seen, ambiguous)
         found = self._worth_telling(found)
         aligned = None
         if self.aligner is not None and seen.parts is not None:

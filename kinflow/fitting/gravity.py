@@ -23,6 +23,9 @@ from kinflow.fitting.tilt import TiltConfig, TiltGrid
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Floor, Gravity
 
+_HOPELESS_NATS = 30.0
+"""Directions that are by so much less likely to be up are not asked for their floor."""
+
 
 @dataclass(frozen=True)
 class GravityConfig:
@@ -88,8 +91,10 @@ class GravityEstimator:
         if not self.config.shared_floor:
             return Ground(self._grid.best(log_prob))
         if len(stances) > 1:
-            guess = guess_floor(stances, self._grid.up_cam.double(), self.config.floor)
-            log_prob = log_prob + guess.log_likelihood.float()
+            likely = log_prob > log_prob.max() - _HOPELESS_NATS
+            guess = guess_floor(stances, self._grid.up_cam[likely].double(), self.config.floor)
+            log_prob = torch.where(likely, log_prob, -torch.inf)
+            log_prob[likely] += guess.log_likelihood.float()
         gravity = self._grid.best(log_prob)
         up = torch.tensor([gravity.up_cam], dtype=torch.float64)
         guess = guess_floor(stances, up, self.config.floor)

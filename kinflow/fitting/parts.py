@@ -123,7 +123,7 @@ class PartAligner:
         assert seen.parts is not None
         if usable(seen.parts, seen.keypoints_px):
             aligned = self.align(self._rivals(found), targets, seen.parts, camera)
-            limbs = limbs_px(self.energy.model, aligned.unknowns, camera)
+            limbs = limbs_px(self.energy.model, aligned.unknowns, camera)[0]
             aligned_code = judge(limbs, seen, ambiguous=code == "ambiguous")
             if parts_belong(code, aligned_code, aligned.silhouette_iou):
                 return aligned, aligned_code

@@ -11,79 +11,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.body.keypoints import FOOT_KEYPOINTS
-from kinflow.checks import nested, not_negative, positive, share, whole
 from kinflow.energy.body_energy import Targets
+from kinflow.energy.dynamics import StepModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import between, cheapest_path, evenly
 from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
+from kinflow.fitting.track_dynamics import bridged, dynamics_for, steps_about
 from kinflow.fitting.track_sizes import as_before, with_child
-from kinflow.fitting.track_targets import TrackWindow, targets_of_tracks
+from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
-from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
 _FEET = [FITTED_KEYPOINTS.index(name) for name in FOOT_KEYPOINTS]
 _PATH_STD_M = 0.05
 """Points of bodies that did not move differ by so much from one search to the next."""
-
-
-@dataclass(frozen=True)
-class SequenceConfig:
-    """How frames are tied to each other, chosen on rendered clips of validation subjects."""
-
-    search_every: int = 5
-    """Frames from one search for bodies to the next."""
-    path_speed_m_s: float = 1.5
-    """Spread of the speed of points relative to the hips, by which a path is chosen."""
-    keypoint_narrowing: float = 0.7
-    """Factor on the spread of keypoints: motion takes up what is noise of single frames."""
-    belief_widening: float = 3.0
-    """Factor on the spread of what the network believes: in neighbouring frames it errs alike."""
-    acceleration_std_m_s2: float = 12.0
-    """Spread of accelerations of points, of frames at 30 Hz."""
-    acceleration_cutoff: float = 4.0
-    stand_speed_m_s: float = 0.4
-    """Feet that are slower than this stand, more surely the slower they are."""
-    stand_std_m_s: float = 0.05
-    """Spread of the speed of feet that stand; 0 leaves contacts out."""
-    stand_cutoff: float = 4.0
-    gap_prior_weight: float = 0.05
-    """Weight of the pose prior in frames that lack the person, where motion knows better."""
-    shape_frames: int = 3
-    """Frames whose body parts tell the shape of a person; 0 leaves it to keypoints."""
-    parts_shape_std: float = 0.3
-    """Spread of the shape about what parts tell."""
-    known_shape_std: float = 0.15
-    """How far the shape of a person whose earlier frames are settled may still change."""
-    votes: int = 8
-    """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
-    solve: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=12, relative_tolerance=1e-3)
-    )
-
-    def __post_init__(self) -> None:
-        whole(self, "search_every", "votes", at_least=1, at_most=1000)
-        positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening")
-        positive(self, "acceleration_std_m_s2")
-        positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
-        positive(self, "parts_shape_std")
-        whole(self, "shape_frames", at_most=1000)
-        not_negative(self, "stand_std_m_s")
-        share(self, "gap_prior_weight")
-        nested(self, solve=LMConfig)
 
 
 @dataclass(frozen=True)
@@ -109,6 +64,7 @@ class TrackFitter:
     def __init__(self, photos: PhotoFitter, config: SequenceConfig | None = None) -> None:
         self.photos, self.config = photos, config or SequenceConfig()
         self.model = photos.fitter.model
+        self._dynamics = dynamics_for(self.model.prior, self.config.dynamics)
 
     def fit(
         self,
@@ -141,6 +97,7 @@ class TrackFitter:
                     replace(one, up=track.up_in_own(mine)),
                     self._between(track, bodies, rows),
                     camera,
+                    mine.up_cam[0],
                 )
                 for track, one, mine, (bodies, rows) in zip(tracks, targets, up, paths, strict=True)
             ]
@@ -153,8 +110,13 @@ class TrackFitter:
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
         config = self.config
-        weights = (config.keypoint_narrowing, config.belief_widening, config.gap_prior_weight)
-        return targets_of_tracks(self.photos, tracks, camera, *weights)
+        weights = TrackWeights(
+            config.keypoint_narrowing,
+            config.belief_widening,
+            config.size_frames,
+            config.gap_prior_weight,
+        )
+        return targets_of_tracks(self.photos, tracks, camera, weights)
 
     def _paths(
         self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]
@@ -244,7 +206,12 @@ class TrackFitter:
         return Unknowns.concatenate(chosen)
 
     def _fit(
-        self, track: TrackWindow, targets: Targets, start: Unknowns, camera: Camera
+        self,
+        track: TrackWindow,
+        targets: Targets,
+        start: Unknowns,
+        camera: Camera,
+        up_still: Float[Tensor, " 3"],
     ) -> TrackFit:
         """All frames of a person together, then again with feet that stand and parts' shape."""
         s = start.s.new_zeros(start.s.shape[-1])
@@ -264,8 +231,12 @@ class TrackFitter:
         if track.known is None:
             told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
             told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
-        if told is not chain or (self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())):
-            bodies = self._solved(told, bodies, stands)
+        if self._dynamics is not None:
+            bodies = bridged(self._dynamics, track, bodies, up_still)
+        steps = self._steps(track, bodies, up_still)
+        feet = self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())
+        if told is not chain or steps is not None or feet:
+            bodies = self._solved(told, bodies, stands, steps)
         return TrackFit(bodies, told.targets, stands)
 
     def _with_shape_of_parts(
@@ -281,7 +252,7 @@ class TrackFitter:
             seen = track.seen[row]
             assert seen is not None
             body, targets = bodies[row : row + 1], chain.targets[row : row + 1]
-            code = judge(limbs_px(self.model, body, camera), seen, ambiguous=False)
+            code = judge(limbs_px(self.model, body, camera)[0], seen, ambiguous=False)
             alone = Candidates(body, body.log_focal, body.log_focal.long(), ("motion",))
             aligned, _ = aligner.on_parts(alone, targets, seen, camera, code)
             if aligned is not None:
@@ -296,19 +267,34 @@ class TrackFitter:
         bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)
         return replace(chain, shape=s, shape_std=std), bodies
 
-    def _solved(self, chain: Chain, start: Unknowns, stands: Tensor | None) -> Unknowns:
+    def _steps(
+        self, track: TrackWindow, bodies: Unknowns, up_still: Float[Tensor, " 3"]
+    ) -> StepModel | None:
+        """What the dynamics say about bodies near these."""
+        if self._dynamics is None or len(bodies) < 3:
+            return None
+        return steps_about(self._dynamics, track, bodies, up_still, self.config.dynamics)
+
+    def _solved(
+        self, chain: Chain, start: Unknowns, stands: Tensor | None, steps: StepModel | None = None
+    ) -> Unknowns:
         config, points = self.config, len(FITTED_KEYPOINTS)
         slides = None
         if stands is not None and config.stand_std_m_s > 0:
             slides = stands.new_zeros(len(stands), points)
             slides[:, _FEET] = stands.sqrt() / config.stand_std_m_s
+        std_m_s2 = config.acceleration_std_m_s2
+        if steps is not None:
+            std_m_s2 *= config.dynamics.acceleration_widening
         cost = MotionCost(
-            chain.times_s.new_full((points,), 1 / config.acceleration_std_m_s2),
+            chain.times_s.new_full((points,), 1 / std_m_s2),
             config.acceleration_cutoff,
             slides,
             config.stand_cutoff,
+            steps,
         )
-        return solve(self.photos.fitter.energy, chain, start, cost, config.solve)
+        effort = config.begin if stands is None else config.solve
+        return solve(self.photos.fitter.energy, chain, start, cost, effort)
 
     def _stands(
         self, bodies: Unknowns, targets: Targets, times_s: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,13 +71,23 @@ class TrackWindow:
         return torch.tensor(values)
 
 
+@dataclass(frozen=True)
+class TrackWeights:
+    """How far what is known of frames counts in a track (`SequenceConfig` says why)."""
+
+    keypoint_narrowing: float
+    belief_widening: float
+    size_frames: float
+    gap_prior_weight: float
+
+
+def size_share(frames: int, size_frames: float) -> float:
+    """Factor on inverse spreads of sizes in each of so many frames, which know the same size."""
+    return min(1.0, math.sqrt(size_frames / max(frames, 1)))
+
+
 def targets_of_tracks(
-    photos: PhotoFitter,
-    tracks: Sequence[TrackWindow],
-    camera: Camera,
-    keypoint_narrowing: float,
-    belief_widening: float,
-    gap_prior_weight: float,
+    photos: PhotoFitter, tracks: Sequence[TrackWindow], camera: Camera, weights: TrackWeights
 ) -> list[Targets]:
     """Of all frames of each track; frames that lack the person have some that say nothing.
 
@@ -84,23 +95,23 @@ def targets_of_tracks(
         photos: knows how far observations are trusted.
         tracks: at least one.
         camera: of all frames.
-        keypoint_narrowing: factor on the spread of keypoints.
-        belief_widening: factor on the spread of what a network believes.
-        gap_prior_weight: weight of the pose prior in frames that lack the person.
+        weights: of keypoints, of what a network believes, and of the pose prior in gaps.
     """
     people = [one for track in tracks for one in track.seen if one is not None]
     everybody = photos.targets_of(people, [camera] * len(people), one_posture=False)
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
-    inverse_std_px = everybody.inverse_std_px / keypoint_narrowing
+    inverse_std_px = everybody.inverse_std_px / weights.keypoint_narrowing
     targets, end = [], 0
-    counts = torch.tensor([len(track.shown) for track in tracks])
-    each = counts.repeat_interleave(counts).to(inverse_std_px)
-    # of sizes, which are the same in all frames, a track knows what one frame knows
-    belief = belief.weighted(1 / belief_widening, each.rsqrt())
+    sizes = [
+        size_share(len(track.shown), weights.size_frames)
+        for track in tracks
+        for _ in range(len(track.shown))
+    ]
+    belief = belief.weighted(1 / weights.belief_widening, inverse_std_px.new_tensor(sizes))
     everybody = replace(everybody, belief=belief, inverse_std_px=inverse_std_px)
     for track in tracks:
         first, end = end, end + len(track.shown)
-        targets.append(_with_gaps(everybody[first:end], track, gap_prior_weight))
+        targets.append(_with_gaps(everybody[first:end], track, weights.gap_prior_weight))
     return targets
 
 

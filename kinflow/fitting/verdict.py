@@ -51,14 +51,14 @@ def is_ambiguous(energies: Float[Tensor, " bodies"]) -> bool:
     return bool((energies[1:] - energies[0] < AMBIGUOUS_NATS).any())
 
 
-def limbs_px(model: KeypointModel, body: Unknowns, camera: Camera) -> Float[Tensor, "12 2"]:
-    """Where the limb keypoints of a body (one row) are in the image, on the CPU.
+def limbs_px(model: KeypointModel, bodies: Unknowns, camera: Camera) -> Float[Tensor, "batch 12 2"]:
+    """Where the limb keypoints of bodies are in the image, on the CPU.
 
     Args:
         model: its points are FITTED_KEYPOINTS.
     """
-    points = model.evaluate(body, with_jacobian=False).keypoints_cam_m[0]
-    return camera.project(points[_LIMB_ROWS]).cpu()
+    points = model.evaluate(bodies, with_jacobian=False).keypoints_cam_m
+    return camera.project(points[:, _LIMB_ROWS]).cpu()
 
 
 def judge(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, ambiguous: bool) -> ResultCode:

@@ -69,7 +69,8 @@ class ArrowModel:
 
         Args:
             chain: terms of frames; one of them has a span of 1, whose links are all frames.
-            shared: what depends on the shared unknowns alone (it may be zero).
+            shared: what depends on the shared unknowns alone (it may be zero). Terms are summed up
+                in its precision: a chain that hardly bends is badly conditioned in single.
 
         Raises:
             ValueError: no term says how many frames there are.
@@ -79,12 +80,13 @@ class ArrowModel:
             raise ValueError("a chain needs at least one term of its frames")
         problems, _, _, _, size = chain[0].jacobian.shape
         lags = max(term.jacobian.shape[2] for term in chain)
+        zeros = shared.gradient.new_zeros
         model = ArrowModel(
             energy=shared.energy.clone(),
-            gradient=chain[0].jacobian.new_zeros(problems, frames, size),
+            gradient=zeros(problems, frames, size),
             shared_gradient=shared.gradient.clone(),
-            band=chain[0].jacobian.new_zeros(problems, frames, lags, size, size),
-            border=chain[0].jacobian.new_zeros(problems, frames, size, shared.gradient.shape[-1]),
+            band=zeros(problems, frames, lags, size, size),
+            border=zeros(problems, frames, size, shared.gradient.shape[-1]),
             corner=shared.hessian.clone(),
         )
         for term in chain:
@@ -94,7 +96,7 @@ class ArrowModel:
     def _add(self, term: ChainTerm) -> None:
         r, J, S = term.residuals, term.jacobian, term.shared
         links, span = J.shape[1:3]
-        self.energy.add_(0.5 * r.square().sum((1, 2)))
+        self.energy.add_(0.5 * r.to(self.energy).square().sum((1, 2)))
         self.shared_gradient.add_(torch.einsum("nlrs,nlr->ns", S, r))
         self.corner.add_(torch.einsum("nlrs,nlrq->nsq", S, S))
         for i in range(span):

@@ -11,7 +11,8 @@ from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
 from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
 from kinflow.fitting.paths import between
-from kinflow.fitting.sequence import SequenceConfig, TrackFitter
+from kinflow.fitting.sequence import TrackFitter
+from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.starts import R_CAM_UPRIGHT
 from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

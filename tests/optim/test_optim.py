@@ -119,6 +119,15 @@ def test_the_arrow_form_equals_the_dense_one(frames, size, shared, span):
         torch.testing.assert_close(*gains, rtol=1e-8, atol=1e-8)
 
 
+def test_terms_of_single_precision_are_summed_up_in_that_of_what_is_shared():
+    terms, own = random_chain(1, 6, 3, 2, 3)
+    rough = [ChainTerm(**{n: v.float() for n, v in vars(term).items()}) for term in terms]
+    found, exact = ArrowModel.of(rough, own), ArrowModel.of(terms, own)
+    for name, value in vars(exact).items():
+        assert getattr(found, name).dtype == torch.float64
+        torch.testing.assert_close(getattr(found, name), value, atol=1e-4, rtol=1e-5)
+
+
 def test_a_nonlinear_chain_comes_to_the_same_rest_in_both_forms():
     """A curve through noisy angles, all turned by one offset that is shared."""
     frames = 40

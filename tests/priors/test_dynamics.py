@@ -129,6 +129,37 @@ def test_untrained_it_is_the_linear_gaussian_model():
     torch.testing.assert_close(density.log_prob(x, context, dt), gaussian.log_prob(x))
 
 
+def zeroed(module: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.zero_()
+
+
+def test_the_gaussian_is_the_density_but_for_its_couplings():
+    density = small().density.double()
+    zeroed(density.couplings)
+    x, context, dt = step_of(density, 6)
+    e, slope = density.gaussian(x, context, dt)
+    exact, _ = density.normalised(x, context, dt)
+    # couplings that do nothing turn it, which keeps its length
+    torch.testing.assert_close(e.norm(dim=-1), exact.norm(dim=-1), atol=1e-5, rtol=1e-5)
+    further = x + 0.5 * step_of(density, 6, seed=5)[0]
+    moved, _ = density.gaussian(further, context, dt)
+    by_step = slope[..., : x.shape[-1]] @ (further - x)[..., None]
+    torch.testing.assert_close(moved, e + by_step[..., 0])
+
+
+def test_the_mean_of_the_gaussian_moves_with_the_context_as_the_linear_model_does():
+    density = small().density.double()
+    zeroed(density)  # what the network adds is nothing
+    x, context, dt = step_of(density, 6)
+    delta, h = step_of(density, 6, seed=6)[1], 1e-5
+    ahead, behind = (density.gaussian(x, context + s * h * delta, dt)[0] for s in (1, -1))
+    _, slope = density.gaussian(x, context, dt)
+    along = (slope[..., x.shape[-1] :] @ delta[..., None])[..., 0]
+    torch.testing.assert_close(along, (ahead - behind) / (2 * h), atol=1e-7, rtol=1e-6)
+
+
 def test_steps_lead_to_the_frames_that_they_were_taken_from():
     motion = moving(3, latent=4)
     dt = torch.tensor([DT_S])

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.assets import asset_path
@@ -73,6 +73,25 @@ class Dynamics:
     ) -> Float[Tensor, "*batch"]:
         """Log density of all frames given the first two; arguments and errors as `log_prob`."""
         return self.log_prob(motion, dt_s).sum(-1)
+
+    def gaussian(
+        self,
+        step: Float[Tensor, "batch x"],
+        context: Float[Tensor, "batch q"],
+        dt_s: Float[Tensor, " batch"],
+    ) -> tuple[Float[Tensor, "batch x"], Float[Tensor, "batch x coordinates"]]:
+        """A Gaussian in place of the density of steps, for least squares (`StepDensity.gaussian`).
+
+        Args:
+            step, context: about which it is (`state.steps`, `state.contexts`).
+            dt_s: the time steps, of the range that was trained (`covers`).
+        """
+        return self.network.density.gaussian(step, context, dt_s[:, None])
+
+    @staticmethod
+    def covers(dt_s: Float[Tensor, "*batch"]) -> Bool[Tensor, "*batch"]:
+        """Which time steps are of the range that was trained."""
+        return (dt_s >= SHORTEST_S) & (dt_s <= LONGEST_S)
 
     def predict(self, past: LatentMotion, frames: int, dt_s: float | Tensor) -> LatentMotion:
         """The mean of what comes after.
@@ -193,7 +212,7 @@ def _time_steps(dt_s: float | Tensor, motion: LatentMotion) -> Float[Tensor, "*#
         raise InputError(
             f"dt_s has to be one number, or of the shape {tuple(motion.z.shape[:-2])}."
         )
-    if not bool(((dt >= SHORTEST_S) & (dt <= LONGEST_S)).all()):
+    if not bool(Dynamics.covers(dt).all()):
         raise InputError(
             f"dt_s has to be from {SHORTEST_S} to {LONGEST_S} seconds; take every second or third "
             "frame of faster clips."

@@ -23,6 +23,8 @@ from kinflow.priors.pose_space import log_normal
 ORDER = 3
 """Powers of the log of the time step that the linear model knows: as many as trained rates."""
 _FASTEST_S, _SLOWEST_S = 1 / 30, 1 / 10
+_FARTHEST = 8.0
+"""Contexts further off than so many standard deviations are brought in."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class StepDensity(nn.Module):
     def normal_context(self, context: Float[Tensor, "*batch q"]) -> Float[Tensor, "*batch q"]:
         """Of mean 0 and spread 1, far values brought in."""
         q = (context - self.context_mean) / self.context_std
-        return 8 * torch.tanh(q / 8)
+        return _FARTHEST * torch.tanh(q / _FARTHEST)
 
     def _features(
         self, context: Tensor, dt_s: Tensor, noise: float = 0.0
@@ -181,6 +183,36 @@ class StepDensity(nn.Module):
             e = torch.cat([a, b * torch.exp(log_scale) + shift], -1) @ self.mixings[index].mT
         shift, log_scale = self._correction(h)
         return mean + std * ((e * torch.exp(log_scale) + shift) @ self.cholesky.mT)
+
+    @torch.no_grad()
+    def gaussian(
+        self,
+        x: Float[Tensor, "batch x"],
+        context: Float[Tensor, "batch q"],
+        dt_s: Float[Tensor, "batch 1"],
+    ) -> tuple[Float[Tensor, "batch x"], Float[Tensor, "batch x coordinates"]]:
+        """The density without its couplings, about given steps and contexts, for least squares.
+
+        It is a Gaussian whose mean moves with the context as the linear model's does. What the
+        network adds to mean and scale is that of the given contexts, and stays.
+
+        Returns:
+            The steps in standard deviations, decorrelated, and their derivatives with respect to
+            the step and to the context, side by side.
+        """
+        mean, std, h = self._features(context, dt_s)
+        shift, log_scale = self._correction(h)
+        narrow = torch.exp(-log_scale)
+        eye = torch.eye(x.shape[-1]).to(x)
+        decorrelated = torch.linalg.solve_triangular(self.cholesky, eye, upper=False)
+        by_step = narrow[:, :, None] * decorrelated / std[:, None]
+        e = (by_step @ (x - mean)[..., None])[..., 0] - narrow * shift
+        powers_of_time = powers(log_time(dt_s))
+        linear = self.linear.unflatten(0, (ORDER, -1))[:, :-1]
+        inwards = 1 - (self.normal_context(context) / _FARTHEST).square()  # of tanh
+        slope = torch.einsum("bo,oqx->bxq", powers_of_time, linear)
+        slope = slope * (inwards / self.context_std)[:, None]
+        return e, torch.cat([by_step, -by_step @ slope], -1)
 
     @property
     def _half(self) -> int:
