@@ -30,7 +30,8 @@ from kinflow.body.kinematics import full_pose
 from kinflow.body.model import BodyModel
 from kinflow.body.registration import Registration, our_adult, register
 from kinflow.body.smpl import read_smpl
-from kinflow.datasets.poses import PoseSet, split_of
+from kinflow.datasets.mocap_splits import CMU_SPLITS
+from kinflow.datasets.poses import PoseSet
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
 
@@ -119,7 +120,9 @@ def _row(who: str, betas: int, path: Path, registration: Registration, options: 
 def people(who: str, options: Options) -> list[tuple[Tensor, Tensor]]:
     """Shapes and poses."""
     poses = PoseSet.load(options.poses)
-    held_out = [split_of(poses.clip_subjects[int(clip)]) == "validation" for clip in poses.clip]
+    held_out = [
+        CMU_SPLITS.of(poses.clip_subjects[int(clip)]) == "validation" for clip in poses.clip
+    ]
     rows = np.flatnonzero(held_out)
     rng = np.random.default_rng(options.seed)
     prior, found = ShapePrior(), []

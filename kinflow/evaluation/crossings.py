@@ -25,8 +25,8 @@ from torch import Tensor
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import BLAZEPOSE33, LIMB_KEYPOINTS
 from kinflow.checks import numbers_of, one_of, positive, whole
+from kinflow.datasets.mocap_splits import CMU_SPLITS, Split, subject_of
 from kinflow.datasets.motion_files import SkippedClip, find_motions, read_motions
-from kinflow.datasets.poses import Split, split_of
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.evidence.assignment import assign
@@ -100,7 +100,7 @@ def walks(motions: Sequence[Path], config: CrossingConfig) -> list[Walk]:
     """
     found = []
     for path, motion in read_motions(find_motions(motions), config.rate_hz):
-        if isinstance(motion, SkippedClip) or split_of(path.parent.name) != config.split:
+        if isinstance(motion, SkippedClip) or CMU_SPLITS.of(subject_of(path)) != config.split:
             continue
         stride = max(1, round(1 / (motion.frame_time_s * config.rate_hz)))
         length = (config.frames - 1) * stride + 1

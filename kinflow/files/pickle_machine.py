@@ -278,8 +278,8 @@ class PickleMachine:
         """The array whose bytes follow, after as many as make its address a round one."""
         if state.get("numpy_array_alignment_bytes") is not None:
             self.source.take(self.source.unsigned(1))
-        parts = (state.get(name) for name in ("dtype", "shape", "order"))
-        return array_of_bytes(self.source.take, *parts, self.pay)
+        dtype, shape, order = (state.get(name) for name in ("dtype", "shape", "order"))
+        return array_of_bytes(self.source.take, dtype, shape, order, self.pay)
 
     def refer(self) -> None:
         """Push what the top of the stack is a reference to."""
