@@ -77,8 +77,9 @@ def main(config: TruthConfig) -> int:
     kind = _KINDS[config.name]
     if kind.is_mesh and config.bodies is None:
         raise InputError(
-            f"Labels of {config.name} are poses of SMPL: name with --bodies the folder of its "
-            "files (basicmodel_f_..., basicmodel_m_..., or SMPL_FEMALE.npz and so on)."
+            f"Labels of {config.name} are poses of SMPL: name the folder of SMPL's files "
+            "(basicmodel_f_..., basicmodel_m_..., or SMPL_FEMALE.npz and so on).",
+            {"the folder of SMPL's files": "bodies"},
         )
     check = check_folder_destination if kind.is_mesh else check_file_destination
     check(config.out)

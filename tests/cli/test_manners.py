@@ -86,8 +86,8 @@ def test_a_signal_ends_the_work_and_leaves_nothing_behind(command, tmp_path, num
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="libraries cannot be watched")
 def test_ctrl_c_in_a_clip_leaves_a_shorter_clip(tmp_path, astronaut_rgb):
-    """The first window of 48 frames is fitted, others are on their way."""
-    frames = passing(astronaut_rgb, np.linspace(20, 60, 90))
+    """The first window of 72 frames is fitted, others are on their way."""
+    frames = passing(astronaut_rgb, np.linspace(20, 60, 140))
     clip = write_clip(tmp_path / "walk.avi", frames, 25, "MJPG")
     out = tmp_path / "out"
     formats = ("--format", "npz", "json", "bvh", "viewer")
@@ -99,7 +99,7 @@ def test_ctrl_c_in_a_clip_leaves_a_shorter_clip(tmp_path, astronaut_rgb):
     )
     os.close(stderr)
     shown = b""
-    while not re.search(rb"frame (49|[5-8][0-9]) of 90", shown):
+    while not re.search(rb"frame (7[3-9]|[89][0-9]|1[0-3][0-9]) of 140", shown):
         shown += os.read(terminal, 4096)
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(OSError):  # the other end is closed
@@ -109,7 +109,7 @@ def test_ctrl_c_in_a_clip_leaves_a_shorter_clip(tmp_path, astronaut_rgb):
     os.close(terminal)
     assert code == 130
     result = kinflow.load(out / "walk")
-    assert 40 <= len(result.frames) < 90
+    assert 60 <= len(result.frames) < 140
     assert f"{len(result.frames)} frames, 1 person" in said
     assert b"walk.avi: stopped after" in shown and b"kinflow: interrupted" in shown
     assert [path.name for path in out.iterdir()] == ["walk"]

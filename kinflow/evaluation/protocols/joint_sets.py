@@ -7,6 +7,7 @@ unasked.
 
 from __future__ import annotations
 
+from kinflow.body.bones import ACROSS, LOWER_ARM, LOWER_LEG, UPPER_ARM, UPPER_LEG, both_sides
 from kinflow.body.keypoints import COCO17
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.datasets.readers.joint_names import H36M17, MPI17, SMPL24
@@ -40,21 +41,9 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
     "coco17": COCO17,
 }
 
-BONES: tuple[tuple[str, str], ...] = (
-    *(
-        (f"{side}_{one}", f"{side}_{other}")
-        for side in ("left", "right")
-        for one, other in (
-            ("hip", "knee"),
-            ("knee", "ankle"),
-            ("ankle", "foot"),
-            ("shoulder", "elbow"),
-            ("elbow", "wrist"),
-            ("wrist", "hand"),
-        )
-    ),
-    ("left_hip", "right_hip"),
-    ("left_shoulder", "right_shoulder"),
+LINES: tuple[tuple[str, str], ...] = (
+    *both_sides(UPPER_LEG, LOWER_LEG, ("ankle", "foot"), UPPER_ARM, LOWER_ARM, ("wrist", "hand")),
+    *ACROSS,
     ("pelvis", "spine"),
     ("spine", "neck"),
     ("pelvis", "spine1"),

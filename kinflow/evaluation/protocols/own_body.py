@@ -22,7 +22,7 @@ from kinflow.body.shape import PHENOTYPES
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.datasets.person_rows import PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.joint_sets import BONES
+from kinflow.evaluation.protocols.joint_sets import LINES
 from kinflow.evaluation.protocols.protocol import Protocol
 
 SOURCE = "model:kinflow"
@@ -136,7 +136,7 @@ def _shapes(truth: PersonRows) -> Float[Tensor, "rows shape"]:
     if "joints_m" not in truth:
         raise InputError(f"The truth '{truth.name}' has neither shape nor joints_m.")
     names = truth["joint_names"].tolist()
-    ends = [(a, b) for a, b in BONES if a in names and b in names]
+    ends = [(a, b) for a, b in LINES if a in names and b in names]
     if not ends:
         raise InputError(f"The truth '{truth.name}' has no two joints with a bone between them.")
     used = sorted({name for pair in ends for name in pair})

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from kinflow.body.parts import PART_COLORS, UNKNOWN_COLOR
 from kinflow.datasets.person_rows import UNKNOWN_PIXEL, PersonRows
 from kinflow.errors import InputError
-from kinflow.evaluation.protocols.joint_sets import BONES
+from kinflow.evaluation.protocols.joint_sets import LINES
 from kinflow.evaluation.protocols.judging import Compared
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.root_joints import joints_of, joints_that_count
@@ -129,7 +129,7 @@ def _skeletons(
     scale = _REACH * _PANEL_PX / 2 / reach
     bones = [
         (protocol.joints.index(a), protocol.joints.index(b))
-        for a, b in BONES
+        for a, b in LINES
         if a in protocol.joints and b in protocol.joints
     ]
     for points, color in ((true, _TRUE), (own, _OWN)):

@@ -80,7 +80,7 @@ def print_report(results: Sequence[Result], floor: Result | None) -> None:
         for name, reason in result.absent.items():
             console.print(_text(f"{result.system}: no {name}: {reason}."), highlight=False)
     if floor is None:
-        console.print("No conversion floor was given or made (--floor).", highlight=False)
+        console.print("No conversion floor was given or made.", highlight=False)
 
 
 def _text(text: str) -> Text:
