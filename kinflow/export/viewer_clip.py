@@ -64,6 +64,7 @@ def clip_viewer_html(
             "seconds": base64_of(
                 np.array([f.time_s - frames[0].time_s for f in frames]).astype("<f4")
             ),
+            "turns": base64_of(_turns(stage)) if stage.turns else "",
             "pictures": [
                 {"row": stage.row_of_frame[index], "url": photo_url(shown[index], PICTURE_SIDE_PX)}
                 for index in sorted(shown)
@@ -116,6 +117,12 @@ def _rest(shaped: ShapedBody) -> dict[str, Any]:
             "rest_joints": base64_of(shaped.rest_joints_m.numpy().astype("<f4")),
             "offsets": base64_of(shaped.joint_offsets_m().numpy().astype("<f4")),
         }
+
+
+def _turns(stage: Stage) -> np.ndarray:
+    """Rotations from the first frame's camera to that of each frame, as rows."""
+    R_world_cam = np.asarray(stage.R_world_cam)
+    return (np.swapaxes(R_world_cam, -1, -2) @ R_world_cam[0]).astype("<f4")
 
 
 def _in_first_camera(track: Track, stage: Stage) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moving_people import panned, walking_clip
 
 from kinflow.body.model import BodyModel
 from kinflow.export.viewer_clip import clip_viewer_html
@@ -61,6 +62,21 @@ def test_bodies_of_each_frame_lie_on_the_picture(clip, page, frame):
     # bodies are drawn twice, shadows once, but none of those who are not there yet
     assert result["views"][f"frame={frame}"]["drawn"] == 3 * len(people)
     assert f"frame {frame}" in result["views"][f"frame={frame}"]["clock"]
+
+
+@needs_node
+@pytest.mark.parametrize("frame", [0, 20, 29])
+def test_the_camera_of_a_clip_that_is_panned_goes_along(tmp_path, frame):
+    clip = panned(walking_clip(30))
+    (tmp_path / "viewer.html").write_bytes(clip_viewer_html(clip))
+    result = run(tmp_path / "viewer.html", f"frame={frame}", "Side", "Camera")
+    first, last = (result["views"][name] for name in (f"frame={frame}", "Camera"))
+    assert np.allclose(first["clip"], last["clip"], atol=1e-3)
+    bodies = bodies_m(clip, result)
+    for person in clip.people_of(frame):
+        points_m = bodies[0 if person.person == 0 else 1]
+        expected = 2 * person.camera.project(person.vertices()).numpy()
+        np.testing.assert_allclose(on_canvas(points_m, last), expected, atol=0.3)
 
 
 @needs_node

@@ -54,6 +54,7 @@
   }
 
   const turn = (R, v) => R.map((row) => row[0] * v[0] + row[1] * v[1] + row[2] * v[2]);
+  const product = (A, B) => A.map((row) => [0, 1, 2].map((c) => row[0] * B[0][c] + row[1] * B[1][c] + row[2] * B[2][c]));
   const transposed = (R) => [0, 1, 2].map((c) => R.map((row) => row[c]));
 
   // Rows: right, down and forward of a camera that is held level, in the camera's own frame.
@@ -103,6 +104,9 @@
   let centre = home;
   let pivot = turn(tilt, centre);
   let following = false;
+  // a camera that turns in the clip takes its view along: rotations from the first frame's camera
+  const turns = scene.clip?.turns ? new Float32Array(Uint8Array.from(atob(scene.clip.turns), (c) => c.charCodeAt(0)).buffer) : null;
+  let riding = turns !== null, ridden = 0;
   const ANGLES = { Camera: [0, 0], Free: [35, 12], Side: [90, 8], Back: [180, 8], Top: [0, 80] };
   let view = { ...CAMERA };
   let animation = 0;
@@ -113,6 +117,21 @@
     // first the turn about the vertical, then the look from above, then about the line of sight
     const [right, down, ahead] = [[cy, 0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]];
     return [right.map((v, i) => cr * v - sr * down[i]), right.map((v, i) => sr * v + cr * down[i]), ahead];
+  }
+
+  function turnOf(row) {
+    return [0, 3, 6].map((i) => Array.from(turns.subarray(9 * row + i, 9 * row + i + 3)));
+  }
+
+  // Leave the camera that turns: the view stays what it is, but no longer goes along.
+  function dismount() {
+    if (!riding) return;
+    riding = false;
+    const T = turnOf(ridden), R = product(T, rotationOf(view));
+    view.yaw = Math.atan2(-R[2][0], R[2][2]);
+    view.pitch = Math.asin(Math.max(-1, Math.min(1, R[2][1])));
+    view.roll = Math.atan2(-R[0][1], R[1][1]);
+    pivot = turn(T, pivot);
   }
 
   function fitScale() {
@@ -157,8 +176,13 @@
   }
 
   function clipMatrix() {
-    const R = rotationOf(view);
-    const shift = turn(R, centre).map((v, a) => pivot[a] - v + (a === 2 ? view.back : 0));
+    let R = rotationOf(view);
+    let shift = turn(R, centre).map((v, a) => pivot[a] - v + (a === 2 ? view.back : 0));
+    if (riding) {
+      const T = turnOf(ridden);
+      R = product(T, R);
+      shift = turn(T, shift);
+    }
     const scale = fitScale() * view.zoom;
     const { focal_px: focal, principal_px: principal } = scene.camera;
     const [w, h] = [canvas.width, canvas.height];
@@ -203,6 +227,8 @@
   function choose(name) {
     mark(name);
     if (name === "Camera") follow(false);
+    dismount();
+    riding = name === "Camera" && turns !== null;
     pivot = turn(tilt, centre);
     const [yaw, pitch] = ANGLES[name].map((degrees) => degrees * Math.PI / 180);
     moveTo(name === "Camera" ? CAMERA : framed(yaw, pitch));
@@ -438,6 +464,7 @@
   }
 
   function orbit(dx, dy) {
+    dismount();
     // the bodies follow the pointer
     view.yaw -= dx / canvas.clientHeight * 3.2;
     view.pitch = Math.min(1.55, Math.max(Math.min(-0.6, CAMERA.pitch), view.pitch + dy / canvas.clientHeight * 3.2));
@@ -556,6 +583,7 @@
       centre = glides ? centre.map((v, a) => v + 0.15 * (middle[a] - v)) : middle;
     }
     const frame = motion.frameAt(s + 1e-6);
+    ridden = frame;
     const latest = pictures.reduce((found, p, i) => p.row <= frame ? i : found, -1);
     if (latest >= 0 && latest !== pictured) {
       pictured = latest;
