@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from kinflow.errors import InputError, KinflowError
 
@@ -79,7 +79,7 @@ class Client:
         timeout_s: how long an answer may take.
 
     Raises:
-        InputError: the address is none.
+        InputError: the address is none, or the token cannot be one.
     """
 
     def __init__(
@@ -89,8 +89,10 @@ class Client:
         timeout_s: float = 60,
     ) -> None:
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise InputError(f"'{address}' is no address; http://127.0.0.1:8000 is one.")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise InputError("A token has to be of plain letters, digits and signs (ASCII).")
         self._parts, self._timeout_s = parts, timeout_s
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -157,6 +159,8 @@ class Client:
         Raises:
             ServerError: it is not done.
         """
+        if job.state != "done":
+            raise ServerError(409, f"'{job.name}' is {job.state}; there are no results of it.")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         saved = []
@@ -204,6 +208,14 @@ class Client:
             if answer.status >= 400:
                 raise _refusal(answer)
             yield answer
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port is none or one that can be."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _job(told: dict[str, Any]) -> RemoteJob:

@@ -209,7 +209,9 @@ def _of_camera(run: ClipRun) -> list[str]:
 def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]:
     remarks = list(run.clip.notes)
     if run.went_on_from_s is not None:
-        remarks.append(f"went on after {run.went_on_from_s:.2f} s, to which an earlier run came.")
+        remarks.append(
+            f"went on where an earlier run had come to, {run.went_on_from_s:.2f} s after the start."
+        )
     if not run.is_finished:
         remarks.append(
             f"stopped after {run.done_s:.2f} s of the clip; the results go as far as that, and the "

@@ -129,7 +129,7 @@ def _add_jobs(app: FastAPI, store: JobStore, supervisor: Supervisor, uploads: Up
         """Let a job that failed, broke or was cancelled wait again."""
         _existing(store, job_id)
         if not store.again(job_id):
-            raise HTTPException(409, "Only jobs that failed or were cancelled can be tried again.")
+            raise HTTPException(409, "Only jobs that did not end well can be tried again.")
         return told(_existing(store, job_id))
 
     @app.delete("/api/jobs/{job_id}", status_code=204)
@@ -139,7 +139,7 @@ def _add_jobs(app: FastAPI, store: JobStore, supervisor: Supervisor, uploads: Up
         if job.state in ENDED:
             supervisor.remove(job_id)
         else:
-            store.end(job_id, "cancelled", "It was cancelled.")
+            store.cancel(job_id)
 
     @app.get("/api/events")
     async def events(request: Request) -> StreamingResponse:
@@ -252,4 +252,5 @@ def _malformed(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     where = [str(step) for step in first.get("loc", ()) if step not in ("query", "body")]
     name = f"'{'.'.join(where)}': " if where else ""
-    return JSONResponse({"detail": f"{name}{first.get('msg', 'the request is malformed')}."}, 422)
+    sentence = str(first.get("msg", "the request is malformed")).removeprefix("Value error, ")
+    return JSONResponse({"detail": f"{name}{sentence}."}, 422)

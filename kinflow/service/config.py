@@ -61,6 +61,8 @@ class Serve:
         number(self, "max_clip_s", "max_disk_gb", "job_timeout_s", "keep_days", above=0, flags=True)
         if self.token is not None and len(self.token) < 8:
             refuse("A token needs at least 8 characters, for it may be guessed otherwise.")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            refuse("A token has to be of plain letters, digits and signs (ASCII).")
         if not self.host:
             refuse("A server needs an address to listen at, such as 127.0.0.1.")
 

@@ -26,7 +26,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
     state TEXT NOT NULL, options TEXT NOT NULL, created_s REAL NOT NULL, ended_s REAL,
-    progress REAL, message TEXT NOT NULL, summary TEXT NOT NULL, change INTEGER NOT NULL
+    progress REAL, message TEXT NOT NULL, summary TEXT NOT NULL, change INTEGER NOT NULL,
+    attempt INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_s);
 CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, change);
@@ -50,6 +51,7 @@ class Job:
         message: a sentence: why it failed, or how far it is.
         summary: what was found: number of people, sentences on each, notes.
         change: counts all changes of all jobs.
+        attempt: counts how often it was begun; who works on an earlier one has nothing to say.
     """
 
     id: str
@@ -64,11 +66,12 @@ class Job:
     message: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
     change: int = 0
+    attempt: int = 0
 
     def public(self) -> dict[str, Any]:
         """What is told of it."""
         told = asdict(self)
-        del told["owner"]
+        del told["owner"], told["attempt"]
         return told
 
 
@@ -148,27 +151,36 @@ class JobStore:
                 return None
         with self._transaction() as change:
             row = self._db.execute(
-                "UPDATE jobs SET state = 'running', progress = NULL, message = '', change = ? "
+                "UPDATE jobs SET state = 'running', progress = NULL, message = '', change = ?, "
+                "attempt = attempt + 1 "
                 "WHERE id = (SELECT id FROM jobs WHERE state = 'waiting' "
                 "ORDER BY created_s LIMIT 1) RETURNING *",
                 (change,),
             ).fetchone()
         return _job(row) if row is not None else None
 
-    def step(self, job_id: str, progress: float | None, message: str) -> None:
-        """Note how far a running job is."""
-        self._update(job_id, ("running",), "progress = ?, message = ?", (progress, message))
+    def step(self, job: Job, progress: float | None, message: str) -> None:
+        """Note how far an attempt is."""
+        changes = "progress = ?, message = ?"
+        self._update(job.id, ("running",), changes, (progress, message), job.attempt)
+
+    def cancel(self, job_id: str) -> bool:
+        """End a job that has not ended; returns whether it had not."""
+        changes = "state = 'cancelled', message = 'It was cancelled.', ended_s = ?"
+        return self._update(job_id, ("waiting", "running"), changes, (time.time(),))
 
     def end(
-        self, job_id: str, state: State, message: str = "", summary: dict[str, Any] | None = None
+        self, job: Job, state: State, message: str = "", summary: dict[str, Any] | None = None
     ) -> bool:
-        """End a job that has not ended; returns whether it had not."""
-        return self._update(
-            job_id,
-            ("waiting", "running"),
-            "state = ?, message = ?, summary = ?, ended_s = ?",
-            (state, message, json.dumps(summary or {}), time.time()),
-        )
+        """End an attempt; returns whether it was still going on."""
+        changes = "state = ?, message = ?, summary = ?, ended_s = ?"
+        values = (state, message, json.dumps(summary or {}), time.time())
+        return self._update(job.id, ("running",), changes, values, job.attempt)
+
+    def is_going_on(self, job: Job) -> bool:
+        """Whether an attempt has neither ended nor been cancelled."""
+        now = self.get(job.id)
+        return now is not None and (now.state, now.attempt) == ("running", job.attempt)
 
     def again(self, job_id: str) -> bool:
         """Let a job wait again that failed, broke or was cancelled; returns whether it had."""
@@ -179,11 +191,10 @@ class JobStore:
             (),
         )
 
-    def release(self, job_id: str) -> bool:
-        """Let a job wait again that was in work; returns whether it was."""
-        return self._update(
-            job_id, ("running",), "state = 'waiting', message = '', progress = NULL", ()
-        )
+    def release(self, job: Job) -> bool:
+        """Let a job wait again whose attempt was given up; returns whether it was going on."""
+        changes = "state = 'waiting', message = '', progress = NULL"
+        return self._update(job.id, ("running",), changes, (), job.attempt)
 
     def recover(self) -> int:
         """Mark jobs that nobody works on any more, after a start; returns how many."""
@@ -200,12 +211,20 @@ class JobStore:
             self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def _update(
-        self, job_id: str, states: tuple[State, ...], changes: str, values: tuple[Any, ...]
+        self,
+        job_id: str,
+        states: tuple[State, ...],
+        changes: str,
+        values: tuple[Any, ...],
+        attempt: int | None = None,
     ) -> bool:
         marks = ", ".join("?" for _ in states)
+        query = f"UPDATE jobs SET {changes}, change = ? WHERE id = ? AND state IN ({marks})"
+        wanted: tuple[Any, ...] = (job_id, *states)
+        if attempt is not None:
+            query, wanted = f"{query} AND attempt = ?", (*wanted, attempt)
         with self._transaction() as change:
-            query = f"UPDATE jobs SET {changes}, change = ? WHERE id = ? AND state IN ({marks})"
-            return self._db.execute(query, (*values, change, job_id, *states)).rowcount == 1
+            return self._db.execute(query, (*values, change, *wanted)).rowcount == 1
 
     def _select(self, query: str, *values: Any) -> list[Job]:
         with self._lock:

@@ -127,7 +127,7 @@ class Uploads:
 
     async def _kind(self, path: Path, options: JobOptions) -> str:
         question = {
-            "path": str(path),
+            "path": str(path.absolute()),
             "max_megapixels": self._config.max_megapixels,
             "max_clip_s": self._config.max_clip_s,
             "start": options.start,

@@ -32,8 +32,11 @@ def run(config: Serve) -> int:
             f"Serving needs the package '{error.name}': pip install 'kinflow[serve]'."
         ) from error
     check_folder_destination(config.data)
-    config.data.mkdir(parents=True, exist_ok=True)
-    lock = (config.data / "lock").open("a")
+    try:
+        config.data.mkdir(parents=True, exist_ok=True)
+        lock = (config.data / "lock").open("a")
+    except OSError as error:
+        raise InputError(f"'{config.data}' cannot be made ({error.strerror}).") from error
     with closing(lock), closing(_listening(config)) as listener:
         if lock_handle(lock.fileno()) is False:
             raise InputError(f"Another server uses '{config.data}'; name another folder.")

@@ -88,24 +88,23 @@ class Supervisor:
         }
 
         def note(answer: dict[str, Any]) -> None:
-            self._store.step(job.id, answer.get("progress"), answer.get("message", ""))
+            self._store.step(job, answer.get("progress"), answer.get("message", ""))
 
-        def cancelled() -> bool:
-            now = self._store.get(job.id)
-            return now is None or now.state != "running"
+        def given_up() -> bool:
+            return not self._store.is_going_on(job)
 
         try:
-            answer = child.ask(request, self._config.job_timeout_s, note, cancelled)
+            answer = child.ask(request, self._config.job_timeout_s, note, given_up)
         except ChildDied as died:
             if self._ending.is_set():
-                self._store.release(job.id)
+                self._store.release(job)
             else:
-                self._store.end(job.id, "failed", str(died))
+                self._store.end(job, "failed", str(died))
             return
         if "problem" in answer:
-            self._store.end(job.id, "failed", answer["problem"])
+            self._store.end(job, "failed", answer["problem"])
         else:
-            self._store.end(job.id, "done", summary=answer["summary"])
+            self._store.end(job, "done", summary=answer["summary"])
 
     def _tidy(self) -> None:
         """Delete jobs that are older than they are kept, and folders that are nobody's."""

@@ -240,7 +240,7 @@ def test_work_that_is_stopped_goes_on(clip, models, events, tmp_path, monkeypatc
         steps = list(Pipeline(config, models).run([clip], folder))
         again = outcome_of(steps)
         assert again.problem == ""
-        assert any("to which an earlier run came" in note for note in again.notes)
+        assert any("where an earlier run had come to" in note for note in again.notes)
         # what was looked at but not yet kept is looked at again, and not more than that
         assert before + counted.frames <= 24 + 3 + 8 + 8
         assert counted.frames < 24

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from kinflow.client import Client
@@ -20,10 +21,12 @@ class Served:
         self.start()
 
     def start(self) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kinflow", "serve", "--data", str(self.data), "--port", "0",
              *self.options],
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -32,6 +35,11 @@ class Served:
         found = re.search(r"http://\S+", line)
         assert found, line
         self.address = found[0]
+
+    def said(self) -> str:
+        """What it and its children complained of."""
+        self._errors.seek(0)
+        return self._errors.read()
 
     def client(self, **options) -> Client:
         return Client(self.address, **options)

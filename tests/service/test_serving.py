@@ -7,6 +7,7 @@ import struct
 import time
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,6 +215,45 @@ def test_a_deleted_job_leaves_nothing(served, photo):
         client.job(job.id)
 
 
+def test_a_job_that_is_cancelled_and_tried_again_at_once_is_done(served, photo):
+    """Whoever still ends the cancelled attempt has nothing to say of the next one."""
+    client = served.client()
+    job = client.submit(photo, max_people=1)
+    while client.job(job.id).state == "waiting":
+        time.sleep(0.005)
+    client.delete(job)
+    with pytest.raises(ServerError, match="no results"):
+        client.download(client.job(job.id), "nowhere")
+    again = client.retry(job)
+    assert client.wait(again).state == "done"
+
+
+def test_refusals_name_no_folder_of_the_server(tmp_path, monkeypatch):
+    """Of a server on a relative folder, as the default is."""
+    monkeypatch.chdir(tmp_path)
+    served = Served(Path("data"))
+    try:
+        for body in (jpeg()[:200], b"PK\x03\x04" + b"\0" * 100, png_of(100, 100)):
+            assert "jobs" not in refused(served, body)[1]
+    finally:
+        assert served.stop() in (0, 130)
+
+
+def test_a_server_that_is_ended_in_the_middle_says_nothing_else(tmp_path, photo):
+    served = Served(tmp_path / "data")
+    client = served.client()
+    job = client.submit(photo)
+    while client.job(job.id).state == "waiting":
+        time.sleep(0.005)
+    assert served.stop() in (0, 130)
+    assert served.said() in ("", "kinflow: interrupted\n")
+    served.start()
+    try:
+        assert served.client().wait(job).state == "done"
+    finally:
+        served.kill()
+
+
 def test_a_token_is_asked_for(tmp_path, photo):
     served = Served(tmp_path / "data", "--token", "open sesame", "--max-waiting", "1")
     try:
@@ -270,7 +310,7 @@ def test_one_server_for_a_folder(served, tmp_path, capsys):
     assert "cannot be used as a list of jobs" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("address", ["localhost:8000", "ftp://x", "http://", "x"])
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://x", "http://", "x", "http://a:99999"])
 def test_addresses_that_are_none(address):
     with pytest.raises(InputError, match="is no address"):
         Client(address)

@@ -43,7 +43,7 @@ class CollectConfig:
         out: file to write.
         joints: set of joints: smpl22, smpl24, h36m17, lsp14, mpi17 or coco17.
         truth: file of the truth, whose pictures say which sequence and frame a photo is.
-        name: what tables call it.
+        name: what tables call it; the name of the file if it is left out.
         samples: bodies for each person, the chosen one and alternatives, for the best of several.
         vertices: whether to write meshes, 165 kB a body.
         maps: whether to write maps of parts, in the windows and grids of the truth's.
@@ -53,7 +53,7 @@ class CollectConfig:
     out: Path
     joints: str = "smpl22"
     truth: Path | None = None
-    name: str = "kinflow"
+    name: str | None = None
     samples: int = 1
     vertices: bool = False
     maps: bool = False
@@ -66,7 +66,7 @@ class CollectConfig:
         whole(self, "samples", at_least=1, at_most=1000)
         if self.maps and self.truth is None:
             refuse("maps need a truth, which says in which windows to draw them.")
-        if not self.name:
+        if self.name == "":
             refuse("name has to be a text that is not empty.")
 
 
@@ -143,7 +143,7 @@ def _arrays(bodies: Sequence[_Body], config: CollectConfig) -> dict[str, np.ndar
     joints = torch.stack([_joints(person, names, config.samples) for person in people])
     keypoints, boxes = zip(*(_seen(person) for person in people), strict=True)
     arrays: dict[str, np.ndarray] = {
-        "name": np.array(config.name),
+        "name": np.array(config.name or config.out.stem),
         "sequence": np.array([body.sequence for body in bodies]),
         "frame": np.array([body.frame for body in bodies]),
         "image": np.array([body.image for body in bodies]),

@@ -281,7 +281,7 @@ def test_results_are_collected(tmp_path, capsys):
     assert run(*collect, "--joints", "smpl24", "--samples", 3, "--vertices") == 0
     assert "4 bodies of 1 sequences" in capsys.readouterr().out
     rows = read_rows(out)
-    assert rows.name == "kinflow" and rows["sequence"].tolist() == ["walk"] * 4
+    assert rows.name == "own" and rows["sequence"].tolist() == ["walk"] * 4
     assert rows["frame"].tolist() == [0, 1, 2, 3] and rows["person"].tolist() == [3] * 4
     assert rows["joints_m"].shape == (4, 3, 24, 3) and rows["vertices_m"].shape[2] == 13718
     expected = np.stack([person.joints_cam_m.numpy() for person in clip.people])
@@ -362,7 +362,7 @@ def test_parts_are_drawn_like_the_truth_s(tmp_path, capsys):
     asked = ("reconstruction", "--protocol", "coco-parts", "--truth", tmp_path / "truth.npz")
     asked = (*asked, "--predictions", out, "--out", tmp_path / "report")
     assert run(*asked) == 0
-    figures = json.loads((tmp_path / "report" / "result_kinflow.json").read_text())["figures"]
+    figures = json.loads((tmp_path / "report" / f"result_{out.stem}.json").read_text())["figures"]
     assert figures["part IoU %"]["value"] == figures["silhouette IoU %"]["value"] == 100
     capsys.readouterr()
     write_rows(tmp_path / "truth.npz", truth | {"window_px": truth["window_px"] + 1})
