@@ -100,8 +100,3 @@ class BodyParameters:
 
     def __len__(self) -> int:
         return len(self.frame)
-
-    def of_person(self, person: int) -> Int64[np.ndarray, " rows"]:
-        """Rows of a person, in the order of frames."""
-        rows = np.flatnonzero(self.person == person)
-        return rows[np.argsort(self.frame[rows], kind="stable")]
