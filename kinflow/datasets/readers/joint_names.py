@@ -52,6 +52,25 @@ OPENPOSE18: tuple[str, ...] = (
 )
 """OpenPose's order of COCO's keypoints with a neck, the middle of the shoulders."""
 
+LSP14: tuple[str, ...] = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+"""LSP's joints in its order, which Human3.6M has too; often called J14. The neck is where it meets
+the shoulders, which is not SMPL's joint."""
+
 H36M17: tuple[str, ...] = (
     "pelvis",
     "right_hip",

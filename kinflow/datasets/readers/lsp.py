@@ -14,29 +14,13 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64
 
+from kinflow.datasets.readers.joint_names import LSP14
 from kinflow.datasets.readers.mat_files import read_array
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, Picture
 from kinflow.errors import InputError
 
-NAMES: tuple[str, ...] = (
-    "right_ankle",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "neck",
-    "head_top",
-)
-"""In the files' order. The neck is where it meets the shoulders, which is not SMPL's joint."""
 _FAR_PX = 1e5
 _PIXELS = (
     "Coordinates are MATLAB's (the first pixel is 1); half a pixel is taken off, so that they are "
@@ -80,7 +64,7 @@ class _LeedsReader(Reader):
 
     def _people(self, path: Path) -> Float64[np.ndarray, "people 14 3"]:
         joints = read_array(path, "joints")
-        wanted = (3, len(NAMES)) if self.points_last else (len(NAMES), 3)
+        wanted = (3, len(LSP14)) if self.points_last else (len(LSP14), 3)
         if joints.ndim == 3 and joints.shape[:2] == wanted[::-1]:
             other = "lspet" if self.points_last else "lsp"
             raise InputError(f"'{path}' is that of '{other}', which is a dataset of its own here.")
@@ -163,4 +147,4 @@ def _checked(px: np.ndarray, labelled: np.ndarray, here: str) -> Keypoints2D:
     if not (np.abs(px[labelled]) < _FAR_PX).all():  # NaN is not below
         raise InputError(f"{here} has a point that is no place in a picture.")
     at = np.where(labelled[:, None], px - 0.5, 0).astype(np.float32)
-    return Keypoints2D(NAMES, at, labelled.astype(np.float32))
+    return Keypoints2D(LSP14, at, labelled.astype(np.float32))

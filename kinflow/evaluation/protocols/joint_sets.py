@@ -10,27 +10,10 @@ from __future__ import annotations
 from kinflow.body.bones import ACROSS, LOWER_ARM, LOWER_LEG, UPPER_ARM, UPPER_LEG, both_sides
 from kinflow.body.keypoints import COCO17
 from kinflow.body.skeleton import JOINT_NAMES
-from kinflow.datasets.readers.joint_names import H36M17, MPI17, SMPL24
+from kinflow.datasets.readers.joint_names import H36M17, LSP14, MPI17, SMPL24
 
 SMPL22: tuple[str, ...] = JOINT_NAMES
 """Our skeleton: the joints of SMPL's body without its hands."""
-LSP14: tuple[str, ...] = (
-    "right_ankle",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "neck",
-    "head_top",
-)
-"""The joints that LSP and Human3.6M have in common; often called J14."""
 
 JOINT_SETS: dict[str, tuple[str, ...]] = {
     "h36m17": H36M17,

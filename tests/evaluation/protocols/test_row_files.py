@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +20,14 @@ from kinflow.evaluation.protocols.regressor import Regressor
 from kinflow.evaluation.protocols.row_files import read_rows
 
 ONE = PROTOCOLS["3dpw"]
+TRACE = Path(tempfile.gettempdir(), "kinflow-was-here")
 
 
 class Hostile:
     """A pickle that would leave a trace if it were loaded."""
 
     def __reduce__(self):
-        return (Path("/tmp/kinflow-was-here").touch, ())
+        return (TRACE.touch, ())
 
 
 def good() -> Arrays:
@@ -183,7 +185,7 @@ def test_bad_files(name, tmp_path):
         read_rows(path)
     said = str(caught.value)
     assert sentence in said and str(path) in said and "\n" not in said
-    assert not Path("/tmp/kinflow-was-here").exists()
+    assert not TRACE.exists()
 
 
 def test_what_is_not_there(tmp_path):
