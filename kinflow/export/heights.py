@@ -33,7 +33,7 @@ def lowest_m(
     model = model or BodyModel.load()
     shaped = model.with_shape(shape)
     # made at once: small results between large ones would keep the allocator from using these again
-    lowest = torch.empty(len(pose))
+    lowest = torch.empty(len(pose), dtype=torch.float32)
     with torch.inference_mode():
         rest_m = torch.nn.functional.pad(shaped.rest_vertices_m, (0, 1), value=1.0)
         # heights are linear in what the maps of the joints add along up: one matrix product

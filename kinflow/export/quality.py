@@ -170,7 +170,7 @@ def _keypoint_error_px(track: Track) -> float:
     if not bodies:
         return float("nan")
     shaped = BodyModel.load("joints").with_shape(track.shape)
-    points_m = torch.empty(len(bodies), len(_LIMBS), 3)
+    points_m = torch.empty(len(bodies), len(_LIMBS), 3, dtype=torch.float32)
     for some in batches(len(bodies)):
         pose = torch.stack([body.pose for body in bodies[some]])
         root_m = torch.stack([body.t_cam_root_m for body in bodies[some]])

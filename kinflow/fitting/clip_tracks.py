@@ -165,7 +165,7 @@ def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
     before = model.with_shape(torch.stack([body.shape for body in bodies]))
     larger = _length_m(shaped.joint_offsets_m()) / _length_m(before.joint_offsets_m())
     t_cam_root_m = larger[:, None] * torch.stack([body.t_cam_root_m for body in bodies])
-    joints_m = torch.empty(len(bodies), NUM_JOINTS, 3)
+    joints_m = torch.empty(len(bodies), NUM_JOINTS, 3, dtype=torch.float32)
     for first in range(0, len(bodies), _BATCH):  # all at once takes much memory
         some = slice(first, first + _BATCH)
         pose = torch.stack([body.pose for body in bodies[some]])

@@ -156,7 +156,7 @@ async def _events(request: Request, store: JobStore, told: Any) -> AsyncIterator
         for job in reversed(jobs):
             seen = max(seen, job.change)
             yield f"event: job\ndata: {json.dumps(told(job))}\n\n"
-        ids = {job.id for job in store.of_owner(request.state.client)}
+        ids = store.ids_of_owner(request.state.client)
         for gone in known - ids:
             yield f"event: gone\ndata: {json.dumps(gone)}\n\n"
         silent_s = 0.0 if jobs or known - ids else silent_s + _LOOK_S

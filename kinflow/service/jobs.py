@@ -132,6 +132,12 @@ class JobStore:
         query = "SELECT * FROM jobs WHERE owner = ? AND change > ? ORDER BY created_s DESC"
         return self._select(query, owner, since)
 
+    def ids_of_owner(self, owner: str) -> set[str]:
+        """Names of all of a client's jobs."""
+        with self._lock:
+            rows = self._db.execute("SELECT id FROM jobs WHERE owner = ?", (owner,))
+            return {row["id"] for row in rows}
+
     def ended_before(self, time_s: float) -> list[Job]:
         """Jobs that ended before a time."""
         return self._select("SELECT * FROM jobs WHERE ended_s < ?", time_s)
