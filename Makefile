@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
+PYTHONS ?=
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
@@ -18,6 +19,10 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# `make release PYTHONS="python3.10 python3.13"` also installs the wheel in these and runs the demo
+release: $(VENV)/bin/python
+	$(BIN)/python tools/check_release.py --python $(PYTHONS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
