@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("evaluation",),
     ("pipeline",),
+    ("about",),
     ("api", "client"),
     ("service",),
     ("cli",),

@@ -18,7 +18,18 @@ MAX_WHEEL_MB = 80
 SDIST_HAS = ("tests", "tools", "benchmarks", "docs", "examples", "blender", "kinflow")
 _LITTER = {"__pycache__", ".pytest_cache", ".ruff_cache", ".venv", ".git", ".ipynb_checkpoints"}
 _LITTER_ENDINGS = (".pyc", ".tmp", ".orig", ".rej", ".swp", ".DS_Store")
-_TEXT_ENDINGS = (".py", ".md", ".json", ".toml", ".txt", ".html", ".js", ".css", "METADATA", "RECORD")
+_TEXT_ENDINGS = (
+    ".py",
+    ".md",
+    ".json",
+    ".toml",
+    ".txt",
+    ".html",
+    ".js",
+    ".css",
+    "METADATA",
+    "RECORD",
+)
 
 
 def problems_of(sdist: Path, wheel: Path, root: Path) -> list[str]:

@@ -26,6 +26,8 @@ _WORK = {
     "Interpolate": ("kinflow.cli.gallery", "run_interpolate"),
     "Convert": ("kinflow.cli.convert", "run"),
     "Serve": ("kinflow.service.server", "run"),
+    "Licences": ("kinflow.cli.about", "run_licences"),
+    "Report": ("kinflow.cli.about", "run_report"),
     "Version": ("kinflow.cli.main", "print_version"),
 }
 """What works on the options of each everyday command: a module, heavy as a rule, and its function,

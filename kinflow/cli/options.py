@@ -233,6 +233,36 @@ class Convert:
 
 
 @dataclass(frozen=True)
+class Licences:
+    """List the licence of every package that kinflow stands on here, and of all weights that ship.
+
+    Exit code 2 if one is neither permissive nor among the exceptions that are stated with a reason,
+    if nothing is known of it, or if a weight is not the one that NOTICE and the manifest name.
+    """
+
+    extras: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Look at these extras only; at all of them, as far as they are installed, unless given."""
+    sbom: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write a software bill of materials: CycloneDX 1.6, JSON."""
+    quiet: FlagCreatePairsOff[bool] = False
+    """Print exceptions and what is refused only."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Gather what a maintainer needs to know, without names of people, machines and folders.
+
+    Versions, system, processor, GPU and settings; of a result folder sizes, codes and numbers, of a
+    photo or clip what it is and how far it can be read, but no picture.
+    """
+
+    about: Annotated[str | None, Positional, arg(metavar="PATH")] = None
+    """A result folder, or a photo or clip that fails."""
+    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write the report into a file in place of printing it."""
+
+
+@dataclass(frozen=True)
 class Version:
     """Print the version."""
 
@@ -244,6 +274,8 @@ Command = (
     | Annotated[Interpolate, subcommand("interpolate")]
     | Annotated[Convert, subcommand("convert")]
     | Annotated[Serve, subcommand("serve")]
+    | Annotated[Licences, subcommand("licences")]
+    | Annotated[Report, subcommand("report")]
     | Annotated[Version, subcommand("version")]
 )
 """The everyday commands."""
