@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from email.message import Message
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import cast
 
 from kinflow.about.bundled import Library, libraries_in
 from kinflow.about.licence_names import spdx_of
@@ -99,7 +101,7 @@ def complete_extras() -> tuple[str, ...]:
 def _package(name: str, requires: Iterable[str]) -> Package:
     installed = _project() if name == PROJECT else _installed(name)
     assert installed is not None
-    licence = spdx_of(installed.metadata)
+    licence = spdx_of(cast(Message, installed.metadata))
     libraries = libraries_in(installed.files or ())
     return Package(name, installed.version, licence, tuple(sorted(requires)), libraries)
 
