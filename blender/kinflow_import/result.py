@@ -9,6 +9,7 @@
 import hashlib
 import json
 import os
+import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ FORMAT = "kinflow people 1"
 SCENE = "scene.glb"
 MARKER = ".kinflow"
 MAX_BYTES = 256 << 20
+ANEW = "is damaged; make the results anew, or this file with kinflow convert --to glb."
 
 SENTENCES = {
     "ok": "The body explains the image well.",
@@ -101,6 +103,8 @@ def read(folder):
     folder = Path(folder)
     if not (folder / SCENE).is_file():
         raise ResultError(_without_scene(folder))
+    if not _is_glb(folder / SCENE):
+        raise ResultError(f"'{folder.name}/{SCENE}' {ANEW}")
     document = _document(folder)
     try:
         if document["format"] != FORMAT:
@@ -122,6 +126,14 @@ def _without_scene(folder):
         f"There is no {SCENE} in '{folder.name}'; choose the folder that kinflow made of one photo "
         "or clip, with the format glb."
     )
+
+
+def _is_glb(path):
+    """Whether a file begins like a binary glTF 2 and is as long as it says."""
+    with open(path, "rb") as stream:
+        head = stream.read(12)
+    size = len(head) == 12 and struct.unpack("<II", head[4:])
+    return head[:4] == b"glTF" and size == (2, os.path.getsize(path))
 
 
 def _document(folder):

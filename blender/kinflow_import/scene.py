@@ -17,7 +17,7 @@ import numpy as np
 
 from . import compositing, pictures
 from .lens import SENSOR_MM
-from .result import SCENE, SENTENCES, ResultError, code_runs, read, summary
+from .result import ANEW, SCENE, SENTENCES, ResultError, code_runs, read, summary
 from .timing import FIRST, Timing
 
 RUNS = "kinflow_codes"
@@ -48,18 +48,14 @@ def import_result(context, folder, background=True, set_scene=True, render_over=
     objects = _import_glb(context, result)
     collection = bpy.data.collections.new(result.folder.name)
     context.scene.collection.children.link(collection)
-    camera = None
+    camera = next(thing for thing in objects if thing.type == "CAMERA")
     for thing in objects:
         found = _NAME.fullmatch(thing.name)
-        if thing.type == "CAMERA":
-            camera = thing
-        elif thing.type == "ARMATURE" and found:
+        if thing.type == "ARMATURE" and found:
             _describe(thing, result, int(found[1]), timing)
-        elif not (thing.type == "MESH" and found):
+        elif thing is not camera and not (thing.type == "MESH" and found):
             continue
         _move(thing, collection)
-    if camera is None:
-        raise ResultError(f"There is no camera in '{result.folder.name}/{SCENE}'.")
     _retime(objects, timing)
     _set_lens(camera.data, result.views, timing)
     if set_scene:
@@ -81,14 +77,17 @@ def _import_glb(context, result):
     render.fps, render.fps_base = 1000, 1.0
     try:
         bpy.ops.import_scene.gltf(filepath=str(result.folder / SCENE), **options)
-    except RuntimeError as error:
-        for thing in set(bpy.data.objects) - before:
-            bpy.data.objects.remove(thing)
-        raise ResultError(f"'{result.folder.name}/{SCENE}' is damaged ({error}).") from error
+        whole = True
+    except RuntimeError:  # the importer's own traceback
+        whole = False
     finally:
         keys_per_s = render.fps
         render.fps, render.fps_base = rate
     objects = [thing for thing in bpy.data.objects if thing not in before]
+    if not whole or all(thing.type != "CAMERA" for thing in objects):
+        for thing in objects:
+            bpy.data.objects.remove(thing)
+        raise ResultError(f"'{result.folder.name}/{SCENE}' {ANEW}")
     for action in _actions(objects):
         for curve in curves_of(action):
             _map_keys(curve, lambda frames: frames / keys_per_s)

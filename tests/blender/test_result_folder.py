@@ -84,6 +84,10 @@ def no_scene(folder):
     (folder / "scene.glb").unlink()
 
 
+def cut_scene(folder):
+    (folder / "scene.glb").write_bytes((folder / "scene.glb").read_bytes()[:-100])
+
+
 def no_people(folder):
     (folder / "people.npz").unlink()
     (folder / "people.json").unlink()
@@ -113,7 +117,16 @@ def unknown_frame(folder):
 
 @pytest.mark.parametrize(
     "damage",
-    [damaged_archive, no_scene, no_people, pickled, other_format, no_focal, unknown_frame],
+    [
+        damaged_archive,
+        no_scene,
+        cut_scene,
+        no_people,
+        pickled,
+        other_format,
+        no_focal,
+        unknown_frame,
+    ],
 )
 def test_damaged_folders_are_refused_with_a_sentence(clip, folder, tmp_path, damage):
     copy = shutil.copytree(folder / "zoom", tmp_path / "zoom")
