@@ -12,6 +12,7 @@ from . import scene as scenes
 from .result import ResultError, code_at
 
 _ICONS = {
+    "": "HIDE_ON",
     "ok": "CHECKMARK",
     "implausible": "CANCEL",
     "poor_fit": "CANCEL",
@@ -111,12 +112,12 @@ def _draw_person(box, armature, frame):
     row = box.row()
     select = row.operator(
         KINFLOW_OT_select_person.bl_idname,
-        text=f"Person {armature[scenes.PERSON]}: {code}",
+        text=f"Person {armature[scenes.PERSON]}: {code or 'out of view'}",
         icon=_ICONS.get(code, "INFO"),
     )
     select.name = armature.name
     for text in (armature[scenes.SUMMARY], scenes.code_sentence(code)):
-        for line in lines(text):
+        for line in lines(text) if text else ():
             box.label(text=line)
 
 

@@ -201,23 +201,24 @@ def _marker(folder):
 
 
 def code_runs(result, person, scene_frame):
-    """When a person's code changes, as `[first scene frame, code]`, the first one always.
+    """When a person's code changes, as `[first scene frame, code]`; empty while nobody is there.
 
     Args:
         result: the result.
         person: number of the person.
         scene_frame: the scene frame of a view.
     """
-    frames = {view.index: scene_frame(view) for view in result.views}
+    codes = {body.frame: body.code for body in result.of_person(person)}
     runs = []
-    for body in result.of_person(person):
-        if not runs or runs[-1][1] != body.code:
-            runs.append([frames[body.frame], body.code])
+    for view in result.views:
+        code = codes.get(view.index, "")
+        if not runs or runs[-1][1] != code:
+            runs.append([scene_frame(view), code])
     return runs
 
 
 def code_at(runs, frame):
-    """The code at a scene frame; that of the first frame before it."""
+    """The code at a scene frame; before the first one that of the first."""
     code = runs[0][1]
     for first, name in runs:
         if first <= frame:
