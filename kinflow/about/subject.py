@@ -5,7 +5,9 @@ Neither names nor pictures, nor faces or voices in any form.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +19,9 @@ from kinflow.evidence.video_files import Clip, container_of, is_clip
 from kinflow.export.people_files import load
 from kinflow.files.marker import Marker
 from kinflow.results import Reconstruction, Track
+
+_MOST_FRAMES = 2000
+"""Frames of a clip that are decoded at most, to see how far it can be read."""
 
 
 def of_subject(path: Path) -> Lines:
@@ -106,15 +111,18 @@ def _of_clip(path: Path) -> Lines:
     info = clip.info
     long = "not said" if info.duration_s is None else f"{info.duration_s:.2f} s"
     count = last_s = 0
-    for frame in clip.frames():
+    for frame in islice(clip.frames(), _MOST_FRAMES):
         count, last_s = count + 1, frame.time_s
+    decoded = f"{count} frames, the last at {last_s:.3f} s"
+    if count == _MOST_FRAMES:
+        decoded += "; no more were looked at"
     return [
         ("file", f"{path.suffix or 'no ending'}, {_size(path)}"),
         ("kind", str(container_of(path))),
         ("picture", "{} x {}".format(*info.size)),
         ("rate", f"{info.fps:.4g} frames a second"),
         ("length", long),
-        ("decoded", f"{count} frames, the last at {last_s:.3f} s"),
+        ("decoded", decoded),
         *(("note", note) for note in clip.notes),
     ]
 
@@ -123,7 +131,13 @@ def _options(marker: Marker) -> str:
     options = marker.details.get("options")
     if not isinstance(options, dict):
         return "not known"
-    return ", ".join(f"{name} = {value}" for name, value in options.items()) or "none"
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in options.items()) or "none"
+
+
+def _plain(value: object) -> str:
+    """An option's value; the name of a file may be telling, its ending is not."""
+    suffix = Path(value).suffix if isinstance(value, str) else ""
+    return f"a file {suffix}" if re.fullmatch(r"\.[A-Za-z]\w{1,11}", suffix) else str(value)
 
 
 def _size(path: Path) -> str:

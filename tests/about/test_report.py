@@ -69,7 +69,7 @@ def test_a_result_folder_is_told_in_numbers(planted):
         assert "frames: 12, 0.000 to" in text and "picture: 320 x 240" in text
         assert "person 0: ok 12; score 0.90" in text
         assert "person 3: ok 3;" in text
-        assert "fov = 40" in text and "people.npz" in text and "<path>.safetensors" in text
+        assert "fov = 40" in text and "people.npz" in text and "prior = a file .safetensors" in text
 
 
 def test_a_photo_is_told_by_its_kind(planted):
