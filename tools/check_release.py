@@ -106,8 +106,8 @@ def installed(interpreter: str, wheel: Path, folder: Path) -> None:
     version = output(python, "-c", "import platform; print(platform.python_version())")
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
     print(
-        f"Python {version}: installed alone in {took:.0f} s ({size / 1e9:.1f} GB), demo and licences "
-        f"fine, extras resolve, {time.monotonic() - started:.0f} s together",
+        f"Python {version}: installed alone in {took:.0f} s ({size / 1e9:.1f} GB), demo done, "
+        f"licences fine, extras resolve, {time.monotonic() - started:.0f} s together",
         flush=True,
     )
     shutil.rmtree(folder)

@@ -57,6 +57,8 @@ def test_a_result_folder_is_told_in_numbers(planted):
     options = {
         "prior": str(planted / "anna.safetensors"),
         "keypoints": "shots/anna/kp.json",
+        "body": "anna.npz",
+        "parts": "shots/anna",
         "fov": 40,
     }
     origin = Origin(str(planted / "anna_walks.mp4"), "0" * 64, options)
