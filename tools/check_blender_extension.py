@@ -106,10 +106,10 @@ class Layout:
         self.texts.append(text or name)
         return SimpleNamespace()
 
-    def row(self) -> "Layout":
+    def row(self, **_how: object) -> "Layout":
         return self
 
-    box = row
+    box = column = row
 
 
 def prepare(scene) -> None:

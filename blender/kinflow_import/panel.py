@@ -18,8 +18,9 @@ _ICONS = {
     "poor_fit": "CANCEL",
     "few_keypoints": "CANCEL",
 }
-_LINE = 44
-"""Characters that a sidebar of usual width shows."""
+_CHAR_PX, _MARGIN_CHARS = 7.5, 4
+"""About how wide letters and margins of a panel are, before the interface is scaled."""
+_USUAL_CHARS = 25
 
 
 class KINFLOW_OT_import_result(bpy.types.Operator):
@@ -104,10 +105,11 @@ class KINFLOW_PT_people(bpy.types.Panel):
                 continue
             layout.label(text=collection.name, icon="OUTLINER_COLLECTION")
             for armature in sorted(people, key=lambda thing: thing[scenes.PERSON]):
-                _draw_person(layout.box(), armature, context.scene.frame_current)
+                _draw_person(layout.box(), armature, context)
 
 
-def _draw_person(box, armature, frame):
+def _draw_person(box, armature, context):
+    frame = context.scene.frame_current
     code = code_at(json.loads(armature[scenes.RUNS]), frame)
     row = box.row()
     select = row.operator(
@@ -116,16 +118,25 @@ def _draw_person(box, armature, frame):
         icon=_ICONS.get(code, "INFO"),
     )
     select.name = armature.name
+    column = box.column(align=True)
     for text in (armature[scenes.SUMMARY], scenes.code_sentence(code)):
-        for line in lines(text) if text else ():
-            box.label(text=line)
+        for line in lines(text, _width_chars(context)) if text else ():
+            column.label(text=line)
 
 
-def lines(text):
-    """A text in lines that a sidebar shows whole."""
+def _width_chars(context):
+    """How many characters a line of the sidebar shows."""
+    if context.region is None:
+        return _USUAL_CHARS
+    scale = context.preferences.system.ui_scale
+    return max(_USUAL_CHARS // 2, int(context.region.width / (_CHAR_PX * scale)) - _MARGIN_CHARS)
+
+
+def lines(text, most_chars):
+    """A text in lines of at most so many characters."""
     rows = [""]
     for word in text.split():
-        if rows[-1] and len(rows[-1]) + len(word) >= _LINE:
+        if rows[-1] and len(rows[-1]) + len(word) >= most_chars:
             rows.append("")
         rows[-1] = f"{rows[-1]} {word}".strip()
     return rows

@@ -56,6 +56,7 @@ def import_result(context, folder, background=True, set_scene=True, render_over=
         elif thing is not camera and not (thing.type == "MESH" and found):
             continue
         _move(thing, collection)
+        thing.select_set(False)  # outlines would hide how bodies lie on the picture
     _retime(objects, timing)
     _set_lens(camera.data, result.views, timing)
     if set_scene:
