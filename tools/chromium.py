@@ -192,25 +192,24 @@ class Page:
             raise ChromiumError(details.get("exception", {}).get("description", details["text"]))
         return answer["result"].get("value")
 
-    def wait(self, expression: str, at_most_s: float = 30.0) -> Any:
-        """Until an expression is true; returns its value.
+    def wait(self, expression: str, at_most_s: float = 30.0) -> None:
+        """Until an expression is true.
 
         Raises:
             ChromiumError: it never was.
         """
         deadline = time.monotonic() + at_most_s
-        while not (value := self.run(expression)):
+        while not self.run(f"Boolean({expression})"):
             if time.monotonic() > deadline:
                 raise ChromiumError(f"not within {at_most_s:g} s: {expression}")
             time.sleep(0.05)
-        return value
 
     def settled(self) -> None:
         """Wait until two pictures were drawn."""
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another, as `KeyboardEvent.key` names them; `Shift+Tab` holds one."""
+        """Press keys one after another, named as `KeyboardEvent.key` does; `Shift+Tab` holds one."""
         for name in keys:
             shift = name.startswith("Shift+")
             key = name.removeprefix("Shift+")
@@ -252,7 +251,7 @@ class Page:
         return base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"])
 
     def tree(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Role, accessible name and properties of everything that assistive programs are told of."""
+        """Role, accessible name and properties of all that assistive programs are told of."""
         found = []
         for node in self.ask("Accessibility.getFullAXTree")["nodes"]:
             if node.get("ignored"):

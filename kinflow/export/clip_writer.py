@@ -102,9 +102,7 @@ def write_clip(
                 continue
             if kind not in ("npz", "json"):
                 fields = {}
-            for name, data in _files(
-                kind, reconstruction, fields, stage, options, pictures, names
-            ):
+            for name, data in _files(kind, reconstruction, fields, stage, options, pictures, names):
                 (temporary / name).write_bytes(data)
         if overlay is not None and "overlay" in options.formats:
             _move(overlay, temporary / _overlay_name(overlay))

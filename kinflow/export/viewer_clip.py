@@ -1,8 +1,9 @@
 """`viewer.html` of a clip: poses of every frame, from which the page makes the bodies as it plays.
 
 A frame costs 211 bytes a person: 22 quaternions of 16 bits a number, finer than 0.2 mm at the
-fingertips, the position of the pelvis, how uncertain each joint is, and a code. Meshes at rest and the skin's weights are sent once.
-Poses are in the frame of the first frame's camera, so that the page draws photos and clips alike.
+fingertips, the position of the pelvis, how uncertain each joint is, and a code. Meshes at rest and
+the skin's weights are sent once. Poses are in the frame of the first frame's camera, so that the
+page draws photos and clips alike.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The page that `viewer.html` is: a scene as text, and the scripts that show it, in one file.
 
 The scripts are kinflow's own, modules of at most a few hundred lines that are put one after another
-into one script, so that the page needs no network and no build step. three.js would do what
-`view.js`, `shaders.js`, `shapes.js` and `painter.js` do; it weighs more than twenty times as much, in
-every result (docs/export.md).
+into one script, so that the page needs no network and no build step. three.js would do a part of
+what `view.js`, `shaders.js`, `shapes.js` and `painter.js` do, and weigh many times what all of them
+do, in every result (docs/export.md has the numbers).
 """
 
 from __future__ import annotations

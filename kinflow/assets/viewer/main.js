@@ -63,6 +63,7 @@ function begin() {
     const latest = pictures.reduce((found, p, i) => p.row <= row ? i : found, -1);
     if (latest >= 0 && latest !== pictured) {
       pictured = latest;
+      byId("pictured").textContent = `of frame ${scene.clip.first + pictures[latest].row}`;
       painter.show(pictures[latest].url);
     }
     panel.describe(panel.selected() < 0 ? null : motion.codeAt(panel.selected(), row));
