@@ -26,8 +26,8 @@ from kinflow.results import Reconstruction
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 
-from chromium import Chromium, Page  # noqa: E402
-from moving_people import SIZE, gravity_of, walker  # noqa: E402
+from chromium import Chromium, Page  # noqa: E402 # pyright: ignore[reportMissingImports]
+from moving_people import SIZE, gravity_of, walker  # noqa: E402 # pyright: ignore[reportMissingImports]
 
 from kinflow.results import Frame  # noqa: E402
 

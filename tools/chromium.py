@@ -209,7 +209,7 @@ class Page:
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another, named as `KeyboardEvent.key` does; `Shift+Tab` holds one."""
+        """Press keys, named as `KeyboardEvent.key` does, one after another; or `Shift+Tab`."""
         for name in keys:
             shift = name.startswith("Shift+")
             key = name.removeprefix("Shift+")

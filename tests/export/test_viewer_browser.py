@@ -223,7 +223,8 @@ def test_on_a_phone_nothing_is_cut_off_and_fingers_turn(browser, clip_file):
     assert page.run("document.documentElement.scrollWidth") <= 390
     bar = page.run("document.getElementById('bar').getBoundingClientRect().toJSON()")
     assert bar["left"] >= 0 and bar["right"] <= 390
-    page.press("d")
+    page.press("d", "u")
+    assert status(page) == "Uncertainty"  # with the panel closed, too
     room = (0, 0, 390, 520)
     before = pixels(page, room)
     page.touch([(120, 200)], [(150, 200)], [(230, 210)])

@@ -71,7 +71,7 @@ function begin() {
   }
 
   function reset() {
-    player?.stop();
+    player?.reset();
     panel.reset();
     choose("Camera");
     say("Everything as it was");

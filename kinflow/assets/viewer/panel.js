@@ -122,11 +122,11 @@ const panelOf = (stage, byId, changed, say) => {
     press(name) {
       const choices = [...document.querySelectorAll(`input[name=${name}]`)];
       const control = choices.length ? choices[(choices.findIndex((c) => c.checked) + 1) % choices.length] : byId(name);
-      if (!control.closest("[hidden]")) control.click();
+      if (!control.closest("label[hidden]")) control.click();
     },
     slide(id, by) {
       const slider = byId(id);
-      if (slider.closest("[hidden]")) return;
+      if (slider.closest("label[hidden]")) return;
       slider.value = Number(slider.value) + by;
       say(`${slider.parentElement.textContent.trim()} ${slider.value} %`);
       follow();

@@ -117,7 +117,6 @@ const playerOf = (stage, byId, shown, say) => {
 
   return {
     goTo, drawMarks,
-    stop: () => play(false),
     toggle: () => { play(!playing); say(playing ? "Plays" : `Paused, ${told(rowNow())}`); },
     step: (frames) => showRow(rowNow() + frames),
     first: () => showRow(0),
@@ -127,7 +126,11 @@ const playerOf = (stage, byId, shown, say) => {
       byId("speed").value = SPEEDS[at];
       say(`Speed ${SPEEDS[at]}`);
     },
+    reset() {
+      play(false);
+      byId("speed").value = "1";
+      byId("loop").checked = true;
+    },
     now: () => now,
-    codeNow: (i) => motion.codeAt(i, rowNow()),
   };
 };
