@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browsers import Chromium, Page, differ, needs_chromium, pixels, unnamed_controls
+from browsers import Chromium, Page, differ, faint_texts, needs_chromium, pixels, unnamed_controls
 from moving_people import walking_clip
 
 from kinflow.export.viewer import viewer_html
@@ -241,6 +241,11 @@ def test_it_is_dark_where_that_is_wanted(browser, photo_file):
         page = browser.page(SIZE, prefers_color_scheme=scheme)
         page.open(photo_file.as_uri())
         bright[scheme] = pixels(page).mean()
+        page.press("n", "n", "u")
+        assert faint_texts(page) == []
+        page.press("?")
+        assert faint_texts(page) == []
+        assert len(faint_texts(page, 22.0)) > 20  # more than black on white has
     assert bright["dark"] < bright["light"] - 40
 
 

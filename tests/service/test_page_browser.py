@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-from browsers import Chromium, Page, differ, needs_chromium, pixels, unnamed_controls
+from browsers import Chromium, Page, differ, faint_texts, needs_chromium, pixels, unnamed_controls
 from PIL import Image
 from serving import Served
 
@@ -111,6 +111,19 @@ def test_everything_has_a_name(page, done):
         page.settled()
         assert unnamed_controls(page) == []
     page.run("document.getElementById('close').click()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_can_be_read(page, done, scheme):
+    wanted = [{"name": "prefers-color-scheme", "value": scheme},
+              {"name": "prefers-reduced-motion", "value": "reduce"}]  # fmt: skip
+    page.ask("Emulation.setEmulatedMedia", features=wanted)
+    page.run("document.querySelector('details').open = true")
+    assert faint_texts(page) == []
+    page.run("[...document.querySelectorAll('li.done .actions button')][1].click()")
+    assert faint_texts(page) == []
+    page.run("document.getElementById('close').click()")
+    page.run("document.querySelector('details').open = false")
 
 
 def test_on_a_phone(page, done):
