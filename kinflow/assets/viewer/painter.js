@@ -179,10 +179,12 @@ const painterOf = (gl, canvas, stage, changed) => {
     const opacity = options.opacity * (options.skeleton ? 0.45 : 1);
     gl.enable(gl.CULL_FACE);
     // depth first, so that a translucent body shows the photo and not its own far parts
-    for (const onlyDepth of [true, false]) {
-      gl.colorMask(!onlyDepth, !onlyDepth, !onlyDepth, !onlyDepth);
-      gl.depthMask(onlyDepth);
-      gl.depthFunc(onlyDepth ? gl.LESS : gl.EQUAL);
+    const seenThrough = opacity < 1 || options.selected >= 0;
+    for (const pass of seenThrough ? ["depth", "colour"] : ["both"]) {
+      const colours = pass !== "depth";
+      gl.colorMask(colours, colours, colours, colours);
+      gl.depthMask(pass !== "colour");
+      gl.depthFunc(pass === "colour" ? gl.EQUAL : gl.LESS);
       for (const i of shown) {
         tint(found, i, opacity, options.selected);
         drawMesh(found, bodies[i], people[i].bones);
