@@ -159,6 +159,25 @@ def test_what_is_refused_says_why_and_can_be_tried_again(page, done, tmp_path):
     assert page.run("document.querySelectorAll('li.failed').length") == 0
 
 
+def test_what_could_not_be_sent_is_sent_again(page, done, photo):
+    def go(offline: bool) -> None:
+        page.ask("Network.emulateNetworkConditions", offline=offline, latency=0,
+                 downloadThroughput=-1, uploadThroughput=-1)  # fmt: skip
+
+    go(offline=True)
+    page.choose_files("#files", photo)
+    page.wait("document.querySelector('li.failed')")
+    said = page.run("document.querySelector('li.failed .state').textContent")
+    assert said == "It could not be sent; is the server there, and the file readable?"
+    go(offline=False)
+    page.run("document.querySelector('li.failed .actions button').click()")
+    page.wait("document.querySelector('li.waiting, li.running')")
+    for state in ("running", "cancelled"):
+        page.wait(f"document.querySelector('#jobs li').className === '{state}'")
+        page.run("document.querySelector('#jobs li .actions button:last-child').click()")
+    page.wait("document.querySelectorAll('#jobs li').length === 1")
+
+
 def test_a_job_is_cancelled_and_tried_again(page, done, photo):
     page.choose_files("#files", photo)
     state = "document.querySelector('#jobs li').className"

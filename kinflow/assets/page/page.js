@@ -20,7 +20,19 @@ function listen() {
   stream.addEventListener("job", (event) => show(JSON.parse(event.data)));
   stream.addEventListener("gone", (event) => forget(JSON.parse(event.data)));
   stream.onerror = () => say(LOST);
-  stream.onopen = () => { if (byId("note").textContent === LOST) say(""); };
+  stream.onopen = () => {
+    if (byId("note").textContent === LOST) say("");
+    forgetOthers();
+  };
+}
+
+// A stream that begins anew does not tell of what was deleted in between.
+async function forgetOthers() {
+  const answer = await fetch("/api/jobs").catch(() => null);
+  if (!answer || !answer.ok) return;
+  const before = [...jobs.keys()];
+  const there = new Set((await answer.json()).map((job) => job.id));
+  for (const id of before) if (!there.has(id)) forget(id);
 }
 
 // To those who do not see the list change.
@@ -80,6 +92,7 @@ function picture(item, job) {
   if (!name) { place.replaceChildren(Object.assign(document.createElement("span"), { textContent: SAID[job.state] })); return; }
   const shown = document.createElement(name.endsWith(".png") ? "img" : "video");
   shown.src = address(job, name);
+  shown.onerror = () => place.replaceChildren(Object.assign(document.createElement("span"), { textContent: SAID.done }));
   if (shown.tagName === "IMG") shown.alt = ""; else { shown.muted = true; shown.preload = "metadata"; }
   place.replaceChildren(shown);
 }

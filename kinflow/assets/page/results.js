@@ -43,6 +43,9 @@ function shownOf(job, name) {
   if (kind === "video") {
     Object.assign(shown, { controls: true, loop: true, muted: true, playsInline: true });
     shown.setAttribute("aria-label", `Bodies over ${job.name}`);
+    shown.addEventListener("error", () => shown.replaceWith(Object.assign(document.createElement("p"), {
+      className: "sorry", textContent: "This browser does not play WebM. Save the clip, or look at it in 3D.",
+    })));
   }
   shown.src = address(job, name);
   return shown;
