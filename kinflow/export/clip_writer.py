@@ -102,7 +102,7 @@ def write_clip(
                 continue
             if kind not in ("npz", "json"):
                 fields = {}
-            for name, data in _files(kind, reconstruction, fields, stage, options, pictures):
+            for name, data in _files(kind, reconstruction, fields, stage, options, pictures, names):
                 (temporary / name).write_bytes(data)
         if overlay is not None and "overlay" in options.formats:
             _move(overlay, temporary / _overlay_name(overlay))
@@ -134,6 +134,7 @@ def _files(
     stage: Stage,
     options: ClipExportOptions,
     pictures: Mapping[int, np.ndarray] | None,
+    names: tuple[str, ...],
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of a format, one at a time."""
     if kind == "npz":
@@ -147,7 +148,7 @@ def _files(
         for motion in motions_of(reconstruction.tracks, reconstruction.frames, stage):
             yield bvh_name(motion.identity), bvh_bytes(motion, options.joint_names)
     elif kind == "viewer":
-        yield "viewer.html", clip_viewer_html(reconstruction, pictures, stage)
+        yield "viewer.html", clip_viewer_html(reconstruction, pictures, stage, names)
     else:
         assert_never(kind)
 

@@ -1,43 +1,44 @@
-"""`viewer.html`: one self-contained page that turns the bodies and shows the photo behind them.
+"""`viewer.html` of a photo: one self-contained page that turns the bodies, with the photo behind.
 
-The page holds the photo (JPEG), the vertices of every person as 16-bit steps of their bounding box
-(finer than 0.1 mm), the triangles once, and a small WebGL renderer; it needs no network. The page
-of a clip is made by `kinflow.export.viewer_clip`.
+The page holds the photo (JPEG), the vertices of every person and of the alternatives to them as
+16-bit steps of their bounding box (finer than 0.1 mm), how uncertain each vertex is, and the
+triangles once. The page of a clip is made by `kinflow.export.viewer_clip`.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-import re
-from collections.abc import Mapping
-from pathlib import PurePath
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
+from torch import Tensor
 
-from kinflow.assets import asset_path
 from kinflow.export.bodies import Bodies
 from kinflow.export.colors import person_color
-from kinflow.files.names import printable
-from kinflow.geometry.pinhole import Camera
-from kinflow.results import RESULT_SENTENCES, Frame, Reconstruction
+from kinflow.export.viewer_page import (
+    base64_of,
+    camera_of,
+    doubt_bytes,
+    page,
+    photo_url,
+    quantised,
+    up_of,
+)
+from kinflow.fitting.calibration import TEMPERATURE
+from kinflow.results import RESULT_SENTENCES, Hypothesis, Person, Reconstruction
 
-PHOTO_SIDE_PX = 1280
-"""The photo inside the page is reduced to at most this long a side."""
-_JPEG_QUALITY = 85
-_STEPS = 65535
-_LEVEL_UP = (0.0, -1.0, 0.0)
-"""What is up for a level camera, which others are taken for where nothing is known of gravity."""
+MOST_ALTERNATIVES = 4
+"""Of each person, the best ones."""
 
 
 def viewer_html(
     image_rgb: UInt8[np.ndarray, "height width 3"],
     reconstruction: Reconstruction,
     bodies: Bodies | None = None,
+    files: Sequence[str] = (),
 ) -> bytes:
     """Content of `viewer.html` for the people of one frame.
 
@@ -45,6 +46,7 @@ def viewer_html(
         image_rgb: the photo that was reconstructed.
         reconstruction: people, camera and gravity.
         bodies: their meshes, where they are known already.
+        files: names of what lies beside the page.
 
     Raises:
         InputError: the reconstruction is of several frames.
@@ -60,82 +62,70 @@ def viewer_html(
         "faces": base64_of(bodies.faces.astype("<u2")) if bodies else "",
         "people": _people(bodies) if bodies else [],
     }
-    return page(scene, reconstruction.source)
-
-
-def page(scene: Mapping[str, Any], source: str) -> bytes:
-    """The page that shows a scene; `source` names it."""
-    photo = PurePath(printable(source)).name
-    title = f"kinflow – {photo}" if photo else "kinflow"
-    parts = {
-        "title": html.escape(title),
-        "style": _asset("viewer.css"),
-        # no sequence of the data may end the script element
-        "scene": json.dumps(scene, allow_nan=False).replace("<", "\\u003c"),
-        "motion": _asset("motion.js"),
-        "script": _asset("viewer.js"),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("viewer.html")).encode()
-
-
-def camera_of(camera: Camera) -> dict[str, Any]:
-    """A camera as the page reads it."""
-    return {
-        "focal_px": camera.focal_px,
-        "principal_px": camera.principal_px,
-        "image_size": camera.image_size,
-    }
-
-
-def up_of(frame: Frame) -> tuple[float, float, float]:
-    """What is up in a frame's camera, as far as that is known."""
-    return frame.gravity.up_cam if frame.gravity else _LEVEL_UP
-
-
-def quantised(
-    points_m: Float32[np.ndarray, "points 3"],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points as 16-bit steps: origin (3,), step (3,) and steps (points, 3)."""
-    origin = points_m.min(0).astype(np.float64)
-    step = np.maximum(points_m.max(0) - origin, 1e-6) / _STEPS
-    return origin, step, np.rint((points_m - origin) / step).astype("<u2")
+    return page(scene, reconstruction.source, files)
 
 
 def _people(bodies: Bodies) -> list[dict[str, Any]]:
-    people = []
-    for person, vertices_m in zip(bodies.people, bodies.vertices_cam_m, strict=True):
-        origin, step, steps = quantised(vertices_m)
-        people.append(
+    return [
+        {
+            "name": f"Person {person.person}",
+            "note": f"{RESULT_SENTENCES[person.code]} Detection score {person.score:.2f}.",
+            "facts": _facts(person),
+            "color": person_color(person.person),
+            **_posed(vertices_m, person.joints_cam_m),
+            "doubts": base64_of(doubt_bytes(person.joint_std_m)),
+            "vertex_doubts": base64_of(
+                doubt_bytes(person.model.skin_weights.float() @ person.joint_std_m.float())
+            ),
+            "alternatives": _alternatives(person),
+        }
+        for person, vertices_m in zip(bodies.people, bodies.vertices_cam_m, strict=True)
+    ]
+
+
+def _posed(vertices_m: Float32[np.ndarray, "vertices 3"], joints_m: Tensor) -> dict[str, Any]:
+    joints = base64_of(joints_m.numpy().astype("<f4"))
+    return {**quantised(vertices_m, "positions"), "joints": joints}
+
+
+def _facts(person: Person) -> list[str]:
+    height = f"{person.measures().height_m:.2f}"
+    if not math.isnan(person.height_std_m):
+        height += f" ± {person.height_std_m:.2f}"
+    away, std = float(person.t_cam_root_m[2]), float(person.t_cam_root_std_m[2])
+    return [f"Height {height} m, distance {away:.1f} ± {std:.1f} m."]
+
+
+def _alternatives(person: Person) -> list[dict[str, Any]]:
+    """Other bodies, each with a weight that is 1 for the best of them.
+
+    Energies of alternatives are those before parts, and so is that of a person who has no such
+    term; only then the two compare.
+    """
+    own = None if "parts" in person.energy or not person.energy else sum(person.energy.values())
+    found = []
+    for other in person.hypotheses[:MOST_ALTERNATIVES]:
+        posed = replace(
+            person,
+            R_cam_root=other.R_cam_root,
+            t_cam_root_m=other.t_cam_root_m,
+            pose=other.pose,
+            shape=other.shape,
+        ).body()
+        weight = math.exp((person.hypotheses[0].energy - other.energy) / TEMPERATURE)
+        found.append(
             {
-                "name": f"Person {person.person}",
-                "note": f"{RESULT_SENTENCES[person.code]} Detection score {person.score:.2f}.",
-                "color": person_color(person.person),
-                "origin": origin.tolist(),
-                "step": step.tolist(),
-                "positions": base64_of(steps),
+                **_posed(posed.vertices_m().numpy(), posed.joints_m),
+                "weight": round(min(1.0, weight), 4),
+                "note": _energy(other, person.hypotheses[0], own),
             }
         )
-    return people
+    return found
 
 
-def photo_url(
-    image_rgb: UInt8[np.ndarray, "height width 3"], max_side_px: int = PHOTO_SIDE_PX
-) -> str:
-    """A picture, reduced to at most this long a side, as text that a page can hold."""
-    height, width = image_rgb.shape[:2]
-    scale = min(1.0, max_side_px / max(width, height))
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
-    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-
-
-def base64_of(array: np.ndarray) -> str:
-    """The bytes of an array as text."""
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def _asset(name: str) -> str:
-    return asset_path(f"viewer/{name}").read_text(encoding="utf8")
+def _energy(other: Hypothesis, best: Hypothesis, own: float | None) -> str:
+    if own is not None:
+        return f"energy {other.energy:.1f} nats, {other.energy - own:+.1f} against the body shown"
+    if other is best:
+        return f"energy {other.energy:.1f} nats"
+    return f"energy {other.energy:.1f} nats, {other.energy - best.energy:+.1f} against the first"

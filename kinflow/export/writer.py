@@ -116,7 +116,7 @@ def write_all(
             elif kind == "glb":
                 data = scene_glb(reconstruction, bodies, options.joint_names)
             elif kind == "viewer":
-                data = viewer_html(image_rgb, reconstruction, bodies)
+                data = viewer_html(image_rgb, reconstruction, bodies, options.files)
             else:
                 assert_never(kind)
             (temporary / FILE_NAMES[kind]).write_bytes(data)

@@ -38,7 +38,13 @@ _TYPES = {
 """Files of results that are handed out."""
 _SHOWN = frozenset({".png", ".webm", ".html", ".json"})
 """Those of them that a browser shows; others are saved."""
-_PAGE = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+_PAGE = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": _SCRIPT,
+    "results.js": _SCRIPT,
+    "uploads.js": _SCRIPT,
+}
 
 
 class JobAnswer(BaseModel):

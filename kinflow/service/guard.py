@@ -42,7 +42,10 @@ _HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
-_OPEN = ("/", "/page.css", "/page.js", "/api/session", "/api/health")
+_OPEN = (
+    *("/", "/page.css", "/page.js", "/results.js", "/uploads.js"),
+    *("/api/session", "/api/health"),
+)
 """What is told without a token; none of it is anybody's."""
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _MAX_COOKIE = 4096

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hand_made_people import make_person
 
+from kinflow.assets import ASSET_ROOT
 from kinflow.body.model import BodyModel
 from kinflow.body.parts import BACKGROUND, PART_COLORS, PART_INDEX, UNKNOWN, part_set
 from kinflow.evidence.types import PartLabels
@@ -20,7 +21,8 @@ from kinflow.export.overlay import bodies_layer, draw_overlay
 from kinflow.export.painter import PaintStyle, paint
 from kinflow.export.parts_seen import draw_parts_seen
 from kinflow.export.side_view import beside, draw_side_view
-from kinflow.export.viewer import quantised, viewer_html
+from kinflow.export.viewer import viewer_html
+from kinflow.export.viewer_page import SCRIPTS, quantised
 from kinflow.export.writer import png_bytes
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.results import Floor, Gravity, Reconstruction
@@ -248,7 +250,7 @@ def test_viewer_holds_everything_it_shows(reconstruction, photo, bodies):
     page = viewer_html(photo, reconstruction, bodies)
     assert len(page) < 2_000_000
     # nothing is fetched: neither addresses nor imports nor unfilled places
-    assert not re.search(rb"https?://|@import|src=|href=|\{\{|import\(|fetch\(", page)
+    assert not re.search(rb"https?://|@import|src=|href=\"[^d]|\{\{|import\(|fetch\(", page)
     scene = embedded(page)
     faces = np.frombuffer(base64.b64decode(scene["faces"]), "<u2").reshape(-1, 3)
     np.testing.assert_array_equal(faces, bodies.faces)
@@ -282,8 +284,34 @@ def test_viewer_without_people(nobody, photo):
 
 def test_quantised_flat_points():
     points = np.float32([[1, 2, 3], [1, 4, 3]])
-    origin, step, steps = quantised(points)
-    np.testing.assert_allclose(origin + steps * step, points, atol=1e-6)
+    told = quantised(points, "steps")
+    steps = np.frombuffer(base64.b64decode(told["steps"]), "<u2").reshape(-1, 3)
+    decoded = np.array(told["origin"]) + steps * np.array(told["step"])
+    np.testing.assert_allclose(decoded, points, atol=1e-6)
+
+
+def test_the_viewer_is_small_modules_of_its_own():
+    folder = ASSET_ROOT / "viewer"
+    assert {path.name for path in folder.glob("*.js")} == set(SCRIPTS)
+    assert max(len(path.read_text().splitlines()) for path in folder.iterdir()) <= 400
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 120_000
+
+
+def test_the_viewer_names_what_lies_beside_it(reconstruction, photo, bodies):
+    page = viewer_html(photo, reconstruction, bodies, ("people.npz", "scene.glb", "viewer.html"))
+    assert [name for name, _ in embedded(page)["files"]] == ["people.npz", "scene.glb"]
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_alternatives_say_how_much_worse_they_are(reconstruction, photo, parts):
+    """Against the body shown where its energy is of the same terms."""
+    first, second = reconstruction.people
+    energy = {"keypoints": 45.0, **({"parts": 9.0} if parts else {})}
+    result = replace(second, energy=energy)
+    result = Reconstruction.of_frame(second.camera, (first, result), "two.jpg")
+    (other,) = embedded(viewer_html(photo, result))["people"][1]["alternatives"]
+    assert other["weight"] == 1
+    assert ("+2.5 against the body shown" in other["note"]) is not parts
 
 
 def test_bodies_equal_people_one_by_one(reconstruction, bodies):

@@ -2,21 +2,18 @@
 
 import json
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from moving_people import panned, walking_clip
+from viewer_runs import bodies_m, needs_node, on_canvas, run_viewer
 
 from kinflow.body.model import BodyModel
 from kinflow.export.viewer_clip import clip_viewer_html
 from kinflow.results import Reconstruction
-
-CANVAS = (640, 480)  # twice the frames, as viewer_run.js says
-SCRIPT = Path(__file__).with_name("viewer_run.js")
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -26,32 +23,11 @@ def page(clip, tmp_path_factory) -> Path:
     return path
 
 
-def run(page: Path, *steps: str) -> dict:
-    done = subprocess.run(
-        ["node", SCRIPT, page, *steps], capture_output=True, text=True, check=True, timeout=60
-    )
-    return json.loads(done.stdout)
-
-
-def bodies_m(clip: Reconstruction, result: dict) -> list[np.ndarray]:
-    """Vertices of both people as the page last handed them to the GPU."""
-    size = 3 * len(clip.people[0].vertices())
-    arrays = [np.array(b).reshape(-1, 3) for b in result["buffers"] if len(b) == size]
-    assert len(arrays) == 2 * len(clip.tracks)
-    return arrays[::2]  # each followed by its normals
-
-
-def on_canvas(points_m: np.ndarray, view: dict) -> np.ndarray:
-    matrix = np.array(view["clip"]).reshape(4, 4).T
-    x, y, _, w = matrix @ np.concatenate([points_m, np.ones((len(points_m), 1))], 1).T
-    return np.stack([(x / w + 1) / 2 * CANVAS[0], (1 - y / w) / 2 * CANVAS[1]], -1)
-
-
 @needs_node
 @pytest.mark.parametrize("frame", [0, 13, 41, 59])
 def test_bodies_of_each_frame_lie_on_the_picture(clip, page, frame):
-    result = run(page, f"frame={frame}", "Camera")
-    bodies = bodies_m(clip, result)
+    result = run_viewer(page, f"frame={frame}", "Camera")
+    bodies = bodies_m(result)
     people = clip.people_of(frame)
     for person in people:
         points_m = bodies[0 if person.person == 0 else 1]
@@ -59,9 +35,8 @@ def test_bodies_of_each_frame_lie_on_the_picture(clip, page, frame):
         np.testing.assert_allclose(
             on_canvas(points_m, result["views"]["Camera"]), expected, atol=0.3
         )
-    # bodies are drawn twice, shadows once, but none of those who are not there yet
-    assert result["views"][f"frame={frame}"]["drawn"] == 3 * len(people)
-    assert f"frame {frame}" in result["views"][f"frame={frame}"]["clock"]
+    # the second comes later
+    assert result["views"][f"frame={frame}"]["shown"] == [True, len(people) > 1]
 
 
 @needs_node
@@ -69,10 +44,10 @@ def test_bodies_of_each_frame_lie_on_the_picture(clip, page, frame):
 def test_the_camera_of_a_clip_that_is_panned_goes_along(tmp_path, frame):
     clip = panned(walking_clip(30))
     (tmp_path / "viewer.html").write_bytes(clip_viewer_html(clip))
-    result = run(tmp_path / "viewer.html", f"frame={frame}", "Side", "Camera")
+    result = run_viewer(tmp_path / "viewer.html", f"frame={frame}", "Side", "Camera")
     first, last = (result["views"][name] for name in (f"frame={frame}", "Camera"))
     assert np.allclose(first["clip"], last["clip"], atol=1e-3)
-    bodies = bodies_m(clip, result)
+    bodies = bodies_m(result)
     for person in clip.people_of(frame):
         points_m = bodies[0 if person.person == 0 else 1]
         expected = 2 * person.camera.project(person.vertices()).numpy()
@@ -82,8 +57,8 @@ def test_the_camera_of_a_clip_that_is_panned_goes_along(tmp_path, frame):
 @needs_node
 def test_bodies_are_those_of_the_model(clip, page):
     """Distances from the pelvis do not depend on the frame of reference."""
-    result = run(page, "frame=30")
-    for points_m, track in zip(bodies_m(clip, result), clip.tracks, strict=True):
+    result = run_viewer(page, "frame=30")
+    for points_m, track in zip(bodies_m(result), clip.tracks, strict=True):
         (body,) = [b for b in track.bodies if b.frame == 30]
         up = np.array(clip.frames[30].gravity.up_cam)
         np.testing.assert_allclose(-points_m[:, 1], body.vertices().numpy() @ up, atol=5e-4)
@@ -95,9 +70,10 @@ def test_bodies_are_those_of_the_model(clip, page):
 
 @needs_node
 def test_a_gap_is_bridged(clip, page):
-    result = run(page, "frame=23")
-    assert result["views"]["frame=23"]["drawn"] == 6
-    heights_m = -bodies_m(clip, result)[1][:, 1]
+    result = run_viewer(page, "frame=23")
+    assert result["views"]["frame=23"]["shown"] == [True, True]
+    assert result["views"]["frame=23"]["codes"] == ["ok", "gap"]
+    heights_m = -bodies_m(result)[1][:, 1]
     assert np.ptp(heights_m) > 1
 
 
@@ -107,8 +83,8 @@ def test_who_is_followed_stays_in_view(clip, page):
     hips = (BodyModel.load().skin_weights.argmax(1) == 0).numpy()
 
     def place(*steps: str) -> np.ndarray:
-        result = run(page, *steps)
-        middle_m = np.mean([points_m[hips].mean(0) for points_m in bodies_m(clip, result)], 0)
+        result = run_viewer(page, *steps)
+        middle_m = np.mean([points_m[hips].mean(0) for points_m in bodies_m(result)], 0)
         return on_canvas(middle_m[None], result["views"][steps[-1]])[0]
 
     begin = place("frame=12", "Follow", "frame=12")
@@ -123,7 +99,7 @@ def test_a_frame_costs_a_few_hundred_bytes(clip):
         clip.frames[:30], [clip.people_of(f.index) for f in clip.frames[:30]]
     )
     bodies = len(clip.people) - len(half.people)
-    assert (len(clip_viewer_html(clip)) - len(clip_viewer_html(half))) / bodies < 270
+    assert (len(clip_viewer_html(clip)) - len(clip_viewer_html(half))) / bodies < 300
 
 
 def test_pictures_of_the_clip(clip):
@@ -136,12 +112,29 @@ def test_pictures_of_the_clip(clip):
 
 def test_it_asks_nobody_for_anything(page):
     text = page.read_text(encoding="utf8")
-    assert not re.search(r"https?://|src=|@import|url\(", text)
+    assert not re.search(r"https?://|src=|@import|url\(|fetch\(|XMLHttp", text)
 
 
 @needs_node
 def test_nobody(clip, tmp_path):
     empty = Reconstruction.of_frames(clip.frames, [()] * len(clip.frames))
     (tmp_path / "viewer.html").write_bytes(clip_viewer_html(empty))
-    result = run(tmp_path / "viewer.html", "frame=5", "Side")
-    assert result["views"]["frame=5"]["drawn"] == 0
+    result = run_viewer(tmp_path / "viewer.html", "frame=5", "Side")
+    assert result["views"]["frame=5"]["shown"] == [] == result["bodies"]
+
+
+@needs_node
+def test_uncertainty_and_codes_are_those_of_the_frame(clip, tmp_path):
+    def changed(body):
+        std_m = torch.linspace(0, 0.004 * body.frame, 22)
+        return replace(body, joint_std_m=std_m, code="uncertain" if body.frame == 40 else "ok")
+
+    bodies = [[changed(body) for body in clip.people_of(f.index)] for f in clip.frames]
+    doubtful = Reconstruction.of_frames(clip.frames, bodies)
+    (tmp_path / "viewer.html").write_bytes(clip_viewer_html(doubtful))
+    result = run_viewer(tmp_path / "viewer.html", "frame=39", "frame=40")
+    assert result["views"]["frame=39"]["codes"] == ["ok", "ok"]
+    assert result["views"]["frame=40"]["codes"] == ["uncertain", "uncertain"]
+    expected_m = BodyModel.load().skin_weights @ torch.linspace(0, 0.16, 22)
+    for body in result["bodies"]:
+        np.testing.assert_allclose(body["doubts"], expected_m, atol=0.0011)

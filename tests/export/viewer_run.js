@@ -1,71 +1,72 @@
-// Runs the script of a viewer.html without a browser and prints what it draws in some views:
-//   node viewer_run.js viewer.html Camera Side ...
-// For each view: the matrices of the bodies' last draw, and what each buffer holds in the end.
-// Of a clip, a name such as frame=12 scrubs to that row, and Follow turns following on.
+// Runs the modules of the viewer that need no browser on a viewer.html, and prints what is where:
+//   node viewer_run.js ASSETS viewer.html Camera Side frame=12 Follow ...
+// For each step: the matrix to clip space, the rotation to the view, who is shown, and in the end the
+// vertices, joints and uncertainty of all bodies. Of a clip, frame=12 goes to that row, and Follow
+// takes the middle of everybody along.
 "use strict";
 const fs = require("fs");
-const [page, ...names] = process.argv.slice(2);
-const scripts = [...fs.readFileSync(page, "utf8").matchAll(/<script[^>]*>([\s\S]*?)<\/script>/g)].map((m) => m[1]);
-
-const buffers = [], last = {};
-let bound = null, drawn = 0;
-const gl = new Proxy({}, {
-  get(_, name) {
-    if (name === "getProgramParameter") return () => true;
-    if (name === "getUniformLocation") return (_program, uniform) => uniform;
-    if (name === "createBuffer") return () => { buffers.push({}); return buffers[buffers.length - 1]; };
-    if (name === "bindBuffer") return (_target, made) => { bound = made; };
-    if (name === "bufferData") return (_target, data) => { bound.data = Array.from(data); };
-    if (name === "drawElements") return () => { drawn += 1; };
-    if (name.startsWith("uniform")) {
-      return (uniform, ...values) => { last[uniform] = Array.from(values[values.length - 1].length ? values[values.length - 1] : values); };
-    }
-    return name === name.toUpperCase() ? 1 : () => ({});
-  },
-});
-
-const elements = {};
-function element(id) {
-  const listeners = {};
-  return {
-    id, style: {}, dataset: {}, textContent: id === "scene" ? scripts[0] : "", checked: id !== "follow", value: "92",
-    parentElement: {}, clientWidth: 640, clientHeight: 480, width: 640, height: 480, hidden: true,
-    getContext: () => gl, append(text) { if (typeof text === "string") this.textContent = text; }, prepend() {},
-    setAttribute() {}, setPointerCapture() {},
-    addEventListener(kind, action) { listeners[kind] = action; },
-    click() { listeners.click?.(); },
-    input() { listeners.input?.({ target: this }); },
-  };
-}
-const made = [];
-global.document = {
-  getElementById: (id) => (elements[id] ??= element(id)),
-  createElement: () => { const e = element(""); made.push(e); return e; },
-  querySelectorAll: () => [],
-};
-global.matchMedia = () => ({ matches: true });
+const path = require("path");
+const [assets, page, ...steps] = process.argv.slice(2);
+const names = ["maths.js", "motion.js", "stage.js", "view.js", "shapes.js"];
+const code = names.map((name) => fs.readFileSync(path.join(assets, name), "utf8")).join("\n");
 global.requestAnimationFrame = (step) => step();
 global.cancelAnimationFrame = () => {};
-global.devicePixelRatio = 1;
-global.ResizeObserver = class { observe() {} };
-global.Image = class {};
-global.atob = (text) => Buffer.from(text, "base64").toString("latin1");
-global.location = { hash: "" };
+const { stageOf, viewOf, Shapes } = new Function(`"use strict";${code};return { stageOf, viewOf, Shapes };`)();
+const scene = JSON.parse(/id="scene">([\s\S]*?)<\/script>/.exec(fs.readFileSync(page, "utf8"))[1]);
 
-(0, eval)(scripts[1]);
-const views = {};
-for (const name of names) {
-  drawn = 0;
-  const row = /^frame=(\d+)$/.exec(name);
-  if (row) {
-    elements.time.value = row[1];
-    elements.time.input();
-  } else if (name === "Follow") {
-    elements.follow.checked = true;
-    elements.follow.input();
-  } else {
-    made.find((e) => e.textContent === name).click();
+const stage = stageOf(scene);
+const view = viewOf(stage, () => [640, 480], () => {});
+let following = false;
+const skin = scene.skin && Shapes.skin(scene.skin);
+
+// What the card makes of bones, weights and a body at rest.
+function skinned({ mesh, bones }) {
+  const p = mesh.positions, out = new Float32Array(p.length), doubts = [];
+  for (let v = 0; v < p.length / 3; v++) {
+    let doubt = 0;
+    for (let k = 0; k < 8; k++) {
+      const w = skin.weights[8 * v + k] / 65535, m = 16 * skin.joints[8 * v + k];
+      for (let r = 0; r < 3; r++) {
+        const at = m + 4 * r;
+        out[3 * v + r] += w * (bones[at] * p[3 * v] + bones[at + 1] * p[3 * v + 1] + bones[at + 2] * p[3 * v + 2] + bones[at + 3]);
+      }
+      doubt += w * bones[m + 12];
+    }
+    doubts.push(doubt);
   }
-  views[name] = { ...JSON.parse(JSON.stringify(last)), drawn, clock: elements.clock?.textContent };
+  return { vertices: Array.from(out), doubts };
 }
-console.log(JSON.stringify({ views, buffers: buffers.map((b) => b.data) }));
+
+function goTo(row) {
+  stage.goTo(stage.motion.seconds[row]);
+  view.setRow(row);
+  const middle = following ? stage.middleOf(stage.people) : null;
+  if (middle) view.setCentre(middle);
+}
+
+function choose(name) {
+  const there = stage.people.filter((person) => person.shown);
+  if (following && name !== "Camera") view.choose(name, there.map((person) => person.joints), stage.middleOf(there), 0);
+  else view.choose(name, stage.points, stage.home, 0);
+}
+
+const views = {};
+let row = 0;
+if (stage.motion) goTo(0);
+for (const step of steps) {
+  const found = /^frame=(\d+)$/.exec(step);
+  if (found) goTo(row = Number(found[1]));
+  else if (step === "Follow") { following = true; choose("Free"); } else choose(step);
+  const { clip, R } = view.matrices();
+  views[step] = {
+    clip: Array.from(clip), turned: R,
+    shown: stage.people.map((person) => person.shown),
+    codes: stage.people.map((_, i) => stage.motion ? stage.motion.codeAt(i, row)?.code ?? null : null),
+  };
+}
+const bodies = stage.people.map((person) => ({
+  ...(stage.motion ? skinned(person) : { vertices: Array.from(person.mesh.positions), doubts: Array.from(person.mesh.doubts) }),
+  joints: Array.from(person.joints ?? []),
+  others: person.others.map((other) => ({ vertices: Array.from(other.mesh.positions), weight: other.weight })),
+}));
+console.log(JSON.stringify({ views, bodies, floor: stage.floor, grid: Shapes.grid(stage).slice(0, 6) }));

@@ -1,30 +1,26 @@
-// The people of a clip at any moment: joints from the poses of its frames, and vertices from joints.
+// The people of a clip at any moment: joints and bones from the poses of its frames.
 // Poses are in the frame of the first frame's camera; R (rows) turns that into the level frame.
-//   kinflowMotion(scene, R).at(seconds)  ->  [{ shown, joints, positions }] for each person
+//   motionOf(scene, R).at(seconds)  ->  [{ shown, joints, bones, mark, code }] for each person
 // Between two frames, and in gaps, each joint turns at constant speed and the pelvis moves straight.
-"use strict";
-const kinflowMotion = (scene, R) => {
-  const raw = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
-  const { parents } = scene.skin;
+const motionOf = (scene, R) => {
+  const { raw } = Maths;
+  const { parents } = scene;
   const Q = new Float32Array(raw(scene.skin.rest_turns));
-  const counts = new Uint8Array(raw(scene.skin.counts));
-  const owners = new Uint8Array(raw(scene.skin.joints));
-  const weights = Float32Array.from(new Uint16Array(raw(scene.skin.weights)), (w) => w / 65535);
   const seconds = new Float32Array(raw(scene.clip.seconds));
   const JOINTS = parents.length;
+  const ROWS = 4; // of a bone: a map of 3 x 4, and how far its joint may be elsewhere
 
-  const people = scene.people.map((person) => {
-    const steps = new Uint16Array(raw(person.rest));
-    return {
-      rest: Float32Array.from(steps, (s, i) => person.origin[i % 3] + s * person.step[i % 3]),
-      restJoints: new Float32Array(raw(person.rest_joints)),
-      offsets: new Float32Array(raw(person.offsets)),
-      rows: new Uint32Array(raw(person.rows)),
-      turns: Float32Array.from(new Int16Array(raw(person.turns)), (q) => q / 32767),
-      roots: new Float32Array(raw(person.roots)),
-      positions: new Float32Array(steps.length),
-    };
-  });
+  const people = scene.people.map((person) => ({
+    restJoints: new Float32Array(raw(person.rest_joints)),
+    offsets: new Float32Array(raw(person.offsets)),
+    rows: new Uint32Array(raw(person.rows)),
+    turns: Float32Array.from(new Int16Array(raw(person.turns)), (q) => q / 32767),
+    roots: new Float32Array(raw(person.roots)),
+    doubts: Float32Array.from(new Uint8Array(raw(person.doubts)), (s) => s * scene.doubt_step),
+    codes: new Uint8Array(raw(person.codes)),
+    joints: new Float32Array(3 * JOINTS),
+    bones: new Float32Array(4 * ROWS * JOINTS),
+  }));
 
   // The last index whose value is not above x, or -1.
   function lastAt(count, value, x) {
@@ -75,21 +71,17 @@ const kinflowMotion = (scene, R) => {
   const q = new Float32Array(4), L = new Float32Array(9), W = new Float32Array(9);
   const G = new Float32Array(9 * JOINTS), world = new Float32Array(9);
   const level = Float32Array.from(R.flat());
-  const maps = new Float32Array(12 * JOINTS);
 
   // Joints (22 x 3) in the level frame, leaving their rotations in G.
-  function joints(person, { a, b, share }) {
-    const p = new Float32Array(3 * JOINTS);
+  function placeJoints(person, { a, b, share }, p) {
     for (let j = 0; j < JOINTS; j++) {
       slerp(person.turns, 4 * (JOINTS * a + j), 4 * (JOINTS * b + j), share, q);
       const [x, y, z, w] = q;
-      L.set([
-        1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
-        2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
-        2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
-      ]);
+      L[0] = 1 - 2 * (y * y + z * z); L[1] = 2 * (x * y - z * w); L[2] = 2 * (x * z + y * w);
+      L[3] = 2 * (x * y + z * w); L[4] = 1 - 2 * (x * x + z * z); L[5] = 2 * (y * z - x * w);
+      L[6] = 2 * (x * z - y * w); L[7] = 2 * (y * z + x * w); L[8] = 1 - 2 * (x * x + y * y);
       const parent = parents[j];
-      const [above, i] = parent < 0 ? [level, 0] : [G, 9 * parent];
+      const above = parent < 0 ? level : G, i = parent < 0 ? 0 : 9 * parent;
       multiply(above, i, L, 0, world, 0);
       for (let r = 0; r < 3; r++) {
         let sum = 0;
@@ -106,48 +98,48 @@ const kinflowMotion = (scene, R) => {
     return p;
   }
 
-  // Linear blend skinning with the rotations in G.
-  function skin(person, p) {
+  // What linear blend skinning needs of each joint, with the rotations in G: rows of a map from rest.
+  function placeBones(person, { a, b, share }) {
+    const { joints, bones, restJoints, doubts } = person;
     for (let j = 0; j < JOINTS; j++) {
       multiply(G, 9 * j, Q, 9 * j, W, 0);
       for (let r = 0; r < 3; r++) {
-        let t = p[3 * j + r];
+        const at = 4 * (ROWS * j + r);
+        let t = joints[3 * j + r];
         for (let k = 0; k < 3; k++) {
-          maps[12 * j + 4 * r + k] = W[3 * r + k];
-          t -= W[3 * r + k] * person.restJoints[3 * j + k];
+          bones[at + k] = W[3 * r + k];
+          t -= W[3 * r + k] * restJoints[3 * j + k];
         }
-        maps[12 * j + 4 * r + 3] = t;
+        bones[at + 3] = t;
       }
+      bones[4 * (ROWS * j + 3)] = doubts[JOINTS * a + j] * (1 - share) + doubts[JOINTS * b + j] * share;
     }
-    const { rest, positions } = person;
-    for (let v = 0, e = 0; v < counts.length; v++) {
-      const [x, y, z] = [rest[3 * v], rest[3 * v + 1], rest[3 * v + 2]];
-      let [px, py, pz] = [0, 0, 0];
-      for (const end = e + counts[v]; e < end; e++) {
-        const m = 12 * owners[e], w = weights[e];
-        px += w * (maps[m] * x + maps[m + 1] * y + maps[m + 2] * z + maps[m + 3]);
-        py += w * (maps[m + 4] * x + maps[m + 5] * y + maps[m + 6] * z + maps[m + 7]);
-        pz += w * (maps[m + 8] * x + maps[m + 9] * y + maps[m + 10] * z + maps[m + 11]);
-      }
-      positions[3 * v] = px; positions[3 * v + 1] = py; positions[3 * v + 2] = pz;
-    }
-    return positions;
+    return bones;
+  }
+
+  // How a person is there in a frame: a code of the scene, "gap" between bodies, or null.
+  function codeAt(i, frame) {
+    const { rows, codes } = people[i];
+    if (frame < rows[0] || frame > rows[rows.length - 1]) return null;
+    const row = lastAt(rows.length, (k) => rows[k], frame);
+    return rows[row] === frame ? scene.codes[codes[row]] : { code: "gap", mark: "filled", says: "The person was missed in this frame; the body is on the way between those around it." };
   }
 
   return {
     seconds,
     frameAt,
+    codeAt,
     at: (s) => people.map((person) => {
       const place = placeOf(person, s);
-      const p = joints(person, place);
-      return { shown: place.shown, joints: p, positions: skin(person, p) };
+      placeJoints(person, place, person.joints);
+      return { shown: place.shown, joints: person.joints, bones: placeBones(person, place) };
     }),
     // Joints of a person through the clip, in at most this many bodies.
     path: (i, most) => {
       const person = people[i];
       const stride = Math.ceil(person.rows.length / most);
-      const all = [];
-      for (let a = 0; a < person.rows.length; a += stride) all.push(...joints(person, { a, b: a, share: 0 }));
+      const all = [], p = new Float32Array(3 * JOINTS);
+      for (let a = 0; a < person.rows.length; a += stride) all.push(...placeJoints(person, { a, b: a, share: 0 }, p));
       return Float32Array.from(all);
     },
   };
