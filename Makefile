@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types site clean
 
 demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
@@ -18,6 +18,9 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+site: $(VENV)/.dev
+	$(BIN)/python tools/build_site.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -2,9 +2,9 @@
 
     python tools/build_site.py            # into build/site, as `make site` does
 
-Pages are those of docs/, and what the repository keeps elsewhere: benchmarks/README.md, CHANGELOG.md
-and NOTICE. Links between files become links between pages; links to files that are no pages go to
-the repository as words. Zensical (https://zensical.org, MIT) renders them and refuses broken links.
+Pages are those of docs/, and what the repository keeps elsewhere: benchmarks/README.md,
+CHANGELOG.md and NOTICE. Links between files become links between pages; of links to files that are
+no pages the words stay. Zensical (https://zensical.org, MIT) renders them and refuses broken links.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SITE = ROOT / "build" / "site"
 ELSEWHERE = {
     "benchmarks/README.md": "benchmarks.md",
     "CHANGELOG.md": "changelog.md",
+    "NOTICE": "notice.md",
     "README.md": "index.md",
 }
 """Files that are pages of the site, or stand for one, by where the page is."""
@@ -64,7 +65,15 @@ def _relinked(link: re.Match[str], source: str) -> str:
     if not page or not page.endswith(".md"):
         return words
     here = ELSEWHERE.get(source, source.removeprefix("docs/"))
+    if words.strip("`").endswith(".md"):
+        words = _title(file)
     return f"[{words}]({relpath(page, str(PurePosixPath(here).parent))}{anchor or ''})"
+
+
+def _title(file: str) -> str:
+    """The first heading of a page, where a link says the name of its file."""
+    first = re.search(r"^# (.+)$", (ROOT / file).read_text(encoding="utf8"), re.MULTILINE)
+    return first[1] if first else PurePosixPath(file).stem
 
 
 def main() -> int:

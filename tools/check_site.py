@@ -1,7 +1,7 @@
 """Check a built site: links and anchors within it, and that its pages ask no other server.
 
-    python tools/check_site.py [FOLDER]            # complaints; exit code 2 if there are any
-    python tools/check_site.py FOLDER --external   # list links to other servers, nothing is fetched
+python tools/check_site.py [FOLDER]            # complaints; exit code 2 if there are any
+python tools/check_site.py FOLDER --external   # list links to other servers, nothing is fetched
 """
 
 from __future__ import annotations

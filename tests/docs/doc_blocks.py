@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,8 @@ class Block:
     def commands(self) -> list[str]:
         """Lines to type, continued ones joined, comments left out."""
         joined = re.sub(r"\\\n\s*", "", self.text)
-        lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
-        return [line for line in lines if line]
+        lines = (re.sub(r"(^|\s)#.*$", "", line) for line in joined.splitlines())
+        return [" ".join(line.split()) for line in lines if line.strip()]
 
 
 def blocks_of(page: str) -> list[Block]:
@@ -76,4 +77,10 @@ def _end_of_indented(lines: list[str], at: int) -> int:
 def _language_of(body: str) -> str:
     if body.split()[0] in PROGRAMS:
         return "shell"
-    return "python" if _PYTHON.match(body) else "text"
+    if not _PYTHON.match(body):
+        return "text"
+    try:
+        ast.parse(body)
+    except SyntaxError:  # a formula
+        return "text"
+    return "python"

@@ -1,4 +1,4 @@
-"""The tutorials, typed from the first line to the last, each in the folder that the ones before left."""
+"""The tutorials, typed from first to last line, each in the folder that those before it left."""
 
 import re
 import shlex
@@ -47,6 +47,7 @@ def test_what_tutorials_promise_is_there(session):
         "network/predictor.safetensors", "shards/index.json",
     ):  # fmt: skip
         assert (session.folder / made).stat().st_size > 0, made
-    assert re.search(r"people\.json: read as", session.outputs[
-        "kinflow reconstruct photo.png --out mine --keypoints people.json"
-    ])
+    assert re.search(
+        r"people\.json: read as",
+        session.outputs["kinflow reconstruct photo.png --out mine --keypoints people.json"],
+    )
