@@ -108,13 +108,13 @@ class Stage:
     def _draw_grid(self, panel: np.ndarray) -> None:
         x, _, z = np.round(self.middle_m * 2) / 2
         for step in np.arange(-3.0, 3.5, 0.5):
-            for ends in (
-                [[x + step, z - 3], [x + step, z + 3]],
-                [[x - 3, z + step], [x + 3, z + step]],
-            ):
-                points_m = np.array([[a, self.floor_m, b] for a, b in ends])
-                places = project(self._seen(points_m), self.camera).round().astype(int)
-                cv2.line(panel, *map(tuple, places.tolist()), (205, 210, 217), 1, cv2.LINE_AA)
+            self._draw_line(panel, (x + step, z - 3), (x + step, z + 3))
+            self._draw_line(panel, (x - 3, z + step), (x + 3, z + step))
+
+    def _draw_line(self, panel: np.ndarray, *ends: tuple[float, float]) -> None:
+        points_m = np.array([[x, self.floor_m, z] for x, z in ends])
+        (u0, v0), (u1, v1) = project(self._seen(points_m), self.camera).round().astype(int).tolist()
+        cv2.line(panel, (u0, v0), (u1, v1), (205, 210, 217), 1, cv2.LINE_AA)
 
 
 def main(folder: Path) -> None:

@@ -64,9 +64,12 @@ def shelf(tmp_path_factory, demo_run, astronaut_rgb):
     folder = tmp_path_factory.mktemp("shelf")
     _, demo = demo_run
     photo = Image.fromarray(astronaut_rgb)
-    for name in ("photo.jpg", "holiday/beach.jpg", "more/b.jpg", "path/to/photographs/a.jpg"):
+    for name in ("photo.jpg", "holiday/beach.jpg", "more/b.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         photo.resize((320, 320)).save(folder / name)
+    (folder / "path/to/photographs").mkdir(parents=True)
+    wall = np.random.default_rng(0).integers(90, 130, (12, 16, 3), np.uint8)
+    Image.fromarray(wall).resize((640, 480)).save(folder / "path/to/photographs/wall.jpg")
     _keypoints(folder)
     _maps(folder)
     _clips(folder, demo / "walk.webm")
