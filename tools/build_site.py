@@ -81,7 +81,7 @@ def main() -> int:
     if find_spec("zensical") is None:
         print("build_site: run pip install 'kinflow[docs]' (Python 3.11 or later).")
         return 2
-    from check_site import complaints
+    from check_site import complaints, external
 
     collect()
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
@@ -90,6 +90,7 @@ def main() -> int:
         return code
     found = complaints(SITE)
     print("\n".join(found) or f"{SITE.relative_to(ROOT)}: all links and anchors hold")
+    print(f"{len(external(SITE))} links to other servers: python tools/check_site.py --external")
     return 2 if found else 0
 
 
