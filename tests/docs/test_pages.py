@@ -148,7 +148,7 @@ def names_for(page, folder):
             "width": width, "height": height, "rate_hz": 18.0, "frame_rgb": rgb,
             "results": [(frame, result.people_of(frame.index)) for frame in result.frames[:3]],
         }  # fmt: skip
-    return {"np": np}
+    return {}
 
 
 def _goal(prior, R_free):
@@ -210,3 +210,8 @@ def test_blocks_are_found():
     assert [block.language for block in found] == ["shell", "python", "text", "python"]
     assert found[0].commands == ["kinflow version", "kinflow demo --out x"]
     assert found[3].text == "from os import path\n\npath"
+
+
+def test_a_command_that_fails_fails_the_page(tmp_path):
+    with pytest.raises(AssertionError, match="check the path"):
+        Session(tmp_path).shell("kinflow reconstruct nowhere.jpg --out results")
