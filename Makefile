@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= demo-output
 PYTHONS ?=
 
-.PHONY: demo test lint types release clean
+.PHONY: demo test lint types site release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
@@ -23,6 +23,9 @@ types: $(VENV)/.dev
 # `make release PYTHONS="python3.10 python3.13"` also installs the wheel in these and runs the demo
 release: $(VENV)/bin/python
 	$(BIN)/python tools/check_release.py --python $(PYTHONS)
+
+site: $(VENV)/.dev
+	$(BIN)/python tools/build_site.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -42,7 +42,7 @@ class OverlayVideo:
         InputError: size, rate or ending are none that a video can have, or the place cannot be
             written to.
 
-    Example:
+    Examples:
         with OverlayVideo(folder / OVERLAY_VIDEO, (640, 480), 29.97) as video:
             for frame, people in results:
                 video.add(frame.rgb, people, frame.time_s)

@@ -42,7 +42,7 @@ def load(path: Path | str) -> Reconstruction:
     Raises:
         InputError: there is no such file, or it is damaged or of another kind.
 
-    Example:
+    Examples:
         >>> load("no-such-folder/people.npz")
         Traceback (most recent call last):
             ...

@@ -120,7 +120,8 @@ def judge(
     """Which detections of a picture are true.
 
     Args:
-        found, truth: its detections and people.
+        found: its detections.
+        truth: its people.
         sigmas: of the keypoints.
         thresholds: of similarity.
         at_most: detections that count, the best ones.

@@ -75,7 +75,8 @@ def world_mpjpe(
     """Mean distance of points after chunks of frames were aligned, each by one similarity.
 
     Args:
-        predicted, truth: points over frames.
+        predicted: points over frames.
+        truth: the same points, as they were.
         align: by all frames of a chunk (WA-MPJPE) or by its first two (W-MPJPE).
         chunk: frames that are aligned together; the last chunk may be shorter, but not below two.
 

@@ -83,7 +83,8 @@ class Dynamics:
         """A Gaussian in place of the density of steps, for least squares (`StepDensity.gaussian`).
 
         Args:
-            step, context: about which it is (`state.steps`, `state.contexts`).
+            step: about which it is (`state.steps`).
+            context: of that step (`state.contexts`).
             dt_s: the time steps, of the range that was trained (`covers`).
         """
         return self.network.density.gaussian(step, context, dt_s[:, None])
@@ -121,7 +122,9 @@ class Dynamics:
         """One way in which it may go on, drawn from the density step by step.
 
         Args:
-            past, frames, dt_s: as for `predict`.
+            past: as for `predict`.
+            frames: as for `predict`.
+            dt_s: as for `predict`.
             generator: of random numbers, on the CPU.
             temperature: by which the random numbers are scaled; below 1 for calmer motion.
 
