@@ -63,7 +63,7 @@ function show(job) {
   const { item } = known;
   item.className = job.state;
   item.querySelector("h2").textContent = job.name;
-  item.querySelector(".state").textContent = sentence(job);
+  sayWhereAll();
   const bar = item.querySelector("progress");
   bar.hidden = job.state !== "waiting" && job.state !== "running";
   if (job.progress === null) bar.removeAttribute("value"); else bar.value = job.progress;
@@ -74,7 +74,19 @@ function show(job) {
   actions(item, job);
 }
 
+// Where one job is changes where others are.
+function sayWhereAll() {
+  for (const { item, job } of jobs.values()) if (job) item.querySelector(".state").textContent = sentence(job);
+}
+
+// Those of this client alone: what others have waiting is not told.
+function before(job) {
+  const open = [...jobs.values()].filter((known) => known.job && ["waiting", "running"].includes(known.job.state));
+  return open.filter((known) => known.job.created_s < job.created_s).length;
+}
+
 function sentence(job) {
+  if (job.state === "waiting" && before(job)) return `Waiting; ${before(job)} of yours before it`;
   if (job.state === "running") return job.message || SAID.running;
   if (job.state !== "done") return job.message || SAID[job.state];
   const count = (job.summary.people || []).length;
@@ -126,6 +138,7 @@ function forget(id) {
   const known = jobs.get(id);
   if (known) known.item.remove();
   jobs.delete(id);
+  sayWhereAll();
 }
 
 byId("entry").addEventListener("submit", async (event) => {

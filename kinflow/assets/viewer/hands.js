@@ -34,7 +34,7 @@ const keysOf = ({ views, view, panel, player, actions }) => [
     { keys: ["l"], says: "loop or stop at the end", does: actions.loop },
     { keys: ["f"], says: "follow who is selected, or everybody", does: actions.follow },
   ] : []),
-  { keys: ["d"], says: "open or close this panel", does: actions.panel },
+  { keys: ["d"], says: "open or close the panel", does: actions.panel },
   { keys: ["?"], says: "this list", does: actions.help },
 ];
 

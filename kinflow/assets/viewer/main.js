@@ -123,6 +123,8 @@ function begin() {
   byId("reset").addEventListener("click", reset);
   byId("panel-toggle").addEventListener("click", () => togglePanel());
   byId("help-toggle").addEventListener("click", actions.help);
+  // no form does it, since forms are off in the sandbox of a server
+  byId("help-close").addEventListener("click", () => byId("help").close());
   canvas.setAttribute("aria-label", `3D view of ${people.length === 1 ? "1 person" : `${people.length} people`}; arrow keys turn it, the question mark lists all keys`);
   // a card that lost what it held begins anew
   canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
