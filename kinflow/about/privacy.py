@@ -21,6 +21,8 @@ _PATH = re.compile(
     r"""(?:(?<![\w.:/])~?/(?!/)|(?<!\w)[A-Za-z]:[\\/]|\\\\|file:///)[^\s'"<>|,;)\]}]+"""
 )
 """An absolute path of POSIX, of Windows with a drive, a share, or an address of a file."""
+_QUOTED = re.compile(r"""(?<=')[^'\n]*[/\\][^'\n]*(?=')|(?<=")[^"\n]*[/\\][^"\n]*(?=")""")
+"""A path in quotes, as sentences have it, which may have spaces in it."""
 _NAME = r"[^\s'\"<>|,;:()\[\]{}/\\]+"
 _FOLDERS = re.compile(rf"(?<![\w:/\\]){_NAME}(?:[/\\]{_NAME})+")
 """Names with a separator between them, as in a relative path."""
@@ -51,7 +53,9 @@ class Scrubber:
         """The text without what is known, and without paths, relative ones too."""
         for name, instead in self.names:
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", instead, text, flags=re.IGNORECASE)
-        return _FOLDERS.sub(_ending_kept, _PATH.sub(_ending_kept, text))
+        for pattern in (_QUOTED, _PATH, _FOLDERS):
+            text = pattern.sub(_ending_kept, text)
+        return text
 
 
 def _ending_kept(found: re.Match[str]) -> str:

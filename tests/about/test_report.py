@@ -113,6 +113,7 @@ def test_a_damaged_result_folder_is_told(planted):
         ("~/.config/kinflow", "<path>"),
         ("prior = weights/mine.safetensors", "prior = <path>.safetensors"),
         ("'/a/b/c.jpg' is damaged.", "'<path>.jpg' is damaged."),
+        ("'/a b/c d.jpg' is no \"x y/z w.png\".", "'<path>.jpg' is no \"<path>.png\"."),
         ("30 frames, 1.5 m, 640 x 480; ok 3", "30 frames, 1.5 m, 640 x 480; ok 3"),
     ],
 )
