@@ -8,13 +8,14 @@ false has its sides, axes or cameras exchanged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 from jaxtyping import Float32
 
-from kinflow.datasets.readers.figures import body_figure
+from kinflow.datasets.readers.figures import body_figure, joint_figure
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Joints3D
 
@@ -26,6 +27,8 @@ _CLEAR = 0.15
 _OFF = 0.25
 """Of a person's extent in the picture by which a body's joints may be off on average; our body of
 average shape, which stands for all, is off by some 3 %."""
+_CLEAR_OFF = 0.02
+"""Of the same, by which the sides have to differ to say which one somebody shows."""
 _UPRIGHT = 0.3
 _LYING_UNITS = 5
 
@@ -39,12 +42,14 @@ class Anatomy:
         sides: whether left is on the left of where people face, of joints in space.
         upright: cosines of people's own way up and the label's.
         off: of bodies before the camera from labelled points, by the extent of these.
+        straight: whether they are nearer to points of their own side than to the other's.
     """
 
     faces: list[bool] = field(default_factory=list)
     sides: list[bool] = field(default_factory=list)
     upright: list[float] = field(default_factory=list)
     off: list[float] = field(default_factory=list)
+    straight: list[bool] = field(default_factory=list)
     _met: int = 0
 
     def add(self, sample: Sample) -> None:
@@ -60,9 +65,12 @@ class Anatomy:
         own = _own_way_up(sample)
         if own is not None and sample.up is not None:
             self.upright.append(float(own @ sample.up))
-        off = _off(sample)
-        if off is not None:
-            self.off.append(off)
+        seen = _before_camera(sample)
+        if seen is not None:
+            own, other = (_median_off(seen, names) for names in (_same, _other_side))
+            self.straight += [own <= other] if abs(own - other) > _CLEAR_OFF else []
+            if sample.joints is None:  # `reprojection` is stricter with joints
+                self.off.append(own)
 
     def sentences(self, unit: str) -> list[str]:
         """What cannot be right."""
@@ -79,7 +87,13 @@ class Anatomy:
                 "on the right of where they face: left and right are exchanged, or an axis has "
                 "another sign or place."
             )
-        if len(self.off) >= _LEAST and float(np.median(self.off)) > _OFF:
+        if _mostly_false(self.straight):
+            said.append(
+                f"'{unit}': {self.straight.count(False)} of {len(self.straight)} people in space "
+                "are nearer to points of the other side in the picture: left and right of one of "
+                "the two are exchanged."
+            )
+        elif len(self.off) >= _LEAST and float(np.median(self.off)) > _OFF:
             said.append(
                 f"'{unit}': bodies lie {100 * float(np.median(self.off)):.0f} % of a person's size "
                 "from the points in the picture; compare cameras, axes and left and right."
@@ -200,23 +214,43 @@ def _own_way_up(sample: Sample) -> Float32[np.ndarray, "3"] | None:
     return _trunk({n: joints.position_m[i] for i, n in enumerate(joints.names) if joints.valid[i]})
 
 
-def _off(sample: Sample) -> float | None:
-    """How far the joints of a body are from labelled points of their names in the picture."""
+_Places = dict[str, Float32[np.ndarray, "2"]]
+
+
+def _before_camera(sample: Sample) -> tuple[_Places, _Places] | None:
+    """Projected joints and labelled points by their names; None where there are too few of both."""
     points, camera = sample.keypoints, sample.camera
-    if points is None or camera is None or sample.joints is not None:
+    if points is None or camera is None:
         return None
-    figure = body_figure(sample, camera)
+    make = body_figure if sample.joints is None else joint_figure
+    figure = make(sample, camera)
     if figure is None:
         return None
-    row = {name: k for k, name in enumerate(points.names) if points.confidence[k] > 0}
-    both = [(i, row[name]) for i, name in enumerate(figure.names) if name in row]
-    if len(both) < _LEAST:
+    labelled = {n: points.px[k] for k, n in enumerate(points.names) if points.confidence[k] > 0}
+    shared = [i for i, name in enumerate(figure.names) if name in labelled]
+    if len(shared) < _LEAST:
         return None
-    ours, theirs = (list(rows) for rows in zip(*both, strict=True))
-    px, seen = camera.project(figure.joints_cam_m[ours]), points.px[theirs]
-    extent = float(np.linalg.norm(np.ptp(seen, axis=0)))
-    off = np.nan_to_num(np.linalg.norm(px - seen, axis=1), nan=np.inf)
-    return float(np.median(off)) / max(extent, 1.0)
+    px = np.nan_to_num(camera.project(figure.joints_cam_m[shared]), nan=np.inf)
+    projected = {figure.names[i]: at for i, at in zip(shared, px, strict=True)}
+    return projected, {name: labelled[name] for name in projected}
+
+
+def _median_off(seen: tuple[_Places, _Places], name_of: Callable[[str], str]) -> float:
+    """How far projected joints are from points of other names, by the extent of the points."""
+    projected, labelled = seen
+    extent = float(np.linalg.norm(np.ptp(list(labelled.values()), axis=0)))
+    off = [np.linalg.norm(at - labelled.get(name_of(n), at)) for n, at in projected.items()]
+    return float(np.median(np.nan_to_num(off, nan=np.inf))) / max(extent, 1.0)
+
+
+def _same(name: str) -> str:
+    return name
+
+
+def _other_side(name: str) -> str:
+    if name.startswith("left_"):
+        return "right_" + name.removeprefix("left_")
+    return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
 
 
 def _unit(vector: np.ndarray) -> Float32[np.ndarray, "3"] | None:

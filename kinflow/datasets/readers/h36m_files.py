@@ -186,7 +186,7 @@ def _of_annotations(file: Any, path: Path) -> Iterator[Recording]:
     pixels = fields.rows("pose/2d", "frames", 32, 2)[:, H36M17_OF_32]
     joints = fields.rows("pose/3d", "frames", 32, 3)[:, H36M17_OF_32]
     camera, frame = (fields.numbers(name, "frames", finite=False).astype(int) for name in names[2:])
-    subject = _subject_folder(path)
+    subject, said = _subject_folder(path), fields.broken
     for name in CAMERAS:
         rows = np.flatnonzero(camera == int(name))
         if not len(rows):
@@ -203,6 +203,6 @@ def _of_annotations(file: Any, path: Path) -> Iterator[Recording]:
             {name: pixels[rows]},
             subject,
             images=tuple(images / f"img_{number:06d}.jpg" for number in frame[rows]),
-            broken={i: fields.broken[r] for i, r in enumerate(rows) if r in fields.broken},
+            broken={i: said[r] for i, r in enumerate(rows.tolist()) if r in said},
             intrinsics=known,
         )

@@ -128,7 +128,7 @@ def _faults(looked: _Looked) -> Iterator[tuple[str, str]]:
         return
     if kind in _ENDS and _ENDS[kind] not in _tail(picture.path):
         yield "cut off", f"'{picture.path}'"
-    shown = stored[::-1] if turned else stored
+    shown = (stored[1], stored[0]) if turned else stored
     yield from _size_faults(picture, shown, turned)
     if picture.size is None:
         yield from _reach_faults(looked, shown)

@@ -57,7 +57,7 @@ def raised(error: InputError) -> NoReturn:
 
 def named(error: InputError, path: Path, record: str) -> InputError:
     """The same as a sentence that names the record and its file."""
-    said = str(error).rstrip(".")
+    said = str(error).rstrip(".").removeprefix(f"'{path}': ")
     return InputError(f"{said}." if str(path) in said else f"{record} of '{path}': {said}.")
 
 
