@@ -95,7 +95,8 @@ def our_adult() -> PosedBody:
     """Our average adult in the T-pose, the full mesh."""
     body = BodyModel.load()
     return body.with_shape(body.shape_space.neutral()).with_pose(
-        torch.eye(3).expand(NUM_JOINTS, 3, 3), torch.zeros(3)
+        torch.eye(3, dtype=torch.float32).expand(NUM_JOINTS, 3, 3),
+        torch.zeros(3, dtype=torch.float32),
     )
 
 
@@ -217,11 +218,13 @@ def _icp(theirs: BodyModel, ours: PosedBody, surface: _Surface) -> PosedShapes:
     everywhere = torch.ones(theirs.num_vertices, dtype=torch.bool)
     rows = spread_rows(at_rest.rest_vertices_m, everywhere, _FITTED_VERTICES)
     few = theirs.select_vertices(rows)
-    freedom = ShapeFreedom(torch.zeros(size), torch.ones(size))
+    freedom = ShapeFreedom(
+        torch.zeros(size, dtype=torch.float32), torch.ones(size, dtype=torch.float32)
+    )
     state = PosedShapes(
-        torch.eye(3).expand(1, 1, NUM_JOINTS, 3, 3),
+        torch.eye(3, dtype=torch.float32).expand(1, 1, NUM_JOINTS, 3, 3),
         ours.joints_m[None, None, 0],
-        torch.zeros(1, size),
+        torch.zeros(1, size, dtype=torch.float32),
         freedom,
     )
     lm = LMConfig(max_iterations=3, initial_damping=1e-4, max_step=3.0)

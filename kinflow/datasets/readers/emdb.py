@@ -27,7 +27,7 @@ from kinflow.datasets.readers.bodies import (
 )
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import SMPL24
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit, split_findings
 from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, Picture
@@ -87,7 +87,10 @@ class Emdb(Reader):
         findings = []
         if len(paths) < _SEQUENCES:
             sentence = f"'{root}' holds {len(paths)} of {_SEQUENCES} sequences."
-            findings.append(Finding("missing", sentence))
+            findings.append(Finding("note", sentence))
+        for split in ("emdb1", "emdb2"):
+            names = [_name(unit.path) for unit in units if unit.split == split]
+            findings += split_findings("emdb", split, names)
         return units, findings
 
     def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
@@ -96,6 +99,10 @@ class Emdb(Reader):
             sequence = _Sequence.load(unit.path)
             frames, make = range(len(sequence.good)), partial(_sample, unit, sequence)
             yield from made(frames, make, unit.path, lambda frame: f"Frame {frame}", on_fault)
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix("_data.pkl")
 
 
 def _splits(path: Path) -> tuple[str, ...]:
@@ -141,7 +148,7 @@ class _Sequence:
         up = way_up(np.delete(R[:, 0], list(fields.broken), 0))
         return _Sequence(
             fields=fields,
-            name=path.name.removesuffix("_data.pkl"),
+            name=_name(path),
             R=R,
             t_m=t_m,
             betas=smpl.flat("betas", 10)[:10],

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 from kinflow.datasets.readers.records import OnFault, raised
 from kinflow.datasets.sample import LABELS, Sample
+from kinflow.datasets.sequence_lists import lacking, unlisted
 from kinflow.errors import InputError
 
 Level = Literal["missing", "malformed", "version", "note"]
@@ -88,6 +89,19 @@ class DatasetInfo:
 def absent_split(label_file: str) -> str:
     """What is noted where a split is not there, which is nobody's fault."""
     return f"'{label_file}' is not there, so neither is its split."
+
+
+def split_findings(dataset: str, split: str, there: list[str]) -> list[Finding]:
+    """What a split lacks of the sequences of its benchmark, or has besides; nothing of a split of
+    which no sequence is there but that it is so."""
+    if not there:
+        return [Finding("note", f"There are no sequences of the split {split}.")]
+    absent, odd = lacking(dataset, split, there), unlisted(dataset, split, there)
+    findings = [] if absent is None else [Finding("missing", absent)]
+    if odd:
+        sentence = f"{', '.join(odd)}: of {split} by its file or folder, and not on its list."
+        findings.append(Finding("version", sentence))
+    return findings
 
 
 class Reader(ABC):

@@ -28,7 +28,14 @@ from kinflow.datasets.readers.bodies import (
 )
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import OPENPOSE18, SMPL24
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit, absent_split
+from kinflow.datasets.readers.reader import (
+    DatasetInfo,
+    Finding,
+    Reader,
+    Unit,
+    absent_split,
+    split_findings,
+)
 from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
@@ -94,6 +101,9 @@ class ThreeDPW(Reader):
             count, where = sum(unit.split == split for unit in found), folder / split
             if not count:
                 findings.append(Finding("note", absent_split(f"{where}/*.pkl")))
+            elif split == "test":
+                there = [unit.path.stem for unit in found if unit.split == split]
+                findings += split_findings("3dpw", split, there)
             elif count < whole:
                 findings.append(
                     Finding("missing", f"'{where}' holds {count} of {whole} sequences.")

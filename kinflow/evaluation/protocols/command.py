@@ -8,6 +8,7 @@ from typing import Literal
 
 from kinflow.checks import one_of, path, refuse, whole, words
 from kinflow.datasets.person_rows import PersonRows
+from kinflow.datasets.sequence_lists import lacking
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.judging import Compared, evaluate
 from kinflow.evaluation.protocols.named import protocol_named
@@ -125,6 +126,9 @@ def main(config: EvaluateReconstructionConfig) -> None:
     files |= _sheets(truth, systems, compared, config.images)
     _write(config.out, files, config.overwrite)
     print_report(results, floor)
+    absent = lacking(protocol.dataset, protocol.split, set(truth["sequence"].tolist()))
+    if absent is not None:
+        print(f"This is no result of the benchmark: {absent}")
     print(f"Wrote {config.out}: {', '.join(sorted(files))}.")
 
 
