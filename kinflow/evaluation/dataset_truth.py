@@ -17,6 +17,7 @@ import numpy as np
 from rich.progress import track
 from tyro.conf import Positional, arg
 
+from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.body.smpl_mesh import SmplMesh
 from kinflow.checks import path, refuse
 from kinflow.datasets.person_rows import write_rows
@@ -118,6 +119,8 @@ class _Rows:
     joints_m: list[np.ndarray] = field(default_factory=list)
     joints_world_m: list[np.ndarray] = field(default_factory=list)
     vertices_m: list[np.ndarray] = field(default_factory=list)
+    pose: list[np.ndarray] = field(default_factory=list)
+    """Of our 22 joints, which SMPL has first; the root in the camera's frame."""
     names: tuple[str, ...] = ()
     rate_hz: float | None = None
 
@@ -153,6 +156,7 @@ class _Rows:
         self.names = sample.body.joint_names
         self.joints_world_m.append(joints)
         known = sample.camera is not None and sample.camera.R_cam_world is not None
+        self.pose.append(_pose_before_camera(sample))
         for target, points in ((self.vertices_m, vertices), (self.joints_m, joints)):
             unknown = np.full_like(points, np.nan)
             camera = sample.camera if known else None
@@ -188,10 +192,21 @@ class _Rows:
             arrays["joints_world_m"] = np.stack(self.joints_world_m)
             arrays["root_world_m"] = arrays["joints_world_m"][:, 0]
             arrays["vertices_m"] = np.stack(self.vertices_m)
+            arrays["pose"] = np.stack(self.pose)
             arrays["topology"] = np.array("smpl")
         with explained(out):
             out.parent.mkdir(parents=True, exist_ok=True)
         write_rows(out, arrays)
+
+
+def _pose_before_camera(sample: Sample) -> np.ndarray:
+    """Rotations with the root in the camera's frame; NaN where that is not known."""
+    R_cam_world = None if sample.camera is None else sample.camera.R_cam_world
+    if sample.body is None or R_cam_world is None:
+        return np.full((NUM_JOINTS, 3, 3), np.nan, np.float32)
+    pose = sample.body.R_parent_joint[:NUM_JOINTS].copy()
+    pose[0] = R_cam_world @ pose[0]
+    return pose
 
 
 class _Bodies:

@@ -222,8 +222,10 @@ def _before_camera(sample: Sample) -> tuple[_Places, _Places] | None:
     points, camera = sample.keypoints, sample.camera
     if points is None or camera is None:
         return None
-    make = body_figure if sample.joints is None else joint_figure
-    figure = make(sample, camera)
+    if sample.joints is None:
+        figure = body_figure(sample, camera, with_mesh=False)
+    else:
+        figure = joint_figure(sample, camera)
     if figure is None:
         return None
     labelled = {n: points.px[k] for k, n in enumerate(points.names) if points.confidence[k] > 0}

@@ -39,6 +39,7 @@ class Report:
         pictures: how many were opened, for their sizes and ends.
         findings: what is missing, malformed, of another version, or worth knowing.
         off_px: median reprojection error of each unit that has labels in space and in the picture.
+        off_share: the same of bodies and keypoints, by the size of people.
         upright: of each unit whose people and way up are known, the median cosine between them.
     """
 
@@ -50,6 +51,7 @@ class Report:
     pictures: int = 0
     findings: list[Finding] = field(default_factory=list)
     off_px: dict[str, float] = field(default_factory=dict)
+    off_share: dict[str, float] = field(default_factory=dict)
     upright: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,12 @@ class Report:
         if self.off_px:
             median = float(np.median(list(self.off_px.values())))
             rows.append(f"  labels in space lie {median:.1f} px from those in the picture (median)")
+        if self.off_share:
+            share = 100 * float(np.median(list(self.off_share.values())))
+            rows.append(
+                f"  bodies, of average shape, lie {share:.1f} % of a person's size from the points "
+                "in the picture (median)"
+            )
         findings = self.all_findings()
         for level in ("version", "missing", "malformed", "note"):
             told = [f.sentence for f in findings if f.level == level]
@@ -169,6 +177,8 @@ class _Checked:
         report.findings += findings
         self.reprojection.report(self.unit, report)
         report.findings += [Finding("malformed", s) for s in self.anatomy.sentences(self.unit.key)]
+        if self.anatomy.off:
+            report.off_share[self.unit.key] = float(np.median(self.anatomy.off))
         if self.anatomy.upright:
             report.upright[self.unit.key] = float(np.median(self.anatomy.upright))
 

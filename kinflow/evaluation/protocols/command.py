@@ -24,7 +24,7 @@ from kinflow.files.folders import check_destination, new_folder
 from kinflow.files.marker import Marker
 from kinflow.files.names import folder_names
 
-OWN_FLOOR = "own"
+OWN_FLOOR, NO_FLOOR = "own", "none"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class EvaluateReconstructionConfig:
         predictions: a file, or a folder of files, for each system.
         out: folder for tables, plots and worst cases.
         floor: predictions that are the truth converted into the body of the systems; "own" puts the
-            truth through our body.
+            truth through our body, which is done where the truth has poses unless told otherwise;
+            "none" leaves it out.
         regressor: file of a joint regressor; joints of files with meshes come from it.
         images: folder that the truth's pictures are relative to, for worst cases.
         predicted_joints: where predicted joints come from, if not from what the protocol takes;
@@ -176,8 +177,15 @@ def _floor(
     regressor: Regressor | None,
     protocol: Protocol,
 ) -> Result | None:
-    if config.floor is None:
+    if config.floor == NO_FLOOR or (config.floor is None and "pose" not in truth):
         return None
+    if config.floor is None:
+        try:
+            rows = through_our_body(truth, protocol)
+            return evaluate(truth, PersonRows(FLOOR, rows.arrays), protocol).result
+        except InputError as error:  # nobody asked for it
+            print(f"There is no conversion floor: {error}")
+            return None
     if config.floor == OWN_FLOOR:
         rows = through_our_body(truth, protocol)
     else:

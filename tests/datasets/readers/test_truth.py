@@ -79,6 +79,11 @@ def test_truth_of_3dpw_is_the_posed_mesh_before_the_camera(tmp_path, bodies, cap
         truth["vertices_m"][row], vertices @ E[:3, :3].T + E[:3, 3], atol=1e-4
     )
     np.testing.assert_allclose(truth["joints_m"][row], joints @ E[:3, :3].T + E[:3, 3], atol=1e-4)
+    # the pose is the same body before the camera
+    R_root = truth["pose"][row][0]
+    np.testing.assert_allclose(R_root, E[:3, :3] @ R[0], atol=1e-4)
+    np.testing.assert_allclose(truth["pose"][row][1:], R[1:22], atol=1e-4)
+    assert np.isnan(truth["pose"][4]).all()
     assert np.isnan(truth["joints_m"][4]).all() and np.isfinite(truth["joints_world_m"]).all()
 
 
