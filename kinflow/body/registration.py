@@ -159,6 +159,7 @@ class _Surface:
     def features(self) -> Float[Tensor, "vertices dims"]:
         """Positions, normals and parts such that distances say how well two points go together."""
         parts = torch.nn.functional.one_hot(self.parts, int(max(self.parts.max() + 1, 15)))
+        parts = parts.to(self.vertices_m)
         return torch.cat(
             [self.vertices_m, self.normals * (_FACING_M / 2), parts * (_PART_M / 2**0.5)], 1
         )
@@ -251,4 +252,4 @@ def _pulls(
     normals: Float[Tensor, "points 3"], along_std_m: float, sideways_std_m: float
 ) -> Float[Tensor, "points 3 3"]:
     outer = normals[:, :, None] * normals[:, None]
-    return outer / along_std_m + (torch.eye(3) - outer) / sideways_std_m
+    return outer / along_std_m + (torch.eye(3).to(outer) - outer) / sideways_std_m

@@ -76,7 +76,7 @@ def end_offsets_m(
     for name, direction in _END_DIRECTIONS.items():
         joint = JOINT_INDEX[name]
         from_joint_m = shaped.rest_vertices_m[owner == joint] - shaped.rest_joints_m[joint]
-        along = from_joint_m @ model.Q_rest[joint].mT @ torch.tensor(direction)
+        along = from_joint_m @ model.Q_rest[joint].mT @ model.Q_rest.new_tensor(direction)
         ends[joint] = float(along.max()) * np.array(direction)
     return ends
 

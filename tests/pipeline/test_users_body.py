@@ -170,9 +170,7 @@ def test_a_clip_that_was_stopped_goes_on_with_its_body(clip, clip_folder, model,
     models = Reconstructor(ReconstructorConfig(body=model, parts=False))
     clips = ClipConfig(fit=ClipFitConfig(window=6, ahead=2), keep_every=2)
     config = PipelineConfig(models.config, clips=clips, clip_formats=("npz",))
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    list(Pipeline(config, models).run([clip], whole))
-    running = Pipeline(config, models).run([clip], stopped)
+    running = Pipeline(config, models).run([clip], tmp_path)
     steps = 0
     for event in running:
         steps += isinstance(event, Progress)
@@ -180,13 +178,13 @@ def test_a_clip_that_was_stopped_goes_on_with_its_body(clip, clip_folder, model,
             break
     running.close()
     (outcome,) = [
-        e for e in Pipeline(config, models).run([clip], stopped) if isinstance(e, Outcome)
+        e for e in Pipeline(config, models).run([clip], tmp_path) if isinstance(e, Outcome)
     ]
     assert any("where an earlier run had come to" in note for note in outcome.notes)
-    (a,), (b,) = (load(next(folder.iterdir())).tracks for folder in (whole, stopped))
-    assert len(a.bodies) == len(b.bodies) == 10
-    for one, other in zip(a.bodies, b.bodies, strict=True):
-        assert torch.equal(one.pose, other.pose) and torch.equal(one.shape, other.shape)
+    (track,) = load(next(tmp_path.iterdir())).tracks
+    assert len(track.bodies) == 10
+    for body in track.bodies:
+        assert body.users_body.path == model and body.limb_error_px() < 15
 
 
 @pytest.mark.parametrize("betas", [0, 301])

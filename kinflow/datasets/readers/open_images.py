@@ -43,6 +43,7 @@ _MASK_COLUMNS = (
     *("MaskPath", "ImageID", "LabelName"),
     *("BoxXMin", "BoxXMax", "BoxYMin", "BoxYMax"),
 )
+_HEX = "0123456789abcdef"
 _IMAGE_ID = re.compile(r"[0-9a-f]{16}")
 _MASK_NAME = re.compile(r"[0-9a-f]{16}_m[0-9a-z_]{1,20}_[0-9a-f]{1,16}\.png")
 _OUTSIDE = 0.01
@@ -100,6 +101,8 @@ class OpenImages(Reader):
             if not _mask_table(root, split).is_file():
                 absent = _mask_table(root, split).name
                 findings.append(Finding("note", f"'{absent}' is not there, so there are no masks."))
+            else:
+                findings += _mask_findings(root, split)
         if not found:
             raise InputError(
                 f"'{root}' holds nothing of Open Images; tables such as "
@@ -150,6 +153,18 @@ class _Table:
             mask=Mask(size, path=mask_path) if size and mask_path else None,
             crowd=group == "1",
         )
+
+
+def _mask_findings(root: Path, split: str) -> list[Finding]:
+    """Archives of masks that are not unpacked, though their table is there."""
+    absent = [digit for digit in _HEX if _mask_folder(root, split, digit) is None]
+    if not absent:
+        return []
+    if len(absent) == len(_HEX):
+        said = f"There is a table of masks and no folder '{split}-masks': unpack the masks."
+        return [Finding("missing", said)]
+    said = f"Masks of {split} that begin with {', '.join(absent)} are not unpacked."
+    return [Finding("note", said)]
 
 
 def _mask_table(root: Path, split: str) -> Path:

@@ -21,7 +21,7 @@ import numpy as np
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.datasets.results.mhr import MHR70
 from kinflow.datasets.results.parameters import BodyModelName, BodyParameters, of_good_rows
-from kinflow.datasets.results.values import numbers, optional, rotations, stacked, whole
+from kinflow.datasets.results.values import NoNumbers, numbers, optional, rotations, stacked, whole
 from kinflow.errors import InputError
 from kinflow.files.npz_files import array_names, is_archive, read_npz
 from kinflow.files.plain_pickle import load_plain
@@ -123,7 +123,7 @@ def _is_sam3d(content: Mapping[Any, Any]) -> bool:
 def _phalp(content: Any, sequence: str) -> BodyParameters:
     """A dict a frame by the name of its picture, with a list for each field, an entry a person."""
     rows: list[dict[str, Any]] = []
-    faults: list[InputError] = []
+    faults: list[NoNumbers] = []
     for index, (name, frame) in enumerate(_items(content)):
         number = _frame_number(name, index)
         people = _list(frame, "smpl")
@@ -137,7 +137,7 @@ def _phalp(content: Any, sequence: str) -> BodyParameters:
             told = {**person, "size": size, "tid": who, "camera": camera}
             try:
                 rows.append({"frame": float(number), **_phalp_person(told)})
-            except InputError as error:
+            except NoNumbers as error:
                 faults.append(error)
     if not rows:
         raise faults[0] if faults else InputError("it shows nobody")

@@ -18,6 +18,10 @@ _MAX_ANGLE_RAD = 1e3
 _MAX_VALUE = 1e9
 
 
+class NoNumbers(InputError):
+    """A field of the right shape holds NaN, or what no label is."""
+
+
 def numbers(
     content: Mapping[Any, Any], name: str, shape: Sequence[int | None], rows: bool = False
 ) -> Float64[np.ndarray, "..."]:
@@ -51,7 +55,7 @@ def numbers(
         good = good.all(tuple(range(1, array.ndim)))
         if good.any():
             return np.where(good.reshape(-1, *[1] * (array.ndim - 1)), array, np.nan)
-    raise InputError(f"its {name} holds numbers that are not finite, or beyond any use")
+    raise NoNumbers(f"its {name} holds numbers that are not finite, or beyond any use")
 
 
 def optional(

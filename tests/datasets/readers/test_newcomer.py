@@ -178,7 +178,7 @@ def test_bodies_are_where_points_are(tmp_path, capsys, fault):
     bedlam.write(tmp_path, many)
 
     said = said_of("bedlam", tmp_path, capsys)  # its images are missing in any case
-    wrong = "% of a person's size from the points in the picture" in said
+    wrong = "from the points in the picture; compare cameras" in said
     assert wrong == (fault in ("camera", "metres"))
     assert ("nearer to points of the other side" in said) == (fault == "sides")
 
