@@ -290,7 +290,7 @@ def test_a_body_that_cannot_be_right_is_left_out_alone(tool, field, tmp_path):
     whole = len(read_results(write(tmp_path / "good", tool, content)))
     holder = {"wham": lambda c: c[2], "gvhmr": lambda c: c["smpl_params_incam"]}
     fields = holder.get(tool, lambda c: c)(content)
-    fields[field] = np.array(fields[field])
+    fields[field] = torch.as_tensor(fields[field]).numpy().copy()
     fields[field][1, 0] = np.nan
     found = read_results(write(tmp_path / "bad", tool, content))
     assert len(found) == whole - 1 and found.left_out == 1
