@@ -2,7 +2,8 @@
 
 The format is that of docs/evaluation.md: a row for each person in a frame. Joints of markers and
 trackers (Human3.6M, MPI-INF-3DHP) are written as they are, into one file; labels that are poses of
-SMPL (3DPW, EMDB) are posed by the user's own model files, into a file for each sequence.
+SMPL (3DPW, EMDB) are posed by the user's own model files, into a file for each sequence. What is
+labelled in pictures (COCO's keypoints and parts) is `image_truth`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from rich.progress import track
@@ -26,6 +27,7 @@ from kinflow.datasets.readers.reader import chosen_units
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
+from kinflow.evaluation.image_truth import SPLITS, image_truth
 from kinflow.files.atomic import explained
 from kinflow.files.destinations import check_file_destination, check_folder_destination
 
@@ -52,10 +54,11 @@ class TruthConfig:
     """Write a dataset's labels as the truth that `kinflow evaluate reconstruction` compares with.
 
     Args:
-        name: which dataset: h36m, mpi-inf-3dhp, 3dpw or emdb.
+        name: which dataset: h36m, mpi-inf-3dhp, 3dpw or emdb; coco (keypoints) or coco-densepose
+            (parts).
         root: its folder.
         out: the file to write; of 3DPW and EMDB the folder, in which each sequence is a file.
-        split: as the dataset calls it.
+        split: as the dataset calls it; that of its benchmark unless given.
         bodies: folder with SMPL's files of women, men and neutral bodies, which pose the labels of
             3DPW and EMDB.
     """
@@ -63,18 +66,26 @@ class TruthConfig:
     name: Annotated[str, Positional, arg(metavar="NAME")]
     root: Annotated[Path, Positional, arg(metavar="ROOT")]
     out: Path
-    split: str = "test"
+    split: str | None = None
     bodies: Path | None = None
 
     def __post_init__(self) -> None:
         path(self, "root", "out")
         path(self, "bodies", or_none=True)
-        if self.name not in _KINDS:
-            refuse(f"Truth can be written of {', '.join(_KINDS)}; '{self.name}' is none of them.")
+        known = (*_KINDS, *SPLITS)
+        if self.name not in known:
+            refuse(f"Truth can be written of {', '.join(known)}; '{self.name}' is none of them.")
+
+    @property
+    def chosen_split(self) -> str:
+        """The split that is meant."""
+        return self.split or next(iter(SPLITS.get(self.name, {"test": ""})))
 
 
 def main(config: TruthConfig) -> int:
     """Write the truth and say how much there is."""
+    if config.name in SPLITS:
+        return _of_pictures(config)
     kind = _KINDS[config.name]
     if kind.is_mesh and config.bodies is None:
         raise InputError(
@@ -86,20 +97,36 @@ def main(config: TruthConfig) -> int:
     check(config.out)
     reader, root = reader_of(config.name), existing_folder(config.root)
     bodies = _Bodies(config.bodies) if kind.is_mesh and config.bodies else None
-    units = chosen_units(reader, root, config.split)
-    rows, written = _Rows(kind, config.split), 0
+    split = config.chosen_split
+    units = chosen_units(reader, root, split)
+    rows, written = _Rows(kind, split), 0
     for unit in track(units, config.name):
         for sample in reader.read(root, unit):
             rows.add(sample, root, bodies)
         if bodies is not None:
             written += len(rows.frame)
             rows.write(config.out / f"{unit.key.replace('/', '_')}.npz")
-            rows = _Rows(kind, config.split)
+            rows = _Rows(kind, split)
     if bodies is None:
         written = len(rows.frame)
         rows.write(config.out)
     print(f"Wrote {written} rows of {len(units)} label files to '{config.out}'.")
     return 0
+
+
+def _of_pictures(config: TruthConfig) -> int:
+    check_file_destination(config.out)
+    arrays = image_truth(config.name, existing_folder(config.root), config.chosen_split)
+    _write(config.out, arrays)
+    pictures = len(set(arrays["image"].tolist()))
+    print(f"Wrote {len(arrays['frame'])} rows of {pictures} pictures to '{config.out}'.")
+    return 0
+
+
+def _write(out: Path, arrays: dict[str, Any]) -> None:
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(out, arrays)
 
 
 @dataclass
@@ -194,9 +221,7 @@ class _Rows:
             arrays["vertices_m"] = np.stack(self.vertices_m)
             arrays["pose"] = np.stack(self.pose)
             arrays["topology"] = np.array("smpl")
-        with explained(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-        write_rows(out, arrays)
+        _write(out, arrays)
 
 
 def _pose_before_camera(sample: Sample) -> np.ndarray:

@@ -77,6 +77,15 @@ def read_people(path: Path, on_fault: OnFault = raised) -> Iterator[CocoPerson]:
         raise InputError(f"'{path}' has no annotations; take the annotation file, not image_info.")
 
 
+def read_images(path: Path) -> list[CocoImage]:
+    """All images of an annotation file, those that show nobody too.
+
+    Raises:
+        InputError: the file is damaged, or an image cannot be right.
+    """
+    return list(_header(path, raised).images.values())
+
+
 def _person(
     path: Path, number: int, value: Any, header: _Header, seen: set[int]
 ) -> CocoPerson | None:
