@@ -20,14 +20,14 @@ from tyro.conf import Positional, arg
 
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.body.smpl_mesh import SmplMesh
-from kinflow.checks import path, refuse
+from kinflow.checks import flag, path, refuse, whole
 from kinflow.datasets.person_rows import write_rows
 from kinflow.datasets.readers.commands import existing_folder
 from kinflow.datasets.readers.reader import chosen_units
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
-from kinflow.evaluation.image_truth import SPLITS, image_truth
+from kinflow.evaluation.image_truth import SPLITS, image_truth, silhouette_truth
 from kinflow.files.atomic import explained
 from kinflow.files.destinations import check_file_destination, check_folder_destination
 
@@ -61,6 +61,8 @@ class TruthConfig:
         split: as the dataset calls it; that of its benchmark unless given.
         bodies: folder with SMPL's files of women, men and neutral bodies, which pose the labels of
             3DPW and EMDB.
+        silhouettes: write people's outlines in their place, of any dataset that has masks.
+        at_most: people of whom outlines are written, those of the first pictures.
     """
 
     name: Annotated[str, Positional, arg(metavar="NAME")]
@@ -68,23 +70,37 @@ class TruthConfig:
     out: Path
     split: str | None = None
     bodies: Path | None = None
+    silhouettes: bool = False
+    at_most: int = 10_000
 
     def __post_init__(self) -> None:
         path(self, "root", "out")
         path(self, "bodies", or_none=True)
+        flag(self, "silhouettes")
+        whole(self, "at_most", at_least=1)
         known = (*_KINDS, *SPLITS)
-        if self.name not in known:
-            refuse(f"Truth can be written of {', '.join(known)}; '{self.name}' is none of them.")
+        if self.name not in known and not self.silhouettes:
+            refuse(
+                f"Truth can be written of {', '.join(known)}, and outlines of what has masks; "
+                f"'{self.name}' is none of them."
+            )
 
     @property
     def chosen_split(self) -> str:
         """The split that is meant."""
         return self.split or next(iter(SPLITS.get(self.name, {"test": ""})))
 
+    def pictures_truth(self) -> dict[str, Any]:
+        """What is labelled in pictures, as arrays."""
+        root = existing_folder(self.root)
+        if self.silhouettes:
+            return silhouette_truth(reader_of(self.name), root, self.split, self.at_most)
+        return image_truth(self.name, root, self.chosen_split)
+
 
 def main(config: TruthConfig) -> int:
     """Write the truth and say how much there is."""
-    if config.name in SPLITS:
+    if config.silhouettes or config.name in SPLITS:
         return _of_pictures(config)
     kind = _KINDS[config.name]
     if kind.is_mesh and config.bodies is None:
@@ -116,7 +132,7 @@ def main(config: TruthConfig) -> int:
 
 def _of_pictures(config: TruthConfig) -> int:
     check_file_destination(config.out)
-    arrays = image_truth(config.name, existing_folder(config.root), config.chosen_split)
+    arrays = config.pictures_truth()
     _write(config.out, arrays)
     pictures = len(set(arrays["image"].tolist()))
     print(f"Wrote {len(arrays['frame'])} rows of {pictures} pictures to '{config.out}'.")

@@ -1,4 +1,4 @@
-"""Truth of what is labelled in pictures: COCO's keypoints and DensePose's parts.
+"""Truth of what is labelled in pictures: COCO's keypoints, DensePose's parts, people's outlines.
 
 Average precision needs what training does not: pictures that show nobody, in which every detection
 is wrong, and the areas that annotators' outlines have. So COCO's file is read here as it is.
@@ -7,6 +7,7 @@ is wrong, and the areas that annotators' outlines have. So COCO's file is read h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.datasets.readers.coco import Coco, CocoDensePose
 from kinflow.datasets.readers.coco_files import CocoPerson, read_images, read_people
 from kinflow.datasets.readers.coco_labels import body_keypoints, box_of
-from kinflow.datasets.readers.reader import Unit, chosen_units
+from kinflow.datasets.readers.reader import Reader, Unit, chosen_units, samples
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
 
@@ -28,6 +29,8 @@ SPLITS: dict[str, dict[str, str]] = {
     "coco-densepose": {"minival2014": "val2017", "train2014": "train2014"},
 }
 """Splits by dataset, and what protocols call them."""
+_GRID = 256
+"""Cells of a box's side, as DensePose's."""
 _NOWHERE = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -108,6 +111,55 @@ def _parts(root: Path, split: str) -> Mapping[str, np.ndarray]:
         "parts": parts,
         "silhouette": (parts > 0).astype(np.uint8),
     }
+
+
+def silhouette_truth(reader: Reader, root: Path, split: str | None, at_most: int) -> dict[str, Any]:
+    """Arrays of the outlines of a dataset's people, within their boxes.
+
+    Args:
+        reader: of a dataset with masks.
+        root: its folder.
+        split: as the dataset calls it; all if None.
+        at_most: people, those of the first pictures.
+
+    Raises:
+        InputError: it has no masks or no such split, or a mask cannot be read.
+    """
+    if "mask" not in reader.info.labels:
+        raise InputError(f"{reader.info.title} has no masks.")
+    shown = (s for s in samples(reader, root, split) if _has_outline(s))
+    people = list(islice(shown, at_most))
+    if not people:
+        raise InputError(f"'{root}' has masks of nobody who has a box.")
+    pictures = [s.picture.path.relative_to(root).as_posix() for s in people if s.picture]
+    boxes = np.array([sample.box_px for sample in people], np.float32)
+    return {
+        "dataset": np.array("silhouettes"),
+        "split": np.array("test"),
+        **_places(pictures),
+        "box_px": boxes,
+        "window_px": boxes,
+        "silhouette": np.stack([_outline(sample) for sample in people]),
+    }
+
+
+def _has_outline(sample: Sample) -> bool:
+    named = sample.picture is not None and sample.mask is not None
+    return named and sample.box_px is not None and not sample.crowd
+
+
+def _outline(sample: Sample) -> np.ndarray:
+    """The mask within the box, stretched to a grid."""
+    if sample.mask is None or sample.box_px is None:
+        raise InputError(f"'{sample.key}' has no mask or no box.")
+    left, top, width, height = sample.box_px
+    cells = (np.arange(_GRID) + 0.5) / _GRID
+    columns, rows = (np.floor(s + cells * e).astype(int) for s, e in ((left, width), (top, height)))
+    mask = sample.mask.array()
+    inside = (rows >= 0) & (rows < mask.shape[0]), (columns >= 0) & (columns < mask.shape[1])
+    grid = np.zeros((_GRID, _GRID), np.uint8)
+    grid[np.ix_(*inside)] = mask[np.ix_(rows[inside[0]], columns[inside[1]])]
+    return grid
 
 
 def _our_parts(sample: Sample, unit: Unit) -> np.ndarray:

@@ -187,6 +187,25 @@ def test_truth_of_densepose_is_parts_in_boxes(tmp_path, pairs):
     assert figures["part IoU %"]["value"] == pytest.approx(100)
 
 
+def test_outlines_of_whoever_has_masks(tmp_path, pairs, capsys):
+    root, out = coco_tree(tmp_path / "coco", pairs), tmp_path / "truth.npz"
+    command = ["data", "truth", "coco", str(root), "--silhouettes", "--out", str(out)]
+    assert main([*command, "--split", "val2017"]) == 0
+    truth = np.load(out)
+    assert truth["silhouette"].shape == (4, 256, 256)  # and not of the crowd
+    people = [s for s in read_all("coco", root, "val2017") if not s.crowd]
+    for grid, sample in zip(truth["silhouette"], people, strict=True):
+        share = sample.mask.array().sum() / (sample.box_px[2] * sample.box_px[3])
+        assert grid.mean() == pytest.approx(share, abs=0.02)
+    report = tmp_path / "report"
+    same = ["--protocol", "silhouettes", "--truth", str(out), "--predictions", str(out)]
+    assert main(["evaluate", "reconstruction", *same, "--out", str(report)]) == 0
+    figures = json.loads((report / "result_truth.json").read_text())["figures"]
+    assert figures["silhouette IoU %"]["value"] == pytest.approx(100)
+    arguments = ["data", "truth", "cmu", str(root), "--silhouettes", "--out", str(out)]
+    assert main(arguments) == 2 and "has no masks" in capsys.readouterr().err
+
+
 def test_truth_of_coco_refuses_what_cannot_be_right(tmp_path, pairs, capsys):
     root = coco_tree(tmp_path / "coco", pairs)
     path = root / "annotations" / "person_keypoints_val2017.json"
