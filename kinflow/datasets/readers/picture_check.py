@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinflow.datasets.readers.reader import Finding
+from kinflow.datasets.readers.reader import Finding, Level
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Picture
 from kinflow.errors import InputError
@@ -83,9 +83,14 @@ class PictureCheck:
         del self._some[gone]
         return True
 
+    @property
+    def chosen(self) -> list[Path]:
+        """Files that are looked at."""
+        return sorted(self._some)
+
     def findings(self, unit: str) -> tuple[int, list[Finding]]:
         """How many pictures were opened, and what is wrong with them, a sentence for each kind."""
-        there = [self._some[path] for path in sorted(self._some) if path.is_file()]
+        there = [self._some[path] for path in self.chosen if path.is_file()]
         told: dict[str, list[str]] = {}
         for looked in there:
             for kind, sentence in _faults(looked):
@@ -93,7 +98,7 @@ class PictureCheck:
         if len(told.get("reach", ())) <= _OUTSIDE_SHARE * len(there):
             told.pop("reach", None)
         return len(there), [
-            Finding("malformed", _sentence(unit, kind, said, len(there)))
+            Finding(_LEVELS.get(kind, "malformed"), _sentence(unit, kind, said, len(there)))
             for kind, said in told.items()
         ]
 
@@ -101,12 +106,15 @@ class PictureCheck:
 _KINDS = {
     "exchanged": "have width and height exchanged against their labels",
     "turned": "are stored on their side with a note (EXIF) to turn them, and labels are for what "
-    "is stored",
+    "is stored, so they are refused when they are read",
     "size": "have another size than their labels are for; take the images that were labelled",
     "reach": "are smaller than their labels reach; take the images that were labelled",
     "cut off": "are cut off; copy or unpack them again",
     "unreadable": "cannot be read",
 }
+
+# releases have some, and reading them refuses them
+_LEVELS: dict[str, Level] = {"turned": "note"}
 
 
 def _sentence(unit: str, kind: str, said: list[str], looked: int) -> str:
