@@ -107,7 +107,7 @@ class Converter:
     def _shape(self, person: ShapedBody) -> PosedShapes:
         """The target's shape, and how it stands in the plain poses."""
         pose = plain_poses().to(person.rest_joints_m)
-        posed = person.with_pose(pose, torch.zeros(len(pose), 3))
+        posed = person.with_pose(pose, torch.zeros(len(pose), 3, dtype=torch.float32))
         vertices_m, joints_m = self._wanted(posed)
         rows, few = self._few()
         starts, freedom = _shapes_to_start_from(self.target)
@@ -133,7 +133,7 @@ class Converter:
         rows, few = self._few()
         target = self.target.with_shape(fitted.shape[0])
         # how the target's bones are turned where the source stands in the T-pose
-        R_rest = target.with_pose(fitted.pose[0, 0], torch.zeros(3)).R_joints
+        R_rest = target.with_pose(fitted.pose[0, 0], torch.zeros(3, dtype=torch.float32)).R_joints
         found: list[tuple[Tensor, ...]] = []
         for some, place in zip(pose.split(_BATCH), t_root_m.split(_BATCH), strict=True):
             posed = person.with_pose(some, place)
@@ -173,7 +173,7 @@ class Converter:
 
     @staticmethod
     def _targets(vertices_m: Tensor, joints_m: Tensor, count: int) -> PointTargets:
-        inverse_std = (torch.eye(3) / _VERTEX_STD_M).expand(1, count, 3, 3)
+        inverse_std = (torch.eye(3, dtype=torch.float32) / _VERTEX_STD_M).expand(1, count, 3, 3)
         return PointTargets(vertices_m, joints_m, inverse_std, _JOINT_STD_M)
 
 
@@ -193,15 +193,19 @@ def _shapes_to_start_from(
 
 def plain_poses() -> Float[Tensor, "3 22 3 3"]:
     """The T-pose, arms hanging, and sitting with bent elbows."""
-    pose = torch.eye(3).repeat(3, NUM_JOINTS, 1, 1)
+    pose = torch.eye(3, dtype=torch.float32).repeat(3, NUM_JOINTS, 1, 1)
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        down = about_axis("z", torch.tensor(-sign * 1.1))
+        down = _about("z", -sign * 1.1)
         pose[1, JOINT_INDEX[f"{side}_shoulder"]] = down
         pose[2, JOINT_INDEX[f"{side}_shoulder"]] = down
-        pose[2, JOINT_INDEX[f"{side}_elbow"]] = about_axis("y", torch.tensor(-sign * 1.2))
-        pose[2, JOINT_INDEX[f"{side}_hip"]] = about_axis("x", torch.tensor(-1.2))
-        pose[2, JOINT_INDEX[f"{side}_knee"]] = about_axis("x", torch.tensor(1.2))
+        pose[2, JOINT_INDEX[f"{side}_elbow"]] = _about("y", -sign * 1.2)
+        pose[2, JOINT_INDEX[f"{side}_hip"]] = _about("x", -1.2)
+        pose[2, JOINT_INDEX[f"{side}_knee"]] = _about("x", 1.2)
     return pose
+
+
+def _about(axis: str, angle_rad: float) -> Float[Tensor, "3 3"]:
+    return about_axis(axis, torch.tensor(angle_rad, dtype=torch.float32))
 
 
 def _above(R_joints: Float[Tensor, "*batch 22 3 3"]) -> Float[Tensor, "*batch 22 3 3"]:

@@ -95,7 +95,8 @@ def our_adult() -> PosedBody:
     """Our average adult in the T-pose, the full mesh."""
     body = BodyModel.load()
     return body.with_shape(body.shape_space.neutral()).with_pose(
-        torch.eye(3).expand(NUM_JOINTS, 3, 3), torch.zeros(3)
+        torch.eye(3, dtype=torch.float32).expand(NUM_JOINTS, 3, 3),
+        torch.zeros(3, dtype=torch.float32),
     )
 
 
@@ -158,6 +159,7 @@ class _Surface:
     def features(self) -> Float[Tensor, "vertices dims"]:
         """Positions, normals and parts such that distances say how well two points go together."""
         parts = torch.nn.functional.one_hot(self.parts, int(max(self.parts.max() + 1, 15)))
+        parts = parts.to(self.vertices_m)
         return torch.cat(
             [self.vertices_m, self.normals * (_FACING_M / 2), parts * (_PART_M / 2**0.5)], 1
         )
@@ -217,11 +219,13 @@ def _icp(theirs: BodyModel, ours: PosedBody, surface: _Surface) -> PosedShapes:
     everywhere = torch.ones(theirs.num_vertices, dtype=torch.bool)
     rows = spread_rows(at_rest.rest_vertices_m, everywhere, _FITTED_VERTICES)
     few = theirs.select_vertices(rows)
-    freedom = ShapeFreedom(torch.zeros(size), torch.ones(size))
+    freedom = ShapeFreedom(
+        torch.zeros(size, dtype=torch.float32), torch.ones(size, dtype=torch.float32)
+    )
     state = PosedShapes(
-        torch.eye(3).expand(1, 1, NUM_JOINTS, 3, 3),
+        torch.eye(3, dtype=torch.float32).expand(1, 1, NUM_JOINTS, 3, 3),
         ours.joints_m[None, None, 0],
-        torch.zeros(1, size),
+        torch.zeros(1, size, dtype=torch.float32),
         freedom,
     )
     lm = LMConfig(max_iterations=3, initial_damping=1e-4, max_step=3.0)
@@ -248,4 +252,4 @@ def _pulls(
     normals: Float[Tensor, "points 3"], along_std_m: float, sideways_std_m: float
 ) -> Float[Tensor, "points 3 3"]:
     outer = normals[:, :, None] * normals[:, None]
-    return outer / along_std_m + (torch.eye(3) - outer) / sideways_std_m
+    return outer / along_std_m + (torch.eye(3).to(outer) - outer) / sideways_std_m

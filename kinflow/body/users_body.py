@@ -11,8 +11,10 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from kinflow.assets import asset_path, file_sha256
@@ -29,6 +31,9 @@ from kinflow.geometry.meshes import SurfacePoints
 _FORMAT = "registration/1"
 """Changes with whatever changes what is found."""
 MAX_VERTICES = 1 << 16
+COARSE_M = 0.01
+"""Vertices as near to each other as that are one where bodies are drawn over many frames: half the
+triangles, two thirds of the time, and the same to the eye but for faces that fill the picture."""
 _WHAT = "a registration of two bodies"
 _REGISTERED_BETAS = 10
 
@@ -78,6 +83,16 @@ class UsersBody:
             _keep(kept, registration)
         body = with_our_points(read.body, registration)
         return UsersBody(path, checksum, read.family, read.num_joints, body, registration)
+
+    @cached_property
+    def skeleton(self) -> BodyModel:
+        """The body without its surface: joints and keypoints."""
+        return self.body.select_vertices(torch.zeros(0, dtype=torch.long))
+
+    @cached_property
+    def coarse(self) -> BodyModel:
+        """The body with fewer triangles, to be drawn over many frames."""
+        return self.body.coarsened(COARSE_M)
 
     @property
     def gender(self) -> str:

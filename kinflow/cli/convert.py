@@ -76,10 +76,11 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
 
 def _check_body(result: Reconstruction, options: Convert) -> None:
     users = result.tracks[0].bodies[0].users_body
-    if users is not None and options.to in ("bvh", "amass"):
+    if users is not None and options.to == "amass":
         raise InputError(
-            f"'{options.result}' is of the body '{users.path}', of which glb can be written, and "
-            f"smpl, smplh or smplx with that file, but not {options.to}."
+            f"'{options.result}' is of the body '{users.path}', of which glb and bvh can be "
+            "written, and smpl, smplh or smplx with that file (as archives that AMASS's readers "
+            "read too), but not amass, whose shape is that of kinflow's own body."
         )
     if users is not None and options.model is not None:
         check_file(options.model)

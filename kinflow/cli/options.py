@@ -120,7 +120,7 @@ class Reconstruct:
     predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "evidence"
     """A shipped predictor by name, or a weight file; 'none' fits without one."""
     body: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Of photos: fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
+    """Fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
     betas: Annotated[int, arg(metavar="N")] = 10
     """How many shape coefficients of --body to fit."""
     device: Annotated[str, arg(metavar="NAME")] = "cpu"

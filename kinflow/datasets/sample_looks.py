@@ -26,7 +26,8 @@ from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.checks import number, path, whole
 from kinflow.datasets.readers.commands import existing_folder
-from kinflow.datasets.readers.reader import Reader, Unit, chosen_units
+from kinflow.datasets.readers.reader import Reader, Unit, chosen_units, forgiving
+from kinflow.datasets.readers.records import LeftOut
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.datasets.sample import Sample
@@ -84,18 +85,21 @@ def main(config: SeeConfig) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     looker, seen, passed = SampleLooker(config.fov_deg), 0, 0
     problems: list[str] = []
+    faults: list[str] = []
     with Progress() as bar:
         task = bar.add_task(config.name, total=len(units))
         for unit in units:
-            for shard, some in _shards(reader, root, unit, config):
+            left_out = LeftOut(unit.key)
+            for shard, some in _shards(reader, root, unit, config, left_out):
                 looked = list(looker.looks(some, problems))
                 passed += len(some) - len(looked)
                 if looked:
                     Samples.concatenate(looked).save(shard)
                 seen += len(looked)
                 bar.update(task, description=f"{unit.key} {seen:,} people")
+            faults += left_out.sentences()
             bar.advance(task)
-    for problem in problems[:20]:
+    for problem in [*faults, *problems[:20]]:
         print(problem)
     if len(problems) > 20:
         print(f"{len(problems) - 20} more pictures could not be read.")
@@ -103,10 +107,10 @@ def main(config: SeeConfig) -> None:
 
 
 def _shards(
-    reader: Reader, root: Path, unit: Unit, config: SeeConfig
+    reader: Reader, root: Path, unit: Unit, config: SeeConfig, left_out: LeftOut
 ) -> Iterator[tuple[Path, list[Sample]]]:
     """Files that are not there yet, and the samples of each."""
-    stream = islice(reader.read(root, unit), config.at_most)
+    stream = islice(forgiving(reader, root, unit, left_out), config.at_most)
     stem, number_of_shard = folder_name(unit.key.replace("/", "_")), 0
     while some := list(islice(stream, SAMPLES_PER_SHARD)):
         shard = config.out / f"samples_{config.name}_{stem}_{number_of_shard:05d}.safetensors"

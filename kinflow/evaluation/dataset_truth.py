@@ -2,7 +2,8 @@
 
 The format is that of docs/evaluation.md: a row for each person in a frame. Joints of markers and
 trackers (Human3.6M, MPI-INF-3DHP) are written as they are, into one file; labels that are poses of
-SMPL (3DPW, EMDB) are posed by the user's own model files, into a file for each sequence.
+SMPL (3DPW, EMDB) are posed by the user's own model files, into a file for each sequence. What is
+labelled in pictures (COCO's keypoints and parts) is `image_truth`'s.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from rich.progress import track
 from tyro.conf import Positional, arg
 
+from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.body.smpl_mesh import SmplMesh
-from kinflow.checks import path, refuse
+from kinflow.checks import flag, path, refuse, whole
 from kinflow.datasets.person_rows import write_rows
 from kinflow.datasets.readers.commands import existing_folder
 from kinflow.datasets.readers.reader import chosen_units
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
+from kinflow.evaluation.image_truth import SPLITS, image_truth, silhouette_truth
 from kinflow.files.atomic import explained
 from kinflow.files.destinations import check_file_destination, check_folder_destination
 
@@ -51,29 +54,54 @@ class TruthConfig:
     """Write a dataset's labels as the truth that `kinflow evaluate reconstruction` compares with.
 
     Args:
-        name: which dataset: h36m, mpi-inf-3dhp, 3dpw or emdb.
+        name: which dataset: h36m, mpi-inf-3dhp, 3dpw or emdb; coco (keypoints) or coco-densepose
+            (parts).
         root: its folder.
         out: the file to write; of 3DPW and EMDB the folder, in which each sequence is a file.
-        split: as the dataset calls it.
+        split: as the dataset calls it; that of its benchmark unless given.
         bodies: folder with SMPL's files of women, men and neutral bodies, which pose the labels of
             3DPW and EMDB.
+        silhouettes: write people's outlines in their place, of any dataset that has masks.
+        at_most: people of whom outlines are written, those of the first pictures.
     """
 
     name: Annotated[str, Positional, arg(metavar="NAME")]
     root: Annotated[Path, Positional, arg(metavar="ROOT")]
     out: Path
-    split: str = "test"
+    split: str | None = None
     bodies: Path | None = None
+    silhouettes: bool = False
+    at_most: int = 10_000
 
     def __post_init__(self) -> None:
         path(self, "root", "out")
         path(self, "bodies", or_none=True)
-        if self.name not in _KINDS:
-            refuse(f"Truth can be written of {', '.join(_KINDS)}; '{self.name}' is none of them.")
+        flag(self, "silhouettes")
+        whole(self, "at_most", at_least=1)
+        known = (*_KINDS, *SPLITS)
+        if self.name not in known and not self.silhouettes:
+            refuse(
+                f"Truth can be written of {', '.join(known)}, and outlines of what has masks; "
+                f"'{self.name}' is none of them."
+            )
+
+    @property
+    def chosen_split(self) -> str:
+        """The split that is meant."""
+        return self.split or next(iter(SPLITS.get(self.name, {"test": ""})))
+
+    def pictures_truth(self) -> dict[str, Any]:
+        """What is labelled in pictures, as arrays."""
+        root = existing_folder(self.root)
+        if self.silhouettes:
+            return silhouette_truth(reader_of(self.name), root, self.split, self.at_most)
+        return image_truth(self.name, root, self.chosen_split)
 
 
 def main(config: TruthConfig) -> int:
     """Write the truth and say how much there is."""
+    if config.silhouettes or config.name in SPLITS:
+        return _of_pictures(config)
     kind = _KINDS[config.name]
     if kind.is_mesh and config.bodies is None:
         raise InputError(
@@ -85,20 +113,36 @@ def main(config: TruthConfig) -> int:
     check(config.out)
     reader, root = reader_of(config.name), existing_folder(config.root)
     bodies = _Bodies(config.bodies) if kind.is_mesh and config.bodies else None
-    units = chosen_units(reader, root, config.split)
-    rows, written = _Rows(kind, config.split), 0
+    split = config.chosen_split
+    units = chosen_units(reader, root, split)
+    rows, written = _Rows(kind, split), 0
     for unit in track(units, config.name):
         for sample in reader.read(root, unit):
             rows.add(sample, root, bodies)
         if bodies is not None:
             written += len(rows.frame)
             rows.write(config.out / f"{unit.key.replace('/', '_')}.npz")
-            rows = _Rows(kind, config.split)
+            rows = _Rows(kind, split)
     if bodies is None:
         written = len(rows.frame)
         rows.write(config.out)
     print(f"Wrote {written} rows of {len(units)} label files to '{config.out}'.")
     return 0
+
+
+def _of_pictures(config: TruthConfig) -> int:
+    check_file_destination(config.out)
+    arrays = config.pictures_truth()
+    _write(config.out, arrays)
+    pictures = len(set(arrays["image"].tolist()))
+    print(f"Wrote {len(arrays['frame'])} rows of {pictures} pictures to '{config.out}'.")
+    return 0
+
+
+def _write(out: Path, arrays: dict[str, Any]) -> None:
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(out, arrays)
 
 
 @dataclass
@@ -118,6 +162,8 @@ class _Rows:
     joints_m: list[np.ndarray] = field(default_factory=list)
     joints_world_m: list[np.ndarray] = field(default_factory=list)
     vertices_m: list[np.ndarray] = field(default_factory=list)
+    pose: list[np.ndarray] = field(default_factory=list)
+    """Of our 22 joints, which SMPL has first; the root in the camera's frame."""
     names: tuple[str, ...] = ()
     rate_hz: float | None = None
 
@@ -153,6 +199,7 @@ class _Rows:
         self.names = sample.body.joint_names
         self.joints_world_m.append(joints)
         known = sample.camera is not None and sample.camera.R_cam_world is not None
+        self.pose.append(_pose_before_camera(sample))
         for target, points in ((self.vertices_m, vertices), (self.joints_m, joints)):
             unknown = np.full_like(points, np.nan)
             camera = sample.camera if known else None
@@ -188,10 +235,19 @@ class _Rows:
             arrays["joints_world_m"] = np.stack(self.joints_world_m)
             arrays["root_world_m"] = arrays["joints_world_m"][:, 0]
             arrays["vertices_m"] = np.stack(self.vertices_m)
+            arrays["pose"] = np.stack(self.pose)
             arrays["topology"] = np.array("smpl")
-        with explained(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-        write_rows(out, arrays)
+        _write(out, arrays)
+
+
+def _pose_before_camera(sample: Sample) -> np.ndarray:
+    """Rotations with the root in the camera's frame; NaN where that is not known."""
+    R_cam_world = None if sample.camera is None else sample.camera.R_cam_world
+    if sample.body is None or R_cam_world is None:
+        return np.full((NUM_JOINTS, 3, 3), np.nan, np.float32)
+    pose = sample.body.R_parent_joint[:NUM_JOINTS].copy()
+    pose[0] = R_cam_world @ pose[0]
+    return pose
 
 
 class _Bodies:

@@ -49,7 +49,8 @@ def bvh_bytes(motion: Motion, joint_names: JointNaming = "smpl") -> bytes:
     """Content of `person_<id>.bvh`."""
     stream = io.StringIO()
     stream.write("HIERARCHY\n")
-    ends_cm = CM_PER_M * end_offsets_m(motion.shape)
+    users = motion.users_body
+    ends_cm = CM_PER_M * end_offsets_m(motion.shape, None if users is None else users.body)
     joints = _write_joint(stream, 0, 0, names_of(joint_names), CM_PER_M * motion.offsets_m, ends_cm)
     stream.write(f"MOTION\nFrames: {len(motion)}\nFrame Time: {motion.period_s:.9g}\n")
     angles_deg = np.degrees(euler_angles(motion.pose, ORDER))[:, joints]
@@ -59,16 +60,23 @@ def bvh_bytes(motion: Motion, joint_names: JointNaming = "smpl") -> bytes:
     return stream.getvalue().encode("ascii")
 
 
-def end_offsets_m(shape: Float64[np.ndarray, "6"]) -> Float64[np.ndarray, "22 3"]:
-    """From the last joints to where the body ends, in the T-pose; zero for all others."""
-    model = BodyModel.load()
+def end_offsets_m(
+    shape: Float64[np.ndarray, " shape"], model: BodyModel | None = None
+) -> Float64[np.ndarray, "22 3"]:
+    """From the last joints to where the body ends, in the T-pose; zero for all others.
+
+    Args:
+        shape: of the body.
+        model: what it is of; the bundled body unless another is given.
+    """
+    model = model or BodyModel.load()
     shaped = model.with_shape(torch.from_numpy(shape).float())
     owner = model.skin_weights.argmax(1)
     ends = np.zeros((NUM_JOINTS, 3))
     for name, direction in _END_DIRECTIONS.items():
         joint = JOINT_INDEX[name]
         from_joint_m = shaped.rest_vertices_m[owner == joint] - shaped.rest_joints_m[joint]
-        along = from_joint_m @ model.Q_rest[joint].mT @ torch.tensor(direction)
+        along = from_joint_m @ model.Q_rest[joint].mT @ model.Q_rest.new_tensor(direction)
         ends[joint] = float(along.max()) * np.array(direction)
     return ends
 

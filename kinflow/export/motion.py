@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from kinflow.body.model import BodyModel
+from kinflow.body.users_body import UsersBody
 from kinflow.errors import InputError
 from kinflow.export.quaternions import along_time, matrices, slerp
 from kinflow.export.stage import Stage
@@ -50,6 +50,8 @@ class Motion:
     shape: Float64[np.ndarray, " shape"]
     seen: Bool[np.ndarray, " frames"]
     """False where the pose was filled in or lies between two frames of the source."""
+    users_body: UsersBody | None = None
+    """Whose the shape is, where that is not the bundled body."""
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -92,9 +94,8 @@ class Motion:
         between = np.empty((count, *q.shape[1:-1], 3, 3))
         for some in batches(count):
             between[some] = matrices(slerp(q[before[some]], q[after[some]], share[some]))
-        users = track.bodies[0].users_body
-        model = BodyModel.load("joints") if users is None else users.body
-        offsets_m = model.with_shape(track.shape).joint_offsets_m()
+        body = track.bodies[0]
+        offsets_m = body.skeleton.with_shape(track.shape).joint_offsets_m()
         return Motion(
             identity=track.identity,
             start_s=float(times_s[0]),
@@ -104,6 +105,7 @@ class Motion:
             offsets_m=offsets_m.double().numpy(),
             shape=track.shape.double().numpy(),
             seen=(share == 0) | (share == 1),
+            users_body=body.users_body,
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kinflow.body.model import BodyModel
+from kinflow.body.users_body import COARSE_M
 from kinflow.export.bodies import Bodies
 from kinflow.export.overlay import bodies_layer
 from kinflow.export.painter import PaintStyle, paint
@@ -18,9 +19,6 @@ from kinflow.results import Person
 
 OVERLAY_VIDEO = "overlay.webm"
 
-_CUBE_M = 0.01
-"""Of the mesh that is drawn: half the triangles, two thirds of the time, and the same to the eye
-but for faces that fill the picture."""
 _FINE_PIXELS = 1_500_000
 """Frames of more pixels show one sample of each, not four: in them edges are fine enough, and
 drawing takes a third of the time."""
@@ -116,10 +114,12 @@ def draw_people(
         return image_rgb.copy()
     height, width = image_rgb.shape[:2]
     style = PaintStyle(supersampling=1 if width * height > _FINE_PIXELS else 2)
-    layer = bodies_layer(Bodies.of(people, _drawn_model()))
+    users = people[0].users_body
+    drawn = _drawn_model() if users is None else users.coarse
+    layer = bodies_layer(Bodies.of(people, drawn))
     return paint(image_rgb, layer, people[0].camera, style)
 
 
 @cache
 def _drawn_model() -> BodyModel:
-    return BodyModel.load().coarsened(_CUBE_M)
+    return BodyModel.load().coarsened(COARSE_M)

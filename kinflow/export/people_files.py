@@ -17,6 +17,7 @@ from kinflow.export.people_schema import FIELDS, Fields
 from kinflow.export.people_to_fields import to_fields
 from kinflow.files.atomic import write_bytes
 from kinflow.files.json_files import read_json
+from kinflow.files.names import printable
 from kinflow.files.npz_files import is_archive, read_npz
 from kinflow.files.reading import check_file, guarded
 from kinflow.results import Reconstruction
@@ -30,6 +31,7 @@ MAX_JSON_BYTES = 32 << 20
 """About a thousand people with alternatives, six thousand without; what is not as it should be
 may take thirty times that in memory."""
 
+_SHOWN = 5
 _WHAT = "a people file of kinflow"
 
 
@@ -53,8 +55,7 @@ def load(path: Path | str) -> Reconstruction:
     path = Path(path)
     # these, unlike the methods of Path, are False where a name is too long or a folder closed
     if os.path.isdir(path):
-        held = (path / name for name in (NPZ_NAME, JSON_NAME))
-        path = next((file for file in held if os.path.isfile(file)), path / NPZ_NAME)
+        path = people_file(path) or _none_in(path)
     if not os.path.exists(path):
         raise InputError(f"There is no file '{path}'; give a people.npz or people.json of kinflow.")
     with guarded(path, _WHAT):
@@ -63,6 +64,32 @@ def load(path: Path | str) -> Reconstruction:
             return from_fields(fields_of(document) if arrays is None else arrays)
         except InputError as error:
             raise InputError(f"'{path}' is not {_WHAT}: {str(error).rstrip('.')}.") from error
+
+
+def people_file(folder: Path) -> Path | None:
+    """The file of the people in a result folder; None where there is none."""
+    held = (folder / name for name in (NPZ_NAME, JSON_NAME))
+    return next((file for file in held if os.path.isfile(file)), None)
+
+
+def _none_in(folder: Path) -> Path:
+    """Where the file of a folder would be that has none.
+
+    Raises:
+        InputError: there are folders in it that have some.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    results = [printable(name) for name in names if people_file(folder / name) is not None]
+    if not results:
+        return folder / NPZ_NAME
+    shown = ", ".join(f"'{name}'" for name in results[:_SHOWN])
+    others = f" and {len(results) - _SHOWN} others" if len(results) > _SHOWN else ""
+    raise InputError(
+        f"'{folder}' holds several results: name one of its folders {shown}{others}."
+        if len(results) > 1
+        else f"'{folder}' holds no people.npz, but its folder {shown} does: name that."
+    )
 
 
 def write_npz(reconstruction: Reconstruction, path: Path) -> None:

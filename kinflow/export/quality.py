@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float64
 
 from kinflow.body.keypoints import FOOT_KEYPOINTS, KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.body.kinematics import forward_kinematics
-from kinflow.body.model import BodyModel
 from kinflow.export.heights import lowest_m
 from kinflow.export.motion import Motion, batches, period_of
 from kinflow.export.stage import Stage
@@ -75,13 +74,15 @@ def quality_of(
 def _of_track(track: Track, stage: Stage, period_s: float) -> TrackQuality:
     times_s = np.array([body.time_s for body in track.bodies])
     pose, root_m = (torch.from_numpy(values) for values in stage.track_pose(track))
-    shaped = BodyModel.load("joints").with_shape(track.shape)
+    shaped = track.bodies[0].skeleton.with_shape(track.shape)
     feet_m = np.empty((len(pose), len(_FEET), 3))
     for some in batches(len(pose)):
         feet_m[some] = shaped.with_pose(pose[some], root_m[some]).keypoints_m()[:, _FEET].numpy()
     up = np.tile([0.0, 1.0, 0.0], (len(pose), 1))
     contact = contact_of(track.bodies)
-    mean_cm, worst_cm = below_floor_cm(lowest_m(track.shape, pose, root_m, up))
+    mean_cm, worst_cm = below_floor_cm(
+        lowest_m(track.shape, pose, root_m, up, track.bodies[0].model)
+    )
     del pose, root_m, up  # as large as all bodies
     seen = np.array([body.code != "not_seen" for body in track.bodies])
     gaps_s = gaps_of(times_s, seen, period_s)
@@ -169,7 +170,7 @@ def _keypoint_error_px(track: Track) -> float:
     bodies = [body for body in track.bodies if body.code != "not_seen"]
     if not bodies:
         return float("nan")
-    shaped = BodyModel.load("joints").with_shape(track.shape)
+    shaped = track.bodies[0].skeleton.with_shape(track.shape)
     points_m = torch.empty(len(bodies), len(_LIMBS), 3, dtype=torch.float32)
     for some in batches(len(bodies)):
         pose = torch.stack([body.pose for body in bodies[some]])

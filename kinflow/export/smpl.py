@@ -60,7 +60,7 @@ class SmplPerson:
 
     @staticmethod
     def _of_users(track: Track, users: UsersBody) -> SmplPerson:
-        exact = torch.zeros(len(track.bodies))
+        exact = torch.zeros(len(track.bodies), dtype=torch.float32)
         converted = ConvertedPoses(
             track.shape,
             torch.stack([body.pose for body in track.bodies]),

@@ -62,7 +62,8 @@ def clip_viewer_html(
     """
     stage = stage or Stage.of(reconstruction)
     frames = reconstruction.frames
-    model = BodyModel.load()
+    tracks = reconstruction.tracks
+    model = tracks[0].bodies[0].model if tracks else BodyModel.load()
     shown = {} if stage.turns else pictures or {}
     scene = {
         "camera": camera_of(frames[0].camera),
@@ -87,7 +88,7 @@ def clip_viewer_html(
                 for index in sorted(shown)
             ],
         },
-        "people": [_person(track, stage, model) for track in reconstruction.tracks],
+        "people": [_person(track, stage, model) for track in tracks],
     }
     return page(scene, reconstruction.source, files)
 

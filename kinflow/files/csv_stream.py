@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kinflow.errors import InputError
@@ -12,14 +12,27 @@ from kinflow.files.reading import check_file, guarded, readable
 MAX_CSV_BYTES = 16 << 30
 
 
+def _raised(error: InputError) -> None:
+    raise error
+
+
 def read_columns(
-    path: Path | str, names: Sequence[str], at_most: int = MAX_CSV_BYTES
+    path: Path | str,
+    names: Sequence[str],
+    on_short: Callable[[InputError], None] = _raised,
+    at_most: int = MAX_CSV_BYTES,
 ) -> Iterator[tuple[int, list[str]]]:
     """(number of the line, values of these columns) of each row below the header.
 
+    Args:
+        path: of the table.
+        names: of the columns.
+        on_short: is told of rows that end early, which are passed over; raised unless something
+            else is given.
+        at_most: size of the file in bytes.
+
     Raises:
-        InputError: the file cannot be read, is too large, lacks a column, or has a row that ends
-            early.
+        InputError: the file cannot be read, is too large or lacks a column.
     """
     check_file(path, at_most)
     with (
@@ -39,5 +52,6 @@ def read_columns(
         longest = max(columns)
         for row in rows:
             if len(row) <= longest:
-                raise InputError(f"Line {rows.line_num} of '{path}' ends early; copy it again.")
+                on_short(InputError(f"Line {rows.line_num} of '{path}' ends early; copy it again."))
+                continue
             yield rows.line_num, [row[column] for column in columns]

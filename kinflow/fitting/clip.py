@@ -291,6 +291,7 @@ class ClipFitter(Resumable):
             code="not_seen",
             energy={name: float(value[row]) for name, value in described.energy.items()},
             start_source="motion",
+            users_body=self._photos.users_body,
         )
 
 

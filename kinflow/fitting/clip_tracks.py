@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.results import Gravity, Person, stored
@@ -90,7 +89,7 @@ def _between(
     pose[:, 0] = R[1:-1].mT @ pose[:, 0]
     t = (R[1:-1].mT @ (t_a + a[:, None] * (t_b - t_a))[..., None])[..., 0]
     z = first.z + a[:, None] * (last.z - first.z)
-    joints_m = BodyModel.load("joints").with_shape(first.shape).with_pose(pose, t).joints_m
+    joints_m = first.skeleton.with_shape(first.shape).with_pose(pose, t).joints_m
     return [
         stored(
             replace(
@@ -160,7 +159,7 @@ def one_gravity(known: Sequence[Gravity | None]) -> Gravity | None:
 def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
     reliable = [body for body in bodies if body.code == "ok"] or bodies
     shape = torch.stack([body.shape for body in reliable]).median(dim=0).values
-    model = BodyModel.load("joints")
+    model = bodies[0].skeleton
     shaped = model.with_shape(shape)
     before = model.with_shape(torch.stack([body.shape for body in bodies]))
     larger = _length_m(shaped.joint_offsets_m()) / _length_m(before.joint_offsets_m())

@@ -128,7 +128,7 @@ class PhotoFitter:
             further=further,
             attitude=copy.deepcopy(AttitudePrior.load()).to(device),
         )
-        self._users_body = users_body
+        self.users_body = users_body
         whole = None if users_body is None else users_body.body
         vertices = VertexModel(part_body(device, whole)) if align_parts else None
         self.fitter = self._person_fitter(config.fit, vertices=vertices)
@@ -199,7 +199,7 @@ class PhotoFitter:
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
         targets = with_floor(targets, self.gravity, ground, rows)
-        if self._users_body is None:
+        if self.users_body is None:
             found = with_nearer(found, self.fitter.model, best, ground)
         targets, found = self._with_children(targets, found, best, people)
         return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
@@ -282,7 +282,7 @@ class PhotoFitter:
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
         believed = beliefs(self._predictor, people, cameras, prior, config, one_posture)
-        if believed is not None and self._users_body is not None:
+        if believed is not None and self.users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:
             targets = observe(people, cameras, rest_m, self.config.observations)

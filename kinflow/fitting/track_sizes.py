@@ -51,6 +51,8 @@ def with_child(
 
 def as_before(sizes: SizeEstimator, targets: Targets, s: Float[Tensor, " shape"]) -> Targets:
     """Targets of frames of a person whose latent shape is known: a child's where that is one."""
+    if not sizes.config.estimate:
+        return targets
     shape = sizes.target_again(s[None])
     return targets if shape is None else _of_shape(targets, shape)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
+from kinflow.body.users_body import UsersBody
 from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import Pose
@@ -68,9 +70,12 @@ class ClipMemory:
     Args:
         claim: the right to make its result folder, held until the end.
         origin: what the results are made from; work for others is forgotten.
+        body: file of the user's body that bodies are of, with how many shape coefficients; None
+            for the bundled one.
     """
 
-    def __init__(self, claim: Claim, origin: Origin) -> None:
+    def __init__(self, claim: Claim, origin: Origin, body: tuple[Path, int] | None = None) -> None:
+        self._body = body
         key = {
             "version": __version__,
             "clip_sha256": origin.photo_sha256,
@@ -91,6 +96,9 @@ class ClipMemory:
             return [], None
         ledger.entries.clear()
         self._count = len(done)
+        if done and self._body is not None:
+            users_body = UsersBody.load(*self._body)
+            done = [_of_body(frame, users_body) for frame in done]
         return done, state
 
     def keep(self, done: Sequence[DoneFrame], state: dict[str, Any]) -> None:
@@ -103,7 +111,7 @@ class ClipMemory:
         Raises:
             InputError: it cannot be written.
         """
-        new = list(done[self._count :])
+        new = [_of_body(frame, None) for frame in done[self._count :]]
         self._ledger.add(taken(new, _BODIES) if new else None, taken(state, _STATES))
         self._count = len(done)
 
@@ -113,5 +121,13 @@ class ClipMemory:
 
 
 def _small(frame: DoneFrame) -> DoneFrame:
-    people = tuple(stored(person) for person in frame.fitted.people)
-    return replace(frame, fitted=replace(frame.fitted, people=people))
+    return _with_people(frame, [stored(person) for person in frame.fitted.people])
+
+
+def _of_body(frame: DoneFrame, users_body: UsersBody | None) -> DoneFrame:
+    """A body file is none of the state: it is the same for all."""
+    return _with_people(frame, [person.of_body(users_body) for person in frame.fitted.people])
+
+
+def _with_people(frame: DoneFrame, people: Sequence[Person]) -> DoneFrame:
+    return replace(frame, fitted=replace(frame.fitted, people=tuple(people)))

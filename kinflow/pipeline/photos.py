@@ -316,13 +316,9 @@ class Work:
                 "photos.",
                 {"keypoints": "keypoints", "part maps": "part_maps", "silhouettes": "masks"},
             )
-        if self.config.reconstructor.body is not None:
-            raise InputError(
-                f"{path} is a video; other bodies are fitted to photos alone. Reconstruct it "
-                "without a body file, and convert its results to that body then.",
-                {"a body file": "body"},
-            )
-        memory = ClipMemory(claim, origin)
+        models = self.config.reconstructor
+        body = None if models.body is None else (Path(models.body), models.betas)
+        memory = ClipMemory(claim, origin, body)
         run = ClipRun(path, self.reconstructor, self.config.clips, memory)
         wanted = self.config.clips.range
         export = replace(self.config.clip_export, overwrite=self._may_replace(folder))

@@ -65,7 +65,7 @@ class ReconstructorConfig:
     """Find body parts in the image, or take those of the evidence, and align bodies with them after
     the keypoints; otherwise neither is done."""
     body: str | Path | None = None
-    """Path of a body of the SMPL family to fit to photos in place of the bundled one."""
+    """Path of a body of the SMPL family to fit in place of the bundled one."""
     betas: int = DEFAULT_BETAS
     """How many shape coefficients of it to fit."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)

@@ -91,6 +91,10 @@ class Person:
         """The same body in a frame."""
         return replace(self, frame=frame, time_s=time_s)
 
+    def of_body(self, users_body: UsersBody | None) -> Person:
+        """The same numbers as those of another body file; None is the bundled body."""
+        return replace(self, users_body=users_body)
+
     @property
     def joints_px(self) -> Float[Tensor, "22 2"]:
         """Projected joints."""
@@ -116,6 +120,11 @@ class Person:
     def model(self) -> BodyModel:
         """What the body is of, with all vertices."""
         return BodyModel.load() if self.users_body is None else self.users_body.body
+
+    @property
+    def skeleton(self) -> BodyModel:
+        """What the body is of, without its surface."""
+        return BodyModel.load("joints") if self.users_body is None else self.users_body.skeleton
 
     def vertices(self) -> Float[Tensor, "vertices 3"]:
         """Vertices of the full mesh in the camera frame, metres."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kinflow.body.users_body import UsersBody
 from kinflow.results.person import Person
 
 _NAMES = (
@@ -37,6 +38,10 @@ class StoredPerson(Person):
     def in_frame(self, frame: int, time_s: float) -> Person:
         """The same body in a frame; both share their memory."""
         return _made({**self.__dict__, "frame": frame, "time_s": time_s})
+
+    def of_body(self, users_body: UsersBody | None) -> Person:
+        """The same numbers as those of another body file; both share their memory."""
+        return _made({**self.__dict__, "users_body": users_body})
 
 
 def stored(person: Person) -> Person:

@@ -184,3 +184,28 @@ def test_bodies_that_do_not_stand_as_ours_are_refused(tmp_path):
     np.savez(tmp_path / "none.npz", **{**fields, "f": fields["f"][:0]})
     with pytest.raises(InputError, match="no triangles"):
         UsersBody.load(tmp_path / "none.npz")
+
+
+def test_a_program_in_double_precision_gets_the_same(theirs, smplh_file, tmp_path, monkeypatch):
+    """Whatever the default type of tensors is, a body is registered and converted as usual."""
+    ours, pose, place = BodyModel.load(), lively_poses(2), torch.zeros(2, 3)
+    shape = some_adults()[0]
+
+    def converted(body: UsersBody) -> list[torch.Tensor]:
+        there = Converter.to_theirs(ours, body.body, body.registration)
+        found = there.convert(shape, pose, place)
+        back = Converter.to_ours(body.body, ours, body.registration)
+        return [*vars(found).values(), *vars(back.convert(found.shape, pose, place)).values()]
+
+    usual = converted(theirs)
+    monkeypatch.setenv("KINFLOW_CACHE", str(tmp_path))  # so that it is registered again
+    our_adult.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = UsersBody.load(smplh_file)
+        double = converted(again)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        our_adult.cache_clear()
+    for one, other in zip(usual, double, strict=True):
+        assert other.dtype == torch.float32 and torch.equal(one, other)

@@ -1,5 +1,6 @@
 """`kinflow convert` on folders that were written before."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,19 @@ def test_bodies_that_cannot_be_used(folder, smplh_file, tmp_path, capsys, argume
     assert main(["convert", str(folder), *arguments, "--out", str(tmp_path / "out")]) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_of_several_results_names_them(folder, tmp_path, capsys):
+    arguments = ["convert", str(tmp_path), "--to", "bvh", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert "There is no file" in capsys.readouterr().err
+    shutil.copytree(folder, tmp_path / "walk")
+    assert main(arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "holds no people.npz, but its folder 'walk' does: name that." in said
+    for number in range(7):
+        shutil.copytree(folder, tmp_path / f"clip{number}")
+    assert main(arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "holds several results: name one of its folders 'clip0', 'clip1'" in said
+    assert "and 3 others" in said and not (tmp_path / "out").exists()

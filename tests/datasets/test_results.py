@@ -15,6 +15,7 @@ from smpl_files import reference_smpl
 from smpl_people import person_fields
 
 from kinflow.body import users_body
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.users_body import UsersBody
 from kinflow.datasets.results import (
     BodyParameters,
@@ -256,6 +257,52 @@ def test_bodies_as_rough_3d(body, tmp_path):
         with_rough_3d(evidence, found, body, frame=11)
 
 
+def test_keypoints_of_mhr_as_rough_3d(tmp_path):
+    """Files of SAM 3D Body hold keypoints, so no body file is needed."""
+    found = read_results(write(tmp_path / "sam.npz", "sam3d", sam3d()))
+    camera = Camera.centred((640, 480), 800.0)
+    names = [n for n in BLAZEPOSE33 if n in MHR70]
+    assert len(names) > 20
+    points_m = torch.from_numpy(found.joints_m[1]).float()
+    at = {name: points_m[i] for i, name in enumerate(found.joint_names)}
+    seen_px = torch.zeros(33, 3)
+    for name in names:
+        seen_px[BLAZEPOSE33.index(name), :2] = camera.project(at[name])
+        seen_px[BLAZEPOSE33.index(name), 2] = 1
+    shown = seen_px[seen_px[:, 2] > 0, :2]
+    box = torch.cat([shown.amin(0), shown.amax(0)])
+    person = PersonEvidence(seen_px, torch.ones(33), None, box, 0.9)
+    evidence = with_rough_3d(ImageEvidence((640, 480), (person,)), found, camera=camera)
+    own_m = evidence.people[0].world_m
+    knee, nose = BLAZEPOSE33.index("left_knee"), BLAZEPOSE33.index("nose")
+    torch.testing.assert_close(own_m[knee] - own_m[nose], at["left_knee"] - at["nose"])
+    index = BLAZEPOSE33.index("right_index")
+    wanted = at["right_forefinger_third_joint"] - at["nose"]
+    torch.testing.assert_close(own_m[index] - own_m[nose], wanted)
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [("wham", "trans"), ("gvhmr", "body_pose"), ("sam3d", "pred_cam_t"), ("smpl", "poses")],
+)
+def test_a_body_that_cannot_be_right_is_left_out_alone(tool, field, tmp_path):
+    content = CONTENTS[tool]()
+    whole = len(read_results(write(tmp_path / "good", tool, content)))
+    holder = {"wham": lambda c: c[2], "gvhmr": lambda c: c["smpl_params_incam"]}
+    fields = holder.get(tool, lambda c: c)(content)
+    fields[field] = torch.as_tensor(fields[field]).numpy().copy()
+    fields[field][1, 0] = np.nan
+    found = read_results(write(tmp_path / "bad", tool, content))
+    assert len(found) == whole - 1 and found.left_out == 1
+
+
+def test_a_person_of_4d_humans_that_cannot_be_right_is_left_out_alone(tmp_path):
+    whole = len(read_results(write(tmp_path / "good", "phalp", phalp())))
+    broken = change(phalp(), FRAME, "smpl", 0, "betas", nan)
+    found = read_results(write(tmp_path / "bad", "phalp", broken))
+    assert len(found) == whole - 1 and found.left_out == 1
+
+
 def test_command(body, tmp_path, capsys):
     write(tmp_path / "wham.pkl", "wham", wham())
     config = ResultsConfig(tmp_path / "wham.pkl", tmp_path / "r.npz")
@@ -312,7 +359,6 @@ BROKEN = [
     ("phalp", (FRAME, "smpl", 0, "body_pose", lambda a: a[:21]), "body_pose has shape"),
     ("phalp", (FRAME, "smpl", 0, "global_orient", lambda a: 2 * a), "not rotations"),
     ("phalp", (FRAME, "smpl", 0, "global_orient", lambda a: -a), "not rotations"),
-    ("phalp", (FRAME, "smpl", 0, "betas", nan), "betas holds numbers that are not finite"),
     ("phalp", (FRAME, "smpl", 0, "betas", None), "no betas"),
     ("phalp", (FRAME, "smpl", [3]), "no dict"),
     ("phalp", (FRAME, "size", [[0, 0]]), "no focal lengths"),

@@ -1,5 +1,7 @@
-"""Photos fitted on a body of the user's."""
+"""Photos and clips fitted on a body of the user's."""
 
+import base64
+import re
 import shutil
 from pathlib import Path
 
@@ -8,14 +10,22 @@ import numpy as np
 import pytest
 import roma
 import torch
+from clips import write_clip
 from smpl_files import reference_smpl
 from smpl_people import person_fields
 
 import kinflow
+from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.cli.main import main
+from kinflow.datasets.bvh import read_bvh
 from kinflow.errors import InputError
 from kinflow.export.gltf import scene_glb
 from kinflow.export.people_files import load, write_json, write_npz
+from kinflow.fitting.clip import ClipFitConfig
+from kinflow.pipeline.clips import ClipConfig
+from kinflow.pipeline.config import PipelineConfig
+from kinflow.pipeline.events import Outcome, Progress
+from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 
 
@@ -88,11 +98,10 @@ def test_parameters_are_what_was_fitted(folder, model, result, tmp_path, capsys)
     np.testing.assert_allclose(joints_m, result.people[0].joints_cam_m, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["bvh", "amass"])
-def test_what_cannot_be_written_is_said(folder, tmp_path, capsys, kind):
+def test_what_cannot_be_written_is_said(folder, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["convert", str(folder), "--to", kind, "--out", str(out)]) == 2
-    assert f"but not {kind}" in " ".join(capsys.readouterr().err.split())
+    assert main(["convert", str(folder), "--to", "amass", "--out", str(out)]) == 2
+    assert "but not amass" in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
 
 
@@ -110,13 +119,72 @@ def test_all_files_of_a_photo(folder):
     assert len(scene_glb(load(folder))) > 100_000
 
 
-def test_clips_are_refused(model, tmp_path, capsys):
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"not looked at")
-    arguments = ["reconstruct", str(clip), "--out", str(tmp_path / "out"), "--body", str(model)]
-    assert main(arguments) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "fitted to photos alone" in said and "(--body)" in said
+@pytest.fixture(scope="module")
+def clip(model, astronaut_rgb, tmp_path_factory) -> Path:
+    """The same person on a smaller picture that moves a little, in ten frames."""
+    small = cv2.resize(astronaut_rgb, (256, 256), interpolation=cv2.INTER_AREA)
+    frames = [np.roll(small, shift, axis=1) for shift in range(10)]
+    return write_clip(tmp_path_factory.mktemp("clip") / "astronaut.avi", frames, 10, "MJPG")
+
+
+@pytest.fixture(scope="module")
+def clip_folder(model, clip) -> Path:
+    """Its results."""
+    out = clip.parent / "out"
+    assert main(["reconstruct", str(clip), "--out", str(out), "--body", str(model)]) == 0
+    (folder,) = out.iterdir()
+    return folder
+
+
+def test_clips_are_of_the_users_body_too(clip_folder, model):
+    result = load(clip_folder)
+    (track,) = result.tracks
+    assert len(track.bodies) == 10
+    assert all(body.users_body.path == model for body in track.bodies)
+    assert all(torch.equal(body.shape, track.shape) for body in track.bodies)  # one for all
+    assert track.shape.shape == (10,)
+    for body in track.bodies:
+        assert body.code not in ("implausible", "not_seen") and body.limb_error_px() < 15
+        torch.testing.assert_close(body.body().joints_m, body.joints_cam_m, atol=1e-4, rtol=0)
+
+
+def test_all_files_of_a_clip_are_of_it(clip_folder, model, tmp_path):
+    names = {path.name for path in clip_folder.iterdir()}
+    assert {"people.npz", "overlay.webm", "scene.glb", "viewer.html", "person_0.bvh"} <= names
+    result = load(clip_folder)
+    bvh = read_bvh(clip_folder / "person_0.bvh")
+    offsets_m = result.tracks[0].bodies[0].body().shaped.joint_offsets_m()
+    left_knee = bvh.offsets[bvh.joint("left_knee")] / 100
+    np.testing.assert_allclose(left_knee, offsets_m[JOINT_INDEX["left_knee"]], atol=1e-4)
+    page = (clip_folder / "viewer.html").read_text()
+    counts = base64.b64decode(re.search(r'"counts": "([^"]+)"', page)[1])
+    assert len(counts) == len(person_fields("smplh")["v_template"])
+
+    arguments = ["convert", str(clip_folder), "--model", str(model), "--out", str(tmp_path)]
+    assert main([*arguments, "--to", "smplh"]) == 0
+    arrays = np.load(tmp_path / "person_0_smplh_poses.npz")
+    assert arrays["poses"].shape == (10, 156) and not arrays["vertex_error_mm"].any()
+
+
+def test_a_clip_that_was_stopped_goes_on_with_its_body(clip, clip_folder, model, tmp_path):
+    models = Reconstructor(ReconstructorConfig(body=model, parts=False))
+    clips = ClipConfig(fit=ClipFitConfig(window=6, ahead=2), keep_every=2)
+    config = PipelineConfig(models.config, clips=clips, clip_formats=("npz",))
+    running = Pipeline(config, models).run([clip], tmp_path)
+    steps = 0
+    for event in running:
+        steps += isinstance(event, Progress)
+        if steps == 8:
+            break
+    running.close()
+    (outcome,) = [
+        e for e in Pipeline(config, models).run([clip], tmp_path) if isinstance(e, Outcome)
+    ]
+    assert any("where an earlier run had come to" in note for note in outcome.notes)
+    (track,) = load(next(tmp_path.iterdir())).tracks
+    assert len(track.bodies) == 10
+    for body in track.bodies:
+        assert body.users_body.path == model and body.limb_error_px() < 15
 
 
 @pytest.mark.parametrize("betas", [0, 301])

@@ -7,12 +7,14 @@ are refused; the same labels are given out as npz with BEDLAM.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from kinflow.datasets.readers.bedlam import plain_path
-from kinflow.datasets.readers.bedlam_labels import person_rows
+from kinflow.datasets.readers.bedlam_labels import PersonRows
 from kinflow.datasets.readers.fields import reading
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Picture
 from kinflow.errors import InputError
@@ -68,20 +70,27 @@ class Agora(Reader):
             "agora-bfh.npz of BEDLAM's training labels."
         )
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a row."""
         folders = (root / folder for folder in _IMAGE_FOLDERS)
         images = next((f for f in folders if f.is_dir()), root)
         with reading(unit.path, _WHAT):
-            for number, row in enumerate(person_rows(unit.path, _WHAT)):
-                yield Sample(
-                    dataset="agora",
-                    key=f"{unit.key}/{number:07d}",
-                    split=unit.split,
-                    licence=self.info.licence,
-                    picture=Picture(images / plain_path(row.image), row.size),
-                    keypoints=row.keypoints,
-                    body=row.body,
-                    camera=row.camera,
-                    up=row.up,
-                )
+            rows = PersonRows.load(unit.path, _WHAT)
+            numbers = range(len(rows.images))
+            make = partial(_sample, unit, images, rows)
+            yield from made(numbers, make, unit.path, lambda row: f"Row {row}", on_fault)
+
+
+def _sample(unit: Unit, images: Path, rows: PersonRows, number: int) -> Sample:
+    row = rows.row(number)
+    return Sample(
+        dataset="agora",
+        key=f"{unit.key}/{number:07d}",
+        split=unit.split,
+        licence=Agora.info.licence,
+        picture=Picture(images / plain_path(row.image), row.size),
+        keypoints=row.keypoints,
+        body=row.body,
+        camera=row.camera,
+        up=row.up,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from kinflow.datasets.readers.bodies import UP, Gender, body_label, gender_of, m
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import SMPL24, SMPLH52, SMPLX55
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import BodyModel
 from kinflow.errors import InputError
@@ -91,33 +93,40 @@ class Amass(Reader):
             findings.append(Finding("version", _TWICE))
         return units, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a frame."""
         with reading(unit.path, _WHAT):
             motion = _Motion.load(unit.path)
-            R = matrices(motion.poses)
-            for row in range(len(R)):
-                yield Sample(
-                    dataset="amass",
-                    key=f"{unit.key}/{row * motion.stride:06d}",
-                    split=unit.split,
-                    licence=self.info.licence,
-                    body=body_label(
-                        motion.model,
-                        motion.names,
-                        R[row],
-                        motion.t_m[row],
-                        "world",
-                        motion.betas,
-                        motion.gender,
-                        _TURN,
-                    ),
-                    up=UP,
-                    identity=subject_of(unit.path),
-                    sequence=unit.key,
-                    time_s=row * motion.stride / motion.rate_hz,
-                    fps=motion.rate_hz / motion.stride,
-                )
+            rows = range(len(motion.t_m))
+            make = partial(_sample, unit, motion, matrices(motion.poses))
+            yield from made(
+                rows, make, unit.path, lambda row: f"Frame {row * motion.stride}", on_fault
+            )
+
+
+def _sample(unit: Unit, motion: _Motion, R: np.ndarray, row: int) -> Sample:
+    motion.fields.check_row(row)
+    return Sample(
+        dataset="amass",
+        key=f"{unit.key}/{row * motion.stride:06d}",
+        split=unit.split,
+        licence=Amass.info.licence,
+        body=body_label(
+            motion.model,
+            motion.names,
+            R[row],
+            motion.t_m[row],
+            "world",
+            motion.betas,
+            motion.gender,
+            _TURN,
+        ),
+        up=UP,
+        identity=subject_of(unit.path),
+        sequence=unit.key,
+        time_s=row * motion.stride / motion.rate_hz,
+        fps=motion.rate_hz / motion.stride,
+    )
 
 
 _PASSED_OVER = "{} other archives are passed over (shapes, first stages)."
@@ -128,6 +137,7 @@ _TWICE = "There are files of SMPL-H and of SMPL-X; the same recordings may be th
 class _Motion:
     """One recording, thinned, in a world whose z axis is up."""
 
+    fields: Fields
     model: BodyModel
     names: tuple[str, ...]
     poses: np.ndarray
@@ -153,10 +163,11 @@ class _Motion:
             raise InputError(f"'{path}' has poses of {width} numbers, where AMASS has {known}.")
         model, names = _MODELS[width]
         return _Motion(
+            fields=fields,
             model=model,
             names=names,
-            poses=fields.as_numbers(poses[::stride], "poses", "frames", width),
-            t_m=fields.as_numbers(fields.raw("trans")[::stride], "trans", "frames", 3),
+            poses=fields.as_rows(poses[::stride], "poses", "frames", width),
+            t_m=fields.as_rows(fields.raw("trans")[::stride], "trans", "frames", 3),
             betas=fields.flat("betas") if "betas" in fields else None,
             gender=_gender(path, fields),
             rate_hz=rate_hz,

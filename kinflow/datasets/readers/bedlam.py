@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from kinflow.datasets.readers.bedlam_labels import NEEDED, person_rows
+from kinflow.datasets.readers.bedlam_labels import NEEDED, PersonRows
 from kinflow.datasets.readers.fields import reading
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Picture
 from kinflow.errors import InputError
@@ -73,29 +75,34 @@ class Bedlam(Reader):
             "there is training_labels/all_npz_12_training/*.npz."
         )
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a row."""
         images = _image_folder(root, unit.key)
         with reading(unit.path, _WHAT):
-            rows = person_rows(unit.path, _WHAT, turned="closeup" in unit.key)
-            for number, row in enumerate(rows):
-                found = re.search(r"seq_(\d+)_(\d+)\.png$", row.image)
-                sequence = f"{unit.key}/{found[1]}" if found else None
-                yield Sample(
-                    dataset="bedlam",
-                    key=f"{unit.key}/{number:07d}",
-                    split=unit.split,
-                    licence=self.info.licence,
-                    picture=Picture(images / plain_path(row.image), row.size),
-                    keypoints=row.keypoints,
-                    body=row.body,
-                    camera=row.camera,
-                    up=row.up,
-                    identity=row.person,
-                    sequence=sequence,
-                    time_s=int(found[2]) / _RENDERED_FPS if found else None,
-                    fps=None if found is None else 6.0 if "6fps" in unit.key else _RENDERED_FPS,
-                )
+            rows = PersonRows.load(unit.path, _WHAT, turned="closeup" in unit.key)
+            numbers = range(len(rows.images))
+            make = partial(_sample, unit, images, rows)
+            yield from made(numbers, make, unit.path, lambda row: f"Row {row}", on_fault)
+
+
+def _sample(unit: Unit, images: Path, rows: PersonRows, number: int) -> Sample:
+    row = rows.row(number)
+    found = re.search(r"seq_(\d+)_(\d+)\.png$", row.image)
+    return Sample(
+        dataset="bedlam",
+        key=f"{unit.key}/{number:07d}",
+        split=unit.split,
+        licence=Bedlam.info.licence,
+        picture=Picture(images / plain_path(row.image), row.size),
+        keypoints=row.keypoints,
+        body=row.body,
+        camera=row.camera,
+        up=row.up,
+        identity=row.person,
+        sequence=f"{unit.key}/{found[1]}" if found else None,
+        time_s=int(found[2]) / _RENDERED_FPS if found else None,
+        fps=None if found is None else 6.0 if "6fps" in unit.key else _RENDERED_FPS,
+    )
 
 
 def plain_path(name: str) -> PurePosixPath:

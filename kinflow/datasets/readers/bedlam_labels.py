@@ -6,7 +6,6 @@ that the `smplx` package gives as joints, in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from kinflow.datasets.readers.bodies import Gender, body_label, camera_of, gender_of, matrices
+from kinflow.datasets.readers.bodies import body_label, camera_of, gender_of, matrices
 from kinflow.datasets.readers.fields import Fields
 from kinflow.datasets.readers.joint_names import SMPL24, SMPLX55, SMPLX_POINTS
 from kinflow.datasets.sample_parts import BodyLabel, BodyModel, CalibratedCamera, Keypoints2D
@@ -48,51 +47,97 @@ class PersonRow:
     person: str | None
 
 
-def person_rows(path: Path, what: str, turned: bool = False) -> Iterator[PersonRow]:
-    """The rows of a file.
+@dataclass(frozen=True)
+class PersonRows:
+    """The rows of a file; what is wrong with one is said when it is asked for."""
 
-    Args:
-        path: the file.
-        what: what it is, with its article.
-        turned: whether labels are for images turned clockwise by a quarter; they are turned back
-            to the images as they are stored.
+    images: list[str]
+    _fields: Fields
+    _model: BodyModel
+    _names: tuple[str, ...]
+    _R: Float32[np.ndarray, "rows j 3 3"]
+    _t_m: Float64[np.ndarray, "rows 3"]
+    _shapes: Float64[np.ndarray, "rows b"]
+    _genders: list[str | None]
+    _K: Float64[np.ndarray, "rows 3 3"]
+    _E: Float64[np.ndarray, "rows 4 4"]
+    _points: Float64[np.ndarray, "rows k 2"]
+    _people: list[str] | list[None]
+    _turned: bool
 
-    Raises:
-        InputError: the file cannot be read, or its content cannot be right.
-    """
-    fields = _read(path, what)
-    images = _texts(fields, "imgname")
-    fields.lengths["rows"] = len(images)
-    poses = fields.raw("pose_cam")
-    model, names = _model(poses, path)
-    R = matrices(fields.numbers("pose_cam", "rows", 3 * len(names)))
-    shapes = fields.numbers("shape", "rows", "numbers of a shape")
-    K = fields.numbers("cam_int", "rows", 3, 3)
-    E = fields.numbers("cam_ext", "rows", 4, 4)
-    t_m = E[:, :3, 3].copy()
-    if "trans_cam" in fields:
-        t_m += fields.numbers("trans_cam", "rows", 3)
-    points = _points(fields, model)
-    genders = _genders(fields, shapes.shape[1])
-    people = _texts(fields, "sub") if "sub" in fields else [None] * len(images)
-    for row, image in enumerate(images):
-        size = (round(2 * K[row, 0, 2]), round(2 * K[row, 1, 2]))
-        camera = camera_of(K[row], size)
-        px = points[row].astype(np.float32)
-        up = -E[row, :3, 1].astype(np.float32)  # the world of the files has y down
+    @staticmethod
+    def load(path: Path, what: str, turned: bool = False) -> PersonRows:
+        """Read a file.
+
+        Args:
+            path: the file.
+            what: what it is, with its article.
+            turned: whether labels are for images turned clockwise by a quarter; they are turned
+                back to the images as they are stored.
+
+        Raises:
+            InputError: the file cannot be read, or its arrays cannot be right.
+        """
+        fields = _read(path, what)
+        images = _texts(fields, "imgname")
+        fields.lengths["rows"] = len(images)
+        model, names = _model(fields.raw("pose_cam"), path)
+        shapes = fields.rows("shape", "rows", "numbers of a shape")
+        E = fields.rows("cam_ext", "rows", 4, 4)
+        t_m = E[:, :3, 3].copy()
+        if "trans_cam" in fields:
+            t_m += fields.rows("trans_cam", "rows", 3)
+        return PersonRows(
+            images=images,
+            _fields=fields,
+            _model=model,
+            _names=names,
+            _R=matrices(fields.rows("pose_cam", "rows", 3 * len(names))),
+            _t_m=t_m,
+            _shapes=shapes,
+            _genders=_genders(fields, shapes.shape[1]),
+            _K=fields.rows("cam_int", "rows", 3, 3),
+            _E=E,
+            _points=_points(fields, model),
+            _people=_texts(fields, "sub") if "sub" in fields else [None] * len(images),
+            _turned=turned,
+        )
+
+    def row(self, row: int) -> PersonRow:
+        """One row.
+
+        Raises:
+            InputError: its content cannot be right.
+        """
+        self._fields.check_row(row)
+        K, E, gender = self._K[row], self._E[row], self._genders[row]
+        size = (round(2 * K[0, 2]), round(2 * K[1, 2]))
+        camera = camera_of(K, size)
+        px = self._points[row].astype(np.float32)
+        up = -E[:3, 1].astype(np.float32)  # the world of the files has y down
+        if not up.any():
+            raise InputError("'cam_ext' has no rotation")
         turn = None
-        if turned:
+        if self._turned:
             camera, px, up, turn = *_turned_back(camera, px), _TURN_BACK @ up, _TURN_BACK
-        yield PersonRow(
-            image=image,
+        names = _point_names(self._model)[: len(px)]
+        return PersonRow(
+            image=self.images[row],
             size=camera.size,
-            keypoints=Keypoints2D(_point_names(model)[: len(px)], px, np.ones(len(px), np.float32)),
+            keypoints=Keypoints2D(names, px, np.ones(len(px), np.float32)),
             body=body_label(
-                model, names, R[row], t_m[row], "camera", shapes[row], genders[row], turn
+                self._model,
+                self._names,
+                self._R[row],
+                self._t_m[row],
+                "camera",
+                self._shapes[row],
+                None if gender is None else gender_of(gender, self._fields),
+                turn,
             ),
             camera=camera,
             up=up / np.linalg.norm(up),
-            person=people[row],
+            person=self._people[row],
         )
 
 
@@ -130,19 +175,19 @@ def _point_names(model: BodyModel) -> tuple[str, ...]:
 
 def _points(fields: Fields, model: BodyModel) -> Float64[np.ndarray, "rows k 2"]:
     """Points in pixels, those that have names."""
-    stored = fields.numbers("gtkps", "rows", "points of a person", "numbers of a point")
+    stored = fields.rows("gtkps", "rows", "points of a person", "numbers of a point")
     known = len(_point_names(model))
     if stored.shape[2] < 2 or stored.shape[1] < 22:
         raise InputError(f"'{fields.path}': 'gtkps' has the shape {stored.shape}, no points.")
     return stored[:, :known, :2]
 
 
-def _genders(fields: Fields, shape_numbers: int) -> list[Gender | None]:
+def _genders(fields: Fields, shape_numbers: int) -> list[str | None]:
     """Whose model shapes are for: eleven numbers are the neutral one's, whoever was scanned."""
     rows = fields.lengths["rows"]
     if shape_numbers > 10 or "gender" not in fields:
         return ["neutral"] * rows
-    return [gender_of(text, fields) for text in _texts(fields, "gender")]
+    return list(_texts(fields, "gender"))
 
 
 def _turned_back(

@@ -18,6 +18,7 @@ from kinflow.datasets.plausible import plausible_frames
 from kinflow.datasets.readers.bodies import UP
 from kinflow.datasets.readers.fields import reading
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, raised
 from kinflow.datasets.retarget import (
     METRES_PER_CMU_UNIT,
     SOURCE_JOINTS,
@@ -102,8 +103,12 @@ class Cmu(Reader):
             findings.append(Finding("version", "Recordings are there as AMC and as BVH, so twice."))
         return units, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`.
+
+        Frames do not stand for themselves: the frame rate and how arms are twisted are read from
+        the whole recording.
+        """
         with reading(unit.path, _WHAT):
             recording = _Recording.load(unit.path)
             subject = subject_of(unit.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,8 @@ from kinflow.datasets.readers.coco_labels import (
     mask_of,
     parts_of,
 )
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit, absent_split
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, PartMapLabel, Picture
 from kinflow.errors import InputError
@@ -29,6 +31,10 @@ _LICENCE = "annotations CC BY 4.0; images under their owners' Flickr licences"
 _PIXELS = (
     "Keypoints are numbers of pixels counted from 0, boxes and outlines are continuous; half a "
     "pixel is added to keypoints, so that all are in kinflow's pixels."
+)
+_FAR = (
+    "Annotations with a point further outside of the picture than that is long are left out and "
+    "counted, as are others that cannot be right."
 )
 _CROWDS = (
     "Boxes of crowds (`iscrowd`), and people of whom nobody labelled points, are samples without "
@@ -57,7 +63,7 @@ class _CocoReader(Reader):
             names = [root / folder / name for folder in ("annotations", ".") for name in file.names]
             path = next((path for path in names if path.is_file()), None)
             if path is None:
-                findings.append(Finding("missing", f"'annotations/{file.names[0]}' is not there."))
+                findings.append(Finding("note", absent_split(f"annotations/{file.names[0]}")))
                 continue
             found.append(Unit(path, file.split, file.split))
             if not _images_at(root, file.images).is_dir():
@@ -69,15 +75,16 @@ class _CocoReader(Reader):
             )
         return found, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is an annotation."""
         folder = next(_images_at(root, f.images) for f in self.files if f.split == unit.split)
-        for person in read_people(unit.path):
-            try:
-                yield self._sample(unit, folder, person)
-            except InputError as error:
-                said = str(error).rstrip(".")
-                raise InputError(f"Annotation {person.id} of '{unit.path}': {said}.") from error
+        yield from made(
+            read_people(unit.path, on_fault),
+            partial(self._sample, unit, folder),
+            unit.path,
+            lambda person: f"Annotation {person.id}",
+            on_fault,
+        )
 
     def _sample(self, unit: Unit, folder: Path, person: CocoPerson) -> Sample:
         fields, image = person.fields, person.image
@@ -92,14 +99,14 @@ class _CocoReader(Reader):
             licence=self.info.licence,
             picture=Picture(inside(folder, image.name), image.size),
             box_px=box_px,
-            keypoints=None if crowd else self._keypoints(fields),
+            keypoints=None if crowd else self._keypoints(fields, image.size),
             parts=self._parts(fields, box_px),
             mask=mask_of(fields, image.size),
             crowd=bool(crowd),
         )
 
     @abstractmethod
-    def _keypoints(self, fields: dict[str, Any]) -> Keypoints2D | None:
+    def _keypoints(self, fields: dict[str, Any], size: tuple[int, int]) -> Keypoints2D | None:
         """The points of an annotation."""
 
     def _parts(
@@ -127,6 +134,7 @@ class Coco(_CocoReader):
             _PIXELS,
             _CROWDS,
             "A few outlines have two corners and a few boxes no area; such are left out.",
+            _FAR,
         ),
         splits=("train2017", "val2017"),
         labels=("picture", "box", "keypoints", "mask"),
@@ -136,8 +144,8 @@ class Coco(_CocoReader):
         _File(("person_keypoints_val2017.json",), "val2017", "val2017"),
     )
 
-    def _keypoints(self, fields: dict[str, Any]) -> Keypoints2D | None:
-        return body_keypoints(fields)
+    def _keypoints(self, fields: dict[str, Any], size: tuple[int, int]) -> Keypoints2D | None:
+        return body_keypoints(fields, size)
 
 
 class CocoDensePose(_CocoReader):
@@ -178,8 +186,8 @@ class CocoDensePose(_CocoReader):
         )
     )
 
-    def _keypoints(self, fields: dict[str, Any]) -> Keypoints2D | None:
-        return body_keypoints(fields)
+    def _keypoints(self, fields: dict[str, Any], size: tuple[int, int]) -> Keypoints2D | None:
+        return body_keypoints(fields, size)
 
     def _parts(
         self, fields: dict[str, Any], box_px: tuple[float, float, float, float] | None
@@ -224,10 +232,10 @@ class CocoWholeBody(_CocoReader):
         "righthand_kpts": (21, "righthand_valid"),
     }
 
-    def _keypoints(self, fields: dict[str, Any]) -> Keypoints2D | None:
+    def _keypoints(self, fields: dict[str, Any], size: tuple[int, int]) -> Keypoints2D | None:
         tables = []
         for name, (count, valid) in self._SPANS.items():
-            points = flagged(fields.get(name), name, count)
+            points = flagged(fields.get(name), name, count, size)
             tables.append(points * (1.0 if not valid or fields.get(valid) else 0.0))
         points = np.concatenate(tables)
         if not points[:, 2].any():

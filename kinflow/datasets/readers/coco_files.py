@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinflow.body.keypoints import COCO17
+from kinflow.datasets.readers.records import OnFault, raised
 from kinflow.errors import InputError
 from kinflow.files.json_stream import read_members
 
@@ -44,36 +45,65 @@ class _Header:
     kinds: dict[int, str] = field(default_factory=dict)
 
 
-def read_people(path: Path) -> Iterator[CocoPerson]:
+def read_people(path: Path, on_fault: OnFault = raised) -> Iterator[CocoPerson]:
     """The people of an annotation file in its order.
 
     Annotations of other categories are passed over.
 
+    Args:
+        path: the file.
+        on_fault: is told of entries of images and annotations that cannot be right, such as two of
+            one number, of which the first counts.
+
     Raises:
-        InputError: the file is damaged, names its points otherwise than COCO, has a number twice,
-            or has no annotations.
+        InputError: the file is damaged, names its points otherwise than COCO, or has no images or
+            annotations.
     """
-    header, seen, anything = _header(path), set(), False
+    header, seen, anything = _header(path, on_fault), set(), False
     for member, number, value in _listed(path):
         if member == "categories":
             _category(path, number, value, header)
         if member != "annotations":
             continue
         anything = True
-        here = f"annotations[{number}] of '{path}'"
-        fields = _object(value, here)
-        if not _is_person(fields, header, here):
+        try:
+            person = _person(path, number, value, header, seen)
+        except InputError as error:
+            on_fault(error)
             continue
-        own = whole(fields, "id", here)
-        if own in seen:
-            raise InputError(f"{here} has the number {own}, which another one has too.")
-        seen.add(own)
-        image = header.images.get(whole(fields, "image_id", here))
-        if image is None:
-            raise InputError(f"{here} is about image {fields['image_id']}, which is not listed.")
-        yield CocoPerson(own, image, fields)
+        if person is not None:
+            yield person
     if not anything:
         raise InputError(f"'{path}' has no annotations; take the annotation file, not image_info.")
+
+
+def read_images(path: Path) -> list[CocoImage]:
+    """All images of an annotation file, those that show nobody too.
+
+    Raises:
+        InputError: the file is damaged, or an image cannot be right.
+    """
+    return list(_header(path, raised).images.values())
+
+
+def _person(
+    path: Path, number: int, value: Any, header: _Header, seen: set[int]
+) -> CocoPerson | None:
+    """An annotation; None of one of another category."""
+    here = f"annotations[{number}] of '{path}'"
+    fields = _object(value, here)
+    if not _is_person(fields, header, here):
+        return None
+    own = whole(fields, "id", here)
+    if own in seen:
+        raise InputError(f"{here} has the number {own}, which another one has too.")
+    seen.add(own)
+    image = header.images.get(whole(fields, "image_id", here))
+    if image is None:
+        raise InputError(
+            f"{here} is about image {fields['image_id']}, which is not listed, or not rightly."
+        )
+    return CocoPerson(own, image, fields)
 
 
 def _listed(path: Path) -> Iterator[tuple[str, int, Any]]:
@@ -85,14 +115,17 @@ def _listed(path: Path) -> Iterator[tuple[str, int, Any]]:
             yield member, number, value
 
 
-def _header(path: Path) -> _Header:
+def _header(path: Path, on_fault: OnFault) -> _Header:
     """Images, and categories if they stand before annotations."""
     header = _Header()
     for member, number, value in _listed(path):
         if member == "annotations" and header.images:
             break
         if member == "images":
-            _image(path, number, value, header)
+            try:
+                _image(path, number, value, header)
+            except InputError as error:
+                on_fault(error)
         elif member == "categories":
             _category(path, number, value, header)
     if not header.images:

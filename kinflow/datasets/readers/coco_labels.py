@@ -41,26 +41,38 @@ def box_of(fields: dict[str, Any]) -> tuple[float, float, float, float] | None:
     return tuple(box.tolist()) if min(box[2:]) > 0 else None  # pyright: ignore[reportReturnType]
 
 
-def body_keypoints(fields: dict[str, Any]) -> Keypoints2D | None:
+def body_keypoints(fields: dict[str, Any], size: tuple[int, int]) -> Keypoints2D | None:
     """COCO's 17 points; None where nobody labelled any.
 
     Raises:
-        InputError: they are not 17 points with flags.
+        InputError: they are not 17 points with flags, or one is far outside of the picture.
     """
     value = fields.get("keypoints")
     if value is None or not any(value if isinstance(value, list) else [1]):
         return None
-    points = flagged(value, "keypoints", len(COCO17))
+    points = flagged(value, "keypoints", len(COCO17), size)
     flags = points[:, 2]
     px = (points[:, :2] + 0.5).astype(np.float32)
     return Keypoints2D(COCO17, px, (flags > 0).astype(np.float32), flags == 2)
 
 
-def flagged(value: Any, name: str, count: int) -> Float64[np.ndarray, "points 3"]:
+def flagged(
+    value: Any, name: str, count: int, size: tuple[int, int]
+) -> Float64[np.ndarray, "points 3"]:
     """(x, y, flag) of points as numbers of pixels.
 
+    Points a little outside of the picture are estimates; what is further outside than the picture
+    is long is a label of something else.
+
+    Args:
+        value: of the field.
+        name: of the field.
+        count: of points.
+        size: (width, height) of the picture.
+
     Raises:
-        InputError: there are not so many, or flags are not 0, 1 and 2.
+        InputError: there are not so many, flags are not 0, 1 and 2, or a labelled point is far
+            outside of the picture.
     """
     points = table(value, name, 3)
     if len(points) != count:
@@ -68,6 +80,14 @@ def flagged(value: Any, name: str, count: int) -> Float64[np.ndarray, "points 3"
     flags = points[:, 2]
     if not ((flags == 0) | (flags == 1) | (flags == 2)).all():
         raise InputError(f"'{name}' has flags other than 0, 1 and 2, as results of a detector have")
+    at, room = points[flags > 0, :2], max(size)
+    far = ((at < -room) | (at > np.add(size, room))).any(1)
+    if far.any():
+        x, y = at[far][0]
+        raise InputError(
+            f"'{name}' has {far.sum()} points far outside of the picture of {size[0]} by {size[1]} "
+            f"pixels, such as ({x:g}, {y:g})"
+        )
     return points
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from tyro.conf import Positional, arg
@@ -29,13 +30,22 @@ class CheckConfig:
     Args:
         name: which dataset.
         root: its folder.
+        pictures: how many pictures are opened, whose sizes and ends are compared with the labels:
+            about so many, spread over the label files, or `all`.
     """
 
     name: Annotated[str, Positional, arg(metavar="NAME")]
     root: Annotated[Path, Positional, arg(metavar="ROOT")]
+    pictures: int | Literal["all"] = 1000
 
     def __post_init__(self) -> None:
         path(self, "root")
+        if self.pictures != "all":
+            whole(self, "pictures")
+
+    def pictures_of_each(self, units: int) -> int | None:
+        """How many pictures of each label file are opened; None for all."""
+        return None if self.pictures == "all" else math.ceil(self.pictures / max(units, 1))
 
 
 def check(config: CheckConfig) -> int:
@@ -49,7 +59,8 @@ def check(config: CheckConfig) -> int:
         task = bar.add_task(config.name, total=len(units), people=0)
         for unit in units:
             bar.update(task, description=f"{config.name} {unit.key}")
-            check_unit(reader, root, unit, report, lambda n: _more(bar, task, n))
+            each = config.pictures_of_each(len(units))
+            check_unit(reader, root, unit, report, lambda n: _more(bar, task, n), each)
             bar.advance(task)
     print("\n".join(report.lines()))
     return 0 if report.good else 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from kinflow.datasets.readers.bodies import (
 )
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import SMPL24
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit, split_findings
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -85,15 +87,22 @@ class Emdb(Reader):
         findings = []
         if len(paths) < _SEQUENCES:
             sentence = f"'{root}' holds {len(paths)} of {_SEQUENCES} sequences."
-            findings.append(Finding("missing", sentence))
+            findings.append(Finding("note", sentence))
+        for split in ("emdb1", "emdb2"):
+            names = [_name(unit.path) for unit in units if unit.split == split]
+            findings += split_findings("emdb", split, names)
         return units, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a frame."""
         with reading(unit.path, _WHAT):
             sequence = _Sequence.load(unit.path)
-            for frame in range(len(sequence.good)):
-                yield _sample(unit, sequence, frame)
+            frames, make = range(len(sequence.good)), partial(_sample, unit, sequence)
+            yield from made(frames, make, unit.path, lambda frame: f"Frame {frame}", on_fault)
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix("_data.pkl")
 
 
 def _splits(path: Path) -> tuple[str, ...]:
@@ -110,6 +119,7 @@ def _splits(path: Path) -> tuple[str, ...]:
 class _Sequence:
     """One person's labels in all frames, in the world of the file."""
 
+    fields: Fields
     name: str
     R: Float32[np.ndarray, "frames 24 3 3"]
     t_m: Float64[np.ndarray, "frames 3"]
@@ -131,19 +141,22 @@ class _Sequence:
         fields.need(_NEEDED, _WHAT)
         fields.lengths["frames"] = int(fields.number("n_frames"))
         smpl, camera = fields.part("smpl"), fields.part("camera")
-        root = smpl.numbers("poses_root", "frames", 3)
-        R = matrices(np.concatenate([root, smpl.numbers("poses_body", "frames", 69)], 1))
-        up = way_up(R[:, 0])
+        root = smpl.rows("poses_root", "frames", 3)
+        R = matrices(np.concatenate([root, smpl.rows("poses_body", "frames", 69)], 1))
+        t_m = smpl.rows("trans", "frames", 3)
+        extrinsics = camera.rows("extrinsics", "frames", 4, 4)
+        up = way_up(np.delete(R[:, 0], list(fields.broken), 0))
         return _Sequence(
-            name=path.name.removesuffix("_data.pkl"),
+            fields=fields,
+            name=_name(path),
             R=R,
-            t_m=smpl.numbers("trans", "frames", 3),
+            t_m=t_m,
             betas=smpl.flat("betas", 10)[:10],
             gender=gender_of(fields.text("gender"), fields),
             good=fields.flags("good_frames_mask", "frames"),
             K=camera.numbers("intrinsics", 3, 3),
             size=(int(camera.number("width")), int(camera.number("height"))),
-            extrinsics=turned_extrinsics(camera.numbers("extrinsics", "frames", 4, 4), turn_up(up)),
+            extrinsics=turned_extrinsics(extrinsics, turn_up(up)),
             px=(
                 fields.numbers("kp2d", "frames", 24, 2, finite=False) if "kp2d" in fields else None
             ),
@@ -165,6 +178,7 @@ def _boxes(fields: Fields) -> dict[int, tuple[float, float, float, float]]:
 
 
 def _sample(unit: Unit, sequence: _Sequence, frame: int) -> Sample:
+    sequence.fields.check_row(frame)
     good = bool(sequence.good[frame])
     keypoints = None
     if good and sequence.px is not None:

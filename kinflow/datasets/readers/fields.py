@@ -44,6 +44,13 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{named}.") from error
 
 
+def _wrong(array: np.ndarray) -> str:
+    """What is wrong with numbers of which some cannot be labels."""
+    if not np.isfinite(array).all():
+        return "holds numbers not finite"
+    return f"holds numbers as large as {np.abs(array).max():.3g}"
+
+
 @dataclass
 class Fields:
     """The fields of one file, or of a part of it.
@@ -53,12 +60,14 @@ class Fields:
         content: its fields.
         lengths: of the axes that have a name, as far as they are known.
         above: names of the fields that this part is in, for sentences.
+        broken: rows (frames, people) that cannot be right, and why; `rows` enters them.
     """
 
     path: Path
     content: Mapping[str, Any]
     lengths: dict[str, int] = field(default_factory=dict)
     above: str = ""
+    broken: dict[int, str] = field(default_factory=dict)
 
     @staticmethod
     def of(path: Path, content: object, what: str) -> Fields:
@@ -115,19 +124,47 @@ class Fields:
             self.check_finite(array, name)
         return array
 
+    def rows(self, name: str, *shape: Axis) -> Float64[np.ndarray, "rows ..."]:
+        """A field as numbers whose rows stand for themselves.
+
+        Rows that hold what labels cannot be are zeros, and are entered into `broken`.
+
+        Raises:
+            InputError: it is not there, no numbers, or of another shape.
+        """
+        return self.as_rows(self.raw(name), name, *shape)
+
+    def as_rows(self, value: object, name: str, *shape: Axis) -> Float64[np.ndarray, "rows ..."]:
+        """As `rows`, of a value that is somewhere within the field `name`."""
+        array = self.as_numbers(value, name, *shape, finite=False)
+        # NaN is not below
+        good = (np.abs(array) <= MAX_NUMBER).all(tuple(range(1, array.ndim)))
+        if good.all():
+            return array
+        for row in np.flatnonzero(~good).tolist():
+            self.broken.setdefault(row, f"{self._called(name)} {_wrong(array[row])}")
+        array = array.copy()
+        array[~good] = 0
+        return array
+
+    def check_row(self, row: int) -> None:
+        """A row is none of those that cannot be right.
+
+        Raises:
+            InputError: it is.
+        """
+        if row in self.broken:
+            raise InputError(self.broken[row])
+
     def check_finite(self, array: np.ndarray, name: str) -> None:
         """No NaN, and nothing larger than labels can be.
 
         Raises:
             InputError: there is.
         """
-        if not np.isfinite(array).all():
-            raise InputError(f"'{self.path}': {self._called(name)} holds numbers not finite.")
-        if np.abs(array).max(initial=0) > MAX_NUMBER:
-            raise InputError(
-                f"'{self.path}': {self._called(name)} holds numbers as large as "
-                f"{np.abs(array).max():.3g}."
-            )
+        # NaN is not below
+        if not (np.abs(array) <= MAX_NUMBER).all():
+            raise InputError(f"'{self.path}': {self._called(name)} {_wrong(array)}.")
 
     def flags(self, name: str, *shape: Axis) -> np.ndarray:
         """A field of truth values, which files also keep as 0 and 1."""
@@ -195,7 +232,7 @@ class Fields:
         value = self.raw(name)
         if not isinstance(value, Mapping):
             raise InputError(f"'{self.path}': {self._called(name)} has no fields.")
-        return Fields(self.path, value, self.lengths, f"{self.above}{name}.")
+        return Fields(self.path, value, self.lengths, f"{self.above}{name}.", self.broken)
 
     def _called(self, name: str) -> str:
         return f"'{self.above}{name}'"

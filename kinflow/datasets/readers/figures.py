@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32, Int
 
 from kinflow.body.bones import STICK_FIGURE
-from kinflow.body.model import BodyModel, ShapedBody
+from kinflow.body.model import BodyModel
 from kinflow.body.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import BodyLabel, CalibratedCamera
@@ -48,21 +48,26 @@ class Figure:
     faces: Int[np.ndarray, "faces 3"]
 
 
-def body_figure(sample: Sample, view: CalibratedCamera) -> Figure | None:
-    """The body of a sample; None where it has none, or none that this view can place."""
+def body_figure(sample: Sample, view: CalibratedCamera, with_mesh: bool = True) -> Figure | None:
+    """The body of a sample; None where it has none, or none that this view can place.
+
+    Args:
+        sample: with a body.
+        view: what it is seen with.
+        with_mesh: whether the surface is wanted too.
+    """
     body = sample.body
     if body is None or (body.space == "world" and view.R_cam_world is None):
         return None
     own = body.model == "kinflow" and body.shape is not None
-    shaped = _mesh_body().with_shape(torch.from_numpy(body.shape)) if own else _average()
+    model = _mesh_body() if with_mesh else _joints_body()
+    shape = torch.from_numpy(body.shape) if own else model.shape_space.neutral()
+    shaped = model.with_shape(shape)
     posed = shaped.with_pose(_pose(body), torch.from_numpy(_root_m(sample, body)))
     joints, vertices = posed.joints_m.numpy(), posed.vertices_m().numpy()
     if body.space == "world":
         joints, vertices = view.to_camera(joints), view.to_camera(vertices)
-    faces = shaped.body.faces.numpy()
-    if not own:
-        vertices, faces = vertices[:0], faces[:0]
-    return Figure(JOINT_NAMES, _float(joints), _float(vertices), faces)
+    return Figure(JOINT_NAMES, _float(joints), _float(vertices), shaped.body.faces.numpy())
 
 
 def joint_figure(sample: Sample, view: CalibratedCamera) -> Figure | None:
@@ -115,7 +120,7 @@ def _upright(up: np.ndarray) -> Float32[np.ndarray, "3 3"]:
 
 def _pose(body: BodyLabel) -> torch.Tensor:
     """Rotations of our joints; those that the label does not name stay at rest."""
-    pose = torch.eye(3).repeat(len(JOINT_NAMES), 1, 1)
+    pose = torch.eye(3, dtype=torch.float32).repeat(len(JOINT_NAMES), 1, 1)
     for name, R in zip(body.joint_names, body.R_parent_joint, strict=True):
         if name in JOINT_INDEX:
             pose[JOINT_INDEX[name]] = torch.from_numpy(R)
@@ -144,6 +149,5 @@ def _mesh_body() -> BodyModel:
 
 
 @cache
-def _average() -> ShapedBody:
-    body = BodyModel.load("joints")
-    return body.with_shape(body.shape_space.neutral())
+def _joints_body() -> BodyModel:
+    return BodyModel.load("joints")

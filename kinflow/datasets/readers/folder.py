@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Picture
 from kinflow.errors import InputError
@@ -39,8 +40,8 @@ class Folder(Reader):
         notes = [Finding("note", f"{passed_over} other files are passed over.")]
         return found, notes if passed_over else []
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; nothing in it has a record of its own."""
         if is_meant_as_clip(unit.path):
             yield from _frames(unit)
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from kinflow.datasets.readers.h36m_files import NPZ_2D, NPZ_3D, WHAT, Recording,
 from kinflow.datasets.readers.joint_names import H36M17
 from kinflow.datasets.readers.packages import package
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -100,14 +103,16 @@ class H36m(Reader):
             ]
         return units, list(_findings(root, pattern, paths))
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a frame of a camera."""
         cameras = find_cameras(root) or {}
         subjects = SUBJECTS[unit.split or "train"]
         with reading(unit.path, WHAT):
             for recording in recordings(unit.path, subjects):
-                for camera in recording.pixels:
-                    yield from _samples(recording, camera, cameras, unit.split)
+                for name in recording.pixels:
+                    view = _View.of(recording, name, cameras)
+                    rows, make = range(len(recording.frames)), partial(_sample, view, unit.split)
+                    yield from made(rows, make, unit.path, view.row_name, on_fault)
 
 
 def _first_layout(root: Path) -> tuple[str, list[Path]]:
@@ -135,53 +140,80 @@ def _findings(root: Path, pattern: str, paths: list[Path]) -> Iterator[Finding]:
             yield Finding("missing", f"'{paths[0].with_name(NPZ_2D)}' is not there.")
         return
     there = {folder.name for path in paths for folder in path.parents}
-    for subject in sorted(frozenset().union(*SUBJECTS.values()) - there):
-        yield Finding("missing", f"'{root}' has no poses of {subject}.")
+    for split, subjects in SUBJECTS.items():
+        if not subjects & there:
+            yield Finding("note", f"'{root}' has no subjects of the split {split}.")
+            continue
+        for subject in sorted(subjects - there):
+            yield Finding("missing", f"'{root}' has no poses of {subject}.")
     if "universal" in pattern:
         yield Finding("version", "Joints are those of the universal skeleton, not people's own.")
 
 
-def _samples(
-    recording: Recording, name: str, cameras: Cameras, split: str | None
-) -> Iterator[Sample]:
-    """The frames that one camera saw."""
-    subject, trial = recording.subject, recording.trial
-    camera = _camera(recording, name, cameras)
-    joints_m, pixels = recording.joints_m, recording.pixels[name]
-    shifted = subject == "S9" and trial in SHIFTED
-    valid = not shifted or recording.space == "world"
-    if shifted and valid:
-        joints_m = joints_m + SHIFT_M
-    for row, frame in enumerate(recording.frames):
-        position_m = joints_m[row].astype(np.float32)
-        px = None
-        if shifted and valid and camera is not None:
-            px = _projected(camera, position_m)
-        elif not shifted and pixels is not None and row < len(pixels):
-            px = pixels[row].astype(np.float32)
-        yield Sample(
-            dataset="h36m",
-            key=f"{subject}/{trial}/{name}/{frame:06d}",
-            split=split,
-            licence=H36m.info.licence,
-            picture=_picture(recording, name, row),
-            keypoints=None if px is None else Keypoints2D(H36M17, px, np.ones(17, np.float32)),
-            joints=Joints3D(
-                H36M17,
-                position_m,
-                np.ones(17, bool),
-                recording.space,
-                "mocap:h36m-universal" if recording.universal else "mocap:h36m",
-            ),
-            camera=camera,
-            up=_up(recording, camera),
-            identity=subject,
-            sequence=f"{subject}/{trial}",
-            action=action_of(trial),
-            time_s=float(frame / FPS),
-            fps=FPS,
-            valid=valid,
-        )
+@dataclass(frozen=True)
+class _View:
+    """A trial as one camera saw it."""
+
+    recording: Recording
+    name: str
+    camera: CalibratedCamera | None
+    shifted: bool
+    joints_m: np.ndarray
+
+    @staticmethod
+    def of(recording: Recording, name: str, cameras: Cameras) -> _View:
+        """Labels that lie beside the person are moved back where that can be done."""
+        shifted = recording.subject == "S9" and recording.trial in SHIFTED
+        moved = shifted and recording.space == "world"
+        joints_m = recording.joints_m + SHIFT_M if moved else recording.joints_m
+        return _View(recording, name, _camera(recording, name, cameras), shifted, joints_m)
+
+    @property
+    def valid(self) -> bool:
+        return not self.shifted or self.recording.space == "world"
+
+    def row_name(self, row: int) -> str:
+        """For sentences."""
+        return f"Frame {self.recording.frames[row]} of '{self.recording.trial}.{self.name}'"
+
+    def px(self, row: int) -> np.ndarray | None:
+        """The joints in the picture."""
+        pixels = self.recording.pixels[self.name]
+        if self.shifted and self.valid and self.camera is not None:
+            return _projected(self.camera, self.joints_m[row].astype(np.float32))
+        if not self.shifted and pixels is not None and row < len(pixels):
+            return pixels[row].astype(np.float32)
+        return None
+
+
+def _sample(view: _View, split: str | None, row: int) -> Sample:
+    recording, frame = view.recording, view.recording.frames[row]
+    if row in recording.broken:
+        raise InputError(recording.broken[row])
+    subject, trial, px = recording.subject, recording.trial, view.px(row)
+    return Sample(
+        dataset="h36m",
+        key=f"{subject}/{trial}/{view.name}/{frame:06d}",
+        split=split,
+        licence=H36m.info.licence,
+        picture=_picture(recording, view.name, row),
+        keypoints=None if px is None else Keypoints2D(H36M17, px, np.ones(17, np.float32)),
+        joints=Joints3D(
+            H36M17,
+            view.joints_m[row].astype(np.float32),
+            np.ones(17, bool),
+            recording.space,
+            "mocap:h36m-universal" if recording.universal else "mocap:h36m",
+        ),
+        camera=view.camera,
+        up=_up(recording, view.camera),
+        identity=subject,
+        sequence=f"{subject}/{trial}",
+        action=action_of(trial),
+        time_s=float(frame / FPS),
+        fps=FPS,
+        valid=view.valid,
+    )
 
 
 def action_of(trial: str) -> str:

@@ -7,7 +7,7 @@ the frames of cameras, and where there are some, the same joints in pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Recording:
             seen by one camera has one entry, which may be None.
         folder: of the subject.
         universal: whether the bones have been scaled to those of one person.
+        broken: rows of frames that cannot be right, and why.
         images: of the frames, where they were unpacked from the videos.
         intrinsics: fx, cx, fy, cy by camera, where a re-packing fitted them itself.
     """
@@ -54,6 +55,7 @@ class Recording:
     folder: Path
     universal: bool = False
     images: tuple[Path, ...] = ()
+    broken: dict[int, str] = field(default_factory=dict)
     intrinsics: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -79,11 +81,12 @@ def _of_cdf(path: Path) -> Recording:
     trial, _, camera = path.stem.rpartition(".") if in_camera else (path.stem, "", "")
     if in_camera and camera not in CAMERAS:
         raise InputError(f"'{path}' is not named by its camera, as 'Walking.54138969.cdf' is.")
-    joints = _pose(path, 3)
+    broken: dict[int, str] = {}
+    joints = _pose(path, 3, broken)
     pixels: dict[str, np.ndarray | None] = {}
     for name in (camera,) if in_camera else CAMERAS:
         seen = path.parent.parent / _like(folder, "D2_Positions") / f"{trial}.{name}.cdf"
-        pixels[name] = _pose(seen, 2) if seen.is_file() else None
+        pixels[name] = _pose(seen, 2, broken) if seen.is_file() else None
     subject = _subject_folder(path)
     return Recording(
         subject.name,
@@ -94,6 +97,7 @@ def _of_cdf(path: Path) -> Recording:
         pixels,
         subject,
         universal="universal" in folder,
+        broken=broken,
     )
 
 
@@ -108,16 +112,17 @@ def _subject_folder(path: Path) -> Path:
     raise InputError(f"'{path}' is not in the folder of a subject, as 'S9'.")
 
 
-def _pose(path: Path, axes: int) -> np.ndarray:
+def _pose(path: Path, axes: int, broken: dict[int, str]) -> np.ndarray:
     found = read_cdf(path, "Pose", WHAT)
     if found.ndim == 3 and len(found) == 1:
         found = found[0]
-    return _seventeen(Fields(path, {"Pose": found}), "Pose", found, axes)
+    fields = Fields(path, {"Pose": found}, broken=broken)
+    return _seventeen(fields, "Pose", found, axes)
 
 
 def _seventeen(fields: Fields, name: str, rows: object, axes: int) -> np.ndarray:
     """The 17 of 32 points, frame by frame."""
-    array = fields.as_numbers(rows, name, "frames", 32 * axes)
+    array = fields.as_rows(rows, name, "frames", 32 * axes)
     return array.reshape(-1, 32, axes)[:, H36M17_OF_32]
 
 
@@ -136,17 +141,24 @@ def _of_npz(path: Path, subjects: frozenset[str]) -> Iterator[Recording]:
         trials = in_space.part(subject)
         seen_trials = None if seen is None or subject not in seen else seen.part(subject)
         for trial in trials.content:
-            trials.lengths.clear()
-            joints = trials.numbers(trial, "frames", 32, 3)[:, H36M17_OF_32]
+            trials = replace(trials, lengths={}, broken={})
+            joints = trials.rows(trial, "frames", 32, 3)[:, H36M17_OF_32]
             pixels: dict[str, np.ndarray | None] = dict.fromkeys(CAMERAS)
             if seen_trials is not None and trial in seen_trials:
-                seen_trials.lengths.clear()
+                seen_trials = replace(seen_trials, lengths={}, broken=trials.broken)
                 views = seen_trials.parts(trial, len(CAMERAS))
                 for name, view in zip(CAMERAS, views, strict=True):
-                    pixels[name] = seen_trials.as_numbers(view, trial, f"of {name}", 17, 2)
-            frames = np.arange(len(joints))
-            folder = path.parent / str(subject)
-            yield Recording(str(subject), trial, _upright(joints), "world", frames, pixels, folder)
+                    pixels[name] = seen_trials.as_rows(view, trial, f"of {name}", 17, 2)
+            yield Recording(
+                str(subject),
+                trial,
+                _upright(joints),
+                "world",
+                np.arange(len(joints)),
+                pixels,
+                path.parent / str(subject),
+                broken=trials.broken,
+            )
 
 
 def _packed(path: Path, name: str) -> Fields:
@@ -162,17 +174,19 @@ def _of_h5(file: Any, path: Path) -> Recording:
     pixels: dict[str, np.ndarray | None] = dict.fromkeys(CAMERAS)
     frames = np.arange(len(joints))
     world_m = _upright(joints / 1000)
-    return Recording(subject.name, path.stem, world_m, "world", frames, pixels, subject)
+    return Recording(
+        subject.name, path.stem, world_m, "world", frames, pixels, subject, broken=fields.broken
+    )
 
 
 def _of_annotations(file: Any, path: Path) -> Iterator[Recording]:
     """h36m-fetch's packing: chosen frames of a trial, all cameras one after the other."""
     names = ("pose/2d", "pose/3d", "camera", "frame")
     fields = Fields(path, {name: hdf5_array(file, name, path) for name in names})
-    pixels = fields.numbers("pose/2d", "frames", 32, 2)[:, H36M17_OF_32]
-    joints = fields.numbers("pose/3d", "frames", 32, 3)[:, H36M17_OF_32]
+    pixels = fields.rows("pose/2d", "frames", 32, 2)[:, H36M17_OF_32]
+    joints = fields.rows("pose/3d", "frames", 32, 3)[:, H36M17_OF_32]
     camera, frame = (fields.numbers(name, "frames", finite=False).astype(int) for name in names[2:])
-    subject = _subject_folder(path)
+    subject, said = _subject_folder(path), fields.broken
     for name in CAMERAS:
         rows = np.flatnonzero(camera == int(name))
         if not len(rows):
@@ -189,5 +203,6 @@ def _of_annotations(file: Any, path: Path) -> Iterator[Recording]:
             {name: pixels[rows]},
             subject,
             images=tuple(images / f"img_{number:06d}.jpg" for number in frame[rows]),
+            broken={i: said[r] for i, r in enumerate(rows.tolist()) if r in said},
             intrinsics=known,
         )

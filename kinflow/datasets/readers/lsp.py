@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from kinflow.datasets.readers.joint_names import LSP14
 from kinflow.datasets.readers.mat_files import read_array
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -49,11 +50,12 @@ class _LeedsReader(Reader):
             findings.append(Finding("missing", "The folder 'images' is not there."))
         return [Unit(path, split, split) for split in self.info.splits], findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a person."""
         people = self._people(unit.path)
-        for number in self._numbers(unit.split, len(people)):
-            yield Sample(
+
+        def person(number: int) -> Sample:
+            return Sample(
                 self.info.name,
                 f"{unit.key}/{number:0{self.digits}d}",
                 split=unit.split,
@@ -61,6 +63,9 @@ class _LeedsReader(Reader):
                 picture=Picture(root / "images" / f"im{number:0{self.digits}d}.jpg"),
                 keypoints=self._keypoints(people[number - 1], f"Person {number} of '{unit.path}'"),
             )
+
+        numbers = self._numbers(unit.split, len(people))
+        yield from made(numbers, person, unit.path, lambda number: f"Person {number}", on_fault)
 
     def _people(self, path: Path) -> Float64[np.ndarray, "people 14 3"]:
         joints = read_array(path, "joints")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from kinflow.datasets.readers.joint_names import MPI17, MPI28
 from kinflow.datasets.readers.mpi_inf_3dhp_cameras import camera_of_test, read_calibration
 from kinflow.datasets.readers.packages import hdf5_array, package, read_hdf5, read_mat
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -99,17 +101,17 @@ class MpiInf3dhp(Reader):
                 )
         return units, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a frame of a camera."""
         what = _WHAT_TRAIN if unit.split == "train" else _WHAT_TEST
         with reading(unit.path, what):
-            if unit.split == "train":
-                yield from _train(unit)
-            else:
-                yield from _test(unit)
+            views = _train(unit) if unit.split == "train" else _test(unit)
+            for view in views:
+                frames, make = range(len(view.joints_m)), partial(_sample, unit, view)
+                yield from made(frames, make, unit.path, view.frame_name, on_fault)
 
 
-def _train(unit: Unit) -> Iterator[Sample]:
+def _train(unit: Unit) -> Iterator[_View]:
     subject, sequence = unit.key.split("/")
     content = read_mat(unit.path, ("annot2", "annot3"), _WHAT_TRAIN)
     fields = Fields.of(unit.path, content, _WHAT_TRAIN)
@@ -119,21 +121,22 @@ def _train(unit: Unit) -> Iterator[Sample]:
     cameras = read_calibration(calibration) if calibration.is_file() else {}
     for number in _CHEST_HEIGHT:
         fields.lengths.clear()
-        joints = fields.as_numbers(points[number], "annot3", "frames", 84).reshape(-1, 28, 3)
-        px = fields.as_numbers(pixels[number], "annot2", "frames", 56).reshape(-1, 28, 2)
+        seen = replace(fields, broken={})
+        joints = seen.as_rows(points[number], "annot3", "frames", 84).reshape(-1, 28, 3)
+        px = seen.as_rows(pixels[number], "annot2", "frames", 56).reshape(-1, 28, 2)
         video = unit.path.parent / "imageSequence" / f"video_{number}.avi"
         readable = _SHORT_VIDEO.get((subject, sequence, number), len(joints))
-        view = _View(
+        yield _View(
+            fields=seen,
+            key=f"{unit.key}/{number}",
             names=MPI28,
             joints_m=joints / 1000,
             px=px,
             camera=cameras.get(number),
             fps=_LONG_FPS if len(joints) > _LONG_FRAMES else _FPS,
             identity=subject,
+            pictures=[Picture(video, (2048, 2048), frame) for frame in range(readable)],
         )
-        for frame in range(len(joints)):
-            picture = Picture(video, (2048, 2048), frame) if frame < readable else None
-            yield _sample(unit, view, f"{unit.key}/{number}/{frame:06d}", frame, picture)
 
 
 def _views(fields: Fields, name: str) -> list[object]:
@@ -144,7 +147,7 @@ def _views(fields: Fields, name: str) -> list[object]:
     return list(cells.reshape(-1))
 
 
-def _test(unit: Unit) -> Iterator[Sample]:
+def _test(unit: Unit) -> Iterator[_View]:
     names = ("annot2", "annot3", "valid_frame", "activity_annotation")
     content = read_hdf5(
         unit.path,
@@ -152,61 +155,60 @@ def _test(unit: Unit) -> Iterator[Sample]:
         _WHAT_TEST,
     )
     fields = Fields(unit.path, content)
-    px = fields.numbers("annot2", "frames", 1, 17, 2)[:, 0]
-    joints = fields.numbers("annot3", "frames", 1, 17, 3)[:, 0]
+    px = fields.rows("annot2", "frames", 1, 17, 2)[:, 0]
+    joints = fields.rows("annot3", "frames", 1, 17, 3)[:, 0]
     valid = fields.flags("valid_frame", "frames", 1)[:, 0]
     activity = fields.numbers("activity_annotation", "frames", 1)[:, 0].astype(int)
-    view = _View(
+    images, camera = unit.path.parent / "imageSequence", camera_of_test(unit.key)
+    size = camera.size if camera else None
+    numbers = range(1, len(joints) + 1)
+    yield _View(
+        fields=fields,
+        key=unit.key,
         names=MPI17,
         joints_m=joints / 1000,
         px=px,
-        camera=camera_of_test(unit.key),
+        camera=camera,
         fps=_FPS,
         identity=unit.key,
+        pictures=[Picture(images / f"img_{number:06d}.jpg", size) for number in numbers],
+        actions=[ACTIVITIES[a - 1] if 0 < a <= len(ACTIVITIES) else None for a in activity],
+        valid=valid,
     )
-    for frame in range(len(joints)):
-        image = unit.path.parent / "imageSequence" / f"img_{frame + 1:06d}.jpg"
-        action = ACTIVITIES[activity[frame] - 1] if 0 < activity[frame] <= len(ACTIVITIES) else None
-        yield _sample(
-            unit,
-            view,
-            f"{unit.key}/{frame:06d}",
-            frame,
-            Picture(image, view.camera.size if view.camera else None),
-            action,
-            bool(valid[frame]),
-        )
 
 
 @dataclass(frozen=True)
 class _View:
-    """A sequence as one camera saw it."""
+    """A sequence as one camera saw it; there may be fewer pictures than frames."""
 
+    fields: Fields
+    key: str
     names: tuple[str, ...]
     joints_m: Float64[np.ndarray, "frames j 3"]
     px: Float64[np.ndarray, "frames j 2"]
     camera: CalibratedCamera | None
     fps: float
     identity: str
+    pictures: list[Picture]
+    actions: list[str | None] | None = None
+    valid: np.ndarray | None = None
+
+    def frame_name(self, frame: int) -> str:
+        """For sentences."""
+        return f"Frame {frame} of '{self.key}'"
 
 
-def _sample(
-    unit: Unit,
-    view: _View,
-    key: str,
-    frame: int,
-    picture: Picture | None,
-    action: str | None = None,
-    valid: bool = True,
-) -> Sample:
+def _sample(unit: Unit, view: _View, frame: int) -> Sample:
+    view.fields.check_row(frame)
     count = len(view.names)
+    valid = view.valid is None or bool(view.valid[frame])
     R = None if view.camera is None else view.camera.R_cam_world
     return Sample(
         dataset="mpi-inf-3dhp",
-        key=key,
+        key=f"{view.key}/{frame:06d}",
         split=unit.split,
         licence=MpiInf3dhp.info.licence,
-        picture=picture,
+        picture=view.pictures[frame] if frame < len(view.pictures) else None,
         keypoints=(
             Keypoints2D(view.names, view.px[frame].astype(np.float32), np.ones(count, np.float32))
             if valid
@@ -223,7 +225,7 @@ def _sample(
         up=None if R is None else R @ UP,
         identity=view.identity,
         sequence=unit.key,
-        action=action,
+        action=view.actions[frame] if view.actions else None,
         time_s=frame / view.fps,
         fps=view.fps,
         valid=valid,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from kinflow.datasets.readers.packages import read_mat
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, named, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -73,8 +76,8 @@ class Mpii(Reader):
         missing = [Finding("missing", "The folder 'images' is not there.")]
         return [Unit(path, "train", "train")], [] if (root / "images").is_dir() else missing
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a person, and what an image is called."""
         content = read_mat(unit.path, ("RELEASE",), _WHAT)
         with _named(unit.path):
             release = _one(content.get("RELEASE"), "RELEASE")
@@ -84,30 +87,63 @@ class Mpii(Reader):
                 raise InputError(f"'{unit.path}' lists {len(images)} images, {len(train)} flags.")
             acts = _acts(release, len(images))
         for number, (image, used) in enumerate(zip(images, train, strict=True)):
-            if used == 1:
+            if used != 1:
+                continue
+            here = f"Image {number + 1} of '{unit.path}'"
+            try:
                 with _named(unit.path):
-                    people = list(self._people(root, unit, image, number, acts[number]))
-                yield from people
+                    picture = Picture(inside(root / "images", _name(image, here)))
+                    people = _entries(_field(image, "annorect"))
+            except InputError as error:
+                on_fault(named(error, unit.path, f"Image {number + 1}"))
+                continue
+            place = _Place(unit, number, picture, acts[number], here)
+            yield from made(
+                list(enumerate(people)),
+                place.sample,
+                unit.path,
+                partial(_person_name, number),
+                on_fault,
+            )
 
-    def _people(
-        self, root: Path, unit: Unit, image: Any, number: int, act: str | None
-    ) -> Iterator[Sample]:
-        here = f"Image {number + 1} of '{unit.path}'"
-        name = np.asarray(_field(_one(_field(image, "image"), "image"), "name")).ravel()
-        if name.dtype.kind != "U" or len(name) != 1:
-            raise InputError(f"{here} has no name.")
-        for k, person in enumerate(_entries(_field(image, "annorect"))):
-            points = _points(person, f"{here}, person {k + 1},")
-            if points is not None:
-                yield Sample(
-                    "mpii",
-                    f"{unit.key}/{number:05d}/{k}",
-                    split="train",
-                    licence=self.info.licence,
-                    picture=Picture(inside(root / "images", str(name[0]))),
-                    keypoints=points,
-                    action=act,
-                )
+
+@dataclass(frozen=True)
+class _Place:
+    """An image that people are in."""
+
+    unit: Unit
+    number: int
+    picture: Picture
+    act: str | None
+    here: str
+
+    def sample(self, numbered: tuple[int, Any]) -> Sample | None:
+        """One of its people; None where they have no points."""
+        k, person = numbered
+        with _named(self.unit.path):
+            points = _points(person, f"{self.here}, person {k + 1},")
+        if points is None:
+            return None
+        return Sample(
+            "mpii",
+            f"{self.unit.key}/{self.number:05d}/{k}",
+            split="train",
+            licence=Mpii.info.licence,
+            picture=self.picture,
+            keypoints=points,
+            action=self.act,
+        )
+
+
+def _person_name(image: int, numbered: tuple[int, Any]) -> str:
+    return f"Image {image + 1}, person {numbered[0] + 1},"
+
+
+def _name(image: Any, here: str) -> str:
+    name = np.asarray(_field(_one(_field(image, "image"), "image"), "name")).ravel()
+    if name.dtype.kind != "U" or len(name) != 1:
+        raise InputError(f"{here} has no name.")
+    return str(name[0])
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from kinflow.datasets.masks import Mask
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit, absent_split
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import Picture
 from kinflow.errors import InputError
@@ -42,6 +43,7 @@ _MASK_COLUMNS = (
     *("MaskPath", "ImageID", "LabelName"),
     *("BoxXMin", "BoxXMax", "BoxYMin", "BoxYMax"),
 )
+_HEX = "0123456789abcdef"
 _IMAGE_ID = re.compile(r"[0-9a-f]{16}")
 _MASK_NAME = re.compile(r"[0-9a-f]{16}_m[0-9a-z_]{1,20}_[0-9a-f]{1,16}\.png")
 _OUTSIDE = 0.01
@@ -91,14 +93,16 @@ class OpenImages(Reader):
         found, findings = [], []
         for split, name in _BOX_TABLES.items():
             if not (root / name).is_file():
-                findings.append(Finding("missing", f"'{name}' is not there."))
+                findings.append(Finding("note", absent_split(name)))
                 continue
             found.append(Unit(root / name, split, split))
             if not (root / split).is_dir():
                 findings.append(Finding("missing", f"The folder '{split}' is not there."))
             if not _mask_table(root, split).is_file():
-                missing = _mask_table(root, split).name
-                findings.append(Finding("missing", f"'{missing}' is not there; no masks."))
+                absent = _mask_table(root, split).name
+                findings.append(Finding("note", f"'{absent}' is not there, so there are no masks."))
+            else:
+                findings += _mask_findings(root, split)
         if not found:
             raise InputError(
                 f"'{root}' holds nothing of Open Images; tables such as "
@@ -106,56 +110,82 @@ class OpenImages(Reader):
             )
         return found, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
-        split = unit.split or ""
-        masks = _masks_of(_mask_table(root, split))
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a line of the table."""
+        table = _Table(root, unit, _masks_of(_mask_table(root, unit.split or ""), on_fault))
+        rows = read_columns(unit.path, _BOX_COLUMNS, on_short=on_fault)
+        yield from made(rows, table.sample, unit.path, lambda row: f"Line {row[0]}", on_fault)
+
+
+class _Table:
+    """A table of boxes while it is gone through."""
+
+    def __init__(self, root: Path, unit: Unit, masks: _Masks) -> None:
+        self._root, self._unit, self._masks = root, unit, masks
+        self._split = unit.split or ""
         # rows of an image follow each other, and there are 16 folders of masks
-        size_of = lru_cache(maxsize=64)(_size)
-        folder_of = lru_cache(maxsize=64)(lambda digit: _mask_folder(root, split, digit))
-        met: Counter[str] = Counter()
-        for line, row in read_columns(unit.path, _BOX_COLUMNS):
-            image, label, *corners, group, depiction = row
-            if label not in PEOPLE or depiction == "1":
-                continue
-            here = f"Line {line} of '{unit.path}'"
-            if not _IMAGE_ID.fullmatch(image):
-                raise InputError(f"{here} has {image[:40]!r} for an image, not 16 digits of hex.")
-            box = _box(corners, here)
-            path = root / split / f"{image}.jpg"
-            size = size_of(path)
-            name = _take(masks, image, label, box)
-            folder = folder_of(name[0]) if name else None
-            mask_path = folder / name if folder and name else None
-            met[image] += 1
-            yield Sample(
-                self.info.name,
-                f"{unit.key}/{image}/{met[image] - 1}",
-                split=unit.split,
-                licence=self.info.licence,
-                picture=Picture(path, size),
-                box_px=_in_px(box, size) if size else None,
-                mask=Mask(size, path=mask_path) if size and mask_path else None,
-                crowd=group == "1",
-            )
+        self._size_of = lru_cache(maxsize=64)(_size)
+        self._folder_of = lru_cache(maxsize=64)(partial(_mask_folder, root, self._split))
+        self._met: Counter[str] = Counter()
+
+    def sample(self, numbered: tuple[int, list[str]]) -> Sample | None:
+        """The person of a line; None where it is of something else."""
+        line, (image, label, *corners, group, depiction) = numbered
+        if label not in PEOPLE or depiction == "1":
+            return None
+        here = f"Line {line} of '{self._unit.path}'"
+        if not _IMAGE_ID.fullmatch(image):
+            raise InputError(f"{here} has {image[:40]!r} for an image, not 16 digits of hex.")
+        box = _box(corners, here)
+        path = self._root / self._split / f"{image}.jpg"
+        size = self._size_of(path)
+        name = _take(self._masks, image, label, box)
+        folder = self._folder_of(name[0]) if name else None
+        mask_path = folder / name if folder and name else None
+        self._met[image] += 1
+        return Sample(
+            OpenImages.info.name,
+            f"{self._unit.key}/{image}/{self._met[image] - 1}",
+            split=self._unit.split,
+            licence=OpenImages.info.licence,
+            picture=Picture(path, size),
+            box_px=_in_px(box, size) if size else None,
+            mask=Mask(size, path=mask_path) if size and mask_path else None,
+            crowd=group == "1",
+        )
+
+
+def _mask_findings(root: Path, split: str) -> list[Finding]:
+    """Archives of masks that are not unpacked, though their table is there."""
+    absent = [digit for digit in _HEX if _mask_folder(root, split, digit) is None]
+    if not absent:
+        return []
+    if len(absent) == len(_HEX):
+        said = f"There is a table of masks and no folder '{split}-masks': unpack the masks."
+        return [Finding("missing", said)]
+    said = f"Masks of {split} that begin with {', '.join(absent)} are not unpacked."
+    return [Finding("note", said)]
 
 
 def _mask_table(root: Path, split: str) -> Path:
     return root / f"{split}-annotations-object-segmentation.csv"
 
 
-def _masks_of(table: Path) -> _Masks:
+def _masks_of(table: Path, on_fault: OnFault) -> _Masks:
     """The masks of people that a table lists; none where there is no table."""
     masks: _Masks = {}
     if not table.is_file():
         return masks
-    for line, (name, image, label, *corners) in read_columns(table, _MASK_COLUMNS):
+    for line, (name, image, label, *corners) in read_columns(table, _MASK_COLUMNS, on_fault):
         if label not in PEOPLE:
             continue
         here = f"Line {line} of '{table}'"
-        if not _MASK_NAME.fullmatch(name):
-            raise InputError(f"{here} has {name[:60]!r} for a mask, which is no name of one.")
-        masks.setdefault(image, []).append((label, _box(corners, here), name))
+        try:
+            if not _MASK_NAME.fullmatch(name):
+                raise InputError(f"{here} has {name[:60]!r} for a mask, which is no name of one.")
+            masks.setdefault(image, []).append((label, _box(corners, here), name))
+        except InputError as error:
+            on_fault(error)
     return masks
 
 

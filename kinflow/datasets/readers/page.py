@@ -22,8 +22,10 @@ motion capture, with any of these labels:
 
 {labels}
 
-`kinflow data truth` writes labels as `kinflow evaluate reconstruction` takes them, of Human3.6M and
-MPI-INF-3DHP as they are; 3DPW's and EMDB's are posed by your own SMPL files (`--bodies FOLDER`).
+`kinflow data truth` writes labels as `kinflow evaluate reconstruction` takes them, of Human3.6M,
+MPI-INF-3DHP, COCO (keypoints, with the pictures that show nobody) and DensePose-COCO (parts) as
+they are; 3DPW's and EMDB's are posed by your own SMPL files (`--bodies FOLDER`). Records that
+cannot be right are refused there, for a benchmark has to be whole.
 
 The truth of rendered scenes and worlds (`kinflow.synth.samples`) and what our own detectors saw in
 a photo (`kinflow.datasets.evidence_samples`) are samples too.
@@ -38,6 +40,30 @@ led by its points or boxes, and writes that (`kinflow.datasets.sample_looks`):
 Pixels of samples are kinflow's: (0, 0) is the corner of the image and the centres of pixels lie at
 +0.5; each dataset below says what its own are. Left and right are the person's. Names of files in
 labels that lead out of a dataset's folder are refused, not opened.
+
+## What is checked
+
+`kinflow data check` reads all labels and opens about 1,000 pictures, spread over the label files
+(`--pictures 5000`, `--pictures all`). It ends with 0 where nothing is missing or malformed, and
+says:
+
+- **what is missing**, by name: label files, pictures that labels name, sequences of EMDB 1, EMDB
+  2 and 3DPW's test (`kinflow.datasets.sequence_lists`); a split that is not there at all is a
+  note;
+- **records that cannot be right** (an annotation, a line of a table, a person, a frame: NaN,
+  another shape, flags that there are not, points far outside of their picture). They are left out
+  and counted, and the others of the file are read, here as by `data show`, `data see`, `data
+  shard` and trainings; a file that is damaged as a whole is one sentence. Recordings of CMU are
+  read as a whole;
+- **pictures** of another size than their labels are for, with width and height exchanged, stored
+  on their side, cut off, or that are none;
+- **sides, axes and cameras**, by how people are built: left eyes left of right ones in faces,
+  left on the right of where feet and noses point, people who lie in most label files, joints in
+  space and bodies (through ours, of average shape) far from the points in the picture or nearer
+  to those of the other side. What labels alone cannot tell, such as pictures that were mirrored
+  and labels that were not, is seen in the sheet of `kinflow data show`.
+
+## The datasets
 """
 
 

@@ -3,7 +3,7 @@
 A dataset on disk is a number of *units*: label files that can be read one at a time (a sequence of
 3DPW, an annotation file of COCO, a recording of AMASS). A reader finds them, says what is missing,
 and turns each into samples. Units are what is spread over workers, and what is skipped when one is
-broken.
+broken as a whole; where its records stand for themselves, a broken one is skipped alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from kinflow.datasets.readers.records import OnFault, raised
 from kinflow.datasets.sample import LABELS, Sample
+from kinflow.datasets.sequence_lists import lacking, unlisted
 from kinflow.errors import InputError
 
 Level = Literal["missing", "malformed", "version", "note"]
@@ -83,6 +86,24 @@ class DatasetInfo:
             raise InputError(f"'{self.name}' lists unknown labels: {', '.join(sorted(unknown))}.")
 
 
+def absent_split(label_file: str) -> str:
+    """What is noted where a split is not there, which is nobody's fault."""
+    return f"'{label_file}' is not there, so neither is its split."
+
+
+def split_findings(dataset: str, split: str, there: list[str]) -> list[Finding]:
+    """What a split lacks of the sequences of its benchmark, or has besides; nothing of a split of
+    which no sequence is there but that it is so."""
+    if not there:
+        return [Finding("note", f"There are no sequences of the split {split}.")]
+    absent, odd = lacking(dataset, split, there), unlisted(dataset, split, there)
+    findings = [] if absent is None else [Finding("missing", absent)]
+    if odd:
+        sentence = f"{', '.join(odd)}: of {split} by its file or folder, and not on its list."
+        findings.append(Finding("version", sentence))
+    return findings
+
+
 class Reader(ABC):
     """Reads one dataset. Stateless: roots are handed in, and a reader may go to other processes."""
 
@@ -100,13 +121,19 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
         """The samples of a unit, in a fixed order.
 
         Pictures are named, not opened.
 
+        Args:
+            root: the dataset's folder.
+            unit: of `units`.
+            on_fault: is told of records that cannot be right, which are passed over then; the first
+                one is raised unless something else is given.
+
         Raises:
-            InputError: the file cannot be read, or its content cannot be right.
+            InputError: the file cannot be read, or is damaged as a whole.
         """
 
     def missing_pictures(self, samples: list[Sample]) -> list[Path]:
@@ -144,17 +171,23 @@ def samples(
         reader: of the dataset.
         root: its folder.
         split: one of the dataset's splits; None reads all of them.
-        on_fault: is told of units that cannot be read, which are passed over then; what a unit gave
-            before it broke counts.
+        on_fault: is told of records that cannot be right and of units that cannot be read, which
+            are passed over then; what a unit gave before it broke counts.
 
     Raises:
-        InputError: the folder is not this dataset's, or a unit cannot be read and `on_fault` is
-            None.
+        InputError: the folder is not this dataset's, or a record cannot be right or a unit cannot
+            be read and `on_fault` is None.
     """
     for unit in chosen_units(reader, root, split):
-        try:
+        if on_fault is None:
             yield from reader.read(root, unit)
-        except InputError as error:
-            if on_fault is None:
-                raise
-            on_fault(unit, error)
+        else:
+            yield from forgiving(reader, root, unit, partial(on_fault, unit))
+
+
+def forgiving(reader: Reader, root: Path, unit: Unit, on_fault: OnFault) -> Iterator[Sample]:
+    """The samples of a unit as far as they can be read; whatever cannot is told."""
+    try:
+        yield from reader.read(root, unit, on_fault)
+    except InputError as error:
+        on_fault(error)

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kinflow.datasets.readers.cell import LEFT, MIDDLE, RIGHT, draw_cell
-from kinflow.datasets.readers.reader import Reader, Unit, chosen_units
+from kinflow.datasets.readers.reader import Reader, Unit, chosen_units, forgiving
+from kinflow.datasets.readers.records import LeftOut
 from kinflow.datasets.sample import Sample
 from kinflow.errors import InputError
 
@@ -29,7 +30,7 @@ _HEADER_PX = 30
 def drawn_samples(
     reader: Reader, root: Path, split: str | None, count: int, seed: int
 ) -> tuple[list[Sample], list[str]]:
-    """Samples drawn at random, and a sentence about each label file that cannot be read.
+    """Samples drawn at random, and sentences about label files and records that cannot be read.
 
     They come from as many units as there are, and of each from its first 20,000 samples. Crowds are
     passed over, and samples whose pictures are not there unless that is so of all.
@@ -59,11 +60,10 @@ def _drawn(
     problems: list[str] = []
     for i, unit in enumerate(units):
         share = (count - len(drawn)) // (len(units) - i)
-        stream = islice(reader.read(root, unit), _LOOKED_AT)
-        try:
-            drawn += _reservoir((sample for sample in stream if wanted(sample)), share, rng)
-        except InputError as error:
-            problems.append(str(error))
+        left_out = LeftOut(unit.key)
+        stream = islice(forgiving(reader, root, unit, left_out), _LOOKED_AT)
+        drawn += _reservoir((sample for sample in stream if wanted(sample)), share, rng)
+        problems += left_out.sentences()
     return drawn, problems
 
 

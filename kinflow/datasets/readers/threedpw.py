@@ -8,7 +8,9 @@ runs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,15 @@ from kinflow.datasets.readers.bodies import (
 )
 from kinflow.datasets.readers.fields import Fields, reading
 from kinflow.datasets.readers.joint_names import OPENPOSE18, SMPL24
-from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.reader import (
+    DatasetInfo,
+    Finding,
+    Reader,
+    Unit,
+    absent_split,
+    split_findings,
+)
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
 from kinflow.errors import InputError
@@ -88,27 +98,36 @@ class ThreeDPW(Reader):
             )
         findings = []
         for split, whole in _SEQUENCES.items():
-            count = sum(unit.split == split for unit in found)
-            if count < whole:
-                where = folder / split
+            count, where = sum(unit.split == split for unit in found), folder / split
+            if not count:
+                findings.append(Finding("note", absent_split(f"{where}/*.pkl")))
+            elif split == "test":
+                there = [unit.path.stem for unit in found if unit.split == split]
+                findings += split_findings("3dpw", split, there)
+            elif count < whole:
                 findings.append(
                     Finding("missing", f"'{where}' holds {count} of {whole} sequences.")
                 )
         return found, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a person in a frame."""
         with reading(unit.path, _WHAT):
             sequence = _Sequence.load(unit.path)
-            for frame in range(sequence.num_frames):
-                for person in range(len(sequence.people)):
-                    yield _sample(root, unit, sequence, frame, person)
+            places = product(range(sequence.num_frames), range(len(sequence.people)))
+            make = partial(_sample, root, unit, sequence)
+            yield from made(places, make, unit.path, _place_name, on_fault)
+
+
+def _place_name(place: tuple[int, int]) -> str:
+    return f"Frame {place[0]}, person {place[1]},"
 
 
 @dataclass(frozen=True)
 class _Person:
     """One person's labels in all frames, in the world of the file."""
 
+    fields: Fields
     R: Float32[np.ndarray, "frames 24 3 3"]
     t_m: Float64[np.ndarray, "frames 3"]
     betas: Float64[np.ndarray, "10"]
@@ -138,7 +157,8 @@ class _Sequence:
         people = tuple(_person(fields, row, len(poses)) for row in range(len(poses)))
         if not people:
             raise InputError(f"'{path}' holds no people.")
-        up = way_up(np.concatenate([person.R[:, 0] for person in people]))
+        roots = [np.delete(one.R[:, 0], list(one.fields.broken), 0) for one in people]
+        up = way_up(np.concatenate(roots))
         return _Sequence(
             fields=fields,
             name=path.stem,
@@ -162,14 +182,16 @@ class _Sequence:
         return camera_of(self.K, size, pose)
 
 
-def _person(fields: Fields, row: int, count: int) -> _Person:
-    pose = fields.as_numbers(fields.parts("poses", count)[row], "poses", "frames", 72)
+def _person(file: Fields, row: int, count: int) -> _Person:
+    fields = replace(file, broken={})  # frames of others are no faults of theirs
+    pose = fields.as_rows(fields.parts("poses", count)[row], "poses", "frames", 72)
     optional = {name: fields.parts(name, count)[row] for name in _OPTIONAL if name in fields}
     valid, keypoints, joints = (optional.get(name) for name in _OPTIONAL)
     frames = len(pose)
     return _Person(
+        fields=fields,
         R=matrices(pose),
-        t_m=fields.as_numbers(fields.parts("trans", count)[row], "trans", "frames", 3),
+        t_m=fields.as_rows(fields.parts("trans", count)[row], "trans", "frames", 3),
         betas=fields.as_row(fields.parts("betas", count)[row], "betas", 10)[:10],
         gender=gender_of(str(fields.parts("genders", count)[row]), fields),
         camera_valid=(
@@ -178,12 +200,12 @@ def _person(fields: Fields, row: int, count: int) -> _Person:
             else fields.as_numbers(valid, "campose_valid", "frames") != 0
         ),
         keypoints=(
-            None if keypoints is None else fields.as_numbers(keypoints, "poses2d", "frames", 3, 18)
+            None if keypoints is None else fields.as_rows(keypoints, "poses2d", "frames", 3, 18)
         ),
         joints_m=(
             None
             if joints is None
-            else fields.as_numbers(joints, "jointPositions", "frames", 72).reshape(-1, 24, 3)
+            else fields.as_rows(joints, "jointPositions", "frames", 72).reshape(-1, 24, 3)
         ),
     )
 
@@ -191,8 +213,10 @@ def _person(fields: Fields, row: int, count: int) -> _Person:
 _OPTIONAL = ("campose_valid", "poses2d", "jointPositions")
 
 
-def _sample(root: Path, unit: Unit, sequence: _Sequence, frame: int, row: int) -> Sample:
+def _sample(root: Path, unit: Unit, sequence: _Sequence, place: tuple[int, int]) -> Sample:
+    frame, row = place
     person = sequence.people[row]
+    person.fields.check_row(frame)
     valid = bool(person.camera_valid[frame])
     camera = sequence.camera(frame, valid)
     name = sequence.name

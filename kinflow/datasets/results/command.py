@@ -67,9 +67,12 @@ def main(config: ResultsConfig) -> None:
 
 
 def _told(found: BodyParameters) -> str:
+    gone = (
+        f"; {found.left_out} left out, for their numbers cannot be right" if found.left_out else ""
+    )
     people, frames = len(set(found.person.tolist())), len(set(found.frame.tolist()))
     return (
         f"{len(found)} bodies of {found.tool} ({found.model}), "
         f"{people} {'person' if people == 1 else 'people'}, "
-        f"{frames} {'frame' if frames == 1 else 'frames'}"
+        f"{frames} {'frame' if frames == 1 else 'frames'}{gone}"
     )

@@ -20,8 +20,8 @@ import numpy as np
 
 from kinflow.body.skeleton import NUM_JOINTS
 from kinflow.datasets.results.mhr import MHR70
-from kinflow.datasets.results.parameters import BodyModelName, BodyParameters
-from kinflow.datasets.results.values import numbers, optional, rotations, stacked, whole
+from kinflow.datasets.results.parameters import BodyModelName, BodyParameters, of_good_rows
+from kinflow.datasets.results.values import NoNumbers, numbers, optional, rotations, stacked, whole
 from kinflow.errors import InputError
 from kinflow.files.npz_files import array_names, is_archive, read_npz
 from kinflow.files.plain_pickle import load_plain
@@ -123,6 +123,7 @@ def _is_sam3d(content: Mapping[Any, Any]) -> bool:
 def _phalp(content: Any, sequence: str) -> BodyParameters:
     """A dict a frame by the name of its picture, with a list for each field, an entry a person."""
     rows: list[dict[str, Any]] = []
+    faults: list[NoNumbers] = []
     for index, (name, frame) in enumerate(_items(content)):
         number = _frame_number(name, index)
         people = _list(frame, "smpl")
@@ -133,24 +134,15 @@ def _phalp(content: Any, sequence: str) -> BodyParameters:
         for person, who, camera, size in zip(people, ids, cameras, sizes, strict=True):
             if not isinstance(person, Mapping):
                 raise InputError(f"its smpl of '{name}' is no dict")
-            body = numbers(person, "body_pose", (23, 3, 3))
-            root = numbers(person, "global_orient", (1, 3, 3))
-            height, width = numbers({"size": size}, "size", (2,))
-            rows.append(
-                {
-                    "frame": float(number),
-                    "person": float(numbers({"tid": who}, "tid", ())),
-                    "pose": np.concatenate([root, body])[:NUM_JOINTS],
-                    "betas": numbers(person, "betas", (None,)),
-                    "trans": numbers({"camera": camera}, "camera", (3,)),
-                    "focal": float(_PHALP_FOCAL * max(height, width)),
-                    "principal": np.array([width, height]) / 2,
-                }
-            )
+            told = {**person, "size": size, "tid": who, "camera": camera}
+            try:
+                rows.append({"frame": float(number), **_phalp_person(told)})
+            except NoNumbers as error:
+                faults.append(error)
     if not rows:
-        raise InputError("it shows nobody")
+        raise faults[0] if faults else InputError("it shows nobody")
     fields = stacked(rows, tuple(rows[0]))
-    return BodyParameters(
+    return of_good_rows(
         "4D-Humans", "smpl", "camera",
         whole(fields["frame"], "numbers of frames"),
         whole(fields["person"], "numbers of people"),
@@ -160,30 +152,45 @@ def _phalp(content: Any, sequence: str) -> BodyParameters:
         trans_m=fields["trans"],
         focal_px=fields["focal"],
         principal_px=fields["principal"],
+        left_out=len(faults),
     )  # fmt: skip
+
+
+def _phalp_person(told: Mapping[str, Any]) -> dict[str, Any]:
+    body = numbers(told, "body_pose", (23, 3, 3))
+    root = numbers(told, "global_orient", (1, 3, 3))
+    height, width = numbers(told, "size", (2,))
+    return {
+        "person": float(numbers(told, "tid", ())),
+        "pose": np.concatenate([root, body])[:NUM_JOINTS],
+        "betas": numbers(told, "betas", (None,)),
+        "trans": numbers(told, "camera", (3,)),
+        "focal": float(_PHALP_FOCAL * max(height, width)),
+        "principal": np.array([width, height]) / 2,
+    }
 
 
 def _wham(content: Any, sequence: str) -> BodyParameters:
     """A dict a person."""
     parts: dict[str, list[np.ndarray]] = {}
     for index, (name, person) in enumerate(_items(content)):
-        pose = numbers(person, "pose", (None, 72))
+        pose = numbers(person, "pose", (None, 72), rows=True)
         count = len(pose)
         frames = optional(person, "frame_ids", (count,))
-        betas = numbers(person, "betas", (None, None))
+        betas = numbers(person, "betas", (None, None), rows=True)
         found = {
             "pose": rotations(pose),
             "betas": np.broadcast_to(betas, (count, betas.shape[1]))
             if len(betas) == 1
-            else numbers(person, "betas", (count, None)),
-            "trans": numbers(person, "trans", (count, 3)),
+            else numbers(person, "betas", (count, None), rows=True),
+            "trans": numbers(person, "trans", (count, 3), rows=True),
             "frame": np.arange(count) if frames is None else whole(frames, "frame_ids"),
             "person": np.full(count, name if type(name) is int else index),
         }
         for field, values in found.items():
             parts.setdefault(field, []).append(values)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return BodyParameters(
+    return of_good_rows(
         "WHAM", "smpl", "camera", joined["frame"].astype(np.int64),
         joined["person"].astype(np.int64), sequence,
         pose=joined["pose"], betas=joined["betas"], trans_m=joined["trans"],
@@ -196,18 +203,18 @@ def _gvhmr(content: Any, sequence: str) -> BodyParameters:
     fields = content["smpl_params_incam" if space == "camera" else "smpl_params_global"]
     if not isinstance(fields, Mapping):
         raise InputError("its parameters are no dict")
-    root = numbers(fields, "global_orient", (None, 3))
+    root = numbers(fields, "global_orient", (None, 3), rows=True)
     count = len(root)
-    body = numbers(fields, "body_pose", (count, 63))
+    body = numbers(fields, "body_pose", (count, 63), rows=True)
     focal = principal = None
     if content.get("K_fullimg") is not None:
-        K = numbers(content, "K_fullimg", (count, 3, 3))
+        K = numbers(content, "K_fullimg", (count, 3, 3), rows=True)
         focal, principal = K[:, 0, 0], K[:, :2, 2]
-    return BodyParameters(
+    return of_good_rows(
         "GVHMR", "smplx", space, np.arange(count), np.zeros(count, np.int64), sequence,
         pose=rotations(np.concatenate([root, body], 1)),
-        betas=numbers(fields, "betas", (count, None)),
-        trans_m=numbers(fields, "transl", (count, 3)),
+        betas=numbers(fields, "betas", (count, None), rows=True),
+        trans_m=numbers(fields, "transl", (count, 3), rows=True),
         focal_px=focal, principal_px=principal,
     )  # fmt: skip
 
@@ -221,17 +228,17 @@ def _sam3d(content: Any, sequence: str) -> BodyParameters:
         content = stacked(rows, _SAM3D)
     elif np.ndim(content["pred_cam_t"]) == 1:
         content = stacked([content], _SAM3D)
-    points = numbers(content, "pred_keypoints_3d", (None, len(MHR70), 3))
+    points = numbers(content, "pred_keypoints_3d", (None, len(MHR70), 3), rows=True)
     count = len(points)
-    place = numbers(content, "pred_cam_t", (count, 3))
-    seen = optional(content, "pred_keypoints_2d", (count, len(MHR70), 2))
+    place = numbers(content, "pred_cam_t", (count, 3), rows=True)
+    seen = optional(content, "pred_keypoints_2d", (count, len(MHR70), 2), rows=True)
     focal = None
     if "focal_length" in content:
         focal = _array(content, "focal_length").reshape(-1)
         if len(focal) != count:
             raise InputError(f"its focal_length has {len(focal)} numbers for {count} bodies")
     frame, person = (optional(content, name, (count,)) for name in ("frame", "person"))
-    return BodyParameters(
+    return of_good_rows(
         "SAM 3D Body", "mhr", "camera",
         np.zeros(count, np.int64) if frame is None else whole(frame, "frame"),
         np.arange(count) if person is None else whole(person, "person"),
@@ -266,16 +273,16 @@ def _smpl(content: Any, sequence: str) -> BodyParameters:
     place = next((n for n in ("transl", "trans") if content.get(n) is not None), "")
     frame = next((n for n in ("frame", "frame_ids", "frame_index") if n in content), "")
     person = optional(content, "person", (count,))
-    return BodyParameters(
+    return of_good_rows(
         "SMPL parameters", model, space,
         whole(numbers(content, frame, (count,)), frame) if frame else np.arange(count),
         np.zeros(count, np.int64) if person is None else whole(person, "person"),
         sequence,
         pose=rotations(rotvec),
         betas=_betas(content, count),
-        trans_m=numbers(content, place, (count, 3)) if place else None,
-        focal_px=optional(content, "focal_px", (count,)),
-        principal_px=optional(content, "principal_px", (count, 2)),
+        trans_m=numbers(content, place, (count, 3), rows=True) if place else None,
+        focal_px=optional(content, "focal_px", (count,), rows=True),
+        principal_px=optional(content, "principal_px", (count, 2), rows=True),
     )  # fmt: skip
 
 
@@ -286,12 +293,12 @@ def _betas(content: Mapping[Any, Any], count: int) -> np.ndarray | None:
     betas = _array(content, "betas")
     if betas.ndim == 1:
         return np.tile(numbers(content, "betas", (None,)), (count, 1))
-    return numbers(content, "betas", (count, None))
+    return numbers(content, "betas", (count, None), rows=True)
 
 
 def _poses(content: Mapping[Any, Any]) -> tuple[np.ndarray, BodyModelName]:
     name = "poses" if "poses" in content else "pose"
-    rotvec = numbers(content, name, (None, None))
+    rotvec = numbers(content, name, (None, None), rows=True)
     if rotvec.shape[1] not in _POSE_MODELS:
         widths = ", ".join(f"{w} ({m})" for w, m in _POSE_MODELS.items())
         raise InputError(f"its {name} has {rotvec.shape[1]} numbers a frame, not {widths}")
@@ -299,8 +306,8 @@ def _poses(content: Mapping[Any, Any]) -> tuple[np.ndarray, BodyModelName]:
 
 
 def _global_and_body(content: Mapping[Any, Any]) -> tuple[np.ndarray, BodyModelName]:
-    root = numbers(content, "global_orient", (None, 3))
-    body = numbers(content, "body_pose", (len(root), None))
+    root = numbers(content, "global_orient", (None, 3), rows=True)
+    body = numbers(content, "body_pose", (len(root), None), rows=True)
     if body.shape[1] not in _BODY_POSE_MODELS:
         raise InputError(f"its body_pose has {body.shape[1]} numbers a frame, not 63 or 69")
     return np.concatenate([root, body[:, :63]], 1), _BODY_POSE_MODELS[body.shape[1]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -56,6 +56,8 @@ class BodyParameters:
     focal_px: Float64[np.ndarray, " rows"] | None = None
     principal_px: Float64[np.ndarray, "rows 2"] | None = None
     score: Float64[np.ndarray, " rows"] | None = None
+    left_out: int = 0
+    """Bodies of the file that are not here, for their numbers cannot be right."""
 
     def __post_init__(self) -> None:
         count = len(self.frame)
@@ -100,3 +102,21 @@ class BodyParameters:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def of_good_rows(*given: Any, left_out: int = 0, **named: Any) -> BodyParameters:
+    """`BodyParameters` without the rows that hold NaN.
+
+    Args:
+        given, named: as `BodyParameters`.
+        left_out: rows that were left out before.
+    """
+    arguments = {f.name: value for f, value in zip(fields(BodyParameters), given, strict=False)}
+    arguments |= named
+    count = len(arguments["frame"])
+    arrays = {n: v for n, v in arguments.items() if isinstance(v, np.ndarray) and len(v) == count}
+    good = np.ones(count, bool)
+    for values in arrays.values():
+        good &= np.isfinite(values).reshape(count, -1).all(1)
+    kept = {name: values[good] for name, values in arrays.items()}
+    return BodyParameters(**{**arguments, **kept}, left_out=left_out + count - int(good.sum()))

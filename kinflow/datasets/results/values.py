@@ -18,8 +18,12 @@ _MAX_ANGLE_RAD = 1e3
 _MAX_VALUE = 1e9
 
 
+class NoNumbers(InputError):
+    """A field of the right shape holds NaN, or what no label is."""
+
+
 def numbers(
-    content: Mapping[Any, Any], name: str, shape: Sequence[int | None]
+    content: Mapping[Any, Any], name: str, shape: Sequence[int | None], rows: bool = False
 ) -> Float64[np.ndarray, "..."]:
     """The array of a field.
 
@@ -27,6 +31,7 @@ def numbers(
         content: fields of a body, or of many.
         name: of the field.
         shape: None for an axis of any length.
+        rows: whether rows stand for themselves: those that cannot be right are NaN, unless all are.
 
     Raises:
         InputError: it is missing, is not of numbers, or has another shape.
@@ -43,16 +48,21 @@ def numbers(
     if not fits:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise InputError(f"its {name} has shape {array.shape} where ({wanted}) is needed")
-    if not np.isfinite(array).all() or (np.abs(array) > _MAX_VALUE).any():
-        raise InputError(f"its {name} holds numbers that are not finite, or beyond any use")
-    return array
+    good = np.abs(array) <= _MAX_VALUE  # NaN is not
+    if good.all():
+        return array
+    if rows:
+        good = good.all(tuple(range(1, array.ndim)))
+        if good.any():
+            return np.where(good.reshape(-1, *[1] * (array.ndim - 1)), array, np.nan)
+    raise NoNumbers(f"its {name} holds numbers that are not finite, or beyond any use")
 
 
 def optional(
-    content: Mapping[Any, Any], name: str, shape: Sequence[int | None]
+    content: Mapping[Any, Any], name: str, shape: Sequence[int | None], rows: bool = False
 ) -> Float64[np.ndarray, "..."] | None:
     """As `numbers`; None where the field is missing."""
-    return numbers(content, name, shape) if content.get(name) is not None else None
+    return numbers(content, name, shape, rows) if content.get(name) is not None else None
 
 
 def whole(array: Float64[np.ndarray, " rows"], what: str) -> Int64[np.ndarray, " rows"]:

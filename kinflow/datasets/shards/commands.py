@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 
 from kinflow.checks import nested, path
 from kinflow.datasets.readers.reader import Reader, chosen_units
+from kinflow.datasets.readers.records import LeftOut
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.shards.writing import ShardConfig, write_shards
@@ -62,11 +63,16 @@ def shard(command: ShardCommand) -> int:
 
 
 def _samples(reader: Reader, command: ShardCommand, skipped: Counter[str]) -> Iterator[Sample]:
-    """All samples; label files that cannot be read are said, counted and passed over."""
+    """All samples; records and files that cannot be right are said, counted and passed over."""
     units = chosen_units(reader, command.root, command.split)
     for unit in track(units, command.name):
+        left_out = LeftOut(unit.key)
         try:
-            yield from reader.read(command.root, unit)
+            yield from reader.read(command.root, unit, left_out)
         except InputError as error:
             print(error)
             skipped["rest of a label file that cannot be read"] += 1
+        for sentence in left_out.sentences():
+            print(sentence)
+        if left_out.count:
+            skipped["records that cannot be right"] += left_out.count

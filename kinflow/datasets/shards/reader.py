@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from kinflow.datasets.readers.reader import DatasetInfo, Finding, Reader, Unit
+from kinflow.datasets.readers.records import OnFault, made, raised
 from kinflow.datasets.sample import LABELS, Sample
 from kinflow.datasets.shards.index import INDEX_NAME
 from kinflow.datasets.shards.reading import ShardSet
@@ -36,12 +37,13 @@ class ShardFolder(Reader):
         ]
         return units, findings
 
-    def read(self, root: Path, unit: Unit) -> Iterator[Sample]:
-        """As `Reader.read`."""
+    def read(self, root: Path, unit: Unit, on_fault: OnFault = raised) -> Iterator[Sample]:
+        """As `Reader.read`; a record is a sample."""
         shards = _shards(root)
         number = [shard.name for _, shard in shards.shards].index(unit.key)
-        for row in range(shards.counts[number]):
-            yield shards.read(number, row)
+        rows = range(shards.counts[number])
+        read = partial(shards.read, number)
+        yield from made(rows, read, unit.path, lambda row: f"Sample {row}", on_fault)
 
     def missing_pictures(self, samples: Sequence[Sample]) -> list[Path]:
         """None: they lie in the shards."""

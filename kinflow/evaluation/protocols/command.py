@@ -8,6 +8,7 @@ from typing import Literal
 
 from kinflow.checks import one_of, path, refuse, whole, words
 from kinflow.datasets.person_rows import PersonRows
+from kinflow.datasets.sequence_lists import lacking
 from kinflow.errors import InputError
 from kinflow.evaluation.protocols.judging import Compared, evaluate
 from kinflow.evaluation.protocols.named import protocol_named
@@ -23,7 +24,7 @@ from kinflow.files.folders import check_destination, new_folder
 from kinflow.files.marker import Marker
 from kinflow.files.names import folder_names
 
-OWN_FLOOR = "own"
+OWN_FLOOR, NO_FLOOR = "own", "none"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class EvaluateReconstructionConfig:
         predictions: a file, or a folder of files, for each system.
         out: folder for tables, plots and worst cases.
         floor: predictions that are the truth converted into the body of the systems; "own" puts the
-            truth through our body.
+            truth through our body, which is done where the truth has poses unless told otherwise;
+            "none" leaves it out.
         regressor: file of a joint regressor; joints of files with meshes come from it.
         images: folder that the truth's pictures are relative to, for worst cases.
         predicted_joints: where predicted joints come from, if not from what the protocol takes;
@@ -125,6 +127,9 @@ def main(config: EvaluateReconstructionConfig) -> None:
     files |= _sheets(truth, systems, compared, config.images)
     _write(config.out, files, config.overwrite)
     print_report(results, floor)
+    absent = lacking(protocol.dataset, protocol.split, set(truth["sequence"].tolist()))
+    if absent is not None:
+        print(f"This is no result of the benchmark: {absent}")
     print(f"Wrote {config.out}: {', '.join(sorted(files))}.")
 
 
@@ -172,8 +177,15 @@ def _floor(
     regressor: Regressor | None,
     protocol: Protocol,
 ) -> Result | None:
-    if config.floor is None:
+    if config.floor == NO_FLOOR or (config.floor is None and "pose" not in truth):
         return None
+    if config.floor is None:
+        try:
+            rows = through_our_body(truth, protocol)
+            return evaluate(truth, PersonRows(FLOOR, rows.arrays), protocol).result
+        except InputError as error:  # nobody asked for it
+            print(f"There is no conversion floor: {error}")
+            return None
     if config.floor == OWN_FLOOR:
         rows = through_our_body(truth, protocol)
     else:

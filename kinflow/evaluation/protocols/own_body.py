@@ -98,7 +98,7 @@ def through_our_body(truth: PersonRows, protocol: Protocol) -> PersonRows:
     names = protocol.needed_joints
     pose = torch.from_numpy(truth["pose"].astype(np.float32))
     known = torch.isfinite(pose).flatten(1).all(1)
-    pose = torch.where(known[:, None, None, None], pose, torch.eye(3))
+    pose = torch.where(known[:, None, None, None], pose, torch.eye(3).to(pose))
     shape = _shapes(truth)
     arrays = {
         name: truth[name] for name in ("sequence", "frame", "person", "action") if name in truth
@@ -163,10 +163,11 @@ def _fitted(
     body = small_body()
     neutral = body.shape_space.neutral()
     starts = neutral.repeat(len(_STARTS), 1)
-    starts[:, [PHENOTYPES.index("age"), PHENOTYPES.index("height")]] = torch.tensor(_STARTS)
+    sizes = [PHENOTYPES.index("age"), PHENOTYPES.index("height")]
+    starts[:, sizes] = torch.tensor(_STARTS).to(starts)
     free = torch.logit(starts.clamp(0.05, 0.95)).repeat(len(bones_m), 1, 1).requires_grad_()
     optimiser = torch.optim.Adam([free], _RATE)
-    rest = torch.eye(3).expand(*free.shape[:2], 22, 3, 3)
+    rest = torch.eye(3).to(free).expand(*free.shape[:2], 22, 3, 3)
     loss = free.new_zeros(free.shape[:2])
     for _ in range(_STEPS):
         optimiser.zero_grad()

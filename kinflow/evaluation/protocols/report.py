@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from kinflow.datasets.sequence_lists import SEQUENCES
 from kinflow.evaluation.bar_chart import bar_chart_png
 from kinflow.evaluation.protocols.protocol import Protocol
 from kinflow.evaluation.protocols.results import Result, Value, check_comparable, result_bytes
@@ -74,6 +75,7 @@ def print_report(results: Sequence[Result], floor: Result | None) -> None:
         table.add_row(
             f"people {what}", *(f"{getattr(r.counts, what)} / {r.counts.rows}" for r in everything)
         )
+    table.add_row("sequences", *(_sequences(result) for result in everything))
     console = Console()
     console.print(table)
     for result in everything:
@@ -81,6 +83,13 @@ def print_report(results: Sequence[Result], floor: Result | None) -> None:
             console.print(_text(f"{result.system}: no {name}: {reason}."), highlight=False)
     if floor is None:
         console.print("No conversion floor was given or made.", highlight=False)
+
+
+def _sequences(result: Result) -> str:
+    """How many the truth has, and of how many where the benchmark's are known."""
+    protocol = result.protocol
+    whole = SEQUENCES.get((protocol.dataset, protocol.split))
+    return f"{result.counts.sequences}" + (f" / {len(whole)}" if whole else "")
 
 
 def _text(text: str) -> Text:

@@ -51,6 +51,10 @@ class MadePerson:
             self.joints_m[:, i % 22] + beside[i] if row is None else self.joints_m[:, row]
             for i, row in enumerate(rows)
         ]
+        head_m = self.joints_m[:, JOINT_NAMES.index("head")]
+        for name, at in {"nose": (0, 0.05, 0.1), "head_top": (0, 0.2, 0)}.items():
+            if name in names:  # where people have them
+                points[names.index(name)] = head_m + self.R[:, 0] @ np.array(at)
         return np.stack(points, 1).astype(np.float32)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from kinflow.cli.main import main
 from kinflow.datasets.readers.check import Report, check_unit
 from kinflow.datasets.readers.reader import DatasetInfo, Reader, Unit, samples
+from kinflow.datasets.readers.records import raised
 from kinflow.datasets.readers.registry import READERS, reader_of
 from kinflow.datasets.sample import Sample
 from kinflow.datasets.sample_parts import CalibratedCamera, Joints3D, Keypoints2D, Picture
@@ -16,14 +17,14 @@ from kinflow.errors import InputError
 
 
 class Made(Reader):
-    """Units called `bad` cannot be read to their end, in those called `off` left is right."""
+    """Of `bad` a record cannot be right and the end is lost, in `off` left is right."""
 
     info = DatasetInfo("made", "Made", "", "", "", "", splits=("train",))
 
     def units(self, root):
         return [Unit(root / name, name, "train") for name in ("good", "bad", "off")], []
 
-    def read(self, root, unit) -> Iterator[Sample]:
+    def read(self, root, unit, on_fault=raised) -> Iterator[Sample]:
         view = CalibratedCamera((500.0, 500.0), (100.0, 100.0), (200, 200))
         names = ("left_hip", "right_hip")
         cam = np.array([[-0.2, 0, 2], [0.2, 0, 2]], np.float32)
@@ -37,6 +38,8 @@ class Made(Reader):
             camera=view,
         )
         if unit.key == "bad":
+            for number in range(9):
+                on_fault(InputError(f"Row {number} of 'bad' is odd."))
             raise InputError("'bad' is cut off.")
 
 
@@ -47,8 +50,10 @@ def test_a_report_counts_labels_and_names_faults(tmp_path):
         check_unit(Made(), tmp_path, unit, report)
 
     text = "\n".join(report.lines())
-    assert report.samples == {"train": 2} and report.labels["keypoints"] == 2
-    assert not report.good
+    assert report.samples == {"train": 3} and report.labels["keypoints"] == 3
+    assert report.units == 2 and report.left_out == 9 and not report.good
+    assert "malformed: Row 4 of 'bad' is odd." in text and "Row 5" not in text
+    assert "malformed: 'bad': 4 more records cannot be right." in text
     assert "malformed: 'bad' is cut off." in text
     assert "malformed: 'off': labels in space lie 100 px" in text
     assert "off.png', not there" in text and "good.png" not in text
@@ -58,8 +63,8 @@ def test_samples_go_on_past_a_unit_that_is_broken(tmp_path):
     faults = []
     keys = [s.key for s in samples(Made(), tmp_path, on_fault=lambda u, e: faults.append(u.key))]
 
-    assert keys == ["good/0", "bad/0", "off/0"] and faults == ["bad"]
-    with pytest.raises(InputError, match="cut off"):
+    assert keys == ["good/0", "bad/0", "off/0"] and faults == ["bad"] * 10
+    with pytest.raises(InputError, match="Row 0 of 'bad' is odd"):
         list(samples(Made(), tmp_path))
     with pytest.raises(InputError, match="no split 'dev'; there are: train"):
         list(samples(Made(), tmp_path, "dev"))

@@ -18,6 +18,7 @@ from made_people import (
 )
 
 from kinflow.datasets.readers.joint_names import SMPL24
+from kinflow.datasets.sequence_lists import EMDB1, EMDB2, SEQUENCES, THREEDPW_TEST, lacking
 
 FRAMES, SIZE = 4, (1440, 1920)
 NAME = "P0_00_mvs_a"
@@ -95,6 +96,20 @@ def test_check_says_what_is_missing(tmp_path, capsys):
     said = assert_check_fails("emdb", tmp_path, capsys)
     assert "holds 1 of 81 sequences" in said and "split other: 4" in said
     assert "00000.jpg' and 3 more, not there" in said and "not valid: 1" in said
+    assert "note: There are no sequences of the split emdb1." in said
+    write(tmp_path, fields())
+    said = assert_check_fails("emdb", tmp_path, capsys)
+    assert (
+        "missing: 17 of the 17 sequences of emdb emdb1 are not there: P1_14_outdoor_climb" in said
+    )
+    assert f"version: {NAME}: of emdb1" in said
+
+
+def test_lists_of_benchmarks():
+    assert (len(EMDB1), len(EMDB2), len(THREEDPW_TEST)) == (17, 25, 24)
+    assert all(len(set(names)) == len(names) for names in SEQUENCES.values())
+    assert lacking("emdb", "emdb1", EMDB1) is None and lacking("h36m", "test", []) is None
+    assert "1 of the 17" in (lacking("emdb", "emdb1", EMDB1[1:]) or "")
 
 
 def within(part, **changes):

@@ -230,7 +230,7 @@ def test_check_says_what_is_missing(tmp_path, capsys):
     write_official(tmp_path)
     (tmp_path / "Release-v1.2/metadata.xml").unlink()
     said = assert_check_fails("h36m", tmp_path, capsys)
-    assert "has no cameras: add metadata.xml" in said and "no poses of S11" in said
+    assert "has no cameras: add metadata.xml" in said and "no subjects of the split test" in said
     assert "Walking 1.54138969.mp4' and 3 more, not there" in said
 
 

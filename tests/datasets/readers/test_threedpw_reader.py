@@ -146,7 +146,14 @@ def test_check_names_what_is_missing(tmp_path, capsys):
 
     said = assert_check_fails("3dpw", tmp_path, capsys)
     assert "8 samples in 1 label files" in said and "image_00003.jpg', not there" in said
-    assert "holds 1 of 24 sequences" in said and "  not valid: 1" in said
+    assert "24 of the 24 sequences of 3dpw test are not there: downtown_arguing_00" in said
+    assert f"version: {SEQUENCE}: of test by its file or folder, and not on its list." in said
+    assert "no sequences" not in said and "  not valid: 1" in said
+    write(tmp_path, fields(people, camera)).rename(
+        tmp_path / "sequenceFiles/test/downtown_bar_00.pkl"
+    )
+    said = assert_check_fails("3dpw", tmp_path, capsys)
+    assert "23 of the 24" in said and "arguing_00, downtown_bus_00" in said
 
 
 def change(name, value):

@@ -210,6 +210,12 @@ def own_truth(rows: int = 30, seed: int = 0) -> Arrays:
     }
 
 
+def test_a_truth_that_lacks_sequences_is_no_benchmark(files, capsys):
+    assert run(*arguments(files)) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "This is no result of the benchmark: 24 of the 24 sequences of 3dpw test" in printed
+
+
 def test_the_floor_of_our_own_body(tmp_path, capsys):
     """Truth of our own body comes back as it was; without its shape, bones say most of it."""
     truth = own_truth()
@@ -217,8 +223,12 @@ def test_the_floor_of_our_own_body(tmp_path, capsys):
     common = ("--truth", tmp_path / "truth.npz", "--predictions", tmp_path / "truth.npz")
     out = tmp_path / "out"
     asked = ("reconstruction", "--protocol", "mocap-single-view", *common, "--out", out)
-    assert run(*asked, "--floor", "own") == 0
-    assert "floor" in capsys.readouterr().out
+    # poses are there, so it is made without being asked for
+    for options, made in (("--floor", "own"), True), ((), True), (("--floor", "none"), False):
+        assert run(*asked, "--overwrite", *options) == 0
+        assert (out / "floor.json").exists() == made
+        assert ("No conversion floor" in capsys.readouterr().out) != made
+    assert run(*asked, "--overwrite") == 0
     floor = json.loads((out / "floor.json").read_text())["figures"]
     assert floor["MPJPE mm"]["value"] < 0.01 and floor["PVE-T mm"]["value"] < 0.01
     protocol = PROTOCOLS["mocap-single-view"]
