@@ -117,6 +117,8 @@ class ClipRun:
         self.found_focal = False
         """Whether the focal length was found by how the camera turns."""
         self.is_finished = False
+        self.kept_frames = 0
+        """So many of the first frames need not be worked on again by a run that goes on."""
         self.went_on_from_s: float | None = None
         """How far an earlier run came that this one went on from."""
 
@@ -165,6 +167,7 @@ class ClipRun:
         self.went_on_from_s = self.done_s
         count, people = len(done) + len(self._open), len(self._known)
         self._step = replace(self._step, frames=count, people=people, before=count)
+        self.kept_frames = count
         return state["watcher"]
 
     def _keep(self, watched: dict[str, Any]) -> None:
@@ -180,6 +183,7 @@ class ClipRun:
             "is_finished": self.is_finished,
         }
         self._memory.keep(self._done, state)
+        self.kept_frames = len(self._done) + len(self._open)
 
     def _find_focal(self) -> None:
         """Take the focal length by which the camera turns, where none was given."""
