@@ -55,7 +55,7 @@ class TrackingConfig:
     """By how much that grows with every second since the person was seen."""
     sizes: float = 1.8
     """People whose sizes have a greater ratio than this are different ones."""
-    clothes: float = 1.0
+    clothes: float = 2.0
     """What a match costs more between people who wear nothing alike. Clothes choose between
     people who come into question by pose and place; they rule nobody out."""
 

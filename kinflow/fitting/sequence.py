@@ -22,6 +22,7 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.dynamics import StepModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
+from kinflow.fitting.gaps import GapBridge
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.fitting.paths import between, cheapest_path, evenly
@@ -65,6 +66,11 @@ class TrackFitter:
         self.photos, self.config = photos, config or SequenceConfig()
         self.model = photos.fitter.model
         self._dynamics = dynamics_for(self.model.prior, self.config.dynamics)
+
+    @property
+    def bridge(self) -> GapBridge | None:
+        """Ways through gaps that no window has both ends of; None without dynamics."""
+        return None if self._dynamics is None else GapBridge(self._dynamics, self.model.prior)
 
     def fit(
         self,

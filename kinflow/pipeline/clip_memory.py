@@ -18,8 +18,8 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import Pose
 from kinflow.evidence.camera_turns import Keyframe, ShotTurns
-from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.clip_people import SeenFrame, WaitingFrame
+from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.looks import Person as SeenPerson
 from kinflow.evidence.movenet import Detection
 from kinflow.evidence.region import Region

@@ -1,4 +1,4 @@
-"""The work on one clip from its first frame to its files, and what becomes of it where it is stopped."""
+"""The work on one clip from its first frame to its files, and what is left where it is stopped."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ from kinflow.evidence.image_sequences import DEFAULT_FPS, open_frames
 from kinflow.evidence.turning_focal import turning_focal_px
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
-from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
+from kinflow.fitting.gaps import with_gaps_filled
 from kinflow.pipeline.clip_memory import ClipMemory, DoneFrame, OpenFrame
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.results import CameraTurn, Frame, Gravity, Reconstruction
@@ -286,7 +287,7 @@ class ClipRun:
             for f, gravity, turn in zip(done, up, turns, strict=True)
         ]
         people = with_one_shape([frame.fitted.people for frame in done])
-        people = with_gaps_filled(people, times_s, shots, turns)
+        people = with_gaps_filled(people, times_s, shots, turns, up, self._fitter.bridge)
         result = Reconstruction.of_frames(frames, people, source)
         turned = any(turn is not None for turn in turns)
         motion = "turns" if turned else "moves" if self.camera_moves else "still"

@@ -9,7 +9,8 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
-from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
+from kinflow.fitting.gaps import GapBridge, with_gaps_filled
 from kinflow.fitting.paths import between
 from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.sequence_config import SequenceConfig
@@ -262,6 +263,36 @@ def test_gaps_are_filled_in_the_world_of_a_turning_camera(fitter, walk, camera):
         if body.code == "not_seen":
             joints_m = body.joints_cam_m @ turn.mT
             torch.testing.assert_close(joints_m, first.joints_cam_m, atol=2e-3, rtol=0)
+
+
+def test_gaps_that_no_window_has_both_ends_of_are_filled_as_people_move(tracks, walk, camera):
+    """Somebody who walks keeps swinging their legs, and is where they have to be at both ends."""
+    fitter = ClipFitter(tracks.photos, camera, ClipFitConfig(window=48, ahead=2))
+    done = []
+    for i in range(FRAMES):
+        people = walk.evidence.people[i : i + 1]
+        frame = ImageEvidence(camera.image_size, people)
+        done += fitter.add(SeenPeople(float(TIMES_S[i]), 0, frame, (0,)))
+    done += fitter.finish()
+    whole = with_one_shape([frame.people for frame in done])
+    hidden = range(4, FRAMES - 2)
+    cut = [[] if row in hidden else people for row, people in enumerate(whole)]
+    up = [frame.gravity for frame in done]
+    bridge = tracks.bridge
+    assert bridge is not None
+
+    def filled(times_s: list[float], bridge: GapBridge | None) -> torch.Tensor:
+        people = with_gaps_filled(cut, times_s, [0] * FRAMES, None, up, bridge)
+        assert {people[row][0].code for row in hidden} == {"not_seen"}
+        return torch.stack([frame[0].joints_cam_m for frame in people])
+
+    times_s = [float(t) for t in TIMES_S]
+    moved, even = filled(times_s, bridge), filled(times_s, None)
+    assert float((moved - even).abs().max()) > 0.01
+    assert float((moved[1:] - moved[:-1]).norm(dim=-1).max()) < 0.25
+    # a rate that the dynamics know nothing of
+    slow = [10 * t for t in times_s]
+    torch.testing.assert_close(filled(slow, bridge), filled(slow, None))
 
 
 @pytest.mark.parametrize(
