@@ -80,7 +80,7 @@ class Clothes:
         total = (1 - share) * self.shown + weight
         new = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
         lab = self.lab + new[:, None] * (newer.lab - self.lab)
-        return Clothes(lab, np.maximum(self.shown * (1 - share), total))
+        return Clothes(lab, total)
 
 
 def unlikeness(one: Clothes | None, other: Clothes | None) -> float:

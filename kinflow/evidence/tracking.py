@@ -25,8 +25,8 @@ from kinflow.files.snapshots import Resumable
 
 _TORSO = [KEYPOINT_INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side in SIDES]
 _SEEN = 0.3
-_FRESH = 0.1
-"""What a new sighting counts in the clothes that a person is known by."""
+_WORN_S = 0.63
+"""Clothes are averaged over this time: light changes, and keypoints err."""
 _STEADY_S = 0.2
 """Velocities are averaged over this time: a track that takes somebody else for its person for a
 moment goes on in its own direction."""
@@ -129,10 +129,10 @@ class FollowedTrack:
             time_s: its time.
             alone: whether nobody else is near, so that what is seen of clothes is the person's.
         """
-        if alone and sighting.clothes is not None:
-            now = sighting.clothes
-            self.clothes = now if self.clothes is None else self.clothes.blended(now, _FRESH)
         step_s = time_s - self.seen_s
+        if alone and sighting.clothes is not None:
+            now, fresh = sighting.clothes, 1 - math.exp(-step_s / _WORN_S)
+            self.clothes = now if self.clothes is None else self.clothes.blended(now, fresh)
         moved_px = sighting.center_px - self.last.center_px
         # over a long gap the average is all there is; from frame to frame it is noisy
         weight = 1.0 if self.hits == 1 else 1 - math.exp(-step_s / _STEADY_S)

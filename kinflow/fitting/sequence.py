@@ -231,7 +231,7 @@ class TrackFitter:
             rows = torch.arange(track.settled, device=s.device)
             start = start.replaced(rows, track.known[: track.settled])
         chain = Chain(targets, track.times_s, s, std, track.settled, track.R_still_cam)
-        bodies = self._solved(chain, start, None)
+        bodies = self._begun(chain, track, start)
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
         told = chain
         if track.known is None:
@@ -244,6 +244,24 @@ class TrackFitter:
         if told is not chain or steps is not None or feet:
             bodies = self._solved(told, bodies, stands, steps)
         return TrackFit(bodies, told.targets, stands)
+
+    def _begun(self, chain: Chain, track: TrackWindow, start: Unknowns) -> Unknowns:
+        """Bodies of all frames by some of them, before it is known what stands."""
+        frames, every = len(start), self.config.begin_every
+        chosen = {*range(chain.settled), *range(chain.settled, frames, every), frames - 1}
+        if len(chosen) == frames:
+            return self._solved(chain, start, None)
+        rows = torch.tensor(sorted(chosen), device=start.z.device)
+        turns = chain.R_still_cam
+        some = replace(
+            chain,
+            targets=chain.targets[rows],
+            times_s=chain.times_s[rows],
+            R_still_cam=None if turns is None else turns[rows],
+        )
+        keys = self._solved(some, start[rows], None)
+        bodies = self._between(track, keys, rows)
+        return bodies.replaced(rows, keys)
 
     def _with_shape_of_parts(
         self, track: TrackWindow, chain: Chain, bodies: Unknowns, camera: Camera
