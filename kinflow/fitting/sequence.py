@@ -2,10 +2,10 @@
 
 1. Every few frames bodies are searched for as in a photo, several explanations each.
 2. The cheapest path through them settles what a single view leaves open.
-3. From there all frames of a person are fitted together: keypoints, the network's belief and what
-   is up in each, one shape for all, and what motion costs.
+3. From there every second frame of a person, all together: keypoints, the network's belief and what
+   is up in each, one shape for all, and what motion costs. The others are between these.
 4. Feet that hardly move stand, and whoever looks like a child in several frames is one; the chain
-   is fitted on with that.
+   is fitted with all frames and that.
 """
 
 from __future__ import annotations

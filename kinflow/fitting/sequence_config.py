@@ -42,7 +42,7 @@ class SequenceConfig:
     votes: int = 8
     """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
     dynamics: TrackDynamicsConfig = field(default_factory=TrackDynamicsConfig)
-    begin_every: int = 1
+    begin_every: int = 2
     """Frames from one that is fitted before it is known what stands to the next."""
     begin: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)

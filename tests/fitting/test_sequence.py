@@ -74,6 +74,20 @@ def test_a_track_is_smoother_and_truer_than_its_frames(tracks, fitter, walk, cam
     assert torch.equal(fit.bodies.s, fit.bodies.s[:1].expand(FRAMES, -1))
 
 
+def test_a_track_that_begins_with_some_of_its_frames_ends_where_it_does_with_all(
+    fitter, walk, camera
+):
+    """Settled frames among them, and frames that lack the person."""
+    whole, half = (TrackFitter(fitter, SequenceConfig(begin_every=n)) for n in (1, 3))
+    known = whole.fit([window(walk)], camera)[0][0].bodies[:6]
+    seen = replace(window(walk, (9, 10, 14)), known=known, known_rows=torch.arange(6), settled=2)
+    found = [joints(tracks, tracks.fit([seen], camera)[0][0].bodies) for tracks in (whole, half)]
+    torch.testing.assert_close(found[0][:2], found[1][:2])
+    assert float((found[0] - found[1]).norm(dim=-1).mean()) < 0.03
+    errors = [float(pa_mpjpe(one, walk.joints_m).mean()) for one in found]
+    assert errors[1] < errors[0] + 0.005
+
+
 def test_whoever_was_missed_is_where_motion_puts_them(tracks, walk, camera):
     missed = range(8, 13)
     (fit,), _ = tracks.fit([window(walk, missed)], camera)
@@ -296,7 +310,13 @@ def test_gaps_that_no_window_has_both_ends_of_are_filled_as_people_move(tracks, 
 
 
 @pytest.mark.parametrize(
-    "change", [{"search_every": 0}, {"acceleration_std_m_s2": 0.0}, {"gap_prior_weight": 2.0}]
+    "change",
+    [
+        {"search_every": 0},
+        {"begin_every": 0},
+        {"acceleration_std_m_s2": 0.0},
+        {"gap_prior_weight": 2.0},
+    ],
 )
 def test_options_of_sequences_out_of_range_are_refused(change):
     with pytest.raises(InputError):
