@@ -261,6 +261,8 @@ class TrackFitter:
         )
         keys = self._solved(some, start[rows], None)
         bodies = self._between(track, keys, rows)
+        # settled frames may be of another shape, which the others have no part of
+        bodies = replace(bodies, s=keys.s[-1].expand_as(bodies.s))
         return bodies.replaced(rows, keys)
 
     def _with_shape_of_parts(

@@ -78,8 +78,8 @@ def test_people_who_turn_back_behind_something_are_told_by_what_they_wear(alike)
     tracker = Tracker()
     numbers = []
     for i in range(60):
-        x = [100 + 3 * min(i, 59 - i), 300 - 3 * min(i, 59 - i)]
-        box = [np.array((at - 40, 50, at + 40, 240)) for at in x]
+        x = [40 + 6 * min(i, 59 - i), 360 - 6 * min(i, 59 - i)]
+        box = [np.array((at - 40.0, 50, at + 40, 240)) for at in x]
         seen = [
             Sighting(keypoints(at), own, clothes)
             for at, own, clothes in zip(x, box, wear, strict=True)
