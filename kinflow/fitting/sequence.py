@@ -2,8 +2,8 @@
 
 1. Every few frames bodies are searched for as in a photo, several explanations each.
 2. The cheapest path through them settles what a single view leaves open.
-3. From there every second frame of a person, all together: keypoints, the network's belief and what
-   is up in each, one shape for all, and what motion costs. The others are between these.
+3. From there some frames of a person, all together: keypoints, the network's belief and what is up
+   in each, one shape for all, and what motion costs. The others are between these.
 4. Feet that hardly move stand, and whoever looks like a child in several frames is one; the chain
    is fitted with all frames and that.
 """
@@ -25,7 +25,7 @@ from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.gaps import GapBridge
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
-from kinflow.fitting.paths import between, cheapest_path, evenly
+from kinflow.fitting.paths import between, cheapest_path, evenly, sparse_rows
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
@@ -247,11 +247,10 @@ class TrackFitter:
 
     def _begun(self, chain: Chain, track: TrackWindow, start: Unknowns) -> Unknowns:
         """Bodies of all frames by some of them, before it is known what stands."""
-        frames, every = len(start), self.config.begin_every
-        chosen = {*range(chain.settled), *range(chain.settled, frames, every), frames - 1}
-        if len(chosen) == frames:
+        chosen = sparse_rows(chain.times_s.tolist(), self.config.begin_gap_s, chain.settled)
+        if len(chosen) == len(start):
             return self._solved(chain, start, None)
-        rows = torch.tensor(sorted(chosen), device=start.z.device)
+        rows = torch.tensor(chosen, device=start.z.device)
         turns = chain.R_still_cam
         some = replace(
             chain,

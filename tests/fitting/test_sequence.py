@@ -11,7 +11,7 @@ from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
 from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
 from kinflow.fitting.gaps import GapBridge, with_gaps_filled
-from kinflow.fitting.paths import between
+from kinflow.fitting.paths import between, sparse_rows
 from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.starts import R_CAM_UPRIGHT
@@ -78,7 +78,7 @@ def test_a_track_that_begins_with_some_of_its_frames_ends_where_it_does_with_all
     fitter, walk, camera
 ):
     """Settled frames among them, and frames that lack the person."""
-    whole, half = (TrackFitter(fitter, SequenceConfig(begin_every=n)) for n in (1, 3))
+    whole, half = (TrackFitter(fitter, SequenceConfig(begin_gap_s=s)) for s in (0.01, 0.105))
     known = whole.fit([window(walk)], camera)[0][0].bodies[:6]
     seen = replace(window(walk, (9, 10, 14)), known=known, known_rows=torch.arange(6), settled=2)
     found = [joints(tracks, tracks.fit([seen], camera)[0][0].bodies) for tracks in (whole, half)]
@@ -86,6 +86,25 @@ def test_a_track_that_begins_with_some_of_its_frames_ends_where_it_does_with_all
     assert float((found[0] - found[1]).norm(dim=-1).mean()) < 0.03
     errors = [float(pa_mpjpe(one, walk.joints_m).mean()) for one in found]
     assert errors[1] < errors[0] + 0.005
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "kept", "expected"),
+    [
+        (30, 0, [0, 2, 4, 6, 8]),
+        (30, 3, [0, 1, 2, 4, 6, 8]),
+        (25, 2, [0, 1, 3, 5, 7, 8]),
+        (5, 0, list(range(9))),
+        (100, 0, [0, 8]),
+    ],
+)
+def test_rows_are_left_out_where_they_follow_each_other_quickly(rate_hz, kept, expected):
+    assert sparse_rows([i / rate_hz for i in range(9)], 0.085, kept) == expected
+
+
+def test_gaps_stay_and_one_row_is_all_rows():
+    assert sparse_rows([0.0, 0.03, 0.5, 0.53, 0.57], 0.085, 0) == [0, 1, 2, 4]
+    assert sparse_rows([0.0], 0.085, 1) == [0]
 
 
 def test_whoever_was_missed_is_where_motion_puts_them(tracks, walk, camera):
@@ -313,7 +332,7 @@ def test_gaps_that_no_window_has_both_ends_of_are_filled_as_people_move(tracks, 
     "change",
     [
         {"search_every": 0},
-        {"begin_every": 0},
+        {"begin_gap_s": 0.0},
         {"acceleration_std_m_s2": 0.0},
         {"gap_prior_weight": 2.0},
     ],
