@@ -2,8 +2,9 @@
 
 Within a window missing frames are unknowns of the fit (`sequence.py`). A gap that reaches past the
 end of a window is known to be one when the person is back, and its frames are settled then. What is
-left is the way from the frames before to the one after: that of the dynamics of people, or an even
-one where these know nothing.
+left is the way from the frames before to the one after: poses and turns by the dynamics of people,
+or even ones where these know nothing, and an even path, for how quickly somebody went in the last
+frames of a window is not known well.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class GapBridge:
     prior: PosePrior
 
     def way(self, gap: Gap) -> Way | None:
-        """From the two frames before to the one after; None where these are not there, or are
-        apart as the dynamics do not know."""
+        """From the two frames before to the one after, at an even speed; None where these are not
+        there, or are apart as the dynamics do not know."""
         step_s = torch.diff(gap.times_s)
         dt_s = step_s.mean()
         known = [*gap.before, gap.after]
@@ -84,8 +85,8 @@ class GapBridge:
             past, goal = motion.frames(0, 2), motion.frames(2, 3)
             way = self.dynamics.inbetween(past, goal, len(gap.rows), float(dt_s))
             pose = self.prior.decode(way.z)
-        back = R_world_cam[2:-1].mT
-        return Way(full_pose(back @ way.R_root, pose), way.z, _turned(back, way.root_m))
+        R_cam_root = R_world_cam[2:-1].mT @ way.R_root
+        return Way(full_pose(R_cam_root, pose), way.z, evenly(gap).t_cam_root_m)
 
 
 def evenly(gap: Gap) -> Way:
