@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kinflow.errors import InputError
+from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.region import Region
 from kinflow.evidence.tracking import Sighting
 from kinflow.evidence.types import CloseLook, ImageEvidence, PartLabels, PersonEvidence, PersonMask
@@ -21,7 +22,7 @@ from kinflow.synth.clips import Clip, MovingPerson
 from kinflow.synth.world import Box, World, WorldPerson
 
 _CLASSES = (
-    *(Camera, ImageGrid, Sighting),
+    *(Camera, ImageGrid, Sighting, Clothes),
     *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
     *(World, WorldPerson, Box, Clip, MovingPerson),
 )

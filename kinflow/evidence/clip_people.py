@@ -25,6 +25,7 @@ from kinflow.checks import flag, nested, positive
 from kinflow.evidence.blazepose import region_from_coco
 from kinflow.evidence.camera_motion import CameraMotionConfig, CameraWatch
 from kinflow.evidence.camera_turns import CameraTurnConfig, CameraTurns, ShotTurns
+from kinflow.evidence.clothes import clothes_of
 from kinflow.evidence.cuts import CutConfig, CutFinder
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.following import FollowConfig, Follower, shifted
@@ -152,7 +153,8 @@ class ClipPeople(Resumable):
             self._waiting.append(self._see(frame))
             while self._waiting and self._settled(self._waiting[0]):
                 yield self._given_out()
-        while self._waiting:  # whoever came in at the very end was never refuted
+        self._tracker.end()
+        while self._waiting:
             yield self._given_out()
 
     def watch_with_states(
@@ -194,8 +196,9 @@ class ClipPeople(Resumable):
         if self._turning is not None:
             turn = torch.from_numpy(self._turning.look(frame.rgb, people_px))
         sightings = [
-            Sighting(person.keypoints_px.numpy().astype(np.float64), person.box_px.numpy())
+            Sighting(points, person.box_px.numpy(), clothes_of(frame.rgb, points))
             for person in evidence
+            for points in (person.keypoints_px.numpy().astype(np.float64),)
         ]
         numbers = self._tracker.update(frame.time_s, sightings)
         self._shown = dict(zip(numbers, people, strict=True))

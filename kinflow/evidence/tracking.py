@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
-from kinflow.checks import number, positive, share, whole
+from kinflow.checks import not_negative, number, positive, share, whole
 from kinflow.evidence.assignment import assign
+from kinflow.evidence.clothes import Clothes, unlikeness
 from kinflow.evidence.people import person_size
 from kinflow.files.snapshots import Resumable
 
 _TORSO = [KEYPOINT_INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side in SIDES]
 _SEEN = 0.3
+_WORN_S = 0.63
+"""Clothes are averaged over this time: light changes, and keypoints err."""
 _STEADY_S = 0.2
 """Velocities are averaged over this time: a track that takes somebody else for its person for a
 moment goes on in its own direction."""
@@ -52,11 +55,15 @@ class TrackingConfig:
     """By how much that grows with every second since the person was seen."""
     sizes: float = 1.8
     """People whose sizes have a greater ratio than this are different ones."""
+    clothes: float = 2.0
+    """What a match costs more between people who wear nothing alike. Clothes choose between
+    people who come into question by pose and place; they rule nobody out."""
 
     def __post_init__(self) -> None:
         whole(self, "births", at_least=1, at_most=1000)
         positive(self, "gap_s", "doubtful_gap_s", "coasting_s", "blur", "blur_per_s")
         share(self, "dearest", "stale")
+        not_negative(self, "clothes")
         number(self, "sizes", above=1)
 
 
@@ -68,6 +75,8 @@ class Sighting:
     """(x, y, confidence) in BlazePose's order."""
     box_px: Float[np.ndarray, " 4"]
     """(x0, y0, x1, y1)."""
+    clothes: Clothes | None = None
+    """What the person wears; None where that was not looked at."""
 
     @property
     def size_px(self) -> float:
@@ -86,7 +95,12 @@ class Sighting:
         """The same person elsewhere."""
         keypoints = self.keypoints_px.copy()
         keypoints[:, :2] += shift_px
-        return Sighting(keypoints, self.box_px + np.tile(shift_px, 2))
+        return replace(self, keypoints_px=keypoints, box_px=self.box_px + np.tile(shift_px, 2))
+
+    def touches(self, other: Sighting) -> bool:
+        """Whether the boxes of two people overlap."""
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = self.box_px, other.box_px
+        return bool(x0 < u1 and u0 < x1 and y0 < v1 and v0 < y1)
 
 
 @dataclass
@@ -98,6 +112,8 @@ class FollowedTrack:
     seen_s: float
     hits: int = 1
     velocity_px_s: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    clothes: Clothes | None = None
+    """Seen while nobody else was near; None as long as that never was."""
 
     def expected(self, time_s: float, coasting_s: float) -> Sighting:
         gap_s = time_s - self.seen_s
@@ -105,8 +121,18 @@ class FollowedTrack:
             self.velocity_px_s * coasting_s * (1 - math.exp(-gap_s / coasting_s))
         )
 
-    def see(self, sighting: Sighting, time_s: float) -> None:
+    def see(self, sighting: Sighting, time_s: float, alone: bool) -> None:
+        """Go on with a sighting.
+
+        Args:
+            sighting: of the person.
+            time_s: its time.
+            alone: whether nobody else is near, so that what is seen of clothes is the person's.
+        """
         step_s = time_s - self.seen_s
+        if alone and sighting.clothes is not None:
+            now, fresh = sighting.clothes, 1 - math.exp(-step_s / _WORN_S)
+            self.clothes = now if self.clothes is None else self.clothes.blended(now, fresh)
         moved_px = sighting.center_px - self.last.center_px
         # over a long gap the average is all there is; from frame to frame it is noisy
         weight = 1.0 if self.hits == 1 else 1 - math.exp(-step_s / _STEADY_S)
@@ -121,7 +147,7 @@ class Tracker(Resumable):
         config: when two sightings are of the same person.
     """
 
-    changing = ("_tracks", "_known", "_given", "_now_s", "_step_s")
+    changing = ("_tracks", "_known", "_given", "_now_s", "_step_s", "_frames")
 
     def __init__(self, config: TrackingConfig = TrackingConfig()) -> None:
         self.config = config
@@ -130,6 +156,7 @@ class Tracker(Resumable):
         self._given = 0
         self._now_s: float | None = None
         self._step_s = 0.0
+        self._frames = 0
 
     def expected(self, time_s: float) -> dict[int, Sighting]:
         """Where everybody should be at a time, also those who are out of sight now."""
@@ -146,18 +173,23 @@ class Tracker(Resumable):
             sightings: everybody who is seen.
         """
         self._begin(time_s)
+        self._frames += 1
         cost = np.array(
             [[self._cost(track, seen, time_s) for seen in sightings] for track in self._tracks]
         ).reshape(len(self._tracks), len(sightings))
         numbers = [-1] * len(sightings)
         cost[cost > self.config.dearest] = math.inf
-        for row, column in assign(cost + self._stale(), self.config.dearest + self.config.stale):
+        alone = [self._is_alone(seen, sightings, time_s) for seen in sightings]
+        most = self.config.dearest + self.config.stale + self.config.clothes
+        for row, column in assign(cost + self._stale() + self._unlike(sightings), most):
             track = self._tracks[row]
-            track.see(sightings[column], time_s)
+            track.see(sightings[column], time_s, alone[column])
             numbers[column] = track.identity
         for column, number_ in enumerate(numbers):
             if number_ < 0:
-                self._tracks.append(FollowedTrack(self._given, sightings[column], time_s))
+                new = FollowedTrack(self._given, sightings[column], time_s)
+                new.clothes = new.last.clothes if alone[column] else None
+                self._tracks.append(new)
                 numbers[column] = self._given
                 self._given += 1
         self._known |= {t.identity for t in self._tracks if t.hits >= self.config.births}
@@ -165,6 +197,12 @@ class Tracker(Resumable):
 
     def cut(self) -> None:
         """Another shot begins: everybody in it is new."""
+        self._tracks = []
+
+    def end(self) -> None:
+        """No frame follows: who was seen too rarely is nobody, unless there are too few frames."""
+        enough = min(self.config.births, self._frames)
+        self._known |= {track.identity for track in self._tracks if track.hits >= enough}
         self._tracks = []
 
     def is_somebody(self, identity: int) -> bool | None:
@@ -187,6 +225,21 @@ class Tracker(Resumable):
         latest_s = max((track.seen_s for track in self._tracks), default=0.0)
         missed = [track.seen_s < latest_s for track in self._tracks]
         return self.config.stale * np.array(missed, np.float64).reshape(-1, 1)
+
+    def _unlike(self, sightings: Sequence[Sighting]) -> Float[np.ndarray, "tracks seen"]:
+        """What matches cost more by what people wear."""
+        unlike = [[unlikeness(t.clothes, seen.clothes) for seen in sightings] for t in self._tracks]
+        return self.config.clothes * np.array(unlike).reshape(len(self._tracks), len(sightings))
+
+    def _is_alone(self, seen: Sighting, sightings: Sequence[Sighting], time_s: float) -> bool:
+        """Whether nobody else is near, hidden ones included."""
+        others = [other for other in sightings if other is not seen]
+        hidden = [
+            track.expected(time_s, self.config.coasting_s)
+            for track in self._tracks
+            if track.identity in self._known and time_s - track.seen_s > 1.5 * self._step_s
+        ]
+        return not any(seen.touches(other) for other in (*others, *hidden))
 
     def _longest_gap_s(self, track: FollowedTrack) -> float:
         known = track.identity in self._known

@@ -27,6 +27,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.files.snapshots import Resumable
 from kinflow.fitting.describing import second_thoughts
+from kinflow.fitting.gaps import GapBridge
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence import TrackFit, TrackFitter
@@ -111,6 +112,11 @@ class ClipFitter(Resumable):
         """So many of the first of these frames were given out."""
         self._known: dict[int, dict[float, Unknowns]] = {}
         """Bodies of earlier fits, by identity and time."""
+
+    @property
+    def bridge(self) -> GapBridge | None:
+        """Ways through gaps that no window has both ends of; None where nothing is known."""
+        return self._tracks.bridge
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that was kept."""

@@ -1,4 +1,4 @@
-"""What the bodies of a clip's frames have in common: one shape a person, no gaps, one way up."""
+"""What the bodies of a clip's frames have in common: one shape a person, one way up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.skeleton import NUM_JOINTS
-from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.results import Gravity, Person, stored
 
 _BATCH = 512
@@ -30,99 +29,6 @@ def with_one_shape(frames: Sequence[Sequence[Person]]) -> list[list[Person]]:
             tracks.setdefault(person.person, []).append(person)
     replaced = {identity: iter(_of_one_shape(bodies)) for identity, bodies in tracks.items()}
     return [[next(replaced[person.person]) for person in people] for people in frames]
-
-
-def with_gaps_filled(
-    frames: Sequence[Sequence[Person]],
-    times_s: Sequence[float],
-    shots: Sequence[int],
-    R_first_cam: Sequence[Float[Tensor, "3 3"] | None] | None = None,
-) -> list[list[Person]]:
-    """The same people, there also in frames of a shot between others that show them.
-
-    They turn and move evenly from the last frame that has them to the next; their code there is
-    `not_seen`.
-
-    Args:
-        frames: the people of each frame.
-        times_s: of the frames, increasing.
-        shots: number of the shot that each frame is of.
-        R_first_cam: how the camera is turned in each frame, from its frame to that in the first
-            one of the shot; None where it stands still.
-    """
-    turns = [None] * len(frames) if R_first_cam is None else R_first_cam
-    filled = [list(people) for people in frames]
-    last: dict[int, tuple[int, Person]] = {}
-    for row, people in enumerate(frames):
-        for person in people:
-            before = last.get(person.person)
-            if before is not None and shots[before[0]] == shots[row] and row - before[0] > 1:
-                rows = range(before[0] + 1, row)
-                span_s = times_s[row] - times_s[before[0]]
-                shares = [(times_s[r] - times_s[before[0]]) / span_s for r in rows]
-                way = turns[before[0] : row + 1]
-                for r, body in zip(rows, _between(before[1], person, shares, way), strict=True):
-                    filled[r].append(body)
-            last[person.person] = row, person
-    return [sorted(people, key=lambda person: person.person) for people in filled]
-
-
-def _between(
-    first: Person,
-    last: Person,
-    shares: Sequence[float],
-    R_first_cam: Sequence[Float[Tensor, "3 3"] | None],
-) -> list[Person]:
-    """Bodies of one person on the way from one to another, by shares of the way.
-
-    Args:
-        first, last: the ends.
-        shares: of the frames between.
-        R_first_cam: how the camera is turned, in the frames of the ends as well.
-    """
-    a = torch.tensor(shares, dtype=torch.float32)
-    known = [torch.eye(3) if R is None else R.float() for R in R_first_cam]
-    R = torch.stack(known)
-    (pose_a, t_a), (pose_b, t_b) = _turned(first, R[0]), _turned(last, R[-1])
-    turn = matrix_to_rotvec(pose_b @ pose_a.mT)
-    pose = rotvec_to_matrix(a[:, None, None] * turn) @ pose_a
-    pose[:, 0] = R[1:-1].mT @ pose[:, 0]
-    t = (R[1:-1].mT @ (t_a + a[:, None] * (t_b - t_a))[..., None])[..., 0]
-    z = first.z + a[:, None] * (last.z - first.z)
-    joints_m = first.skeleton.with_shape(first.shape).with_pose(pose, t).joints_m
-    return [
-        stored(
-            replace(
-                first,
-                R_cam_root=pose[i, 0],
-                t_cam_root_m=t[i],
-                pose=pose[i],
-                z=z[i],
-                joints_cam_m=joints_m[i],
-                joint_std_m=torch.maximum(first.joint_std_m, last.joint_std_m),
-                t_cam_root_std_m=torch.maximum(first.t_cam_root_std_m, last.t_cam_root_std_m),
-                keypoints_px=torch.zeros_like(first.keypoints_px),
-                score=0.0,
-                code="not_seen",
-                energy={},
-                hypotheses=(),
-                foot_contact=None,
-                part_iou=None,
-                silhouette_iou=float("nan"),
-                start_source="motion",
-            )
-        )
-        for i in range(len(shares))
-    ]
-
-
-def _turned(
-    person: Person, R: Float[Tensor, "3 3"]
-) -> tuple[Float[Tensor, "22 3 3"], Float[Tensor, "3"]]:
-    """Pose and position of a person as another camera at the same place has them."""
-    pose = person.pose.clone()
-    pose[0] = R @ pose[0]
-    return pose, R @ person.t_cam_root_m
 
 
 def gravity_of_shot(

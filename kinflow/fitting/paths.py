@@ -60,3 +60,19 @@ def between(
 def evenly(count: int, at_most: int) -> Int[Tensor, " chosen"]:
     """So many of `count` rows, the first and the last among them, or all if they are fewer."""
     return torch.linspace(0, count - 1, min(count, at_most)).round().long()
+
+
+def sparse_rows(times_s: Sequence[float], gap_s: float, kept: int) -> list[int]:
+    """As few rows as leave no gap of more than `gap_s` that was not there, the last among them.
+
+    Args:
+        times_s: of all rows, increasing.
+        gap_s: the longest time from one to the next.
+        kept: so many of the first are among them in any case.
+    """
+    chosen = list(range(max(kept, 1)))
+    for row, time_s in enumerate(times_s):
+        last = chosen[-1]
+        if row > last + 1 and time_s - times_s[last] > gap_s:
+            chosen.append(row - 1)
+    return chosen if chosen[-1] == len(times_s) - 1 else [*chosen, len(times_s) - 1]

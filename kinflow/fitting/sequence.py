@@ -2,10 +2,10 @@
 
 1. Every few frames bodies are searched for as in a photo, several explanations each.
 2. The cheapest path through them settles what a single view leaves open.
-3. From there all frames of a person are fitted together: keypoints, the network's belief and what
-   is up in each, one shape for all, and what motion costs.
+3. From there some frames of a person, all together: keypoints, the network's belief and what is up
+   in each, one shape for all, and what motion costs. The others are between these.
 4. Feet that hardly move stand, and whoever looks like a child in several frames is one; the chain
-   is fitted on with that.
+   is fitted with all frames and that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.dynamics import StepModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
+from kinflow.fitting.gaps import GapBridge
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS
-from kinflow.fitting.paths import between, cheapest_path, evenly
+from kinflow.fitting.paths import between, cheapest_path, evenly, sparse_rows
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
@@ -65,6 +66,11 @@ class TrackFitter:
         self.photos, self.config = photos, config or SequenceConfig()
         self.model = photos.fitter.model
         self._dynamics = dynamics_for(self.model.prior, self.config.dynamics)
+
+    @property
+    def bridge(self) -> GapBridge | None:
+        """Ways through gaps that no window has both ends of; None without dynamics."""
+        return None if self._dynamics is None else GapBridge(self._dynamics, self.model.prior)
 
     def fit(
         self,
@@ -225,7 +231,7 @@ class TrackFitter:
             rows = torch.arange(track.settled, device=s.device)
             start = start.replaced(rows, track.known[: track.settled])
         chain = Chain(targets, track.times_s, s, std, track.settled, track.R_still_cam)
-        bodies = self._solved(chain, start, None)
+        bodies = self._begun(chain, track, start)
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
         told = chain
         if track.known is None:
@@ -238,6 +244,25 @@ class TrackFitter:
         if told is not chain or steps is not None or feet:
             bodies = self._solved(told, bodies, stands, steps)
         return TrackFit(bodies, told.targets, stands)
+
+    def _begun(self, chain: Chain, track: TrackWindow, start: Unknowns) -> Unknowns:
+        """Bodies of all frames by some of them, before it is known what stands."""
+        chosen = sparse_rows(chain.times_s.tolist(), self.config.begin_gap_s, chain.settled)
+        if len(chosen) == len(start):
+            return self._solved(chain, start, None)
+        rows = torch.tensor(chosen, device=start.z.device)
+        turns = chain.R_still_cam
+        some = replace(
+            chain,
+            targets=chain.targets[rows],
+            times_s=chain.times_s[rows],
+            R_still_cam=None if turns is None else turns[rows],
+        )
+        keys = self._solved(some, start[rows], None)
+        bodies = self._between(track, keys, rows)
+        # settled frames may be of another shape, which the others have no part of
+        bodies = replace(bodies, s=keys.s[-1].expand_as(bodies.s))
+        return bodies.replaced(rows, keys)
 
     def _with_shape_of_parts(
         self, track: TrackWindow, chain: Chain, bodies: Unknowns, camera: Camera

@@ -42,6 +42,9 @@ class SequenceConfig:
     votes: int = 8
     """Frames of a person that have a say in what is up; neighbouring ones tell the same."""
     dynamics: TrackDynamicsConfig = field(default_factory=TrackDynamicsConfig)
+    begin_gap_s: float = 0.085
+    """Frames that are fitted before it is known what stands are at most this far apart, where
+    there are as many: every second one of 24 to 30 a second."""
     begin: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)
     )
@@ -53,7 +56,7 @@ class SequenceConfig:
     def __post_init__(self) -> None:
         whole(self, "search_every", "votes", at_least=1, at_most=1000)
         positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening", "size_frames")
-        positive(self, "acceleration_std_m_s2")
+        positive(self, "acceleration_std_m_s2", "begin_gap_s")
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
         positive(self, "parts_shape_std")
         whole(self, "shape_frames", at_most=1000)

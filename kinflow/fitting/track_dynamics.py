@@ -17,7 +17,7 @@ from kinflow.predictors.predictor import weights_sha256
 from kinflow.priors.base import PosePrior
 from kinflow.priors.dynamics import Dynamics, LatentMotion
 
-_UNEVEN = 0.2
+UNEVEN = 0.2
 """Time steps that differ by a larger share are no steady ones."""
 _MOST = 0.8
 """Share of the frames that have to have steady steps of a known length."""
@@ -68,7 +68,7 @@ def steps_about(
     """
     step_s = torch.diff(track.times_s).to(bodies.z)
     dt_s = 0.5 * (step_s[1:] + step_s[:-1])
-    steady = (step_s[1:] - step_s[:-1]).abs() < _UNEVEN * dt_s
+    steady = (step_s[1:] - step_s[:-1]).abs() < UNEVEN * dt_s
     usable = steady & dynamics.covers(dt_s)
     if float(usable.float().mean()) < _MOST:
         return None
@@ -90,7 +90,7 @@ def bridged(
     Args:
         dynamics, track, bodies, up_still: as in `steps_about`.
     """
-    still, R_world_still = track.in_still(bodies), _upright(up_still)
+    still, R_world_still = track.in_still(bodies), upright(up_still)
     motion = LatentMotion(
         still.z, R_world_still @ still.R_cam_root, still.t_cam_root_m @ R_world_still.mT
     )
@@ -99,7 +99,7 @@ def bridged(
         past, goal = motion.frames(gap.start - 2, gap.start), motion.frames(gap.stop, gap.stop + 1)
         step_s = torch.diff(track.times_s[gap.start - 2 : gap.stop + 1])
         dt_s = step_s.mean().to(still.z)
-        if not bool(dynamics.covers(dt_s)) or float(step_s.max()) > (1 + _UNEVEN) * float(dt_s):
+        if not bool(dynamics.covers(dt_s)) or float(step_s.max()) > (1 + UNEVEN) * float(dt_s):
             continue
         way = dynamics.inbetween(past, goal, len(gap), dt_s)
         rows = torch.tensor(list(gap), device=still.z.device)
@@ -127,7 +127,7 @@ def _gaps(track: TrackWindow) -> list[range]:
     return gaps
 
 
-def _upright(up: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
+def upright(up: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
     """A rotation that takes up to the y axis."""
     y = torch.nn.functional.normalize(up, dim=0)
     across = torch.eye(3).to(y)[int(y.abs().argmin())]

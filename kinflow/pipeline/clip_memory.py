@@ -21,6 +21,7 @@ from kinflow.errors import InputError
 from kinflow.evidence.blazepose import Pose
 from kinflow.evidence.camera_turns import Keyframe, ShotTurns
 from kinflow.evidence.clip_people import SeenFrame, WaitingFrame
+from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.looks import Person as SeenPerson
 from kinflow.evidence.movenet import Detection
 from kinflow.evidence.region import Region
@@ -60,7 +61,8 @@ _BODIES = (DoneFrame, OpenFrame, FittedFrame, Person, StoredPerson, Camera, Grav
 _STATES = (
     *(OpenFrame, Camera, SeenPeople, Unknowns),
     *(SeenFrame, WaitingFrame, ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook),
-    *(ImageGrid, Region, Pose, SeenPerson, Detection, FollowedTrack, Sighting, Keyframe, ShotTurns),
+    *(ImageGrid, Region, Pose, SeenPerson, Detection, FollowedTrack, Sighting, Clothes),
+    *(Keyframe, ShotTurns),
 )
 
 

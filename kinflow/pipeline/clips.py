@@ -24,7 +24,8 @@ from kinflow.evidence.image_sequences import DEFAULT_FPS, open_frames
 from kinflow.evidence.turning_focal import turning_focal_px
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
-from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
+from kinflow.fitting.gaps import with_gaps_filled
 from kinflow.pipeline.clip_memory import ClipMemory, DoneFrame, OpenFrame
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.results import CameraTurn, Frame, Gravity, Reconstruction
@@ -117,6 +118,8 @@ class ClipRun:
         self.found_focal = False
         """Whether the focal length was found by how the camera turns."""
         self.is_finished = False
+        self.kept_frames = 0
+        """So many of the first frames need not be worked on again by a run that goes on."""
         self.went_on_from_s: float | None = None
         """How far an earlier run came that this one went on from."""
 
@@ -165,6 +168,7 @@ class ClipRun:
         self.went_on_from_s = self.done_s
         count, people = len(done) + len(self._open), len(self._known)
         self._step = replace(self._step, frames=count, people=people, before=count)
+        self.kept_frames = count
         return state["watcher"]
 
     def _keep(self, watched: dict[str, Any]) -> None:
@@ -180,6 +184,7 @@ class ClipRun:
             "is_finished": self.is_finished,
         }
         self._memory.keep(self._done, state)
+        self.kept_frames = len(self._done) + len(self._open)
 
     def _find_focal(self) -> None:
         """Take the focal length by which the camera turns, where none was given."""
@@ -282,7 +287,7 @@ class ClipRun:
             for f, gravity, turn in zip(done, up, turns, strict=True)
         ]
         people = with_one_shape([frame.fitted.people for frame in done])
-        people = with_gaps_filled(people, times_s, shots, turns)
+        people = with_gaps_filled(people, times_s, shots, turns, up, self._fitter.bridge)
         result = Reconstruction.of_frames(frames, people, source)
         turned = any(turn is not None for turn in turns)
         motion = "turns" if turned else "moves" if self.camera_moves else "still"

@@ -44,6 +44,7 @@ from kinflow.files.names import printable
 from kinflow.fitting.plausibility import what_cannot_be_right
 from kinflow.pipeline.clip_memory import ClipMemory
 from kinflow.pipeline.clip_results import ClipResults, certain_files
+from kinflow.pipeline.clip_work import StoppedEarly, worked_on
 from kinflow.pipeline.clips import ClipRun
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
@@ -244,6 +245,7 @@ class Work:
                     result = self._photo(path, folder, origin, claim, notes)
         except InputError as error:
             outcome = Outcome(path, folder, 0.0, problem=str(error), options=error.options)
+            interrupt = error.interrupt if isinstance(error, StoppedEarly) else None
         except AssetError:
             raise
         except Exception as error:  # a defect met by one photo is no reason to leave out the others
@@ -320,35 +322,9 @@ class Work:
         body = None if models.body is None else (Path(models.body), models.betas)
         memory = ClipMemory(claim, origin, body)
         run = ClipRun(path, self.reconstructor, self.config.clips, memory)
-        wanted = self.config.clips.range
         export = replace(self.config.clip_export, overwrite=self._may_replace(folder))
-        results = ClipResults(folder, export, origin, claim, wanted)
-        try:
-            for step in run.steps():
-                if self.stop():
-                    return results.written_quickly(run, notes), None
-                yield Progress(path, folder, step)
-            if not run.has_people:  # which another run would only find again
-                memory.forget()
-            with contextlib.closing(results.written(run, notes)) as drawing:
-                while True:
-                    try:
-                        step = next(drawing)
-                    except StopIteration as end:
-                        memory.forget()
-                        return end.value, None
-                    if self.stop():
-                        break
-                    yield Progress(path, folder, step)
-            return results.written_quickly(run, notes), None
-        except GeneratorExit:
-            if run.has_people:
-                results.written_quickly(run, notes)
-            raise
-        except KeyboardInterrupt as interrupt:
-            if not run.has_people:
-                raise
-            return results.written_quickly(run, notes), interrupt
+        results = ClipResults(folder, export, origin, claim, self.config.clips.range)
+        return (yield from worked_on(path, run, results, memory, self.stop, notes))
 
     def _is_done(self, folder: Path, origin: Origin, files: tuple[str, ...]) -> bool:
         """Whether the results are there; those to be overwritten only count if this run's own time

@@ -102,6 +102,18 @@ def test_whoever_is_seen_twice_only_is_nobody():
     assert tracker.is_somebody(1) is False
 
 
+@pytest.mark.parametrize("frames", [1, 2, 30])
+def test_whoever_comes_in_with_the_last_frame_is_nobody(frames):
+    """But in a clip of fewer frames than it takes, who is in all of them is somebody."""
+    seen = [[standing(100)] for _ in range(frames)]
+    if frames > 1:
+        seen[-1].append(standing(500))
+    _, tracker = tracked(seen)
+    tracker.end()
+    assert tracker.is_somebody(0) is True
+    assert tracker.is_somebody(1) is False
+
+
 def test_it_is_open_at_first_whether_somebody_is_there():
     tracker = Tracker()
     (number,) = tracker.update(0.0, [standing(100)])

@@ -9,8 +9,9 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
-from kinflow.fitting.clip_tracks import gravity_of_shot, with_gaps_filled, with_one_shape
-from kinflow.fitting.paths import between
+from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
+from kinflow.fitting.gaps import GapBridge, with_gaps_filled
+from kinflow.fitting.paths import between, sparse_rows
 from kinflow.fitting.sequence import TrackFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.starts import R_CAM_UPRIGHT
@@ -71,6 +72,39 @@ def test_a_track_is_smoother_and_truer_than_its_frames(tracks, fitter, walk, cam
     errors = [float(pa_mpjpe(found, walk.joints_m).mean()) for found in (alone, together)]
     assert errors[1] < 1.02 * errors[0]
     assert torch.equal(fit.bodies.s, fit.bodies.s[:1].expand(FRAMES, -1))
+
+
+def test_a_track_that_begins_with_some_of_its_frames_ends_where_it_does_with_all(
+    fitter, walk, camera
+):
+    """Settled frames among them, and frames that lack the person."""
+    whole, half = (TrackFitter(fitter, SequenceConfig(begin_gap_s=s)) for s in (0.01, 0.105))
+    known = whole.fit([window(walk)], camera)[0][0].bodies[:6]
+    seen = replace(window(walk, (9, 10, 14)), known=known, known_rows=torch.arange(6), settled=2)
+    found = [joints(tracks, tracks.fit([seen], camera)[0][0].bodies) for tracks in (whole, half)]
+    torch.testing.assert_close(found[0][:2], found[1][:2])
+    assert float((found[0] - found[1]).norm(dim=-1).mean()) < 0.03
+    errors = [float(pa_mpjpe(one, walk.joints_m).mean()) for one in found]
+    assert errors[1] < errors[0] + 0.005
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "kept", "expected"),
+    [
+        (30, 0, [0, 2, 4, 6, 8]),
+        (30, 3, [0, 1, 2, 4, 6, 8]),
+        (25, 2, [0, 1, 3, 5, 7, 8]),
+        (5, 0, list(range(9))),
+        (100, 0, [0, 8]),
+    ],
+)
+def test_rows_are_left_out_where_they_follow_each_other_quickly(rate_hz, kept, expected):
+    assert sparse_rows([i / rate_hz for i in range(9)], 0.085, kept) == expected
+
+
+def test_gaps_stay_and_one_row_is_all_rows():
+    assert sparse_rows([0.0, 0.03, 0.5, 0.53, 0.57], 0.085, 0) == [0, 1, 2, 4]
+    assert sparse_rows([0.0], 0.085, 1) == [0]
 
 
 def test_whoever_was_missed_is_where_motion_puts_them(tracks, walk, camera):
@@ -264,8 +298,44 @@ def test_gaps_are_filled_in_the_world_of_a_turning_camera(fitter, walk, camera):
             torch.testing.assert_close(joints_m, first.joints_cam_m, atol=2e-3, rtol=0)
 
 
+def test_gaps_that_no_window_has_both_ends_of_are_filled_as_people_move(tracks, walk, camera):
+    """Somebody who walks keeps swinging their legs, and is where they have to be at both ends."""
+    fitter = ClipFitter(tracks.photos, camera, ClipFitConfig(window=48, ahead=2))
+    done = []
+    for i in range(FRAMES):
+        people = walk.evidence.people[i : i + 1]
+        frame = ImageEvidence(camera.image_size, people)
+        done += fitter.add(SeenPeople(float(TIMES_S[i]), 0, frame, (0,)))
+    done += fitter.finish()
+    whole = with_one_shape([frame.people for frame in done])
+    hidden = range(4, FRAMES - 2)
+    cut = [[] if row in hidden else people for row, people in enumerate(whole)]
+    up = [frame.gravity for frame in done]
+    bridge = tracks.bridge
+    assert bridge is not None
+
+    def filled(times_s: list[float], bridge: GapBridge | None) -> torch.Tensor:
+        people = with_gaps_filled(cut, times_s, [0] * FRAMES, None, up, bridge)
+        assert {people[row][0].code for row in hidden} == {"not_seen"}
+        return torch.stack([frame[0].joints_cam_m for frame in people])
+
+    times_s = [float(t) for t in TIMES_S]
+    moved, even = filled(times_s, bridge), filled(times_s, None)
+    assert float((moved - even).abs().max()) > 0.01
+    assert float((moved[1:] - moved[:-1]).norm(dim=-1).max()) < 0.25
+    # a rate that the dynamics know nothing of
+    slow = [10 * t for t in times_s]
+    torch.testing.assert_close(filled(slow, bridge), filled(slow, None))
+
+
 @pytest.mark.parametrize(
-    "change", [{"search_every": 0}, {"acceleration_std_m_s2": 0.0}, {"gap_prior_weight": 2.0}]
+    "change",
+    [
+        {"search_every": 0},
+        {"begin_gap_s": 0.0},
+        {"acceleration_std_m_s2": 0.0},
+        {"gap_prior_weight": 2.0},
+    ],
 )
 def test_options_of_sequences_out_of_range_are_refused(change):
     with pytest.raises(InputError):

@@ -337,6 +337,37 @@ def test_an_interrupt_before_anything_is_done_leaves_nothing(clip, models, tmp_p
     assert not out.exists()
 
 
+@pytest.mark.parametrize("kept", [0, 6])
+def test_an_interrupt_before_anybody_is_settled_says_what_is_kept(models, clip, tmp_path, kept):
+    class Stopped(KeyboardInterrupt):
+        pass
+
+    def seen_of(run: Pipeline, frames: int) -> Outcome:
+        """What is said of the clip by whoever interrupts it after so many frames."""
+        outcomes = []
+        events = run.run([clip], tmp_path)
+        for event in events:
+            if isinstance(event, Progress) and event.step.frames == frames:
+                outcomes.append(events.throw(Stopped()))
+                break
+        with pytest.raises(Stopped):
+            outcomes += events
+        (outcome,) = outcomes
+        return outcome
+
+    config = replace(windows_of(48), keep_every=kept or 100)
+    run = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models)
+    outcome = seen_of(run, 14)
+    assert outcome.result is None
+    assert "before there was anybody to write" in outcome.problem
+    said = "nothing of the work on it is kept" if not kept else "first 12 frames is kept"
+    assert said in outcome.problem
+    assert bool(list(tmp_path.glob("*.kept"))) == bool(kept)
+    if kept:
+        assert outcome_of(list(run.run([clip], tmp_path))).problem == ""
+        assert load(tmp_path / "walk").tracks
+
+
 def test_bad_clips_stop_nothing(clip, models, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
