@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -65,6 +66,19 @@ class Predictor(nn.Module):
         guess = self.network(looks)
         return Posterior(guess, self.network.flow, ViewFrame.of(looks, self.config.latent_size))
 
+    def quick(self) -> Predictor:
+        """A copy that computes its trunk in bfloat16, where processors do so in silicon: in half
+        the time on a CPU that has it. Elsewhere itself.
+        """
+        if next(self.parameters()).device.type != "cpu" or not computes_in_half():
+            return self
+        quick = copy.deepcopy(self)
+        quick.network.trunk_dtype = torch.bfloat16
+        for module in quick.network.trunk.modules():
+            if isinstance(module, nn.Linear):  # or they would be made anew every time
+                module.to(torch.bfloat16)
+        return quick
+
     def save(self, path: Path | str) -> None:
         """Write a weight file in half precision, atomically."""
         header = {"format": _FORMAT, "info": asdict(self.info), "network": asdict(self.config)}
@@ -84,6 +98,12 @@ class Predictor(nn.Module):
             AssetError: the shipped file is missing or damaged.
         """
         return _shipped(name) if isinstance(name, str) and name in SHIPPED else _read(name)
+
+
+def computes_in_half() -> bool:
+    """Whether this machine's processor multiplies matrices of bfloat16 quicker than others."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions do not tell
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def weights_sha256(prior: PosePrior) -> str:
