@@ -147,16 +147,11 @@ def places(people: list[Told]) -> str:
         height = abs(one.person.measures().height_m - tall_m) / one.person.height_std_m
         ratios.append([*gap.tolist(), height])
     ratio = torch.tensor(ratios)
-    inside = [
-        f"{100 * (ratio < half).float().mean(0)[k]:.1f}"
-        for half in (0.674, 1.645)
-        for k in range(4)
-    ]
-    wider = [f"{ratio[:, k].quantile(0.9) / 1.645:.2f}" for k in range(4)]
-    return (
-        f"adults: x, y, z, height within 50 %: {', '.join(inside[:4])}; within 90 %: "
-        f"{', '.join(inside[4:])}; factors that are lacking: {', '.join(wider)}\n"
+    half, most = (
+        ", ".join(f"{100 * share:.1f}" for share in (ratio < reach).float().mean(0).tolist())
+        for reach in (0.674, 1.645)  # of a normal distribution
     )
+    return f"adults: x, y, z, height within 50 %: {half}; within 90 %: {most}\n"
 
 
 def calibration(people: list[Told], errors: Errors) -> str:
@@ -206,7 +201,7 @@ def speed(looks: Looks, predictor: Predictor, alone: NetworkAlone) -> None:
     print(f"bfloat16: {computes_in_half()}")
     for count in (1, _MANY):
         rows = torch.arange(count) % len(looks)
-        some = Looks(**{name: value[rows] for name, value in vars(looks).items()})
+        some = looks.each(lambda value, rows=rows: value[rows])
         times: dict[str, list[float]] = {name: [] for name in forms}
         for _ in range(_REPEATS):  # in turn, so that both have the same machine
             for name, form in forms.items():

@@ -104,6 +104,12 @@ class ClipRun:
         config: ClipConfig,
         memory: ClipMemory | None = None,
     ) -> None:
+        if reconstructor.crop_px is not None:
+            raise InputError(
+                "Predictors that look at pictures are for photos; take one for clips that knows what "
+                "the detector saw.",
+                {"take one": "predictor"},
+            )
         self._path, self._reconstructor, self._config = path, reconstructor, config
         self._memory = memory
         self.clip = open_frames(path, config.sequence_fps)

@@ -19,7 +19,7 @@ from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.given import checked_evidence
 from kinflow.evidence.image import Photo, as_photo
 from kinflow.evidence.lines import upright_lines
-from kinflow.evidence.types import ImageEvidence
+from kinflow.evidence.types import ImageEvidence, with_crop
 from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
@@ -168,6 +168,12 @@ class Reconstructor:
         """What takes the place of fits where the network alone is asked."""
         return NetworkAlone(self.fitter) if self.config.fast else None
 
+    @property
+    def crop_px(self) -> int | None:
+        """Side of the crops that the predictor looks at; None where it needs none."""
+        predictor = self.fitter.predictor
+        return None if predictor is None else predictor.crop_px
+
     def _predictor_for(self, prior: PosePrior) -> Predictor | None:
         """The network of the configuration; the default one only where it knows the prior."""
         name = self.config.predictor
@@ -220,6 +226,9 @@ class Reconstructor:
                 boxes = [person.box_px.cpu().numpy() for person in evidence.people]
                 lines = torch.from_numpy(upright_lines(photo.rgb, boxes)).float()
                 evidence = replace(evidence, lines_px=lines)
+        if (crop_px := self.crop_px) is not None:
+            people = tuple(with_crop(person, photo.rgb, crop_px) for person in evidence.people)
+            evidence = replace(evidence, people=people)
         fit = (self.alone or self.fitter).fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
         return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity, fit.floor)
