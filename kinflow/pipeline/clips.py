@@ -106,9 +106,8 @@ class ClipRun:
     ) -> None:
         if reconstructor.crop_px is not None:
             raise InputError(
-                "Predictors that look at pictures are for photos; take one for clips that knows what "
-                "the detector saw.",
-                {"take one": "predictor"},
+                "A predictor that looks at pictures is for photos; take another predictor here.",
+                {"another predictor": "predictor"},
             )
         self._path, self._reconstructor, self._config = path, reconstructor, config
         self._memory = memory

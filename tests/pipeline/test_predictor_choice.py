@@ -53,5 +53,5 @@ def test_a_predictor_that_looks_at_pictures_sees_photos_and_refuses_clips(
         assert sources(astronaut_rgb, predictor=path, fast=fast) <= source
     clip = write_clip(tmp_path / "walk.avi", passing(astronaut_rgb, [10.0, 12.0]), 25.0, "MJPG")
     models = kinflow.Reconstructor(ReconstructorConfig(parts=False, predictor=path))
-    with pytest.raises(InputError, match="for photos"):
+    with pytest.raises(InputError, match="is for photos"):
         ClipRun(clip, models, ClipConfig())

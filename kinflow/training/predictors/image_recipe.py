@@ -266,8 +266,8 @@ class ImagePredictorRecipe(Recipe):
         crops, side = CropSet.load_all(folders), self.config.network.crop_px
         if crops.rgb.shape[1] < side:
             raise InputError(
-                f"The crops have {crops.rgb.shape[1]} pixels a side, smaller than the {side} that the "
-                "network looks at; make larger ones.",
+                f"The crops have {crops.rgb.shape[1]} pixels a side, smaller than the {side} that "
+                "the network looks at; make larger ones.",
                 {"network looks at": "network.crop_px"},
             )
         crops = replace(crops, rgb=shrunk(crops.rgb, side))
