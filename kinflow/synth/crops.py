@@ -18,6 +18,9 @@ from jaxtyping import Bool, Float, UInt8
 from rich.progress import track
 from torch import Tensor
 
+from kinflow.body.keypoints import BLAZEPOSE33, KEYPOINT_INDEX
+from kinflow.body.sides import other_side
+from kinflow.body.skeleton import JOINT_INDEX, JOINT_NAMES
 from kinflow.checks import nested, path, whole
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_folder_destination
@@ -30,6 +33,8 @@ _FORMAT = "kinflow crops 1"
 _WHAT = "a shard of crops"
 _STREAMS_APART = 1_000_003
 _AT_ONCE = 32
+_MIRROR_JOINTS = [JOINT_INDEX[other_side(name)] for name in JOINT_NAMES]
+_MIRROR_KEYPOINTS = [KEYPOINT_INDEX[other_side(name)] for name in BLAZEPOSE33]
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,22 @@ class CropSet:
         """What a studio showed, in smaller pictures."""
         columns = {f.name: getattr(shown, f.name) for f in fields(CropSet)}
         return CropSet(**columns | {"rgb": shrunk(shown.rgb, crop_px)})
+
+    def mirrored(self) -> CropSet:
+        """The same people seen in a mirror, by cameras with the same principal points."""
+        flip = self.rotation.new_tensor([-1.0, 1.0, 1.0])
+        x, y, side, roll = self.region.unbind(-1)
+        return CropSet(
+            rgb=self.rgb.flip(2),
+            rotation=self.rotation[:, _MIRROR_JOINTS] * flip[:, None] * flip,
+            phenotypes=self.phenotypes,
+            root_cam_m=self.root_cam_m * flip,
+            focal_px=self.focal_px,
+            principal_px=self.principal_px,
+            region=torch.stack([2 * self.principal_px[:, 0] - x, y, side, -roll], -1),
+            keypoints_crop=self.keypoints_crop[:, _MIRROR_KEYPOINTS] * flip[:2],
+            keypoint_shows=self.keypoint_shows[:, _MIRROR_KEYPOINTS],
+        )
 
     @staticmethod
     def concatenate(parts: Sequence[CropSet]) -> CropSet:

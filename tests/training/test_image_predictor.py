@@ -15,12 +15,14 @@ from kinflow.predictors.image_network import ImageNetworkConfig
 from kinflow.synth.crops import CropSet, shrunk
 from kinflow.training.loop import Loop
 from kinflow.training.predictors import image_recipe
-from kinflow.training.predictors.crops import CropSource, labelled_crops
+from kinflow.training.predictors.batches import crop_points
+from kinflow.training.predictors.crops import CropSource, labelled_crops, looked_at_anew
 from kinflow.training.predictors.image_recipe import (
     ImagePredictorRecipe,
     TrainImagePredictorConfig,
     train,
 )
+from kinflow.training.predictors.losses import LossConfig, PredictorLoss
 from kinflow.training.predictors.mean_body import MeanBody
 
 NETWORK = ImageNetworkConfig(
@@ -93,6 +95,38 @@ def test_a_run_of_other_settings_or_another_version_is_refused(what, folders, ru
     recipe = ImagePredictorRecipe(config)
     with pytest.raises(InputError, match="delete it"):
         Loop(recipe, recipe.loop_config, run[0]).run()
+
+
+@pytest.mark.parametrize("how", ["mirrored", "anew"])
+def test_varied_crops_show_what_their_labels_say(how, prior):
+    crops = painted_crops(24, 6)
+    crops = replace(crops, region=crops.region + torch.tensor([30.0, -20.0, 0.0, 0.3]))
+    batch = labelled_crops(crops, prior, MadeUpPeople(0).shape_prior)
+    points = PredictorLoss(prior, LossConfig()).points_m(batch.truth)
+    moved = crop_points(points, batch.looks)
+    crops = replace(crops, keypoints_crop=moved)  # as the turned and moved regions have them
+    if how == "mirrored":
+        batch = labelled_crops(crops.mirrored(), prior, MadeUpPeople(0).shape_prior)
+        other = crops.mirrored().mirrored()
+        for name, value in vars(crops).items():
+            torch.testing.assert_close(getattr(other, name), value)
+    else:
+        batch = looked_at_anew(labelled_crops(crops, prior, MadeUpPeople(0).shape_prior))
+    points = PredictorLoss(prior, LossConfig()).points_m(batch.truth)
+    gap = (crop_points(points, batch.looks) - batch.points[..., :2]).norm(dim=-1).mean(1)
+    assert float(gap.median()) < 2e-3  # of the few that the latent cannot hold not
+
+
+def test_pixels_go_with_the_points_of_a_varied_crop(prior):
+    batch = labelled_crops(painted_crops(8, 7), prior, MadeUpPeople(0).shape_prior)
+    varied = looked_at_anew(batch)
+    assert varied.looks.crop is not None
+    at = ((varied.points[..., :2] + 0.5) * SIDE).floor().long()
+    inside = ((at >= 1) & (at < SIDE - 1)).all(-1)
+    person, point = inside.nonzero().unbind(1)
+    x, y = at[person, point].unbind(-1)
+    lit = varied.looks.crop[person, y, x].amax(-1).float()
+    assert float((lit > 20).float().mean()) > 0.9
 
 
 def test_without_bodies_keypoints_teach(folders, tmp_path):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.datasets.same_person import LEAST_SHOWN
@@ -17,6 +20,8 @@ from kinflow.training.predictors.batches import Labelled, bodies
 from kinflow.training.predictors.live import LiveSource
 
 _AT_ONCE = 1024
+_SCALED, _TURNED_RAD, _MOVED = 0.2, 0.5, 0.06
+"""How far crops are varied: logarithm of the size, radians, share of the side."""
 
 
 @torch.no_grad()
@@ -56,6 +61,43 @@ def _labelled(crops: CropSet, prior: PosePrior, shape_prior: ShapePrior) -> Labe
     for tensor in vars(truth).values():
         good &= tensor.flatten(1).isfinite().all(1) if tensor.dim() > 1 else tensor.isfinite()
     return batch[good.nonzero()[:, 0]]
+
+
+def looked_at_anew(batch: Labelled) -> Labelled:
+    """The same people in crops that lie a little elsewhere, larger or smaller and turned: what was
+    not in the crop is black. Bodies and cameras stay as they are.
+    """
+    looks = batch.looks
+    assert looks.crop is not None, "crops are what is looked at"
+    people, device = len(batch), batch.device
+    draw = 2 * torch.rand(4, people, device=device) - 1
+    scale, turn = (_SCALED * draw[0]).exp(), _TURNED_RAD * draw[1]
+    shift = _MOVED * draw[2:].T
+    R = _turns(turn)
+    # a point of the new crop is at shift + scale R point of the old one
+    theta = torch.cat([scale[:, None, None] * R, 2 * shift[..., None]], -1)
+    pixels = looks.crop.permute(0, 3, 1, 2).float()
+    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    crop = F.grid_sample(pixels, grid, align_corners=False).round().to(torch.uint8)
+    x, y, side, roll = looks.region.unbind(-1)
+    centre = torch.stack([x, y], -1) + side[:, None] * _applied(_turns(roll), shift)
+    region = torch.cat([centre, torch.stack([side * scale, roll + turn], -1)], -1)
+    xy, weight = batch.points.split([2, 1], -1)
+    moved = _applied(R.mT[:, None], xy - shift[:, None]) / scale[:, None, None]
+    return replace(
+        batch,
+        looks=replace(looks, crop=crop.permute(0, 2, 3, 1).contiguous(), region=region),
+        points=torch.cat([moved, weight], -1),
+    )
+
+
+def _turns(angle: Float[Tensor, " people"]) -> Float[Tensor, "people 2 2"]:
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.stack([cosine, -sine, sine, cosine], -1).unflatten(-1, (2, 2))
+
+
+def _applied(R: Tensor, vectors: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
+    return (R @ vectors[..., None])[..., 0]
 
 
 class CropSource(LiveSource):

@@ -35,7 +35,7 @@ from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
 from kinflow.training.predictors.batches import Labelled
 from kinflow.training.predictors.config import WEIGHTS_NAME
-from kinflow.training.predictors.crops import crop_source, labelled_crops
+from kinflow.training.predictors.crops import crop_source, labelled_crops, looked_at_anew
 from kinflow.training.predictors.figures import figures
 from kinflow.training.predictors.live import LiveConfig, LivePool
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss
@@ -62,6 +62,7 @@ class TrainImagePredictorConfig:
         live: how people come from the studio, and go.
         validation: folders of crops of other people, which choose the weights; without one the
             studio shows the validation subjects.
+        vary: turn, move and resize crops a little every time, and take mirror images of folders'.
         labels: share of the people whose bodies are known; the others teach by their keypoints.
         network: its shape; pictures are of its `crop_px`.
         pretrained: file of torchvision's or timm's weights that the backbone begins with.
@@ -85,6 +86,7 @@ class TrainImagePredictorConfig:
     studio: StudioConfig | None = None
     live: LiveConfig = LiveConfig()
     validation: tuple[Path, ...] = ()
+    vary: bool = True
     labels: float = 1.0
     network: ImageNetworkConfig = ImageNetworkConfig()
     pretrained: Path | None = None
@@ -113,7 +115,7 @@ class TrainImagePredictorConfig:
         number(self, "minutes", above=0, or_none=True)
         number(self, "ema_decay", at_least=0, below=1)
         not_negative(self, "weight_decay")
-        flag(self, "mixed_precision")
+        flag(self, "mixed_precision", "vary")
         if (self.studio is None) == (not self.crops):
             refuse("pictures come from a studio or from folders of crops: name one of both.")
         if self.studio is None and not self.validation:
@@ -190,6 +192,7 @@ class ImagePredictorRecipe(Recipe):
         if isinstance(self.training, LivePool):
             self.training.keep_up()
         batch = self.processes.own_part(draw(self.training, self.config.batch_size))
+        batch = looked_at_anew(batch) if self.config.vary else batch
         return self.loss_of(self.network(batch.looks), batch).mean()
 
     @torch.no_grad()
@@ -247,7 +250,7 @@ class ImagePredictorRecipe(Recipe):
             return replace(new, has_body=new.has_body & chosen.to(new.device))
 
         if config.studio is None:
-            return known(self._of_folders(config.crops))
+            return known(self._of_folders(config.crops, config.vary))
         source = self._source(config.studio, config.seed)
         return LivePool(source, config.live, known)
 
@@ -262,7 +265,7 @@ class ImagePredictorRecipe(Recipe):
         shown, size = self.config.live.pictures, self.config.network.crop_px
         return crop_source(studio, self._prior, self._shape_prior, shown, seed, size)
 
-    def _of_folders(self, folders: tuple[Path, ...]) -> Labelled:
+    def _of_folders(self, folders: tuple[Path, ...], in_mirrors: bool = False) -> Labelled:
         crops, side = CropSet.load_all(folders), self.config.network.crop_px
         if crops.rgb.shape[1] < side:
             raise InputError(
@@ -271,6 +274,8 @@ class ImagePredictorRecipe(Recipe):
                 {"network looks at": "network.crop_px"},
             )
         crops = replace(crops, rgb=shrunk(crops.rgb, side))
+        if in_mirrors:
+            crops = CropSet.concatenate([crops, crops.mirrored()])
         return labelled_crops(crops, self._prior, self._shape_prior)
 
     @torch.no_grad()
