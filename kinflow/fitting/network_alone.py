@@ -137,11 +137,11 @@ class NetworkAlone:
         )
         spread = _DEPTH_SHARE * vectors[..., LOG_WIDTH].std(1).clamp_min(_LEAST_LOG_DEPTH_STD)
         targets = self._targets(people, cameras)
-        return Predicted(
-            self._placed(posterior.point(), targets, spread),
-            self._placed(samples, targets[rows], spread[rows]),
-            count,
-        )
+        # the best guesses, then the samples
+        each = torch.cat([torch.arange(len(people), device=rows.device), rows])
+        everything = Unknowns.concatenate([posterior.point(), samples])
+        placed_at = self._placed(everything, targets[each], spread[each])
+        return Predicted(placed_at[: len(people)], placed_at[len(people) :], count)
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         config = replace(self._photos.config.observations, use_hint=False)

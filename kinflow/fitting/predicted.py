@@ -27,6 +27,12 @@ class Bodies:
     up_cam: Float[Tensor, "bodies 3"]
     """What is up by the pose."""
 
+    def __getitem__(self, rows: slice) -> Bodies:
+        """Some of them."""
+        return Bodies(
+            self.unknowns[rows], self.points_m[rows], self.joints_m[rows], self.up_cam[rows]
+        )
+
 
 @dataclass(frozen=True)
 class Predicted:
