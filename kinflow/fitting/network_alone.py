@@ -100,28 +100,39 @@ class NetworkAlone:
         Args:
             frames: what was seen.
             camera: of all.
-            turns: from each frame's camera to one of the same place that stands still.
+            turns: from each frame's camera to one of the same place that stands still, None for
+                frames of one that does.
         """
         cameras = [camera] * len(frames)
         with one_thread():
             told = self.told([_looked_at(frame, True) for frame in frames], cameras)
-            people = list(range(len(told.people)))
-            of_row = [i for i, rows in enumerate(told.rows) for _ in rows]
             fits = [PhotoFit((), camera, None)] * len(frames)
-            if people:
-                votes = evenly(len(people), _VOTES).tolist()
-                turned = torch.stack([_turn(turns[of_row[row]]) for row in votes]).double()
-                still = frames[of_row[0]]
-                stances = told.stances[votes].turned(turned)
-                gravity = self._photos.gravity.with_people(camera, still.lines_px, stances).gravity
-                fits = [
-                    PhotoFit(
-                        told.of(rows), camera, gravity.turned(_turn(turn).mT) if len(rows) else None
-                    )
-                    for rows, turn in zip(told.rows, turns, strict=True)
-                ]
+            if told.people:
+                fits = self._upright_alike(frames, camera, told, [_turn(R) for R in turns])
         return [
             self._with_others(frame, camera, fit) for frame, fit in zip(frames, fits, strict=True)
+        ]
+
+    def _upright_alike(
+        self,
+        frames: Sequence[ImageEvidence],
+        camera: Camera,
+        told: Told,
+        turns: Sequence[Float[Tensor, "3 3"]],
+    ) -> list[PhotoFit]:
+        """Frames, in some of which is somebody, with what some bodies and the lines of the first of
+        these say of up."""
+        of_body = [frame for frame, rows in enumerate(told.rows) for _ in rows]
+        first = of_body[0]
+        to_first = [turns[first].mT @ R for R in turns]
+        votes = evenly(len(of_body), _VOTES).tolist()
+        turned = torch.stack([to_first[of_body[row]] for row in votes]).double()
+        stances = told.stances[votes].turned(turned)
+        lines_px = frames[first].lines_px
+        gravity = self._photos.gravity.with_people(camera, lines_px, stances).gravity
+        return [
+            PhotoFit(told.of(rows), camera, gravity.turned(R.mT) if len(rows) else None)
+            for rows, R in zip(told.rows, to_first, strict=True)
         ]
 
     @torch.no_grad()

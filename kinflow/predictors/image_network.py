@@ -137,8 +137,7 @@ class ImageNetwork(DensityNetwork):
         if looks.crop.shape[1:] != (side, side, 3):
             raise InputError(
                 f"This predictor looks at crops of {side} x {side} pixels, not of "
-                f"{looks.crop.shape[2]} x {looks.crop.shape[1]}.",
-                {"crops": "crop_px"},
+                f"{looks.crop.shape[2]} x {looks.crop.shape[1]}."
             )
         pictures = looks.crop.permute(0, 3, 1, 2).float() / 255
         if self.training:

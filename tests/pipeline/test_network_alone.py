@@ -15,6 +15,7 @@ from kinflow.export.people_files import load
 from kinflow.fitting.network_alone import SOURCE, NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Outcome
@@ -98,6 +99,16 @@ def test_a_batch_is_as_one_by_one(alone, evidence, camera):
         torch.testing.assert_close(
             fit.people[0].joints_cam_m, single.people[0].joints_cam_m, atol=0.02, rtol=0
         )
+
+
+def test_what_is_up_turns_with_the_camera(alone, evidence, camera):
+    R = rotvec_to_matrix(torch.tensor([0.0, 0.0, 0.2]))
+    still = alone.fit_frames([evidence, evidence], camera, [None, None])
+    alike = alone.fit_frames([evidence, evidence], camera, [R, R])
+    assert still[0].gravity is not None
+    assert alike[0].gravity.up_cam == pytest.approx(still[0].gravity.up_cam, abs=1e-5)
+    first, second = alone.fit_frames([evidence, evidence], camera, [None, R])
+    assert second.gravity.up_cam == pytest.approx(first.gravity.turned(R.mT).up_cam, abs=1e-5)
 
 
 def test_a_clip_has_the_same_person_of_one_shape_in_all_frames(models, astronaut_rgb, tmp_path):
