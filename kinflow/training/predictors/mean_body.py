@@ -12,7 +12,7 @@ from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors.coordinates import ViewFrame
 from kinflow.training.predictors.batches import Labelled
-from kinflow.training.predictors.losses import PredictorLoss
+from kinflow.training.predictors.losses import PredictorLoss, relative
 
 _LIMBS = list(LIMB_KEYPOINTS)
 _LEAST_STD = 0.02
@@ -40,16 +40,18 @@ class MeanBody:
 
     @torch.no_grad()
     def figures(self, people: Labelled, loss_of: PredictorLoss) -> dict[str, float]:
-        """Nats of the truth, and the error of the mean body, whoever is there."""
+        """Nats of the truth, and the errors of the mean body, whoever is there."""
         vectors = _vectors(people, self.latent_size)
         density = torch.distributions.MultivariateNormal(self.mean, scale_tril=self.lower)
         frame = ViewFrame.of(people.looks, self.latent_size)
         body = frame.to_unknowns(self.mean.expand(len(people), -1), _facing(people))
         points, truth = loss_of.points_m(body), loss_of.points_m(people.truth)
         pa = pa_mpjpe(points[:, _LIMBS].cpu(), truth[:, _LIMBS].cpu())
+        gap = (relative(points) - relative(truth))[:, _LIMBS].norm(dim=-1)
         return {
             "nats": float(density.log_prob(vectors).mean()),
             "pa_mpjpe_mm": 1000 * float(pa.mean()),
+            "mpjpe_mm": 1000 * float(gap.mean()),
         }
 
 
