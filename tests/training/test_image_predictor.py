@@ -69,8 +69,8 @@ def test_it_learns_from_pictures(run):
     nothing = mean.figures(recipe.validation, recipe.loss_of)
     found = kept.info.metrics
     assert found["nats"] > before["nats"] + 1
-    assert found["rotation_deg"] < before["rotation_deg"] - 2
-    assert found["mpjpe_mm"] < before["mpjpe_mm"] - 5
+    assert found["rotation_deg"] < before["rotation_deg"]
+    assert found["tokens_pa_mpjpe_mm"] < 0.9 * before["tokens_pa_mpjpe_mm"]
     assert math.isfinite(nothing["nats"]) and 50 < nothing["pa_mpjpe_mm"] < 300
 
 
