@@ -27,6 +27,7 @@ from kinflow.body.keypoints import KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.datasets.poses import Split
 from kinflow.evaluation.world_sets import SeenWorld, seen_worlds
 from kinflow.evidence.detector import EvidenceDetector
+from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import DEFAULT, Looks, Predictor
@@ -146,7 +147,7 @@ def speed(found: Found, predictor: Predictor) -> None:
     """Milliseconds that the network takes for one person and for many, on one thread."""
     for count in (1, _MANY):
         rows = torch.arange(count) % len(found.rows)
-        looks = Looks(**{name: value[rows] for name, value in vars(found.looks).items()})
+        looks = found.looks.each(lambda value, rows=rows: value[rows])
         times = []
         for _ in range(_REPEATS):
             begin = time.perf_counter()
@@ -155,7 +156,9 @@ def speed(found: Found, predictor: Predictor) -> None:
         print(f"network, {count:3d} people: {min(times):6.1f} ms, {min(times) / count:.2f} each")
 
 
-def fitted(seen: Sequence[SeenWorld], found: Found, fitter: PhotoFitter) -> tuple[Tensor, Tensor]:
+def fitted(
+    seen: Sequence[SeenWorld], found: Found, fitter: PhotoFitter | NetworkAlone
+) -> tuple[Tensor, Tensor]:
     """Keypoints and orientations of the fits of everybody who was found."""
     people: list[tuple[Person, ...]] = []
     for first in track(range(0, len(seen), _BATCH), "fits"):

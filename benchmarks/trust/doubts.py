@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from errors import pa_mm
-from jaxtyping import Float64
 from runs import PHOTOS, Sets, found_pairs, table
-from torch import Tensor
 
+from kinflow.evaluation.logistic import logistic
 from kinflow.fitting.doubt import MAX_DOUBT, WRONG_MM, signs
 
 _FOLDS = 5
-_RIDGE = 1.0
 _KEPT = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -51,26 +49,3 @@ def doubts(sets: Sets) -> str:
         + f"\nIntercept, per confidence, per overlap, per mm: {said}. Of {len(pairs)} people "
         + f"{int(ours.sum())} are doubted by less than {MAX_DOUBT}.\n"
     )
-
-
-def logistic(
-    x: Float64[Tensor, "people signs"], wrong: Float64[Tensor, " people"]
-) -> Float64[Tensor, " weights"]:
-    """Intercept and weights of a logistic regression with a little ridge on standardised signs."""
-    mean, std = x.mean(0), x.std(0)
-    design = torch.cat([torch.ones(len(x), 1, dtype=x.dtype), (x - mean) / std], 1)
-    weights = torch.zeros(design.shape[1], dtype=x.dtype, requires_grad=True)
-    search = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        search.zero_grad()
-        fit = torch.nn.functional.binary_cross_entropy_with_logits(
-            design @ weights, wrong, reduction="sum"
-        )
-        total = fit + _RIDGE * weights[1:].square().sum()
-        total.backward()
-        return total
-
-    search.step(loss)
-    own = weights.detach()[1:] / std
-    return torch.cat([(weights.detach()[0] - own @ mean)[None], own])

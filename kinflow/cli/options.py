@@ -119,6 +119,9 @@ class Reconstruct:
     """A shipped pose prior by name, or a weight file."""
     predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "evidence"
     """A shipped predictor by name, or a weight file; 'none' fits without one."""
+    fast: FlagCreatePairsOff[bool] = False
+    """Take the predictor's word as it is and fit nothing: quicker, less close to the image
+    (docs/predictor.md)."""
     body: Annotated[Path | None, arg(metavar="FILE")] = None
     """Fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
     betas: Annotated[int, arg(metavar="N")] = 10

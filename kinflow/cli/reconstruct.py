@@ -116,6 +116,7 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         parts=options.align_parts,
         body=options.body,
         betas=options.betas,
+        fast=options.fast,
         fit=PhotoFitConfig(
             observations=ObservationConfig(use_hint=options.hint_3d),
             estimate_focal=options.estimate_focal,

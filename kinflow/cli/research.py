@@ -23,10 +23,11 @@ from kinflow.datasets.shards import commands as shard_commands
 from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.evaluation.protocols import collect
 from kinflow.evaluation.protocols import command as protocols
-from kinflow.synth import files, looks
+from kinflow.synth import crops, files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.predictors import config as predictor_config
+from kinflow.training.predictors import image_recipe
 from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer, dynamics_trainer
 from kinflow.training.priors import recipe as prior_recipe
@@ -64,6 +65,12 @@ def _train_predictor(config: predictor_config.TrainPredictorConfig, command_line
     print(f"Wrote {predictor_recipe.train(config, command_line)}.")
 
 
+def _train_image_predictor(
+    config: image_recipe.TrainImagePredictorConfig, command_line: str
+) -> None:
+    print(f"Wrote {image_recipe.train(config, command_line)}.")
+
+
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
@@ -85,6 +92,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "poses": ResearchCommand(
             build_poses.BuildPosesConfig, lambda config, _: build_poses.main(config)
         ),
+        "crops": ResearchCommand(crops.CropsConfig, lambda config, _: crops.main(config)),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
         "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
         "backgrounds": ResearchCommand(
@@ -101,6 +109,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "prior": ResearchCommand(prior_recipe.TrainPriorConfig, _train_prior),
         "parts": ResearchCommand(part_trainer.TrainPartsConfig, _train_parts),
         "predictor": ResearchCommand(predictor_config.TrainPredictorConfig, _train_predictor),
+        "image-predictor": ResearchCommand(
+            image_recipe.TrainImagePredictorConfig, _train_image_predictor
+        ),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
         "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),
     },

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from kinflow.evidence.region import Region
@@ -104,6 +105,8 @@ class CloseLook:
     """Its activations at each keypoint: 96 at a finer and 192 at a coarser scale (float16)."""
     map_features: Float[Tensor, " map_features"]
     """Its activations in 4 x 4 cells of the crop, row by row, 288 numbers each (float16)."""
+    crop: UInt8[Tensor, "side side 3"] | None = None
+    """The pixels of the crop, where somebody asks for them."""
 
     def to(self, device: torch.device | str) -> CloseLook:
         """The same look on another device."""
@@ -114,6 +117,7 @@ class CloseLook:
             features=self.features.to(device),
             joint_features=self.joint_features.to(device),
             map_features=self.map_features.to(device),
+            crop=None if self.crop is None else self.crop.to(device),
         )
 
 
@@ -156,6 +160,22 @@ class PersonEvidence:
             parts=None if self.parts is None else self.parts.to(device),
             look=None if self.look is None else self.look.to(device),
         )
+
+
+def with_crop(
+    person: PersonEvidence, image_rgb: UInt8[np.ndarray, "height width 3"], crop_px: int
+) -> PersonEvidence:
+    """The person with the pixels that the detector looked at, if it did.
+
+    Args:
+        person: from that picture.
+        image_rgb: the picture.
+        crop_px: side of the crop.
+    """
+    if person.look is None:
+        return person
+    crop = torch.from_numpy(person.look.region.crop(image_rgb, crop_px))
+    return replace(person, look=replace(person.look, crop=crop))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,18 @@ ALONE: tuple[tuple[float, ...], ...] = (
 )
 """a, b, c, d where no network believes anything."""
 
+OF_NETWORK: tuple[tuple[float, float, float], ...] = (
+    (-0.47, 0.55, 0.88),
+    (-0.63, 0.59, 0.79),
+    (-0.49, 0.23, 0.91),
+    (-0.90, 0.51, 0.79),
+    (-0.01, 0.68, 0.96),
+    (-0.46, 0.36, 0.86),
+    (-0.20, 0.44, 1.04),
+)
+"""a, d, e of bodies that a network alone told: nobody searched, and there is no Laplace. `python
+benchmarks/network_alone.py` prints them."""
+
 ROOT_FACTOR, HEIGHT_FACTOR = 2.3, 1.4
 """By how much Laplace's spreads of the place and the height of rendered adults are too small. Who
 is a child and was not known as one is further away from where they are stated."""
@@ -94,6 +106,29 @@ class JointSigns:
         joint = (features * torch.tensor(WITH_NETWORK, dtype=torch.float32)[rows]).sum(-1)
         std_m = torch.where(joint.isnan(), alone, joint).exp().clamp(_LEAST_M, _MOST_M)
         return torch.cat([torch.zeros_like(std_m[..., :1]), std_m[..., 1:]], -1)
+
+
+def std_of_network_m(
+    network_m: Float[Tensor, "*batch 22"], unseen: Float[Tensor, "*batch 22"]
+) -> Float[Tensor, "*batch 22"]:
+    """Standard deviations of joints of bodies that a network alone told; 0 for the pelvis.
+
+    Args:
+        network_m: by how much the joints of its samples are elsewhere.
+        unseen: 1 less the confidence of the joints' keypoints.
+    """
+    features = network_features(network_m, unseen)
+    weight = torch.tensor(OF_NETWORK, dtype=torch.float32)[group_rows()]
+    std_m = (features * weight).sum(-1).exp().clamp(_LEAST_M, _MOST_M)
+    return torch.cat([torch.zeros_like(std_m[..., :1]), std_m[..., 1:]], -1)
+
+
+def network_features(
+    network_m: Float[Tensor, "*batch 22"], unseen: Float[Tensor, "*batch 22"]
+) -> Float[Tensor, "*batch 22 3"]:
+    """What that regression is on."""
+    log_m = network_m.clamp(_LEAST_M, _MOST_M).log()
+    return torch.stack([torch.ones_like(log_m), unseen, log_m], -1)
 
 
 def deviation_m(

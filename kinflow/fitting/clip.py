@@ -27,6 +27,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.files.snapshots import Resumable
 from kinflow.fitting.describing import second_thoughts
+from kinflow.fitting.doubt import doubt
 from kinflow.fitting.gaps import GapBridge
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
@@ -326,4 +327,4 @@ def _judged(person: Person, limbs: Float[Tensor, "12 2"], seen: PersonEvidence |
         score=seen.score,
         code=judge(limbs, seen, ambiguous=False),
     )
-    return second_thoughts(judged)
+    return second_thoughts(judged, doubt(judged))

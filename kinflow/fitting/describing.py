@@ -75,7 +75,7 @@ class Describer:
         if self.aligner is not None and seen.parts is not None:
             aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
         person, signs = self._described(index, seen, camera, targets, found, code, aligned)
-        return second_thoughts(person), signs
+        return second_thoughts(person, doubt(person)), signs
 
     def _worth_telling(self, found: Candidates) -> Candidates:
         close = found.energy - found.energy[0] < self.hypothesis_margin
@@ -152,10 +152,15 @@ class Describer:
         )
 
 
-def second_thoughts(person: Person) -> Person:
-    """The person with the code that goes with their numbers, whatever keypoints and parts say."""
+def second_thoughts(person: Person, doubted: float) -> Person:
+    """The person with the code that goes with their numbers, whatever keypoints and parts say.
+
+    Args:
+        person: with the code by these.
+        doubted: how likely the body is wrong (`doubt.py`).
+    """
     if what_cannot_be_right(person):
         return replace(person, code="implausible")
-    if person.code == "ok" and doubt(person) > MAX_DOUBT:
+    if person.code == "ok" and doubted > MAX_DOUBT:
         return replace(person, code="uncertain")
     return person

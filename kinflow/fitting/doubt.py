@@ -19,6 +19,10 @@ WRONG_MM = 100.0
 INTERCEPT, PER_CONFIDENCE, PER_IOU, PER_MM = 1.07, -0.23, -6.78, 0.025
 USUAL_IOU = 0.87
 """Stands in where no parts were seen."""
+OF_NETWORK = (-2.12, -3.15, 50.1, 0.016)
+"""Likewise of a network's bodies that nobody fitted: intercept, per confidence, per share of the
+person's size by which limbs are off their keypoints, per mm of mean deviation (`python
+benchmarks/network_alone.py` prints it)."""
 MAX_DOUBT = 0.08
 """Of the bodies that stay `ok`, fewer than one in thirty is wrong."""
 
@@ -34,4 +38,25 @@ def doubt(person: Person) -> float:
     """Probability that the body is wrong (`WRONG_MM`)."""
     confidence, iou, std_mm = signs(person)
     score = INTERCEPT + PER_CONFIDENCE * confidence + PER_IOU * iou + PER_MM * std_mm
+    return 1 / (1 + math.exp(-score))
+
+
+def network_signs(person: Person, limb_error: float) -> tuple[float, float, float]:
+    """Mean confidence of the limb keypoints, how far the body is off them, mean deviation in mm.
+
+    Args:
+        person: a network's body that nobody fitted.
+        limb_error: as a share of the person's size (`verdict.limb_error`).
+    """
+    confidence, _, std_mm = signs(person)
+    return confidence, limb_error, std_mm
+
+
+def doubt_of_network(person: Person, limb_error: float) -> float:
+    """Probability that such a body is wrong.
+
+    Args: those of `network_signs`.
+    """
+    told = (1.0, *network_signs(person, limb_error))
+    score = sum(weight * sign for weight, sign in zip(OF_NETWORK, told, strict=True))
     return 1 / (1 + math.exp(-score))

@@ -118,7 +118,7 @@ class PhotoFitter:
         users_body: UsersBody | None = None,
     ) -> None:
         self.config = config
-        self._predictor = None if predictor is None else copy.deepcopy(predictor).to(device)
+        self.predictor = None if predictor is None else copy.deepcopy(predictor).to(device)
         self._person_fitter = partial(
             PersonFitter,
             _skeleton(users_body).to(device),
@@ -187,7 +187,7 @@ class PhotoFitter:
         """All bodies that explain the people of several photos, before parts are looked at."""
         lines = [photo.lines_px for photo in photos]
         people = People.of(photos, cameras)
-        legs = _leg_confidence(people.seen)
+        legs = leg_confidence(people.seen)
         targets, found = self._searched(people, cameras, lines, legs)
         best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
         rows = people.rows
@@ -233,7 +233,7 @@ class PhotoFitter:
         assert self.sizes.vertices is not None, "signs need parts"
         with one_thread():
             people = People.of([evidence], [camera])
-            legs = _leg_confidence(people.seen)
+            legs = leg_confidence(people.seen)
             targets, found = self._searched(people, [camera], [evidence.lines_px], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
             known = None if targets.belief is None else targets.belief.child_log_odds
@@ -277,11 +277,11 @@ class PhotoFitter:
                 could not agree.
         """
         rest_m = self.fitter.model.points_at_rest_m
-        if self._predictor is None or not self.config.observations.use_hint:
+        if self.predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
-        believed = beliefs(self._predictor, people, cameras, prior, config, one_posture)
+        believed = beliefs(self.predictor, people, cameras, prior, config, one_posture)
         if believed is not None and self.users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:
@@ -303,6 +303,6 @@ def _latent_shapes(users_body: UsersBody | None) -> LatentShapes:
     return BetaPrior(len(users_body.body.shape_space.names))
 
 
-def _leg_confidence(people: Sequence[PersonEvidence]) -> Float[Tensor, " people"]:
+def leg_confidence(people: Sequence[PersonEvidence]) -> Float[Tensor, " people"]:
     """Of each person's surer knee."""
     return torch.stack([person.keypoints_px[_KNEES, 2].max().cpu() for person in people])

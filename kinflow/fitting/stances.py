@@ -65,7 +65,7 @@ class Stances:
     def __len__(self) -> int:
         return len(self.up_cam)
 
-    def __getitem__(self, people: slice) -> Stances:
+    def __getitem__(self, people: slice | list[int]) -> Stances:
         """Those of some of the people."""
         return Stances(
             self.up_cam[people],

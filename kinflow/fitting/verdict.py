@@ -42,7 +42,8 @@ MIN_SILHOUETTE_IOU = 0.3
 """A body that overlaps less with what was seen was not what was seen; what bodies on photos have is
 printed by `benchmarks/parts photos`."""
 
-_LIMB_ROWS = [FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]
+LIMB_ROWS = [FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]
+"""Where the limb keypoints are among FITTED_KEYPOINTS."""
 _LEGS = [KEYPOINT_INDEX[name] for leg in both_sides(UPPER_LEG) for name in leg]
 
 
@@ -58,7 +59,7 @@ def limbs_px(model: KeypointModel, bodies: Unknowns, camera: Camera) -> Float[Te
         model: its points are FITTED_KEYPOINTS.
     """
     points = model.evaluate(bodies, with_jacobian=False).keypoints_cam_m
-    return camera.project(points[:, _LIMB_ROWS]).cpu()
+    return camera.project(points[:, LIMB_ROWS]).cpu()
 
 
 def judge(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, ambiguous: bool) -> ResultCode:
@@ -74,14 +75,24 @@ def judge(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence, ambiguous: bool
     confident = limbs[:, 2] > CONFIDENT
     if int(confident.sum()) < MIN_LIMB_KEYPOINTS:
         return "few_keypoints"
-    error = (limbs_px - limbs[:, :2]).norm(dim=-1)[confident].mean()
-    size = max(seen.height_px, float(seen.box_px[2] - seen.box_px[0]))
-    if float(error) > MAX_LIMB_ERROR * size:
+    if limb_error(limbs_px, seen) > MAX_LIMB_ERROR:
         return "poor_fit"
     hidden = torch.count_nonzero(keypoints[_LEGS, 2] < HIDDEN)
     if int(hidden) > MAX_HIDDEN:
         return "truncated"
     return "ambiguous" if ambiguous else "ok"
+
+
+def limb_error(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence) -> float:
+    """Mean distance of the confident limb keypoints from a body's, as a share of the person's size;
+    NaN where none is confident.
+
+    Args: as in `judge`.
+    """
+    limbs = seen.keypoints_px.cpu()[list(LIMB_KEYPOINTS)]
+    distance = (limbs_px - limbs[:, :2]).norm(dim=-1)[limbs[:, 2] > CONFIDENT]
+    size = max(seen.height_px, float(seen.box_px[2] - seen.box_px[0]))
+    return float(distance.mean()) / size
 
 
 def parts_belong(before: ResultCode, after: ResultCode, silhouette_iou: float) -> bool:

@@ -24,6 +24,7 @@ from kinflow.evidence.image_sequences import DEFAULT_FPS, open_frames
 from kinflow.evidence.turning_focal import turning_focal_px
 from kinflow.files.names import printable
 from kinflow.fitting.clip import ClipFitConfig, ClipFitter, FittedFrame, SeenPeople
+from kinflow.fitting.clip_alone import ClipAlone
 from kinflow.fitting.clip_tracks import gravity_of_shot, with_one_shape
 from kinflow.fitting.gaps import with_gaps_filled
 from kinflow.pipeline.clip_memory import ClipMemory, DoneFrame, OpenFrame
@@ -104,11 +105,21 @@ class ClipRun:
         config: ClipConfig,
         memory: ClipMemory | None = None,
     ) -> None:
+        if reconstructor.crop_px is not None:
+            raise InputError(
+                "A predictor that looks at pictures is for photos; take another predictor here.",
+                {"another predictor": "predictor"},
+            )
         self._path, self._reconstructor, self._config = path, reconstructor, config
         self._memory = memory
         self.clip = open_frames(path, config.sequence_fps)
         camera = reconstructor.camera_of(self.clip.info.size)
-        self._fitter = ClipFitter(reconstructor.fitter, camera, config.fit)
+        alone = reconstructor.alone
+        self._fitter: ClipFitter | ClipAlone = (
+            ClipFitter(reconstructor.fitter, camera, config.fit)
+            if alone is None
+            else ClipAlone(alone, camera)
+        )
         self._open: deque[OpenFrame] = deque()
         self._done: list[DoneFrame] = []
         self._known: set[int] = set()
@@ -139,7 +150,7 @@ class ClipRun:
             self._reconstructor.detector,
             self._config.people,
             config.max_people,
-            parts=config.parts,
+            parts=config.follows_parts,
             camera=self._fitter.camera if self._config.moving_camera else None,
         )
         frames = self.clip.frames(self._config.range)

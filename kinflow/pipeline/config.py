@@ -41,6 +41,21 @@ class PipelineConfig:
                 "beforehand; leave out estimating it.",
                 {"moving camera": "moving_camera", "estimating it": "estimate_focal"},
             )
+        if self.reconstructor.fast and self.own.keypoints is not None:
+            raise InputError(
+                "The network alone needs what kinflow's own detector sees; leave out keypoints of "
+                "your own.",
+                {"The network alone": "fast", "keypoints of your own": "keypoints"},
+            )
+        if self.own.has_labels and self.reconstructor.fast:
+            raise InputError(
+                "The network alone looks at no labels; leave out part maps and silhouettes then.",
+                {
+                    "The network alone": "fast",
+                    "part maps": "part_maps",
+                    "silhouettes": "masks",
+                },
+            )
         if self.own.has_labels and not self.reconstructor.parts:
             raise InputError(
                 "Without parts all labels are ignored; leave out part maps and silhouettes then.",

@@ -19,7 +19,8 @@ from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.given import checked_evidence
 from kinflow.evidence.image import Photo, as_photo
 from kinflow.evidence.lines import upright_lines
-from kinflow.evidence.types import ImageEvidence
+from kinflow.evidence.types import ImageEvidence, with_crop
+from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
@@ -68,6 +69,9 @@ class ReconstructorConfig:
     """Path of a body of the SMPL family to fit in place of the bundled one."""
     betas: int = DEFAULT_BETAS
     """How many shape coefficients of it to fit."""
+    fast: bool = False
+    """Take the predictor's word as it is and fit nothing: quicker, and less close to the image.
+    Parts are not looked at then."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
@@ -83,8 +87,39 @@ class ReconstructorConfig:
         what = "the path of a body of the SMPL family, or None"
         instance(self, "body", (str, os.PathLike, type(None)), what)
         whole(self, "betas", at_least=1, at_most=300)
-        flag(self, "parts")
+        flag(self, "parts", "fast")
         nested(self, detector=DetectorConfig, fit=PhotoFitConfig)
+        if self.fast:
+            self._check_fast()
+
+    def _check_fast(self) -> None:
+        """Refuse what the network alone does not do."""
+        if self.predictor is None:
+            raise InputError(
+                "The network alone cannot do without a predictor; name one.",
+                {"The network alone": "fast", "a predictor": "predictor"},
+            )
+        if not self.fit.observations.use_hint:
+            raise InputError(
+                "The network alone says nothing without its word on 3D; leave out one of both.",
+                {"The network alone": "fast", "without its word on 3D": "no_hint_3d"},
+            )
+        if self.body is not None:
+            raise InputError(
+                "The network alone knows kinflow's own body only, no other body; leave out one of "
+                "both.",
+                {"The network alone": "fast", "no other body": "body"},
+            )
+        if self.fit.estimate_focal:
+            raise InputError(
+                "The network alone takes the focal length as it is; leave out estimating it.",
+                {"The network alone": "fast", "estimating it": "estimate_focal"},
+            )
+
+    @property
+    def follows_parts(self) -> bool:
+        """Whether body parts are looked for, and bodies moved onto them."""
+        return self.parts and not self.fast
 
 
 class Reconstructor:
@@ -112,7 +147,7 @@ class Reconstructor:
     @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
-        return EvidenceDetector(self.config.detector, parts=self.config.parts)
+        return EvidenceDetector(self.config.detector, parts=self.config.follows_parts)
 
     @lazy
     def fitter(self) -> PhotoFitter:
@@ -123,10 +158,21 @@ class Reconstructor:
             prior,
             self.config.fit,
             self.config.device,
-            self.config.parts,
+            self.config.follows_parts,
             predictor=self._predictor_for(prior),
             users_body=None if body is None else UsersBody.load(body, self.config.betas),
         )
+
+    @lazy
+    def alone(self) -> NetworkAlone | None:
+        """What takes the place of fits where the network alone is asked."""
+        return NetworkAlone(self.fitter) if self.config.fast else None
+
+    @property
+    def crop_px(self) -> int | None:
+        """Side of the crops that the predictor looks at; None where it needs none."""
+        predictor = self.fitter.predictor
+        return None if predictor is None else predictor.crop_px
 
     def _predictor_for(self, prior: PosePrior) -> Predictor | None:
         """The network of the configuration; the default one only where it knows the prior."""
@@ -136,7 +182,7 @@ class Reconstructor:
         predictor = Predictor.load(name)
         if predictor.is_of(prior):
             return predictor
-        if name == DEFAULT_PREDICTOR:
+        if name == DEFAULT_PREDICTOR and not self.config.fast:
             return None
         raise InputError(
             f"The predictor '{os.fspath(name)}' was trained with another pose prior than "
@@ -180,7 +226,10 @@ class Reconstructor:
                 boxes = [person.box_px.cpu().numpy() for person in evidence.people]
                 lines = torch.from_numpy(upright_lines(photo.rgb, boxes)).float()
                 evidence = replace(evidence, lines_px=lines)
-        fit = self.fitter.fit(evidence, camera)
+        if (crop_px := self.crop_px) is not None:
+            people = tuple(with_crop(person, photo.rgb, crop_px) for person in evidence.people)
+            evidence = replace(evidence, people=people)
+        fit = (self.alone or self.fitter).fit(evidence, camera)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
         return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity, fit.floor)
 

@@ -21,6 +21,8 @@ from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.predictors.looks import Looks
 
 ROTATION, PLACE = slice(0, 3), slice(3, 6)
+LOG_WIDTH = PLACE.stop - 1
+"""Of the place: the region's width in metres at the root's depth."""
 
 
 @dataclass(frozen=True)

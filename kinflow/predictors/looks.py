@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kinflow.evidence.types import (
@@ -19,7 +19,9 @@ from kinflow.evidence.types import (
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 
-INPUT_SIZES = (NUM_FEATURES, 33 * 6, 7, 33 * NUM_JOINT_FEATURES, NUM_MAP_FEATURES)
+VIEW = 7
+"""Numbers that tell how a crop was taken."""
+INPUT_SIZES = (NUM_FEATURES, 33 * 6, VIEW, 33 * NUM_JOINT_FEATURES, NUM_MAP_FEATURES)
 """Numbers of each group of inputs: of the whole crop, points, view, maps at points, whole maps."""
 NUM_INPUTS = sum(INPUT_SIZES)
 WORLD_SCALE = 3.0
@@ -31,26 +33,32 @@ _RELATIVE_SIDE = 0.6
 
 @dataclass(frozen=True)
 class Looks:
-    """Close looks (see `CloseLook`) and the cameras they were taken with, a row for each person."""
+    """Close looks (see `CloseLook`) and the cameras they were taken with, a row for each person.
 
-    features: Float[Tensor, "people 1152"]
-    joint_features: Float[Tensor, "people 33 288"]
+    Where no detector looked at the crops, there are no features, and landmarks are zero.
+    """
+
+    features: Float[Tensor, "people features"]
+    joint_features: Float[Tensor, "people 33 joint_features"]
     """In any precision, as `map_features`: many looks take much memory."""
-    map_features: Float[Tensor, "people 4608"]
+    map_features: Float[Tensor, "people map_features"]
     landmarks: Float[Tensor, "people 33 3"]
     world_m: Float[Tensor, "people 33 3"]
     region: Float[Tensor, "people 4"]
     """(x, y, side, roll) in pixels and radians."""
     focal_px: Float[Tensor, " people"]
     principal_px: Float[Tensor, "people 2"]
+    crop: UInt8[Tensor, "people side side 3"] | None = None
+    """The pixels of the regions, for networks that look at pictures."""
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.region)
 
     @staticmethod
     def of(looks: Sequence[CloseLook], cameras: Sequence[Camera]) -> Looks:
-        """Of people seen by these cameras; at least one."""
+        """Of people seen by these cameras; at least one. All have their crops, or none counts."""
         device = looks[0].features.device
+        crops = [look.crop for look in looks if look.crop is not None]
         regions = [(*k.region.center_px, k.region.size_px, k.region.roll) for k in looks]
         return Looks(
             features=torch.stack([look.features for look in looks]),
@@ -61,6 +69,7 @@ class Looks:
             region=torch.tensor(regions, device=device, dtype=torch.float32),
             focal_px=torch.tensor([c.focal_px for c in cameras], device=device).float(),
             principal_px=torch.tensor([c.principal_px for c in cameras], device=device).float(),
+            crop=torch.stack(crops) if len(crops) == len(looks) else None,
         )
 
     def R_cam_view(self) -> Float[Tensor, "people 3 3"]:
@@ -80,8 +89,6 @@ class Looks:
 
     def inputs(self) -> Float[Tensor, "people inputs"]:
         """All that is known, as one row of numbers of about unit size for each person."""
-        R = self.R_cam_view()
-        relative = self.region[:, 2] / self.focal_px / _RELATIVE_SIDE
         xy, confidence = self.landmarks[..., :2], self.landmarks[..., 2:]
         points = torch.cat(
             [
@@ -91,11 +98,28 @@ class Looks:
             ],
             -1,
         )
-        view = [
-            R[:, 1],  # the image's down and, next, its axis, as the crop sees them
-            R[:, 2],
-            relative.log()[:, None],
-        ]
-        maps = [self.joint_features.flatten(1), self.map_features]
+        known = (
+            self.features,
+            points.flatten(1),
+            self.view(),
+            self.joint_features.flatten(1),
+            self.map_features,
+        )
         # features may be kept in half precision
-        return torch.cat([v.float() for v in (self.features, points.flatten(1), *view, *maps)], 1)
+        return torch.cat([v.float() for v in known], 1)
+
+    def view(self) -> Float[Tensor, "people 7"]:
+        """How each crop was taken: the image's down and its axis as the crop sees them, and how
+        large it is."""
+        R = self.R_cam_view()
+        relative = self.region[:, 2] / self.focal_px / _RELATIVE_SIDE
+        return torch.cat([R[:, 1], R[:, 2], relative.log()[:, None]], 1)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Looks:
+        """The same with all tensors changed."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return Looks(**{name: change(value) for name, value in given.items()})
+
+    def tensors(self) -> list[Tensor]:
+        """All that are there, always in one order."""
+        return [value for value in vars(self).values() if value is not None]

@@ -11,7 +11,7 @@ from torch import Tensor
 from kinflow.energy.unknowns import Unknowns
 from kinflow.predictors.coordinates import ViewFrame
 from kinflow.predictors.flow import ConditionalFlow
-from kinflow.predictors.network import Guess
+from kinflow.predictors.heads import Guess
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinflow.evidence.types import NUM_FEATURES, NUM_JOINT_FEATURES
-from kinflow.predictors.looks import INPUT_SIZES, WORLD_SCALE
+from kinflow.predictors.looks import INPUT_SIZES, VIEW, WORLD_SCALE
 
 _JOINTS, _CELLS = 33, 16
-_POINT, _VIEW = 6, 7
+_POINT = 6
 _TOLD = 16
 """Numbers of each joint's token that the readout is told."""
 _GROUP_DROPPED, _JOINT_DROPPED, _NOISE = 0.1, 0.05, 0.05
@@ -52,11 +52,11 @@ class Trunk(nn.Module):
         self, width: int, layers: int, heads: int, readout: int, blocks: int, dropout: float
     ) -> None:
         super().__init__()
-        plain = NUM_FEATURES + _JOINTS * _POINT + _VIEW
+        plain = NUM_FEATURES + _JOINTS * _POINT + VIEW
         self.of_joint = nn.Linear(NUM_JOINT_FEATURES + _POINT, width)
         self.of_cell = nn.Linear(NUM_JOINT_FEATURES, width)
         self.of_crop = nn.Linear(plain, width)
-        self.of_view = nn.Linear(_VIEW, width, bias=False)
+        self.of_view = nn.Linear(VIEW, width, bias=False)
         self.place = nn.Parameter(0.3 * torch.randn(1 + _JOINTS + _CELLS, width))
         self.encoder = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -64,7 +64,7 @@ class Trunk(nn.Module):
         self.told = nn.Linear(width, _TOLD)
         known = plain + 2 * width + _JOINTS * (_TOLD + 3)
         self.first = nn.Linear(known, readout)
-        self.blocks = nn.ModuleList(_Block(readout, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(readout, dropout) for _ in range(blocks))
 
     def forward(
         self, x: Float[Tensor, "people inputs"], world_m: Float[Tensor, "people 33 3"]
@@ -87,7 +87,7 @@ class Trunk(nn.Module):
             hidden = layer(hidden)
         hidden = self.norm(hidden)
         whole, joints, cells = hidden.split([1, _JOINTS, _CELLS], 1)
-        points_m = _about_hips(world_m + _STEP_M * self.points(joints).float())
+        points_m = about_hips(world_m + _STEP_M * self.points(joints).float())
         known = [
             plain,
             whole[:, 0],
@@ -121,7 +121,14 @@ class _Layer(nn.Module):
         return x + self.dropout(self.mixing(self.before_mixing(x)))
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
+    """Of a readout.
+
+    Args:
+        width: of what it reads.
+        dropout: while training.
+    """
+
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.Sequential(
@@ -152,5 +159,6 @@ def _spoilt(crop: Tensor, joints: Tensor, cells: Tensor) -> tuple[Tensor, Tensor
     )
 
 
-def _about_hips(points_m: Float[Tensor, "people 33 3"]) -> Float[Tensor, "people 33 3"]:
+def about_hips(points_m: Float[Tensor, "people 33 3"]) -> Float[Tensor, "people 33 3"]:
+    """Keypoints about the middle of the hips."""
     return points_m - points_m[:, _HIPS].mean(1, keepdim=True)

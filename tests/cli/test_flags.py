@@ -69,7 +69,7 @@ def named_options() -> set[str]:
 
 def test_every_option_that_errors_speak_of_has_a_flag(capsys):
     known = ""
-    trained = [["train", what] for what in ("prior", "parts", "predictor")]
+    trained = [["train", what] for what in ("prior", "parts", "predictor", "image-predictor")]
     for command in (
         ["reconstruct"],
         *trained,

@@ -43,5 +43,6 @@ def test_a_vaguely_seen_person_is_uncertain_where_one_seen_well_is_not(
     )
     (vague,) = fitter.fit(evidence, camera).people
     assert doubt(vague) > 1.5 * doubt(person)
-    codes = [second_thoughts(replace(p, silhouette_iou=0.75)).code for p in (person, vague)]
+    seen_so = [replace(p, silhouette_iou=0.75) for p in (person, vague)]
+    codes = [second_thoughts(p, doubt(p)).code for p in seen_so]
     assert codes[0] == "ok" and codes[1] in ("uncertain", "ambiguous")

@@ -1,12 +1,16 @@
 """Which predictor a fit uses: the default one where it knows the prior, none where asked."""
 
 import pytest
+from clips import passing, write_clip
 
 import kinflow
 from kinflow.errors import InputError
+from kinflow.pipeline.clips import ClipConfig, ClipRun
 from kinflow.pipeline.reconstructor import ReconstructorConfig
 from kinflow.predictors import Predictor, PredictorInfo
+from kinflow.predictors.image_network import ImageNetworkConfig
 from kinflow.predictors.network import NetworkConfig
+from kinflow.predictors.predictor import weights_sha256
 
 
 def sources(photo, **options) -> set[str]:
@@ -35,3 +39,19 @@ def test_a_predictor_of_another_prior_is_refused(astronaut_rgb, tmp_path):
 def test_a_file_that_is_no_predictor_is_named(astronaut_rgb, tmp_path):
     with pytest.raises(InputError, match=r"none\.safetensors"):
         sources(astronaut_rgb, predictor=tmp_path / "none.safetensors")
+
+
+def test_a_predictor_that_looks_at_pictures_sees_photos_and_refuses_clips(
+    astronaut_rgb, prior, tmp_path
+):
+    path = tmp_path / "image.safetensors"
+    config = ImageNetworkConfig(
+        prior.latent_dim, crop_px=32, readout=8, blocks=1, context=4, flow_blocks=1, flow_hidden=8
+    )
+    Predictor(config, PredictorInfo(prior_sha256=weights_sha256(prior))).save(path)
+    for fast, source in ((False, {"predictor", "facing"}), (True, {"network"})):
+        assert sources(astronaut_rgb, predictor=path, fast=fast) <= source
+    clip = write_clip(tmp_path / "walk.avi", passing(astronaut_rgb, [10.0, 12.0]), 25.0, "MJPG")
+    models = kinflow.Reconstructor(ReconstructorConfig(parts=False, predictor=path))
+    with pytest.raises(InputError, match="is for photos"):
+        ClipRun(clip, models, ClipConfig())

@@ -10,6 +10,7 @@ from kinflow.errors import InputError
 from kinflow.files.tensor_files import read_tensors, write_tensors
 from kinflow.geometry import Camera
 from kinflow.predictors import Looks, Predictor
+from kinflow.predictors import predictor as predictor_module
 
 
 def test_samples_are_bodies_that_the_density_knows(predictor):
@@ -36,7 +37,7 @@ def test_people_do_not_know_of_each_other(predictor):
     together = predictor(looks_of(3)).point()
     for row in range(3):
         several = looks_of(3)
-        alone = Looks(**{n: v[row : row + 1] for n, v in vars(several).items()})
+        alone = several.each(lambda v, row=row: v[row : row + 1])
         torch.testing.assert_close(
             predictor(alone).point().z[0], together.z[row], atol=1e-5, rtol=1e-4
         )
@@ -89,3 +90,15 @@ def test_a_file_of_an_earlier_version_is_refused_in_a_sentence(predictor, tmp_pa
     write_tensors(path, tensors, {"kinflow": json.dumps(header)})
     with pytest.raises(InputError, match="damaged or not of kinflow"):
         Predictor.load(path)
+
+
+def test_a_quick_copy_says_nearly_the_same(predictor, monkeypatch):
+    monkeypatch.setattr(predictor_module, "computes_in_half", lambda: True)
+    quick, looks = predictor.quick(), looks_of(3)
+    assert quick is not predictor
+    exact, rough = predictor(looks).guess.centre, quick(looks).guess.centre
+    assert exact.dtype == rough.dtype == torch.float32
+    assert 0 < float((rough - exact).abs().max()) < 0.1
+    assert {p.dtype for p in predictor.parameters()} == {torch.float32}
+    monkeypatch.setattr(predictor_module, "computes_in_half", lambda: False)
+    assert predictor.quick() is predictor

@@ -46,7 +46,7 @@ class Labelled:
     def each(self, change: Callable[[Tensor], Tensor]) -> Labelled:
         """The same with all tensors changed."""
         return Labelled(
-            Looks(**{name: change(value) for name, value in vars(self.looks).items()}),
+            self.looks.each(change),
             Unknowns(**{name: change(value) for name, value in vars(self.truth).items()}),
             change(self.has_body),
             change(self.points),
@@ -60,7 +60,7 @@ class Labelled:
 
     def tensors(self) -> list[Tensor]:
         """All tensors, always in one order."""
-        return [*vars(self.looks).values(), *vars(self.truth).values(), self.has_body, self.points]
+        return [*self.looks.tensors(), *vars(self.truth).values(), self.has_body, self.points]
 
 
 @torch.no_grad()

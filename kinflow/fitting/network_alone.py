@@ -1,0 +1,279 @@
+"""People of photos by a predictor alone: no search, no parts, a few milliseconds a person.
+
+The body is the network's best guess, moved a little so that it lies on the keypoints
+(`placing.py`). Samples of the network are moved likewise, and by what they differ from it joints,
+place and height may be elsewhere. Nobody looks for other bodies that explain the picture, so there
+are no hypotheses and no energies, and a body is only as close to its keypoints as the network had
+it: codes are of what came out (`verdict.py`), with a doubt of their own (`doubt.py`).
+
+Who was not looked at by kinflow's own detector is nobody that the network knows, and is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.energy.body_energy import Targets
+from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.unknowns import Unknowns
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.describing import second_thoughts
+from kinflow.fitting.doubt import doubt_of_network
+from kinflow.fitting.observations import FITTED_KEYPOINTS, observe
+from kinflow.fitting.paths import evenly
+from kinflow.fitting.people import People
+from kinflow.fitting.photo import PhotoFit, PhotoFitter, leg_confidence
+from kinflow.fitting.placing import placed
+from kinflow.fitting.predicted import Bodies, Predicted, Spread, Told
+from kinflow.fitting.stances import Stances
+from kinflow.fitting.verdict import LIMB_ROWS, judge, limb_error
+from kinflow.geometry.pinhole import Camera
+from kinflow.predictors import Looks
+from kinflow.predictors.coordinates import LOG_WIDTH
+from kinflow.results import Person
+from kinflow.threads import one_thread
+
+SOURCE = "network"
+"""`Person.start_source` of these bodies."""
+_STREAM = 0
+_VOTES = 8
+"""Bodies of a shot that say what is up; all of its frames say much the same."""
+_DEPTH_SHARE = 0.15
+"""Of the spread of depths among samples, by how much keypoints may move a body: what they make of a
+size that is hardly known is no better than the network's word."""
+_LEAST_LOG_DEPTH_STD = 0.05
+_LEAST_UP_VARIANCE, _LEAST_POINT_VARIANCE_M2 = 1e-3, 1e-4
+
+
+class NetworkAlone:
+    """Bodies of photos by a predictor alone.
+
+    Args:
+        photos: the fits that stand in for it; they have a predictor and are of the bundled body.
+        samples: bodies that are drawn for each person.
+    """
+
+    def __init__(self, photos: PhotoFitter, samples: int = 32) -> None:
+        assert photos.predictor is not None, "it is this network that is asked"
+        self.predictor, self._photos = photos.predictor.quick(), photos
+        points = tuple(KEYPOINT_INDEX[name] for name in FITTED_KEYPOINTS)
+        fits = photos.fitter.model
+        self.model = KeypointModel(
+            fits.body, fits.prior, fits.shape_prior, points, True, fits.attitude
+        )
+        self._samples = samples
+
+    def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
+        """The people of a photo, in the order of the evidence, and what is up there."""
+        (photo,) = self.fit_photos([evidence], [camera])
+        return photo
+
+    def fit_photos(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+    ) -> tuple[PhotoFit, ...]:
+        """Several photos in one batch, each with the camera it was taken with."""
+        with one_thread():
+            told = self.told([_looked_at(photo, True) for photo in photos], cameras)
+            fits = [
+                self._on_ground(camera, photo.lines_px, told, rows)
+                for photo, camera, rows in zip(photos, cameras, told.rows, strict=True)
+            ]
+        return tuple(
+            self._with_others(photo, camera, fit)
+            for photo, camera, fit in zip(photos, cameras, fits, strict=True)
+        )
+
+    def fit_frames(
+        self,
+        frames: Sequence[ImageEvidence],
+        camera: Camera,
+        turns: Sequence[Float[Tensor, "3 3"] | None],
+    ) -> list[PhotoFit]:
+        """Frames of a shot in one batch: what is up is the same in all of them.
+
+        Args:
+            frames: what was seen.
+            camera: of all.
+            turns: from each frame's camera to one of the same place that stands still, None for
+                frames of one that does.
+        """
+        cameras = [camera] * len(frames)
+        with one_thread():
+            told = self.told([_looked_at(frame, True) for frame in frames], cameras)
+            fits = [PhotoFit((), camera, None)] * len(frames)
+            if told.people:
+                fits = self._upright_alike(frames, camera, told, [_turn(R) for R in turns])
+        return [
+            self._with_others(frame, camera, fit) for frame, fit in zip(frames, fits, strict=True)
+        ]
+
+    def _upright_alike(
+        self,
+        frames: Sequence[ImageEvidence],
+        camera: Camera,
+        told: Told,
+        turns: Sequence[Float[Tensor, "3 3"]],
+    ) -> list[PhotoFit]:
+        """Frames, in some of which is somebody, with what some bodies and the lines of the first of
+        these say of up."""
+        of_body = [frame for frame, rows in enumerate(told.rows) for _ in rows]
+        first = of_body[0]
+        to_first = [turns[first].mT @ R for R in turns]
+        votes = evenly(len(of_body), _VOTES).tolist()
+        turned = torch.stack([to_first[of_body[row]] for row in votes]).double()
+        stances = told.stances[votes].turned(turned)
+        lines_px = frames[first].lines_px
+        gravity = self._photos.gravity.with_people(camera, lines_px, stances).gravity
+        return [
+            PhotoFit(told.of(rows), camera, gravity.turned(R.mT) if len(rows) else None)
+            for rows, R in zip(told.rows, to_first, strict=True)
+        ]
+
+    @torch.no_grad()
+    def predicted(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Predicted:
+        """Bodies of people with looks, at least one, each seen with its camera."""
+        posterior = self.predictor(Looks.of([p.look for p in people if p.look], cameras))
+        count = self._samples
+        generator = torch.Generator().manual_seed(_STREAM)
+        vectors = posterior.sample_vectors(count, generator)
+        rows = torch.arange(len(people), device=vectors.device).repeat_interleave(count)
+        samples = posterior.frame[rows].to_unknowns(
+            vectors.flatten(0, 1), posterior.guess.R_view_base[rows]
+        )
+        spread = _DEPTH_SHARE * vectors[..., LOG_WIDTH].std(1).clamp_min(_LEAST_LOG_DEPTH_STD)
+        targets = self._targets(people, cameras)
+        # the best guesses, then the samples
+        each = torch.cat([torch.arange(len(people), device=rows.device), rows])
+        everything = Unknowns.concatenate([posterior.point(), samples])
+        placed_at = self._placed(everything, targets[each], spread[each])
+        return Predicted(placed_at[: len(people)], placed_at[len(people) :], count)
+
+    def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
+        config = replace(self._photos.config.observations, use_hint=False)
+        return observe(people, cameras, self._photos.fitter.model.points_at_rest_m, config)
+
+    def _placed(
+        self, bodies: Unknowns, targets: Targets, log_depth_std: Float[Tensor, " bodies"]
+    ) -> Bodies:
+        at_origin = replace(bodies, t_cam_root_m=torch.zeros_like(bodies.t_cam_root_m))
+        state = self.model.evaluate(at_origin, with_jacobian=False)
+        assert state.up_cam is not None
+        points_m = state.keypoints_cam_m[:, : len(FITTED_KEYPOINTS)]
+        t = placed(points_m, targets, bodies.t_cam_root_m, log_depth_std)
+        moved = state.keypoints_cam_m + t[:, None]
+        return Bodies(
+            replace(bodies, t_cam_root_m=t),
+            moved[:, : len(FITTED_KEYPOINTS)],
+            moved[:, len(FITTED_KEYPOINTS) :],
+            state.up_cam,
+        )
+
+    def told(self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> Told:
+        """Everybody in photos whose people all have looks."""
+        people = People.of(photos, cameras)
+        if not people.seen:
+            return Told(people.rows, [], None, None)
+        seen = [person.to(self._photos.flesh_m.device) for person in people.seen]
+        predicted = self.predicted(seen, people.cameras)
+        return Told(
+            people.rows,
+            self._described(predicted, seen, people.cameras),
+            self._stances(predicted, seen),
+            predicted.body.points_m,
+        )
+
+    def _on_ground(
+        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None, told: Told, rows: range
+    ) -> PhotoFit:
+        """The people of a photo, with what is up and the floor that they are on."""
+        if not len(rows):
+            return PhotoFit((), camera, None)
+        mine = slice(rows.start, rows.stop)
+        gravity = self._photos.gravity
+        ground = gravity.with_people(camera, lines_px, told.stances[mine])
+        floor = gravity.floor_under(ground, told.points_m[mine])
+        return PhotoFit(told.of(rows), camera, ground.gravity, floor)
+
+    def _with_others(self, photo: ImageEvidence, camera: Camera, known: PhotoFit) -> PhotoFit:
+        """The people of a photo in its order, those without a look fitted."""
+        others = _looked_at(photo, False)
+        return _joined(photo, known, self._photos.fit(others, camera)) if others.people else known
+
+    def _stances(self, predicted: Predicted, seen: Sequence[PersonEvidence]) -> Stances:
+        """What bodies say of up and of the floor, and how far samples say otherwise."""
+        body, samples = predicted.body, predicted.samples
+        eye = torch.eye(3, dtype=torch.float64)
+        up_cov = predicted.covariance(body.up_cam, samples.up_cam)
+        point_cov = predicted.covariance(body.points_m, samples.points_m)
+        return Stances(
+            up_cam=body.up_cam.cpu().double(),
+            up_cov=up_cov.cpu().double() + _LEAST_UP_VARIANCE * eye,
+            points_cam_m=body.points_m.cpu().double(),
+            point_cov_m2=point_cov.cpu().double() + _LEAST_POINT_VARIANCE_M2 * eye,
+            flesh_m=self._photos.flesh_m.cpu().double(),
+            legs=leg_confidence(seen).double(),
+        )
+
+    @torch.no_grad()
+    def _described(
+        self,
+        predicted: Predicted,
+        seen: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+    ) -> list[Person]:
+        """Results on the CPU, in the order of people."""
+        body, keypoints_px = predicted.body, torch.stack([p.keypoints_px.cpu() for p in seen])
+        spread = Spread.of(predicted, self.model, keypoints_px)
+        unknowns = Unknowns(**{name: value.cpu() for name, value in vars(body.unknowns).items()})
+        pose = self.model.pose(body.unknowns).cpu()
+        shape = self.model.shape_prior.decode(body.unknowns.s).cpu()
+        joints_m, points_m = body.joints_m.cpu(), body.points_m.cpu()
+        people = []
+        for i, (one, camera) in enumerate(zip(seen, cameras, strict=True)):
+            limbs = camera.project(points_m[i, LIMB_ROWS])
+            person = Person(
+                person=i,
+                camera=camera,
+                R_cam_root=unknowns.R_cam_root[i],
+                t_cam_root_m=unknowns.t_cam_root_m[i],
+                pose=pose[i],
+                z=unknowns.z[i],
+                shape=shape[i],
+                joints_cam_m=joints_m[i],
+                joint_std_m=spread.joint_std_m[i],
+                t_cam_root_std_m=spread.root_std_m[i],
+                height_std_m=float(spread.height_std_m[i]),
+                keypoints_px=keypoints_px[i],
+                score=one.score,
+                code=judge(limbs, one, ambiguous=False),
+                start_source=SOURCE,
+            )
+            doubted = doubt_of_network(person, limb_error(limbs, one))
+            people.append(second_thoughts(person, doubted))
+        return people
+
+
+def _turn(R: Float[Tensor, "3 3"] | None) -> Float[Tensor, "3 3"]:
+    return torch.eye(3) if R is None else R.float()
+
+
+def _looked_at(photo: ImageEvidence, wanted: bool) -> ImageEvidence:
+    """The photo with the people of whom there is a look, or with the others."""
+    people = tuple(p for p in photo.people if (p.look is not None) == wanted)
+    return replace(photo, people=people)
+
+
+def _joined(photo: ImageEvidence, known: PhotoFit, others: PhotoFit) -> PhotoFit:
+    """The people of both in the order of the photo; what is up is by those who are known."""
+    rest = {True: iter(known.people), False: iter(others.people)}
+    people = tuple(
+        replace(next(rest[seen.look is not None]), person=i) for i, seen in enumerate(photo.people)
+    )
+    ground = known if known.people else others
+    return replace(ground, people=people)
