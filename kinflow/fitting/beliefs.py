@@ -16,7 +16,6 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, Postures, age_of, legs_hidden
-from kinflow.fitting.sample_lean import KnownUp, trunks, upright_weights
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.coordinates import PLACE, ROTATION
@@ -48,9 +47,6 @@ class BeliefConfig:
     sitting_share: float = 0.4
     """Of samples that sit, from which somebody whose legs nobody saw does, chosen on rendered
     validation subjects; 1 is for nobody who is not certain to."""
-    hidden_lean_deg: float | None = 20.0
-    """How far trunks of these people lean (one standard deviation); None leaves it to the
-    network."""
     sizes: bool = True
     """Whether its word on depth and shape counts."""
     keep_hint: bool = False
@@ -58,8 +54,6 @@ class BeliefConfig:
 
     def __post_init__(self) -> None:
         positive(self, "std_scale", "hidden_std_scale")
-        if self.hidden_lean_deg is not None:
-            positive(self, "hidden_lean_deg")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
@@ -73,7 +67,6 @@ def beliefs(
     prior: PoseDistribution,
     config: BeliefConfig,
     one_posture: bool = True,
-    up: KnownUp | None = None,
 ) -> Belief | None:
     """What the predictor believes of people, a row for each; None where it knows of nobody.
 
@@ -86,7 +79,6 @@ def beliefs(
         prior: of the poses.
         config: how far the network is believed.
         one_posture: whether people whose legs nobody saw either sit or do not.
-        up: what is up for everybody, if that is known.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
     looks = [look for person in people if (look := person.look) is not None]
@@ -95,7 +87,7 @@ def beliefs(
     with torch.no_grad():
         posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
         hidden = legs_hidden([people[i] for i in rows]) & one_posture
-        known = gaussian(posterior, hidden, prior, config, None if up is None else up[rows])
+        known = gaussian(posterior, hidden, prior, config)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)
@@ -117,7 +109,6 @@ def gaussian(
     hidden: Bool[Tensor, " people"],
     prior: PoseDistribution,
     config: BeliefConfig,
-    up: KnownUp | None = None,
 ) -> Belief:
     """The mean and spread of a posterior's samples.
 
@@ -126,7 +117,6 @@ def gaussian(
         hidden: whose legs nobody saw: they either sit or do not.
         prior: of the poses.
         config: how far it is believed.
-        up: what is up for each, by which people of hidden legs lean little.
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
@@ -135,12 +125,7 @@ def gaussian(
     latent, shape = y[..., columns], y[..., columns.stop + 1 :]
     postures = Postures.of(latent, hidden, prior.decode, config.sitting_share)
     posture = _enough(postures.counts, torch.ones_like(postures.counts))
-    counts = _enough(_grown_up(shape) & posture, posture)
-    weight = counts.float()[..., None]
-    if up is not None and config.hidden_lean_deg is not None and bool(hidden.any()):
-        trunk = _trunks(posterior[hidden], vectors[hidden], prior)
-        upright = upright_weights(trunk, up[hidden], config.hidden_lean_deg, counts[hidden])
-        weight[hidden] = upright[..., None]
+    weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)
     centre, covariance = postures.as_bent(*moments, columns, prior.decode)
     scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)
@@ -157,17 +142,6 @@ def gaussian(
         child_log_odds=_child_log_odds(shape),
     )
     return belief.weighted(1.0, float(config.sizes))
-
-
-def _trunks(
-    posterior: Posterior, vectors: Float[Tensor, "people samples size"], prior: PoseDistribution
-) -> Float[Tensor, "people samples 3"]:
-    """Where the trunks of samples point, in the camera's frame."""
-    people, each, _ = vectors.shape
-    rows = torch.arange(people).repeat_interleave(each)
-    flat = vectors.flatten(0, 1)
-    drawn = posterior.frame[rows].to_unknowns(flat, posterior.guess.R_view_base[rows])
-    return trunks(drawn.R_cam_root, prior.decode(drawn.z)).unflatten(0, (people, each))
 
 
 def _in_camera(
@@ -254,9 +228,8 @@ def _starts(
 ) -> Unknowns:
     """The mean and the first samples of those that count, of each person, on a second axis."""
     mean = (weight * vectors).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-    first = (weight[..., 0] >= 0.5).int().argsort(dim=1, descending=True, stable=True)
-    first = first[:, : count - 1, None]
-    samples = vectors.gather(1, first.expand(-1, -1, vectors.shape[-1]))
+    first = weight[..., 0].argsort(dim=1, descending=True, stable=True)[:, : count - 1]
+    samples = vectors.gather(1, first[..., None].expand(-1, -1, vectors.shape[-1]))
     chosen = torch.cat([mean, samples], 1)
     people, each, _ = chosen.shape
     rows = torch.arange(people).repeat_interleave(each)

@@ -35,7 +35,6 @@ from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.fitting.people import FoundBodies, People
-from kinflow.fitting.sample_lean import KnownUp
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -225,8 +224,7 @@ class PhotoFitter:
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people as long as nobody's pose says what is up."""
         level = [self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)]
-        up = KnownUp.of(level, people.rows)
-        targets = self.targets_of(people.seen, people.cameras, up=up)
+        targets = self.targets_of(people.seen, people.cameras)
         targets = with_up(targets, self.gravity, level, people.rows, legs)
         return targets, self.fitter.fit(targets)
 
@@ -268,7 +266,6 @@ class PhotoFitter:
         people: Sequence[PersonEvidence],
         cameras: Sequence[Camera],
         one_posture: bool = True,
-        up: KnownUp | None = None,
     ) -> Targets:
         """Observations of people, of one photo or of many, each with the camera it was seen by.
 
@@ -277,14 +274,13 @@ class PhotoFitter:
             cameras: of each.
             one_posture: whether who hides their legs is taken to sit or to stand. Frames of a clip
                 could not agree.
-            up: what is up for each of them, as far as that is known.
         """
         rest_m = self.fitter.model.points_at_rest_m
         if self._predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
-        believed = beliefs(self._predictor, people, cameras, prior, config, one_posture, up)
+        believed = beliefs(self._predictor, people, cameras, prior, config, one_posture)
         if believed is not None and self._users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:

@@ -14,7 +14,6 @@ from kinflow.evidence.types import CloseLook, ImageEvidence
 from kinflow.fitting.beliefs import BeliefConfig, BelievedStarts, beliefs, gaussian
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
-from kinflow.fitting.sample_lean import KnownUp, trunks
 from kinflow.geometry import Camera
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import Looks, Predictor, PredictorInfo
@@ -184,22 +183,6 @@ def test_what_is_said_of_hidden_legs_is_believed_less(prior, predictor):
             for scale in (0.4, 0.8)
         )
         torch.testing.assert_close(near, factor * far)
-
-
-def test_who_hides_their_legs_is_believed_to_lean_less(prior, predictor):
-    """By what is up, if that is known; people whose legs are seen lean as the network has it."""
-    posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
-    config = replace(CONFIG, samples=1000)
-    drawn = posterior.sample(1000, torch.Generator().manual_seed(0))
-    middle = trunks(drawn.R_cam_root, prior.decode(drawn.z)).mean(0)
-    aside = torch.nn.functional.normalize(middle + torch.tensor([0.0, 0.0, 0.7]), dim=0)
-    up = KnownUp(aside[None], torch.tensor([3.0]))
-    for people in (HIDDEN, SEEN):
-        means = [
-            gaussian(posterior, people, prior, config, told).starts[:, 0] for told in (None, up)
-        ]
-        lean = [float(trunks(m.R_cam_root, prior.decode(m.z))[0] @ aside) for m in means]
-        assert (lean[1] > lean[0] + 1e-3) == bool(people), lean
 
 
 def test_it_counts_the_samples_that_are_children(prior, predictor):
