@@ -19,7 +19,7 @@ from kinflow.fitting.sizes import child_log_odds, standardised
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
-_LOG_ODDS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.5)
+_LOG_ODDS = (-1.0, -0.6, -0.5, -0.4, -0.3, 0.0)
 _NOTHING = SizeSigns(None, None)
 _SIGNS = ("head", "face", "network")
 _KINDS = (("head", "face", "network"), ("face", "network"), ("head", "face"), ("network",))
@@ -64,8 +64,9 @@ def children(sets: Sets) -> str:
         for one in (photographed(sets, folder) if folder is not None else [])
     ]
     text = told_apart(rendered, photos)
+    text += crossed(rendered, photos) if photos else ""
     for names in _KINDS:
-        text += _weights(names, [one for one in (*rendered, *photos) if _serves(one.signs, names)])
+        text += _weights(names, _known(names, (*rendered, *photos)))
     return text
 
 
@@ -102,28 +103,70 @@ def _serves(signs: SizeSigns, names: Sequence[str]) -> bool:
     return all(getattr(signs, name) is not None for name in names)
 
 
+def crossed(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
+    """The same of photographs by regressions on rendered people and on the other photographs."""
+    odds: dict[bool, list[float]] = {True: [], False: []}
+    for half in (0, 1):
+        others = [*rendered, *(one for one in photos if one.photo % 2 != half)]
+        fitted = {names: _odds(names, _known(names, others)) for names in _KINDS}
+        for one in photos:
+            if one.photo % 2 == half:
+                odds[one.child].append(_log_odds(one.signs, fitted))
+    rows = [
+        (name, [percent([value >= least for value in odds[child]]) for least in _LOG_ODDS])
+        for name, child in (("adults", False), ("children", True))
+    ]
+    columns = tuple(f"log odds {least}" for least in _LOG_ODDS)
+    return "\n" + table("photographs, by the others", columns, rows)
+
+
+def _log_odds(
+    signs: SizeSigns, fitted: dict[tuple[str, ...], Float64[Tensor, " weights"]]
+) -> float:
+    given = tuple(name for name in _SIGNS if getattr(signs, name) is not None)
+    if given not in fitted:
+        return -torch.inf
+    x = [standardised(signs)[_SIGNS.index(name)] for name in given]
+    weights = fitted[given]
+    return float(weights[0] + torch.tensor(x, dtype=weights.dtype) @ weights[1:])
+
+
+def _known(names: Sequence[str], people: Sequence[Shown]) -> list[Shown]:
+    return [one for one in people if _serves(one.signs, names)]
+
+
+def _columns(names: Sequence[str], known: Sequence[Shown]) -> Float64[Tensor, "people signs"]:
+    rows = [_SIGNS.index(name) for name in names]
+    told = [standardised(one.signs) for one in known]
+    return torch.tensor(told, dtype=torch.float64)[:, rows]
+
+
+def _odds(names: Sequence[str], known: Sequence[Shown]) -> Float64[Tensor, " weights"]:
+    """Log odds of being a child at an adult's signs, as likely as in photographs where there are
+    some, and by each."""
+    x = _columns(names, known)
+    child = torch.tensor([one.child for one in known], dtype=torch.float64)
+    photo = torch.tensor([one.is_photograph for one in known])
+    if not 0 < int(photo.sum()) < len(known):
+        return logistic(x, child)
+    # children are as frequent as a set has them
+    odds = logistic(torch.cat([x, photo[:, None].double()], 1), child)
+    return torch.cat([odds[:1] + odds[-1], odds[1:-1]])
+
+
 def _weights(names: Sequence[str], known: Sequence[Shown]) -> str:
-    """Regressions on some signs: log odds of being a child, as likely as in photographs where there
-    are some, and ages of children."""
+    """Regressions on some signs: log odds of being a child, and ages of children."""
     if not 0 < sum(one.child for one in known) < len(known):
         return ""
-    columns = [_SIGNS.index(name) for name in names]
-    x = torch.tensor([standardised(one.signs) for one in known], dtype=torch.float64)[:, columns]
-    child = torch.tensor([one.child for one in known])
-    photo = torch.tensor([one.is_photograph for one in known])
-    # children are as frequent as a set has them
-    signs = torch.cat([x, photo[:, None].double()], 1) if 0 < int(photo.sum()) < len(known) else x
-    odds = logistic(signs, child.double())
-    if signs is not x:
-        odds = torch.cat([odds[:1] + odds[-1], odds[1:-1]])
     text = (
-        f"\n{', '.join(names)} of {len(known)} people ({int(photo.sum())} in photographs): log "
-        f"odds at an adult's signs, and by each: {_told(odds)}"
+        f"\n{', '.join(names)} of {len(known)} people "
+        f"({sum(one.is_photograph for one in known)} in photographs): log odds at an adult's "
+        f"signs, and by each: {_told(_odds(names, known))}"
     )
-    rows = child & ~photo
-    if int(rows.sum()) > len(names) + 1:
-        age = torch.tensor([one.age for one in known], dtype=torch.float64)[rows]
-        design = torch.cat([torch.ones(len(age), 1, dtype=age.dtype), x[rows]], 1)
+    mine = [one for one in known if one.child and not one.is_photograph]
+    if len(mine) > len(names) + 1:
+        age = torch.tensor([one.age for one in mine], dtype=torch.float64)
+        design = torch.cat([torch.ones_like(age)[:, None], _columns(names, mine)], 1)
         weights: Tensor = torch.linalg.lstsq(design, age[:, None]).solution[:, 0]
         left = age - design @ weights
         text += f"; a child's age by the same: {_told(weights)}, spread {left.std():.3f}"
