@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from doubts import logistic
 from jaxtyping import Float64
+from photographs import photographed
 from runs import Sets, of, percent, table
 from torch import Tensor
 
@@ -14,72 +16,161 @@ from kinflow.body import BodyModel
 from kinflow.body.measure import measure
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import child_log_odds, standardised
-from kinflow.synth.world import WorldPerson
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
-_LOG_ODDS = (0.0, 0.5, 0.9, 1.25, 1.5)
+_LOG_ODDS = (-1.0, -0.6, -0.5, -0.4, -0.3, 0.0)
+_NOTHING = SizeSigns(None, None)
+_SIGNS = ("head", "face", "network")
+_KINDS = (("head", "face", "network"), ("face", "network"), ("head", "face"), ("network",))
+"""The signs of a regression each."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Somebody who was found, and the signs that they show."""
+
+    child: bool
+    signs: SizeSigns
+    photo: int
+    age: float = torch.nan
+    """Phenotype, of rendered people."""
+    height_m: float = torch.nan
+    is_photograph: bool = False
+
+    @property
+    def under_ten(self) -> bool:
+        return self.child and self.height_m < UNDER_TEN_M
 
 
 def children(sets: Sets) -> str:
-    """Signs of adults and children, who would be a child from which log odds on, and the weights
-    of a regression on the signs of this set."""
-    found = [pair for seen in sets.seen("sizes") for pair in sets.size_signs(seen)]
+    """Signs of adults and children, who would be a child from which log odds on, and the weights of
+    regressions on the signs of this set, and of photographs, if there are some."""
     body = BodyModel.load()
-    height_m = torch.tensor([measure(body.with_shape(p.shape)).height_m for p, _ in found])
-    child = torch.tensor([person.child for person, _ in found])
-    groups = {"adults": ~child, "children": child, "under ten": child & (height_m < UNDER_TEN_M)}
-    said = torch.tensor([signs is not None for _, signs in found])
-    nan = SizeSigns(torch.nan, torch.nan)
-    values = torch.tensor([_values(s or nan) for _, s in found])
-    told = torch.tensor([child_log_odds(s) if s else -torch.inf for _, s in found])
+    rendered = [
+        Shown(
+            person.child,
+            signs or _NOTHING,
+            seen.number,
+            float(person.shape[1]),
+            measure(body.with_shape(person.shape)).height_m,
+        )
+        for seen in sets.seen("sizes")
+        for person, signs in sets.size_signs(seen)
+    ]
+    folder = sets.config.photographs
+    photos = [
+        Shown(one.child, one.signs or _NOTHING, int(one.photo), is_photograph=True)
+        for one in (photographed(sets, folder) if folder is not None else [])
+    ]
+    text = told_apart(rendered, photos)
+    text += crossed(rendered, photos) if photos else ""
+    for names in _KINDS:
+        text += _weights(names, _known(names, (*rendered, *photos)))
+    return text
+
+
+def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
+    """Signs of groups of people, and how many of them reach which log odds."""
+    groups = {
+        "adults": [one for one in rendered if not one.child],
+        "children": [one for one in rendered if one.child],
+        "under ten": [one for one in rendered if one.under_ten],
+        "adults in photographs": [one for one in photos if not one.child],
+        "children in photographs": [one for one in photos if one.child],
+    }
     rows = []
     for name, mine in groups.items():
-        cells = [str(int(mine.sum())), percent(said[mine].tolist())]
-        for column in values[mine & said].T:
-            known = column[~column.isnan()]
-            cells += [of(known.tolist(), "mean", 3), f"{known.std():.3f}"]
-        cells += [percent((told[mine] >= least).tolist()) for least in _LOG_ODDS]
+        if not mine:
+            continue
+        cells = [str(len(mine)), percent([one.signs.face is not None for one in mine])]
+        for sign in _SIGNS:
+            known = [value for one in mine if (value := getattr(one.signs, sign)) is not None]
+            cells += [of(known, "mean", 3), f"{torch.tensor(known).std():.3f}"]
+        odds = [child_log_odds(one.signs) for one in mine if one.signs != _NOTHING]
+        odds += [-torch.inf] * (len(mine) - len(odds))
+        cells += [percent([value >= least for value in odds]) for least in _LOG_ODDS]
         rows.append((name, cells))
-    columns = (
-        "people",
-        "have signs",
-        "head mean",
-        "std",
-        "face mean",
-        "std",
-        "network mean",
-        "std",
-    )
-    columns = (*columns, *(f"log odds {least}" for least in _LOG_ODDS))
-    known = [(person, s) for person, s in found if s is not None]
-    return (
-        table("children", columns, rows)
-        + _weights("with the network", [one for one in known if one[1].network is not None], 3)
-        + _weights("without it", known, 2)
-    )
+    columns = ("people", "show proportions")
+    columns += tuple(f"{sign} {what}" for sign in _SIGNS for what in ("mean", "std"))
+    return table("children", (*columns, *(f"log odds {least}" for least in _LOG_ODDS)), rows)
 
 
-def _values(signs: SizeSigns) -> tuple[float, float, float]:
-    return signs.head, signs.face, torch.nan if signs.network is None else signs.network
+def _serves(signs: SizeSigns, names: Sequence[str]) -> bool:
+    """Whether somebody is among those whom a regression on these signs is fitted to."""
+    if names == ("network",):  # proportions speak where they are seen
+        return signs.face is None and signs.network is not None
+    return all(getattr(signs, name) is not None for name in names)
 
 
-def _weights(name: str, known: Sequence[tuple[WorldPerson, SizeSigns]], count: int) -> str:
-    """Regressions on the first signs: log odds of being a child, and ages of children."""
-    child = torch.tensor([person.child for person, _ in known])
-    if not 0 < int(child.sum()) < len(child):
+def crossed(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
+    """The same of photographs by regressions on rendered people and on the other photographs."""
+    odds: dict[bool, list[float]] = {True: [], False: []}
+    for half in (0, 1):
+        others = [*rendered, *(one for one in photos if one.photo % 2 != half)]
+        fitted = {names: _odds(names, _known(names, others)) for names in _KINDS}
+        for one in photos:
+            if one.photo % 2 == half:
+                odds[one.child].append(_log_odds(one.signs, fitted))
+    rows = [
+        (name, [percent([value >= least for value in odds[child]]) for least in _LOG_ODDS])
+        for name, child in (("adults", False), ("children", True))
+    ]
+    columns = tuple(f"log odds {least}" for least in _LOG_ODDS)
+    return "\n" + table("photographs, by the others", columns, rows)
+
+
+def _log_odds(
+    signs: SizeSigns, fitted: dict[tuple[str, ...], Float64[Tensor, " weights"]]
+) -> float:
+    given = tuple(name for name in _SIGNS if getattr(signs, name) is not None)
+    if given not in fitted:
+        return -torch.inf
+    x = [standardised(signs)[_SIGNS.index(name)] for name in given]
+    weights = fitted[given]
+    return float(weights[0] + torch.tensor(x, dtype=weights.dtype) @ weights[1:])
+
+
+def _known(names: Sequence[str], people: Sequence[Shown]) -> list[Shown]:
+    return [one for one in people if _serves(one.signs, names)]
+
+
+def _columns(names: Sequence[str], known: Sequence[Shown]) -> Float64[Tensor, "people signs"]:
+    rows = [_SIGNS.index(name) for name in names]
+    told = [standardised(one.signs) for one in known]
+    return torch.tensor(told, dtype=torch.float64)[:, rows]
+
+
+def _odds(names: Sequence[str], known: Sequence[Shown]) -> Float64[Tensor, " weights"]:
+    """Log odds of being a child at an adult's signs, as likely as in photographs where there are
+    some, and by each."""
+    x = _columns(names, known)
+    child = torch.tensor([one.child for one in known], dtype=torch.float64)
+    photo = torch.tensor([one.is_photograph for one in known])
+    if not 0 < int(photo.sum()) < len(known):
+        return logistic(x, child)
+    # children are as frequent as a set has them
+    odds = logistic(torch.cat([x, photo[:, None].double()], 1), child)
+    return torch.cat([odds[:1] + odds[-1], odds[1:-1]])
+
+
+def _weights(names: Sequence[str], known: Sequence[Shown]) -> str:
+    """Regressions on some signs: log odds of being a child, and ages of children."""
+    if not 0 < sum(one.child for one in known) < len(known):
         return ""
-    signs = torch.tensor([standardised(s)[:count] for _, s in known], dtype=torch.float64)
-    age = torch.tensor([float(person.shape[1]) for person, _ in known], dtype=torch.float64)[child]
-    odds = logistic(signs, child.double())
-    design = torch.cat([torch.ones(len(age), 1, dtype=age.dtype), signs[child]], 1)
-    weights: Tensor = torch.linalg.lstsq(design, age[:, None]).solution[:, 0]
-    left = age - design @ weights
-    return (
-        f"\n{name}: log odds of being a child at an adult's signs, per head, face, network: "
-        f"{_told(odds)}; a child's age by the same: {_told(weights)}, spread {left.std():.3f}, "
-        f"of all children's ages {age.std():.3f}.\n"
+    text = (
+        f"\n{', '.join(names)} of {len(known)} people "
+        f"({sum(one.is_photograph for one in known)} in photographs): log odds at an adult's "
+        f"signs, and by each: {_told(_odds(names, known))}"
     )
+    mine = [one for one in known if one.child and not one.is_photograph]
+    if len(mine) > len(names) + 1:
+        age = torch.tensor([one.age for one in mine], dtype=torch.float64)
+        design = torch.cat([torch.ones_like(age)[:, None], _columns(names, mine)], 1)
+        weights: Tensor = torch.linalg.lstsq(design, age[:, None]).solution[:, 0]
+        left = age - design @ weights
+        text += f"; a child's age by the same: {_told(weights)}, spread {left.std():.3f}"
+    return text + ".\n"
 
 
 def _told(weights: Float64[Tensor, " weights"]) -> str:

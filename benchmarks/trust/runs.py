@@ -36,6 +36,8 @@ class TrustConfig:
     """Photos of each set, instead of as many as make about a hundred people."""
     cache: Path | None = None
     """Folder for pictures' truth and detections, so that another run only fits."""
+    photographs: Path | None = None
+    """Folder with the photographs of `photographs.csv`, for `children`."""
     default_focal: bool = False
     """Fit with the default field of view, as for photos that say nothing of their lens, in place of
     the true focal length."""
@@ -95,12 +97,17 @@ class Sets:
         """Everybody in a photo who was found, and the signs of a child that they show."""
         if not seen.evidence.people:
             return []
-        signs = self._reconstructors[True].fitter.size_signs(seen.evidence, seen.world.camera)
+        signs = self.reconstructor.fitter.size_signs(seen.evidence, seen.world.camera)
         return [
             (person, signs[row])
             for person, row in zip(seen.world.people, seen.found, strict=True)
             if row is not None
         ]
+
+    @property
+    def reconstructor(self) -> Reconstructor:
+        """The product as it is configured."""
+        return self._reconstructors[True]
 
     def fitted(self, name: str, landmarks_3d: bool = True) -> list[FittedWorld]:
         """The photos of a set, fitted, with or without the detector's 3D landmarks."""

@@ -149,8 +149,19 @@ def _key(kinds: Sequence[WorldConfig], count: int) -> str:
         digest.update(json.dumps(asdict(nameless), sort_keys=True).encode())
     if (poses := kinds[0].people.poses) is not None:
         digest.update(PoseSet.load(poses).sha256.encode())
+    _add_sources(digest)
+    return digest.hexdigest()[:16]
+
+
+def detector_key() -> str:
+    """Changes with whatever may change what is detected in pictures."""
+    digest = hashlib.sha256()
+    _add_sources(digest)
+    return digest.hexdigest()[:16]
+
+
+def _add_sources(digest: hashlib._Hash) -> None:
     package = Path(kinflow.body.__file__).parent.parent
     for name in ("body", "evidence", "geometry", "synth"):
         for source in sorted((package / name).rglob("*.py")):
             digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]

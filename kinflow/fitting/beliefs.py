@@ -34,6 +34,8 @@ class BeliefConfig:
 
     std_scale: float = 0.4
     """Factor on the spread that it states, chosen on rendered validation subjects."""
+    hidden_std_scale: float = 0.6
+    """The same for people whose legs nobody saw, of whom it knows less than it says."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
@@ -51,7 +53,7 @@ class BeliefConfig:
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
-        positive(self, "std_scale")
+        positive(self, "std_scale", "hidden_std_scale")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
@@ -126,7 +128,8 @@ def gaussian(
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)
     centre, covariance = postures.as_bent(*moments, columns, prior.decode)
-    lower = torch.linalg.cholesky(covariance * config.std_scale**2)
+    scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)
+    lower = torch.linalg.cholesky(covariance * scale.to(covariance)[:, None, None] ** 2)
     whitening = torch.linalg.solve_triangular(
         lower, torch.eye(y.shape[-1]).to(lower).expand_as(lower), upper=False
     )

@@ -230,7 +230,6 @@ class PhotoFitter:
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
         """Signs of a child of each person of a photo, None where there are none to read."""
-        assert self.sizes.vertices is not None, "signs need parts"
         with one_thread():
             people = People.of([evidence], [camera])
             legs = leg_confidence(people.seen)
@@ -251,7 +250,7 @@ class PhotoFitter:
             return targets, found
         known = None if targets.belief is None else targets.belief.child_log_odds
         signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
-        shape = self.sizes.target(signs, known)
+        shape = self.sizes.target(signs)
         if shape is None:
             return targets, found
         belief = None if targets.belief is None else without_sizes(targets.belief, shape)

@@ -4,6 +4,8 @@ Detectors give everybody the proportions of an adult, and so does a fit to their
 body a child's head is too large, where two independent observers see it: the part parser, which
 looks at pixels, and the detector of keypoints, which puts those of a face where the face is. A
 network that learned from children as well sees more than proportions (`fitting/beliefs.py`).
+Outlines are none of the signs: around a head they tell rendered children, who are bald, better than
+all of these together, and children in photos not at all, for the sake of hair and hats.
 """
 
 from __future__ import annotations
@@ -47,60 +49,68 @@ class FittedAdult:
     """The body that explains a person's keypoints, in the camera's frame."""
 
     vertices_m: Float[np.ndarray, "vertices 3"]
+    """None of them where parts are not looked at."""
     keypoints_m: Float[np.ndarray, "points 3"]
     """Those that are fitted."""
 
 
 @dataclass(frozen=True)
 class SizeSigns:
-    """What tells how large a person is."""
+    """What tells how large a person is; at least one of these."""
 
-    head: float
-    """Logarithm of how much wider the head is than the adult's: half of that of the area's."""
-    face: float
-    """Logarithm of how much larger the spread of the face's keypoints is."""
+    head: float | None
+    """Logarithm of how much wider the head is than the adult's: half of that of the area's. None
+    where the parser, whose errors are known, saw no head or something that is none."""
+    face: float | None
+    """Logarithm of how much larger the spread of the face's keypoints is; None of a body whose legs
+    nobody saw."""
     network: float | None = None
     """Log odds of being a child by a network; None where it knows nothing of the person."""
 
 
-def says_something(seen: PersonEvidence) -> bool:
-    """Whether signs can be read off a person: the detector saw knees, and the parser, whose errors
-    are known, a head."""
-    if seen.parts is None or float(seen.keypoints_px[_KNEES, 2].mean()) < LEAST_KNEES:
-        return False
-    if int((seen.parts.allowed == 1 << _HEAD).sum()) < LEAST_HEAD_CELLS:
-        return False
-    return float(seen.parts.confidence.max()) < 2 * PARSER_CONFIDENCE
+def shows_size(seen: PersonEvidence) -> bool:
+    """Whether the body that explains a person's keypoints is as large as they look."""
+    return float(seen.keypoints_px[_KNEES, 2].mean()) >= LEAST_KNEES
 
 
 def signs(
     seen: PersonEvidence,
     adult: FittedAdult,
     camera: Camera,
-    mesh: PartMesh,
+    mesh: PartMesh | None,
     network: float | None = None,
 ) -> SizeSigns | None:
-    """The signs of one person who was seen as `says_something` wants it; None where the adult's
-    head is not in the image, or what was seen cannot be one.
+    """The signs of one person; None where there are none.
 
     Args:
         seen: the person.
         adult: the body that explains their keypoints.
         camera: what they were seen with.
-        mesh: the adult's triangles.
+        mesh: the adult's triangles; None where parts are not looked at.
         network: log odds of being a child by a network.
     """
-    assert seen.parts is not None
-    allowed = seen.parts.allowed.cpu().numpy()
-    drawn = drawn_parts(adult.vertices_m, seen.parts.grid.camera(camera), mesh)
-    own = np.count_nonzero((drawn == _HEAD) & (allowed != UNKNOWN))
-    found = np.count_nonzero(allowed == 1 << _HEAD)
-    head = 0.5 * math.log((found + _SOME_CELLS) / (own + _SOME_CELLS))
-    if own < LEAST_HEAD_CELLS or abs(head) > FARTHEST_HEAD:
-        return None
+    if not shows_size(seen):
+        return None if network is None else SizeSigns(None, None, network)
+    head = None if mesh is None else _head(seen, adult, camera, mesh)
+    if head is None and network is None:
+        return None  # a face alone, and it may be somebody else's keypoints
     seen_px = seen.keypoints_px.cpu().numpy()[_ROWS[:_FACE], :2]
     fitted_px = camera.project(torch.from_numpy(adult.keypoints_m[:_FACE])).numpy()
     return SizeSigns(head, math.log(_spread(seen_px) / _spread(fitted_px)), network)
+
+
+def _head(seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMesh) -> float | None:
+    parts = seen.parts
+    if parts is None or float(parts.confidence.max()) >= 2 * PARSER_CONFIDENCE:
+        return None
+    allowed = parts.allowed.cpu().numpy()
+    found = np.count_nonzero(allowed == 1 << _HEAD)
+    if found < LEAST_HEAD_CELLS:
+        return None
+    drawn = drawn_parts(adult.vertices_m, parts.grid.camera(camera), mesh)
+    own = np.count_nonzero((drawn == _HEAD) & (allowed != UNKNOWN))
+    head = 0.5 * math.log((found + _SOME_CELLS) / (own + _SOME_CELLS))
+    return None if own < LEAST_HEAD_CELLS or abs(head) > FARTHEST_HEAD else head
 
 
 def drawn_parts(

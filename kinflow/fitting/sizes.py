@@ -1,11 +1,11 @@
 """Who is a child: signs of it, as a target of the shape, and where to start.
 
 Among adults the shape prior's `age` changes next to nothing, so no descent leads from an adult to a
-child. A logistic regression on the signs says how likely somebody is one. Whoever is likely enough
-is fitted anew from the same poses with a child's shape, as much nearer to the camera as it is
-smaller, and held near the age that the signs tell. `python benchmarks/trust children` prints the
-numbers below, measured on rendered people of training subjects; the threshold is such that few
-adults of other subjects and of photos reach it.
+child. Logistic regressions on the signs, one for whichever are there, say how likely somebody is
+one. Whoever is likely enough is fitted anew from the same poses with a child's shape, as much
+nearer to the camera as it is smaller, and held near the age that the signs tell.
+`python benchmarks/trust children` prints the numbers below, of rendered people of training subjects
+and of people in photographs told apart by eye.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
-from kinflow.fitting.size_signs import FittedAdult, SizeSigns, says_something, signs
+from kinflow.fitting.size_signs import FittedAdult, SizeSigns, signs
 from kinflow.geometry.pinhole import Camera
 from kinflow.priors.shape import AGE, ShapePrior
 
@@ -35,14 +35,42 @@ ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
 """Mean and spread of both signs of proportions of adults."""
 FARTHEST = 2.5
 """Standard deviations beyond which such a sign says no more: one alone makes nobody a child."""
-LOG_ODDS, LOG_ODDS_ALONE = (0.50, 0.49, 0.24, 0.75), (-0.95, 0.75, 0.50)
-"""Of being a child: at an adult's signs, for each standard deviation of head and face, for each of
-the network's; and without a network."""
-CHILD_AGE, CHILD_AGE_ALONE = (0.295, -0.040, 0.022, -0.039), (0.361, -0.057, 0.003)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A number by standardised signs: at an adult's, and more for each unit of each sign."""
+
+    at_adult: float
+    head: float
+    face: float
+    network: float
+
+    def of(self, found: SizeSigns) -> float:
+        """By the signs of a person; what is not there counts as an adult's."""
+        head, face, network = standardised(found)
+        return self.at_adult + self.head * head + self.face * face + self.network * network
+
+
+# by the head and the network being known: log odds of being a child, and a child's phenotype `age`
+LOG_ODDS = {
+    (True, True): Regression(-0.86, 0.52, 0.58, 0.72),
+    (False, True): Regression(-0.41, 0.0, 0.79, 0.88),
+    # no network: somebody else's keypoints, whose faces may be off; so a little less, for neither
+    # proportion to be enough
+    (True, False): Regression(-2.6, 0.72, 0.80, 0.0),
+}
+LOG_ODDS_UNSEEN = Regression(-0.50, 0.0, 0.0, 1.04)
+"""By the network alone, of bodies whose legs nobody saw."""
+CHILD_AGE = {
+    (True, True): Regression(0.282, -0.031, 0.019, -0.044),
+    (False, True): Regression(0.248, 0.0, 0.016, -0.054),
+    (True, False): Regression(0.351, -0.047, -0.003, 0.0),
+}
 CHILD_AGE_UNSEEN = 0.19
-"""A child's phenotype `age` where the network alone speaks."""
+"""The same by the network alone."""
 CHILD_AGE_STD = 0.10
-"""A child's phenotype `age`, by the same, and its spread."""
+"""Spread of a child's phenotype `age`."""
 _YOUNGEST = 0.05
 
 
@@ -52,46 +80,45 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_log_odds: float = 0.95
-    """From which somebody is a child."""
-    least_network_log_odds: float = 0.6
-    """By the network, from which somebody is a child of whom no proportions were seen."""
+    least_log_odds: float = -0.4
+    """From which somebody is a child, as likely as children are in photographs."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
 
     def __post_init__(self) -> None:
         flag(self, "estimate")
         number(self, "least_log_odds", at_least=-100, at_most=100)
-        number(self, "least_network_log_odds", at_least=-100, at_most=100)
         whole(self, "clip_frames", at_least=1, at_most=1000)
 
 
-def standardised(found: SizeSigns) -> tuple[float, ...]:
+def standardised(found: SizeSigns) -> tuple[float, float, float]:
     """The head and the face in standard deviations of adults', no farther than says something, and
-    what the network says, if it does."""
-    head = (found.head - ADULT_HEAD[0]) / ADULT_HEAD[1]
-    face = (found.face - ADULT_FACE[0]) / ADULT_FACE[1]
-    said = () if found.network is None else (found.network,)
+    what the network says; 0 for what is not there."""
     return (
-        min(max(head, -FARTHEST), FARTHEST),
-        min(max(face, -FARTHEST), FARTHEST),
-        *said,
+        _deviation(found.head, *ADULT_HEAD),
+        _deviation(found.face, *ADULT_FACE),
+        0.0 if found.network is None else found.network,
     )
+
+
+def _deviation(value: float | None, mean: float, std: float) -> float:
+    return 0.0 if value is None else min(max((value - mean) / std, -FARTHEST), FARTHEST)
 
 
 def child_log_odds(found: SizeSigns) -> float:
     """Of somebody with these signs being a child."""
-    return _told(found, LOG_ODDS_ALONE if found.network is None else LOG_ODDS)
+    return (LOG_ODDS[_given(found)] if found.face is not None else LOG_ODDS_UNSEEN).of(found)
 
 
 def age_of_child(found: SizeSigns) -> float:
     """The phenotype `age` of somebody with these signs, should it be a child."""
-    return max(_YOUNGEST, _told(found, CHILD_AGE_ALONE if found.network is None else CHILD_AGE))
+    if found.face is None:
+        return CHILD_AGE_UNSEEN
+    return max(_YOUNGEST, CHILD_AGE[_given(found)].of(found))
 
 
-def _told(found: SizeSigns, weights: tuple[float, ...]) -> float:
-    pairs = zip(weights[1:], standardised(found), strict=True)
-    return weights[0] + sum(weight * sign for weight, sign in pairs)
+def _given(found: SizeSigns) -> tuple[bool, bool]:
+    return found.head is not None, found.network is not None
 
 
 class SizeEstimator:
@@ -99,7 +126,7 @@ class SizeEstimator:
 
     Args:
         model: gives the points of bodies.
-        vertices: their vertices; without them there are no signs of proportions.
+        vertices: their vertices; without them there is no sign of heads.
         config: how far signs are believed.
     """
 
@@ -124,12 +151,12 @@ class SizeEstimator:
             cameras: what they were seen with.
             network: log odds of being a child by a network, NaN of whom it knows nothing.
         """
-        if self.vertices is None or self.mesh is None:
-            return [None] * len(people)
         with torch.no_grad():
             state = self.model.evaluate(adults, with_jacobian=False)
-            vertices = self.vertices.all_vertices(state.motion).cpu().numpy()
-        points = state.keypoints_cam_m.cpu().numpy()
+            points = state.keypoints_cam_m.cpu().numpy()
+            vertices = points[:, :0]
+            if self.vertices is not None:
+                vertices = self.vertices.all_vertices(state.motion).cpu().numpy()
         told = [math.nan] * len(people) if network is None else network.tolist()
         return [
             signs(
@@ -139,35 +166,23 @@ class SizeEstimator:
                 self.mesh,
                 None if math.isnan(told[i]) else told[i],
             )
-            if says_something(seen)
-            else None
             for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
         ]
 
-    def target(
-        self, found: Sequence[SizeSigns | None], network: Float[Tensor, " people"] | None
-    ) -> ShapeTarget | None:
-        """Which shapes people with these signs have; None where nobody is a child.
-
-        Args:
-            found: the signs of each person.
-            network: as in `signs`; its word stands alone where there are none.
-        """
-        told = [math.nan] * len(found) if network is None else network.tolist()
-        ages = [self._age(*one) for one in zip(found, told, strict=True)]
+    def target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
+        """Which shapes people with these signs have; None where nobody is a child."""
+        ages = [math.nan if one is None else self._age(one) for one in found]
         return self._of_ages(torch.tensor(ages, dtype=torch.float32))
 
-    def _age(self, found: SizeSigns | None, network: float) -> float:
+    def _age(self, found: SizeSigns) -> float:
         """The phenotype `age` of a child, NaN of an adult."""
-        if found is None:
-            sure = network >= self.config.least_network_log_odds
-            return CHILD_AGE_UNSEEN if sure else math.nan
         sure = child_log_odds(found) >= self.config.least_log_odds
         return age_of_child(found) if sure else math.nan
 
     def common_target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
-        """The shape of one person who showed these signs at several times; None for an adult."""
-        known = [one for one in found if one is not None]
+        """The shape of one person who showed these signs at several times; None for an adult, and
+        for whom no proportions were seen."""
+        known = [one for one in found if one is not None and one.face is not None]
         if not known:
             return None
         log_odds = sum(child_log_odds(one) for one in known) / len(known)

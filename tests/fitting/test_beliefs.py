@@ -174,6 +174,17 @@ def test_who_hides_their_legs_sits_or_stands(prior, predictor):
     assert 0 < int((hip_flexion_deg(prior.decode(seen)) > BENT_DEG).sum()) < 11
 
 
+def test_what_is_said_of_hidden_legs_is_believed_less(prior, predictor):
+    """Spreads are as stated times a factor of their own, and everybody else's stay."""
+    posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
+    for people, factor in ((HIDDEN, 2.0), (SEEN, 1.0)):
+        near, far = (
+            gaussian(posterior, people, prior, replace(CONFIG, hidden_std_scale=scale)).whitening
+            for scale in (0.4, 0.8)
+        )
+        torch.testing.assert_close(near, factor * far)
+
+
 def test_it_counts_the_samples_that_are_children(prior, predictor):
     posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
     told, size = [], posterior.guess.centre.shape[1]

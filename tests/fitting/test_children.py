@@ -17,7 +17,7 @@ from kinflow.fitting.parts import part_body
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.fitting.sequence import TrackFitter
-from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, says_something, signs
+from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, shows_size, signs
 from kinflow.fitting.sizes import (
     SizeConfig,
     SizeEstimator,
@@ -84,26 +84,32 @@ def test_a_larger_head_and_face_show(fitter, vertices, adults, camera):
     same = signs(labelled(person, drawn, camera), adult, camera, mesh)
     wide = signs(labelled(with_face(person, 1.3), drawn, camera, grown=2), adult, camera, mesh)
     assert same is not None and wide is not None
+    assert same.head is not None and same.face is not None
+    assert wide.head is not None and wide.face is not None
     assert same.head == pytest.approx(0.0, abs=1e-6) and abs(same.face) < 0.06
     assert wide.head > 0.1
     assert wide.face - same.face == pytest.approx(math.log(1.3), abs=1e-3)
 
 
 def test_nothing_can_be_said_of_some(adults, fitter, vertices, camera):
-    """Labels of others than the parser, people without labels, and hidden legs say nothing; what is
-    twice as wide as a head is none."""
+    """Labels of others than the parser, no labels, and what is twice as wide as a head say nothing
+    of the head; hidden legs leave the network alone; and a face alone is not enough."""
     scene, _, best = adults
     drawn, adult = drawn_body(fitter, vertices, best[:1], camera)
-    person = labelled(scene.evidence.people[0], drawn, camera)
-    assert person.parts is not None and says_something(person)
+    mesh, person = PartMesh.of(vertices.body), labelled(scene.evidence.people[0], drawn, camera)
+    assert person.parts is not None and shows_size(person)
     exact = replace(person.parts, confidence=torch.ones_like(person.parts.confidence))
-    assert not says_something(replace(person, parts=exact))
-    assert not says_something(replace(person, parts=None))
+    huge = labelled(person, drawn, camera, grown=12)
+    for headless in (replace(person, parts=exact), replace(person, parts=None), huge):
+        assert signs(headless, adult, camera, mesh) is None
+        found = signs(headless, adult, camera, mesh, network=-1.0)
+        assert found is not None and found.head is None and found.face is not None
+    assert signs(person, adult, camera, None) is None
     hidden = person.keypoints_px.clone()
     hidden[25:27, 2] = 0.2
-    assert not says_something(replace(person, keypoints_px=hidden))
-    huge = labelled(person, drawn, camera, grown=12)
-    assert signs(huge, adult, camera, PartMesh.of(vertices.body)) is None
+    legless = replace(person, keypoints_px=hidden)
+    assert not shows_size(legless) and signs(legless, adult, camera, mesh) is None
+    assert signs(legless, adult, camera, mesh, network=0.3) == SizeSigns(None, None, 0.3)
 
 
 def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
@@ -114,10 +120,10 @@ def test_children_are_fitted_as_children(fitter, vertices, adults, camera):
     alike = [labelled(p, drawn[i], camera) for i, p in enumerate(scene.evidence.people)]
     estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
     cameras = [camera] * 2
-    assert estimator.target(estimator.signs(best, alike, cameras, None), None) is None
+    assert estimator.target(estimator.signs(best, alike, cameras, None)) is None
     large = labelled(with_face(scene.evidence.people[0], 1.3), drawn[0], camera, grown=3)
     told, other = estimator.signs(best, [large, alike[1]], cameras, None)
-    target = estimator.target([told, other], None)
+    target = estimator.target([told, other])
     assert target is not None and told is not None
     age = float(fitter.fitter.model.shape_prior.decode(target.centre)[0, 1])
     assert age == pytest.approx(age_of_child(told), abs=0.01)
@@ -145,14 +151,18 @@ def test_no_proportion_alone_makes_a_child():
 
 
 def test_the_network_alone_speaks_where_no_proportions_were_seen(fitter):
-    estimator = SizeEstimator(fitter.fitter.model, None, SizeConfig(least_network_log_odds=0.6))
-    target = estimator.target([None, None, None], torch.tensor([0.7, 0.5, math.nan]))
+    estimator = SizeEstimator(fitter.fitter.model, None, SizeConfig())
+    sure, adult = SizeSigns(None, None, 1.0), SizeSigns(None, None, -1.0)
+    target = estimator.target([sure, adult, None])
     assert target is not None
     age = fitter.fitter.model.shape_prior.decode(target.centre)[:, 1]
     assert age[0] < CHILD_BELOW_AGE and (age[1:] > CHILD_BELOW_AGE).all()
-    assert estimator.target([None], None) is None
-    adult = SizeSigns(0.0, -0.2, -3.0)  # who shows proportions is judged by these as well
-    assert estimator.target([adult], torch.tensor([0.7])) is None
+    assert estimator.target([None]) is None
+    # who shows proportions is judged by these as well, and a face counts more where no head does
+    assert estimator.target([SizeSigns(0.0, -0.4, 1.0)]) is None
+    assert estimator.common_target([sure, sure]) is None
+    face = [SizeSigns(head, 0.1, -1.5) for head in (None, 0.032)]
+    assert child_log_odds(face[0]) > child_log_odds(face[1])
 
 
 def test_the_network_has_a_say_where_it_knows_a_person():
@@ -160,7 +170,7 @@ def test_the_network_has_a_say_where_it_knows_a_person():
     doubtful = SizeSigns(0.09, -0.1)
     says = [child_log_odds(replace(doubtful, network=word)) for word in (-3.0, 0.0, 3.0)]
     assert says[0] < says[1] < says[2]
-    assert says[0] < 0 < SizeConfig().least_log_odds < says[2]
+    assert says[0] < SizeConfig().least_log_odds < says[2]
     ages = [age_of_child(replace(doubtful, network=word)) for word in (-3.0, 3.0)]
     assert ages[1] < ages[0]
 
@@ -173,7 +183,7 @@ def test_what_a_network_says_is_that_of_its_person(fitter, vertices, adults, cam
     words = torch.tensor([torch.nan, 4.0])
     found = estimator.signs(best, people, [camera] * 2, words)
     assert [one and one.network for one in found] == [None, 4.0]
-    target = estimator.target(found, None)
+    target = estimator.target(found)
     assert target is not None
     assert float(target.centre[0].abs().max()) == 0 and float(target.centre[1, 1]) < -2
 
@@ -190,7 +200,7 @@ def test_a_person_of_a_clip_is_what_frames_say_together(fitter, vertices):
 
 def test_a_child_stays_one_in_the_next_frames(fitter, vertices):
     estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig())
-    target = estimator.target([SizeSigns(0.2, 0.0, 3.0)], None)
+    target = estimator.target([SizeSigns(0.2, 0.0, 3.0)])
     assert target is not None
     again = estimator.target_again(target.centre)
     assert again is not None

@@ -1,0 +1,98 @@
+"""People in photographs, who were told apart by eye: grown-ups and children.
+
+`photographs.csv` names photographs of COCO by their number there, and for people who are clearly
+visible in them a place on chest or head, in pixels, and whether they are children.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from runs import Sets
+
+from kinflow.evaluation.value_files import read_values, write_values
+from kinflow.evaluation.world_sets import detector_key
+from kinflow.evidence.image import Photo, read_photo
+from kinflow.evidence.types import ImageEvidence, PersonEvidence
+from kinflow.fitting.size_signs import SizeSigns
+
+_LIST = Path(__file__).with_name("photographs.csv")
+_FARTHEST = 0.5
+_MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Somebody in a photograph."""
+
+    photo: str
+    at_px: tuple[float, float]
+    child: bool
+
+
+@dataclass(frozen=True)
+class Photographed:
+    """Somebody who was found, and the signs of a child that they show."""
+
+    photo: str
+    child: bool
+    signs: SizeSigns | None
+
+
+def photographed(sets: Sets, folder: Path) -> list[Photographed]:
+    """Everybody of the list who is found in the photographs of a folder."""
+    people: dict[str, list[Labelled]] = defaultdict(list)
+    with _LIST.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            at = (float(row["x"]), float(row["y"]))
+            people[row["photo"]].append(Labelled(row["photo"], at, row["child"] == "1"))
+    found: list[Photographed] = []
+    for name, labelled in people.items():
+        photo = read_photo(folder / f"{name}.jpg")
+        evidence = _detected(sets, name, photo)
+        if not evidence.people:
+            continue
+        camera = sets.reconstructor.camera(photo)
+        signs = sets.reconstructor.fitter.size_signs(evidence, camera)
+        for person, row in _matched(labelled, evidence.people):
+            found.append(Photographed(name, person.child, signs[row]))
+    return found
+
+
+def _detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
+    """What the detector sees in a photograph, kept where there is a cache."""
+    if (cache := sets.config.cache) is None:
+        return sets.reconstructor.detector.detect(photo.rgb)
+    path = cache / f"photographs_{detector_key()}" / f"{name}.safetensors"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_values(path, [sets.reconstructor.detector.detect(photo.rgb)])
+    return read_values(path)[0]
+
+
+def _matched(
+    labelled: list[Labelled], people: tuple[PersonEvidence, ...]
+) -> Iterator[tuple[Labelled, int]]:
+    """Labelled people with the nearest detection around their place, which nobody else has."""
+    taken: set[int] = set()
+    for one in labelled:
+        far = {i: _distance(one, seen) for i, seen in enumerate(people) if i not in taken}
+        if far and (row := min(far, key=lambda i: far[i])) is not None and far[row] < _FARTHEST:
+            taken.add(row)
+            yield one, row
+
+
+def _distance(one: Labelled, seen: PersonEvidence) -> float:
+    """From a place to the middle of head and shoulders, in sizes of the person; infinite outside
+    of their box."""
+    at = torch.tensor(one.at_px)
+    low, high = seen.box_px[:2], seen.box_px[2:]
+    size = float((high - low).max())
+    if bool((at < low - _MARGIN * size).any() or (at > high + _MARGIN * size).any()):
+        return torch.inf
+    return float((seen.keypoints_px[:13, :2].mean(0) - at).norm()) / size
