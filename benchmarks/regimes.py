@@ -73,7 +73,7 @@ class RegimesBenchmark:
     validation: Path
     out: Path
     unlabelled: tuple[Path, ...] = ()
-    steps: int = 800
+    steps: int = 400
     batch_size: int = 64
     seeds: int = 1
     rows: tuple[str, ...] = ()
@@ -118,15 +118,15 @@ ROWS: dict[str, Row] = {
 """The most telling first."""
 
 NETWORK = NetworkConfig(
-    width=64,
+    width=32,
     layers=1,
-    heads=4,
-    readout=256,
-    blocks=2,
-    dropout=0.1,
-    context=16,
-    flow_blocks=2,
-    flow_hidden=64,
+    heads=2,
+    readout=128,
+    blocks=1,
+    dropout=0.0,
+    context=8,
+    flow_blocks=1,
+    flow_hidden=16,
 )
 
 
@@ -167,8 +167,9 @@ def config_of(
         pool=32_768,
         batch_size=benchmark.batch_size,
         steps=benchmark.steps,
-        eval_every=max(benchmark.steps // 2, 1),
-        ema_decay=0.99,
+        learning_rate=2e-3,
+        eval_every=benchmark.steps,
+        ema_decay=0.98,
         seed=seed,
     )
 

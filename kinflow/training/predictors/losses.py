@@ -32,7 +32,7 @@ KEYPOINTS = tuple(range(33))
 HIPS = [23, 24]
 _DISTANCE_M, _DISTANCE_CROP = 0.05, 0.02
 _CUTOFF_CROP = 0.15
-_ALIGNED = 16
+_ALIGNED = 8
 """Samples of a batch whose parts are compared, which takes longer than all other terms."""
 
 

@@ -80,6 +80,9 @@ def source_of(text: str) -> Source:
             f"{', '.join(f'{field}=' for field in _READ)}, in quotes, such as "
             "'coco ~/coco split=train2017 weight=2 use=keypoints,parts'."
         )
+    unknown = [word for word in values.get("use", ()) if word not in ALL_LABELS]
+    if unknown:
+        refuse(f"use= in '{text}' takes any of {', '.join(ALL_LABELS)}, not '{unknown[0]}'.")
     return Source(name, Path(root).expanduser(), **values)
 
 
