@@ -44,7 +44,7 @@ from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.losses import LossConfig
 from kinflow.training.predictors.recipe import PredictorRecipe
 from kinflow.training.predictors.regimes import Regime
-from kinflow.training.predictors.sources import ALL_LABELS, Source
+from kinflow.training.predictors.sources import ALL_LABELS, LookLabel, Source
 
 _HIPS = [KEYPOINT_INDEX["left_hip"], KEYPOINT_INDEX["right_hip"]]
 _LIMBS = list(LIMB_KEYPOINTS)
@@ -146,7 +146,9 @@ def config_of(
     benchmark: RegimesBenchmark, row: Row, seed: int, folder: Path
 ) -> TrainPredictorConfig:
     """The settings of a run."""
-    labels = tuple(name for name in ALL_LABELS if row.parts or name != "parts")
+    labels: tuple[LookLabel, ...] = ALL_LABELS
+    if not row.parts:
+        labels = tuple(name for name in ALL_LABELS if name != "parts")
     sources = [Source("looks", benchmark.train, weight=3.0, use=labels)]
     if row.recipe in ("ss", "mix"):
         share = 1.0 / max(len(benchmark.unlabelled), 1)

@@ -7,8 +7,9 @@ that is gone since is known by its name.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from kinflow.errors import InputError
 from kinflow.files.atomic import write_bytes
@@ -39,10 +40,10 @@ class Origin:
     fov_deg: float
 
     @staticmethod
-    def of(asked) -> Origin:
+    def of(asked: Any) -> Origin:
         """By options that have the fields of these names."""
-        values = {field.name: getattr(asked, field.name) for field in fields(Origin)}
-        return Origin(**values | {"root": str(Path(asked.root).resolve())})
+        root = str(Path(asked.root).resolve())
+        return Origin(asked.name, root, asked.split, asked.at_most, asked.fov_deg)
 
     def __str__(self) -> str:
         split = "" if self.split is None else f", split {self.split}"

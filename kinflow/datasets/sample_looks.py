@@ -1,16 +1,17 @@
 """What the detector sees of the people of any dataset, with their truth where it is known.
 
 A `Sample` says where somebody is and what is known of them; a row of `Samples` is what the pose
-predictor learns from: the detector's look at the person, the camera, and masks of what is known.
-The detector is led to the person by the dataset's own points or box, and what it saw is left out
-where it is of somebody else. Keypoints, joints in space, parts and masks come along as labels; rows
-without any teach by what was seen (self-supervision), as photographs do.
+predictor learns from: the detector's look at the person, the camera, and what is labelled. The
+detector is led to the person by the dataset's own points or box, and what it saw is left out where
+it is of somebody else; in pictures of which nothing is labelled it finds people by itself. Rows
+without labels teach by what was seen (self-supervision), as photographs do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,7 @@ from kinflow.datasets.sample import Sample
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_box, region_from_coco
+from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.region import Region
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.files.destinations import check_folder_destination
@@ -44,6 +46,8 @@ from kinflow.geometry.rotations import matrix_to_rotvec
 
 SAMPLES_PER_SHARD = 1000
 """Samples of a unit that are looked at for one shard; those that the detector misses are not in."""
+_OF_SOMEBODY = frozenset({"box", "keypoints", "parts", "mask", "joints", "body"})
+"""Labels that are about one person of a picture."""
 _TRUNK = [COCO17.index(f"{s}_{p}") for s in ("left", "right") for p in ("shoulder", "hip")]
 _SURE = 0.3
 _IN_BOX, _BOX_ROOM = 0.8, 0.1
@@ -128,7 +132,7 @@ def see(config: SeeConfig) -> Seen:
     root = existing_folder(config.root)
     units = chosen_units(reader, root, config.split)
     config.out.mkdir(parents=True, exist_ok=True)
-    looker, people, passed, problems = SampleLooker(config.fov_deg), 0, 0, []
+    looker, people, problems = SampleLooker(config.fov_deg), 0, []
     shards: dict[str, int] = {}
     with Progress() as bar:
         task = bar.add_task(config.name, total=len(units))
@@ -140,12 +144,11 @@ def see(config: SeeConfig) -> Seen:
                 looked = list(looker.looks(some, problems))
                 Samples.concatenate([Samples.nobody(), *looked]).save(shard)
                 shards[shard.name] = len(looked)
-                passed += len(some) - len(looked)
                 people += len(looked)
                 bar.update(task, description=f"{unit.key} {people:,} people")
             bar.advance(task)
     LookIndex(origin, shards).write(config.out)
-    return Seen(people, passed, tuple(problems))
+    return Seen(people, looker.passed, tuple(problems))
 
 
 def _shards(
@@ -164,22 +167,53 @@ class SampleLooker:
 
     Args:
         fov_deg: field of view where a sample has no camera.
+
+    Attributes:
+        passed: samples of which nobody was seen, or not as themselves.
     """
 
     def __init__(self, fov_deg: float = 55.0) -> None:
-        self._fov_deg = fov_deg
+        self._fov_deg, self.passed = fov_deg, 0
         self._blazepose = BlazePose(RuntimeConfig(threads=1))
 
     def looks(self, samples: list[Sample], problems: list[str]) -> Iterator[Samples]:
         """A row for everybody who is seen; sentences about unreadable pictures join `problems`."""
         for sample in samples:
             try:
-                row = self.look_at(sample)
+                rows = self._rows(sample)
             except InputError as error:
                 problems.append(str(error))
-                continue
-            if row is not None:
-                yield row
+                rows = []
+            self.passed += not rows
+            yield from rows
+
+    def _rows(self, sample: Sample) -> list[Samples]:
+        if not sample.labels & _OF_SOMEBODY:
+            return self.everybody_in(sample)
+        row = self.look_at(sample)
+        return [] if row is None else [row]
+
+    def everybody_in(self, sample: Sample) -> list[Samples]:
+        """A row for each person in a picture of which nothing is labelled.
+
+        Raises:
+            InputError: the picture cannot be read.
+        """
+        if sample.picture is None:
+            return []
+        rgb = sample.picture.read()
+        found = self._detector.detect(rgb).people
+        camera = self._camera(sample, rgb)
+        return [Samples.of_look(person.look, camera) for person in found if person.look is not None]
+
+    @cached_property
+    def _detector(self) -> EvidenceDetector:
+        return EvidenceDetector()
+
+    def _camera(self, sample: Sample, rgb: np.ndarray) -> Camera:
+        if sample.camera is not None:
+            return sample.camera.pinhole()
+        return Camera.from_fov((rgb.shape[1], rgb.shape[0]), self._fov_deg)
 
     def look_at(self, sample: Sample) -> Samples | None:
         """One row; None where nothing says who is meant, or the detector sees nobody or others.
@@ -194,10 +228,7 @@ class SampleLooker:
         pose = self._pose(rgb, region, sample)
         if pose is None:
             return None
-        if sample.camera is not None:
-            camera = sample.camera.pinhole()
-        else:
-            camera = Camera.from_fov((rgb.shape[1], rgb.shape[0]), self._fov_deg)
+        camera = self._camera(sample, rgb)
         return Samples.of_look(pose.close_look(), camera, **_truth(sample, pose.region))
 
     def _pose(
