@@ -10,8 +10,9 @@ running average), none are chosen. What is done is kept in DIR and not done agai
 stopped goes on.
 
 `fs` knows bodies of a share of the people and leaves the others out. `ws` knows the same bodies,
-and of the others keypoints and parts in the picture. `ss` knows what the detector saw, `mix` all of
-it and people of photographs. The detector's own 3D landmarks are input in every row.
+and of the others keypoints and parts in the picture. `ss` knows what the detector saw of the same
+pictures and of photographs; `mix` knows all of it. The detector's own 3D landmarks are input in
+every row, and label in none.
 """
 
 from __future__ import annotations

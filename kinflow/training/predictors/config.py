@@ -110,3 +110,8 @@ class TrainPredictorConfig:
             refuse("there is nothing to learn from: name sources, or show people in a studio.")
         if self.studio is None and not self.validation:
             refuse("validation has to name sources of other people, who choose the weights.")
+
+    @property
+    def kept(self) -> Path:
+        """Folder that keeps what the detector sees of datasets."""
+        return self.out / "looks" if self.looks is None else self.looks

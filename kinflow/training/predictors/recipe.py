@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import kinflow.priors
+from kinflow.datasets.look_stream import shard_files
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
@@ -40,13 +41,11 @@ from kinflow.training.predictors.losses import PredictorLoss
 from kinflow.training.predictors.mixture import (
     Knowledge,
     Mixture,
-    SourceStream,
     looks_of_source,
     opened,
 )
 from kinflow.training.predictors.pool import draw
 from kinflow.training.predictors.regimes import as_known, is_used
-from kinflow.training.predictors.sources import Source
 from kinflow.training.processes import Processes
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
@@ -81,17 +80,16 @@ class PredictorRecipe(Recipe):
         self.config = config
         check_device(config.device)
         self.device = torch.device(config.device)
-        self._prior, self._shape_prior = (
-            kinflow.priors.load(config.prior).to(self.device),
-            ShapePrior(),
-        )
+        self._prior = kinflow.priors.load(config.prior).to(self.device)
+        self._shape_prior = ShapePrior()
         self._sources = sources or self._source
         seed_everything(config.seed)
         self.loss_of = PredictorLoss(self._prior, config.loss)
         self.live = self._live()
-        kept = config.out / "looks" if config.looks is None else config.looks
-        self.mixture = Mixture(self._opened(config.sources, kept), self.live, config.live.weight)
-        self.validation = self._validation(kept)
+        known = Knowledge(config.recipe, config.labels, config.seed)
+        streams = opened(config.sources, known, self._labelled, config.pool, config.kept)
+        self.mixture = Mixture(streams, self.live, config.live.weight)
+        self.validation = self._validation()
         learns_density = self.live is not None or any(s.bodies for s in self.mixture.streams)
         told = bool(self.validation.has_body.any())
         # without bodies the density learns nothing
@@ -194,11 +192,6 @@ class PredictorRecipe(Recipe):
         assert isinstance(self.average.module, Predictor)
         return self.average.module
 
-    def _opened(self, sources: Sequence[Source], kept: Path) -> list[SourceStream]:
-        config = self.config
-        known = Knowledge(config.recipe, config.labels, config.seed)
-        return opened(sources, known, self._labelled, config.pool, kept)
-
     def _labelled(self, samples: Samples) -> Labelled:
         return labelled(samples, self._prior, self._shape_prior)
 
@@ -214,11 +207,12 @@ class PredictorRecipe(Recipe):
 
         return LivePool(self._sources(config.studio, config.seed), config.live, known)
 
-    def _validation(self, kept: Path) -> Labelled:
+    def _validation(self) -> Labelled:
         config = self.config
         if config.validation:
-            folders = [looks_of_source(source, kept) for source in config.validation]
-            everybody = self._labelled(Samples.load_all(folders))
+            folders = [looks_of_source(source, config.kept) for source in config.validation]
+            shards = [Samples.load(path) for folder in folders for path in shard_files(folder)]
+            everybody = self._labelled(Samples.concatenate(shards))
             everybody = everybody[everybody.in_space]
             if not len(everybody):
                 raise InputError(
@@ -295,6 +289,10 @@ def train(config: TrainPredictorConfig, command: str = "") -> Path:
     """Train, and return the file of the best weights."""
     check_file_destination(config.out / WEIGHTS_NAME)
     processes = Processes.started(config.device)
+    if processes.is_main:  # one looks at datasets, the others find it done
+        for source in (*config.sources, *config.validation):
+            looks_of_source(source, config.kept)
+    processes.wait()
     recipe = PredictorRecipe(config, command)
     weights = Loop(recipe, recipe.loop_config, config.out, processes).run()
     info = Predictor.load(weights).info

@@ -336,3 +336,12 @@ def test_motion_capture_has_no_pictures_to_learn_from(tmp_path, owned, sources):
     source = Source("cmu", tmp_path)
     with pytest.raises(InputError, match="no pictures"):
         PredictorRecipe(config_of(owned, (source,), tmp_path / "run"))
+
+
+def test_the_command_line_says_what_is_no_source(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert main(["train", "predictor", "--out", out, "--sources", "cocoa /x"]) == 2
+    assert "'cocoa' is no source" in capsys.readouterr().err
+    assert main(["train", "predictor", "--out", out]) == 2
+    assert "nothing to learn from" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
