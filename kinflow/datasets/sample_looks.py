@@ -1,16 +1,17 @@
 """What the detector sees of the people of any dataset, with their truth where it is known.
 
 A `Sample` says where somebody is and what is known of them; a row of `Samples` is what the pose
-predictor learns from: the detector's look at the person, the camera, and masks of what is known.
-The detector is led to the person by the dataset's own points or box, and what it saw is left out
-where it is of somebody else. Samples without a body in our own parameters become rows without a
-body, from which the predictor learns by what was seen (self-supervision), as from photographs.
+predictor learns from: the detector's look at the person, the camera, and what is labelled. The
+detector is led to the person by the dataset's own points or box, and what it saw is left out where
+it is of somebody else; in pictures of which nothing is labelled it finds people by itself. Rows
+without labels teach by what was seen (self-supervision), as photographs do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,8 @@ from tyro.conf import Positional, arg
 from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS
 from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.checks import number, path, whole
+from kinflow.datasets.look_index import LookIndex, Origin
+from kinflow.datasets.look_labels import keypoints_in_crop, labelled_parts_in_crop
 from kinflow.datasets.readers.commands import existing_folder
 from kinflow.datasets.readers.reader import Reader, Unit, chosen_units, forgiving
 from kinflow.datasets.readers.records import LeftOut
@@ -34,6 +37,7 @@ from kinflow.datasets.sample import Sample
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_box, region_from_coco
+from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.region import Region
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.files.destinations import check_folder_destination
@@ -43,6 +47,8 @@ from kinflow.geometry.rotations import matrix_to_rotvec
 
 SAMPLES_PER_SHARD = 1000
 """Samples of a unit that are looked at for one shard; those that the detector misses are not in."""
+_OF_SOMEBODY = frozenset({"box", "keypoints", "parts", "mask", "joints", "body"})
+"""Labels that are about one person of a picture."""
 _TRUNK = [COCO17.index(f"{s}_{p}") for s in ("left", "right") for p in ("shoulder", "hip")]
 _SURE = 0.3
 _IN_BOX, _BOX_ROOM = 0.8, 0.1
@@ -77,45 +83,87 @@ class SeeConfig:
         number(self, "fov_deg", above=0, below=180)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a look at a dataset came to.
+
+    Attributes:
+        people: rows that were written now.
+        passed: samples that were not seen, or not as themselves.
+        problems: sentences about records that are left out and pictures that cannot be read.
+    """
+
+    people: int = 0
+    passed: int = 0
+    problems: tuple[str, ...] = ()
+
+
 def main(config: SeeConfig) -> None:
     """Write the shards that are not there yet and say how many people are in them."""
+    seen = see(config)
+    for problem in seen.problems[:20]:
+        print(problem)
+    if len(seen.problems) > 20:
+        print(f"{len(seen.problems) - 20} more records and pictures were left out.")
+    print(
+        f"Wrote {seen.people} people to {config.out}; {seen.passed} were not seen, or not as "
+        "themselves."
+    )
+
+
+def see(config: SeeConfig) -> Seen:
+    """Write the shards of a dataset that are not there yet; a folder that is whole is left alone.
+
+    Raises:
+        InputError: the dataset cannot be read or has no pictures, or the folder holds looks at
+            another one.
+    """
     check_folder_destination(config.out)
-    reader, root = reader_of(config.name), existing_folder(config.root)
+    reader = reader_of(config.name)
+    if "picture" not in reader.info.labels:
+        raise InputError(
+            f"{reader.info.title} has no pictures for the detector to look at; `kinflow data looks "
+            "--poses` shows poses of motion capture."
+        )
+    origin = Origin.of(config)
+    if (index := LookIndex.there(config.out)) is not None:
+        index.check(origin, config.out)
+        if not index.missing(config.out):
+            return Seen()
+    root = existing_folder(config.root)
     units = chosen_units(reader, root, config.split)
     config.out.mkdir(parents=True, exist_ok=True)
-    looker, seen, passed = SampleLooker(config.fov_deg), 0, 0
+    looker, people = SampleLooker(config.fov_deg), 0
     problems: list[str] = []
     faults: list[str] = []
+    shards: dict[str, int] = {}
     with Progress() as bar:
         task = bar.add_task(config.name, total=len(units))
         for unit in units:
             left_out = LeftOut(unit.key)
             for shard, some in _shards(reader, root, unit, config, left_out):
+                if shard.exists():
+                    shards[shard.name] = len(Samples.load(shard))
+                    continue
                 looked = list(looker.looks(some, problems))
-                passed += len(some) - len(looked)
-                if looked:
-                    Samples.concatenate(looked).save(shard)
-                seen += len(looked)
-                bar.update(task, description=f"{unit.key} {seen:,} people")
+                Samples.concatenate([Samples.nobody(), *looked]).save(shard)
+                shards[shard.name] = len(looked)
+                people += len(looked)
+                bar.update(task, description=f"{unit.key} {people:,} people")
             faults += left_out.sentences()
             bar.advance(task)
-    for problem in [*faults, *problems[:20]]:
-        print(problem)
-    if len(problems) > 20:
-        print(f"{len(problems) - 20} more pictures could not be read.")
-    print(f"Wrote {seen} people to {config.out}; {passed} were not seen, or not as themselves.")
+    LookIndex(origin, shards).write(config.out)
+    return Seen(people, looker.passed, (*faults, *problems))
 
 
 def _shards(
     reader: Reader, root: Path, unit: Unit, config: SeeConfig, left_out: LeftOut
 ) -> Iterator[tuple[Path, list[Sample]]]:
-    """Files that are not there yet, and the samples of each."""
+    """The files of a unit, and the samples of each."""
     stream = islice(forgiving(reader, root, unit, left_out), config.at_most)
     stem, number_of_shard = folder_name(unit.key.replace("/", "_")), 0
     while some := list(islice(stream, SAMPLES_PER_SHARD)):
-        shard = config.out / f"samples_{config.name}_{stem}_{number_of_shard:05d}.safetensors"
-        if not shard.exists():
-            yield shard, some
+        yield config.out / f"samples_{config.name}_{stem}_{number_of_shard:05d}.safetensors", some
         number_of_shard += 1
 
 
@@ -124,22 +172,53 @@ class SampleLooker:
 
     Args:
         fov_deg: field of view where a sample has no camera.
+
+    Attributes:
+        passed: samples of which nobody was seen, or not as themselves.
     """
 
     def __init__(self, fov_deg: float = 55.0) -> None:
-        self._fov_deg = fov_deg
+        self._fov_deg, self.passed = fov_deg, 0
         self._blazepose = BlazePose(RuntimeConfig(threads=1))
 
     def looks(self, samples: list[Sample], problems: list[str]) -> Iterator[Samples]:
         """A row for everybody who is seen; sentences about unreadable pictures join `problems`."""
         for sample in samples:
             try:
-                row = self.look_at(sample)
+                rows = self._rows(sample)
             except InputError as error:
                 problems.append(str(error))
-                continue
-            if row is not None:
-                yield row
+                rows = []
+            self.passed += not rows
+            yield from rows
+
+    def _rows(self, sample: Sample) -> list[Samples]:
+        if not sample.labels & _OF_SOMEBODY:
+            return self.everybody_in(sample)
+        row = self.look_at(sample)
+        return [] if row is None else [row]
+
+    def everybody_in(self, sample: Sample) -> list[Samples]:
+        """A row for each person in a picture of which nothing is labelled.
+
+        Raises:
+            InputError: the picture cannot be read.
+        """
+        if sample.picture is None:
+            return []
+        rgb = sample.picture.read()
+        found = self._detector.detect(rgb).people
+        camera = self._camera(sample, rgb)
+        return [Samples.of_look(person.look, camera) for person in found if person.look is not None]
+
+    @cached_property
+    def _detector(self) -> EvidenceDetector:
+        return EvidenceDetector()
+
+    def _camera(self, sample: Sample, rgb: np.ndarray) -> Camera:
+        if sample.camera is not None:
+            return sample.camera.pinhole()
+        return Camera.from_fov((rgb.shape[1], rgb.shape[0]), self._fov_deg)
 
     def look_at(self, sample: Sample) -> Samples | None:
         """One row; None where nothing says who is meant, or the detector sees nobody or others.
@@ -154,11 +233,8 @@ class SampleLooker:
         pose = self._pose(rgb, region, sample)
         if pose is None:
             return None
-        if sample.camera is not None:
-            camera = sample.camera.pinhole()
-        else:
-            camera = Camera.from_fov((rgb.shape[1], rgb.shape[0]), self._fov_deg)
-        return Samples.of_look(pose.close_look(), camera, **_truth(sample))
+        camera = self._camera(sample, rgb)
+        return Samples.of_look(pose.close_look(), camera, **_truth(sample, pose.region))
 
     def _pose(
         self, rgb: UInt8[np.ndarray, "height width 3"], region: Region, sample: Sample
@@ -173,20 +249,33 @@ class SampleLooker:
 
 
 def _blazepose_points(sample: Sample) -> tuple[Float[np.ndarray, "33 2"], np.ndarray]:
-    """Labelled points in BlazePose's order, and which are labelled."""
-    px, known = np.zeros((33, 2), np.float32), np.zeros(33, bool)
+    """Labelled points in BlazePose's order, and how sure they are; zero is not labelled."""
+    px, confidence = np.zeros((33, 2), np.float32), np.zeros(33, np.float32)
     points = sample.keypoints
     if points is None:
-        return px, known
+        return px, confidence
     row = {name: k for k, name in enumerate(points.names) if points.confidence[k] > 0}
     for i, name in enumerate(BLAZEPOSE33):
         if name in row:
-            px[i], known[i] = points.px[row[name]], True
-    return px, known
+            px[i], confidence[i] = points.px[row[name]], points.confidence[row[name]]
+    return px, confidence
+
+
+def _joints(sample: Sample) -> Float[Tensor, "33 4"]:
+    """Labelled joints in the camera's frame by the keypoints of their names, and their weight."""
+    joints = torch.zeros(33, 4)
+    position_m = sample.joints_cam_m()
+    if sample.joints is None or position_m is None:
+        return joints
+    for name, at_m, valid in zip(sample.joints.names, position_m, sample.joints.valid, strict=True):
+        if valid and name in BLAZEPOSE33:
+            joints[BLAZEPOSE33.index(name)] = torch.tensor([*at_m.tolist(), 1.0])
+    return joints
 
 
 def _first_region(sample: Sample) -> Region | None:
-    px, known = _blazepose_points(sample)
+    px, confidence = _blazepose_points(sample)
+    known = confidence > 0
     rows = list(COCO17_ROWS)
     if known[rows][_TRUNK].all():
         return region_from_coco(np.column_stack((px[rows], known[rows])).astype(np.float64))
@@ -201,7 +290,8 @@ def _first_region(sample: Sample) -> Region | None:
 def _is_of(pose: Pose, sample: Sample) -> bool:
     """By labelled points, or by the box where there are too few."""
     seen = np.column_stack((pose.keypoints_px, pose.confidence)).astype(np.float32)
-    px, known = _blazepose_points(sample)
+    px, confidence = _blazepose_points(sample)
+    known = confidence > 0
     if known.sum() >= LEAST_SHOWN:
         # points that nobody labelled are not part of the person's size
         filled = np.where(known[:, None], px, px[known].mean(0))
@@ -217,9 +307,15 @@ def _is_of(pose: Pose, sample: Sample) -> bool:
     return bool(inside >= _IN_BOX and np.ptp(sure, axis=0).max() >= _SPAN * max(width, height))
 
 
-def _truth(sample: Sample) -> dict[str, Tensor]:
+def _truth(sample: Sample, region: Region) -> dict[str, Tensor]:
     """What is known of a sample, by the attributes of `Samples`."""
     truth: dict[str, Tensor] = {}
+    px, confidence = _blazepose_points(sample)
+    truth["keypoints"] = keypoints_in_crop(px, confidence, region)
+    truth["joints_cam_m"] = _joints(sample)
+    parts = labelled_parts_in_crop(sample.parts, sample.mask, region)
+    if parts is not None:
+        truth["parts"] = parts
     points = sample.keypoints
     if points is not None and points.shown is not None:
         shown = dict(zip(points.names, points.shown & (points.confidence > 0), strict=True))

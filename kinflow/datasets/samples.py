@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int16
 from torch import Tensor
 
 from kinflow.errors import InputError
@@ -29,6 +29,8 @@ from kinflow.geometry.pinhole import Camera
 
 _FORMAT = "kinflow-samples-2"
 _WHAT = "a shard of samples"
+PART_CELLS = 32
+"""Cells along a side of the crop that part labels are kept for."""
 _SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "features": ((NUM_FEATURES,), torch.float16),
     "joint_features": ((33, NUM_JOINT_FEATURES), torch.float16),
@@ -44,7 +46,13 @@ _SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "root_cam_m": ((3,), torch.float32),
     "has_body": ((), torch.bool),
     "keypoint_shows": ((33,), torch.bool),
+    "keypoints": ((33, 3), torch.float32),
+    "joints_cam_m": ((33, 4), torch.float32),
+    "parts": ((PART_CELLS, PART_CELLS), torch.int16),
 }
+_LABELS = ("up_cam", "rotvec", "phenotypes", "root_cam_m", "keypoints", "joints_cam_m")
+_MAY_LACK = ("keypoints", "joints_cam_m", "parts")
+"""Columns of labels that a shard leaves out where nobody in it has any."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,12 @@ class Samples:
         root_cam_m: position of the root in the camera's frame; zero where unknown.
         has_body: where pose, shape and position are known.
         keypoint_shows: keypoints that nothing hides, of those whose truth is known.
+        keypoints: (x, y, weight) of labelled keypoints in the axes of the crop; the weight is zero
+            where nobody labelled one.
+        joints_cam_m: (x, y, z, weight) of labelled joints by the keypoints of their names, in the
+            camera's frame; the weight is zero where there is none.
+        parts: bit set of the body parts that each cell of the crop may show
+            (`kinflow.body.parts`), by its middle; all zero where nobody labelled them.
     """
 
     features: Float[Tensor, "samples 1152"]
@@ -83,6 +97,9 @@ class Samples:
     root_cam_m: Float[Tensor, "samples 3"]
     has_body: Bool[Tensor, " samples"]
     keypoint_shows: Bool[Tensor, "samples 33"]
+    keypoints: Float[Tensor, "samples 33 3"]
+    joints_cam_m: Float[Tensor, "samples 33 4"]
+    parts: Int16[Tensor, "samples 32 32"]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -126,6 +143,13 @@ class Samples:
         return Samples(**given)
 
     @staticmethod
+    def nobody() -> Samples:
+        """No samples."""
+        return Samples(
+            **{name: torch.zeros((0, *shape), dtype=t) for name, (shape, t) in _SHAPES.items()}
+        )
+
+    @staticmethod
     def concatenate(parts: Sequence[Samples]) -> Samples:
         """Samples one after another; at least one part."""
         return Samples(
@@ -134,15 +158,26 @@ class Samples:
 
     def save(self, path: Path) -> None:
         """Write one shard, atomically."""
-        write_tensors(path, vars(self), {"format": _FORMAT})
+        columns = {n: v for n, v in vars(self).items() if n not in _MAY_LACK or bool(v.any())}
+        write_tensors(path, columns, {"format": _FORMAT})
 
     @staticmethod
-    def load(path: Path) -> Samples:
-        """Read one shard; InputError if it is damaged or not one."""
-        texts, tensors = read_tensors(path, what=_WHAT)
+    def load(path: Path, unread: bool = False) -> Samples:
+        """Read one shard; InputError if it is damaged or not one.
+
+        Args:
+            path: of the shard.
+            unread: check the labels alone, and leave what the detector saw on disk until it is
+                touched.
+        """
+        texts, tensors = read_tensors(path, what=_WHAT, trusted=unread)
         with guarded(path, _WHAT):
             if texts.get("format") != _FORMAT:
                 raise InputError(f"'{path}' does not hold samples of this version of kinflow.")
+            rows = len(tensors.get("features", ()))
+            for name in _MAY_LACK:
+                shape, dtype = _SHAPES[name]
+                tensors.setdefault(name, torch.zeros((rows, *shape), dtype=dtype))
             for name, (shape, dtype) in _SHAPES.items():
                 tensor = tensors.get(name)
                 if tensor is None or tensor.dtype != dtype or tuple(tensor.shape[1:]) != shape:
@@ -152,7 +187,15 @@ class Samples:
                     )
             if len({len(tensors[name]) for name in _SHAPES}) != 1:
                 raise InputError(f"'{path}' is damaged: its columns differ in length; delete it.")
-            return Samples(**{name: tensors[name] for name in _SHAPES})
+            samples = Samples(**{name: tensors[name] for name in _SHAPES})
+        for name in _LABELS:
+            wrong = ~getattr(samples, name).flatten(1).isfinite().all(1)
+            if bool(wrong.any()):
+                raise InputError(
+                    f"'{path}': the label '{name}' of sample {int(wrong.nonzero()[0])} is not "
+                    "finite (NaN or infinity); delete the file and make it anew."
+                )
+        return samples
 
     @staticmethod
     def load_all(folders: Iterable[Path]) -> Samples:

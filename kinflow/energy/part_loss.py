@@ -164,5 +164,7 @@ def _distances(labels: PartLabels) -> Tensor:
     for part in range(1, NUM_PARTS + 1):
         may = labels.may_be(part).cpu().numpy()
         away = cv2.distanceTransform((~may).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        # squares are whole numbers; OpenCV's last digits depend on where in memory the mask lies
+        away = np.sqrt(np.rint(away * away))
         fields.append(away if may.any() else np.zeros_like(away))
     return torch.from_numpy(np.stack(fields)).float() * labels.grid.cell_px

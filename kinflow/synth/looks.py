@@ -21,7 +21,9 @@ from jaxtyping import Float, UInt8
 from rich.progress import track
 
 from kinflow.body.keypoints import COCO17_ROWS
+from kinflow.body.parts import UNKNOWN
 from kinflow.checks import one_of, path, whole
+from kinflow.datasets.look_labels import keypoints_in_crop, parts_in_crop
 from kinflow.datasets.poses import Split
 from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.datasets.samples import Samples
@@ -29,7 +31,9 @@ from kinflow.evidence.blazepose import BlazePose, Pose, region_from_coco
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.files.destinations import check_folder_destination
 from kinflow.geometry.rotations import matrix_to_rotvec
+from kinflow.synth.part_world import PartWorld
 from kinflow.synth.people import PeopleConfig
+from kinflow.synth.rendering import coarse_mesh
 from kinflow.synth.world import World, WorldConfig, WorldPerson
 from kinflow.synth.world_picture import WorldPainter
 from kinflow.synth.world_source import WorldSource
@@ -116,6 +120,7 @@ class Looker:
         self._sources = [WorldSource(replace(k, seed=k.seed + i)) for i, k in enumerate(kinds)]
         self._painter = WorldPainter.load()
         self._blazepose = BlazePose(RuntimeConfig(threads=1))
+        self._mesh = coarse_mesh(self._painter.mesh.body)
 
     def shard(self, number: int) -> Samples:
         """All people of a hundred worlds whom the detector saw."""
@@ -132,13 +137,16 @@ class Looker:
         rgb = self._painter.paint(world, np.random.default_rng((seed, number, _PICTURE_STREAM)))
         rng = np.random.default_rng((seed, number, _SPOILING_STREAM))
         rgb = spoilt(rgb, rng)
-        for person in world.people:
-            cut, shows = _cut(rgb, person, rng)
+        drawn = None
+        for number_of_person, person in enumerate(world.people):
+            cut, shows, inside = _cut(rgb, person, rng)
             if int(shows.sum()) < LEAST_SHOWN:
                 continue
             pose = self._look(cut, person, shows, rng)
             if pose is not None:
-                yield _sample(world, person, pose, shows)
+                drawn = drawn or PartWorld.of(world, self._mesh)
+                sets = np.where(inside, drawn.sets_of(number_of_person), UNKNOWN)
+                yield _sample(world, person, pose, shows, sets)
 
     def _look(
         self,
@@ -181,23 +189,23 @@ def spoilt(
 
 def _cut(
     rgb: UInt8[np.ndarray, "height width 3"], person: WorldPerson, rng: np.random.Generator
-) -> tuple[UInt8[np.ndarray, "height width 3"], np.ndarray]:
-    """The picture, now and then black beyond an edge through the person, and what shows of them."""
+) -> tuple[UInt8[np.ndarray, "height width 3"], np.ndarray, np.ndarray]:
+    """The picture, now and then black beyond an edge through the person, which keypoints show, and
+    which pixels are on this side of the edge."""
     shows, points = person.keypoint_uncovered.numpy(), person.keypoints_px.numpy()
+    inside = np.ones(rgb.shape[:2], bool)
     if rng.random() > _CUT_SHARE:
-        return rgb, shows
+        return rgb, shows, inside
     low, high = points.min(0), points.max(0)
     axis, far_side = rng.choice(2, p=(0.3, 0.7)), rng.random() < 0.8
     share = rng.uniform(0.35, 0.95)
     edge = low[axis] + (high - low)[axis] * (share if far_side else 1 - share)
     at = int(np.clip(edge, 0, rgb.shape[1 - axis]))
     cut = rgb.copy()
-    view = cut if axis == 1 else cut.swapaxes(0, 1)
-    if far_side:
-        view[at:] = 0
-        return cut, shows & (points[:, axis] < edge)
-    view[:at] = 0
-    return cut, shows & (points[:, axis] >= edge)
+    beyond = slice(at, None) if far_side else slice(None, at)
+    inside[(beyond, slice(None)) if axis == 1 else (slice(None), beyond)] = False
+    cut[~inside] = 0
+    return cut, shows & ((points[:, axis] < edge) == far_side), inside
 
 
 def _as_movenet(
@@ -219,7 +227,10 @@ def _is_of(pose: Pose, person: WorldPerson, shows: np.ndarray) -> bool:
     return bool(are_of(torch.from_numpy(seen).float(), truth, torch.from_numpy(shows)))
 
 
-def _sample(world: World, person: WorldPerson, pose: Pose, shows: np.ndarray) -> Samples:
+def _sample(
+    world: World, person: WorldPerson, pose: Pose, shows: np.ndarray, sets: np.ndarray
+) -> Samples:
+    marked = keypoints_in_crop(person.keypoints_px.numpy(), shows.astype(np.float32), pose.region)
     return Samples.of_look(
         pose.close_look(),
         world.camera,
@@ -230,4 +241,6 @@ def _sample(world: World, person: WorldPerson, pose: Pose, shows: np.ndarray) ->
         root_cam_m=person.t_cam_root_m,
         has_body=torch.tensor(True),
         keypoint_shows=torch.from_numpy(shows.copy()),
+        keypoints=marked,
+        parts=parts_in_crop(sets.astype(np.int16), pose.region),
     )

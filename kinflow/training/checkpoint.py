@@ -65,7 +65,7 @@ def load_checkpoint(path: Path, parts: Mapping[str, Part], run_key: str) -> dict
         header, tensors = read_tensors(path, what=_WHAT, at_most=_MAX_BYTES)
     if header.get("run") != run_key:
         raise InputError(
-            f"{path.parent} holds a run with other settings or other data; "
+            f"{path.parent} holds a run with {_difference(header.get('run', ''), run_key)}; "
             "choose another folder or delete it",
             {"another folder": "out"},
         )
@@ -79,6 +79,19 @@ def load_checkpoint(path: Path, parts: Mapping[str, Part], run_key: str) -> dict
             else:
                 part.load_state_dict(own)
         return header_json(header, "progress", path)
+
+
+def _difference(theirs: str, ours: str) -> str:
+    """What differs between two runs, where their keys tell by name."""
+    try:
+        there, here = json.loads(theirs), json.loads(ours)
+    except ValueError:
+        there = here = None
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return "other settings or other data"
+    names = [name for name in here if there.get(name) != here[name]]
+    names += [name for name in there if name not in here]
+    return " and ".join(f"another {name}" for name in names[:3])
 
 
 @contextmanager

@@ -13,14 +13,14 @@ from kinflow.predictors import Predictor
 from kinflow.predictors.network import NetworkConfig
 from kinflow.synth.studio import StudioConfig
 from kinflow.training.loop import Loop
-from kinflow.training.predictors.batches import crop_points
+from kinflow.training.predictors.batches import crop_points, seen_points
 from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.figures import figures
 from kinflow.training.predictors.live import LiveConfig, LivePool, LiveSource
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss
 from kinflow.training.predictors.pool import Pool, draw
 from kinflow.training.predictors.recipe import PredictorRecipe
-from kinflow.training.predictors.regimes import as_known
+from kinflow.training.predictors.regimes import as_known, is_used
 
 NETWORK = NetworkConfig(
     width=24, layers=1, heads=2, readout=32, blocks=1, context=8, flow_blocks=1, flow_hidden=16
@@ -50,8 +50,8 @@ def recipe_of(config: TrainPredictorConfig) -> PredictorRecipe:
 
 
 def people_of(recipe: PredictorRecipe) -> set[tuple[float, ...]]:
-    assert isinstance(recipe.training, LivePool)
-    return {tuple(row.tolist()) for row in recipe.training[:].truth.z}
+    assert isinstance(recipe.live, LivePool)
+    return {tuple(row.tolist()) for row in recipe.live[:].truth.z}
 
 
 @pytest.fixture(scope="module")
@@ -137,13 +137,17 @@ def test_new_samples_come_for_their_share_of_the_time():
 
 def test_regimes_know_what_they_may():
     batch = MadeUpPeople(7).source(40).next()
-    generator = torch.Generator().manual_seed(0)
-    assert not bool(as_known(batch, "ss", 1.0).has_body.any())
-    assert bool(as_known(batch, "fs", 1.0).has_body.all())
-    some = as_known(batch, "fs", 0.5, generator)
-    assert 0 < len(some) < 40 and bool(some.has_body.all())
-    mixed = as_known(batch, "mix", 0.5, generator)
-    assert len(mixed) == 40 and 0 < int(mixed.has_body.sum()) < 40
+    everybody, half = torch.ones(40, dtype=torch.bool), torch.arange(40) % 2 == 0
+    unseen = as_known(batch, "ss", everybody)
+    assert not bool(unseen.has_body.any()) and bool(is_used(unseen, "ss").all())
+    assert torch.equal(unseen.points, seen_points(batch.looks.landmarks))
+    assert bool(is_used(as_known(batch, "fs", everybody), "fs").all())
+    assert torch.equal(is_used(as_known(batch, "fs", half), "fs"), half)
+    mixed = as_known(batch, "mix", half)
+    assert torch.equal(mixed.has_body, half) and torch.equal(mixed.points, batch.points)
+    assert bool(is_used(mixed, "mix").all())
+    alone = as_known(batch, "mix", everybody, use=("parts",))
+    assert not bool(alone.in_space.any()) and not bool(is_used(alone, "mix").any())
 
 
 def test_it_learns(run):
@@ -188,7 +192,7 @@ def test_a_run_goes_on_with_new_pictures(run, tmp_path):
     loop.run()
     assert loop.step == 60
     assert not people_of(before) & people_of(recipe)
-    own = recipe.training
+    own = recipe.live
     assert isinstance(own, LivePool)
     assert own.before > 0
     assert Predictor.load(tmp_path / "predictor.safetensors").info.samples > own.before
@@ -222,11 +226,6 @@ def test_validation_people_are_others(run):
 def test_options_out_of_range_are_refused(change):
     with pytest.raises(InputError):
         LiveConfig(**change)
-
-
-def test_a_studio_and_folders_are_not_for_one_run(tmp_path):
-    with pytest.raises(InputError, match="not from both"):
-        config_of(tmp_path, samples=(tmp_path,))
 
 
 @pytest.mark.parametrize("change", [{"minutes": 0.0}, {"ema_decay": 1.0}, {"eval_seconds": 0.0}])

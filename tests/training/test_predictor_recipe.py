@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kinflow.datasets.look_labels import shows_parts
 from kinflow.datasets.samples import Samples, look_of
 from kinflow.errors import InputError
 from kinflow.geometry import Camera
@@ -17,6 +18,7 @@ from kinflow.training.predictors.batches import Labelled, crop_points
 from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.losses import keypoint_distance
 from kinflow.training.predictors.recipe import PredictorRecipe, train
+from kinflow.training.predictors.sources import Source
 
 SMALL = NetworkConfig(
     width=48,
@@ -51,8 +53,8 @@ def _looks(samples: Samples):
 
 def config_of(folders, out: Path, **changes) -> TrainPredictorConfig:
     config = TrainPredictorConfig(
-        samples=(folders["known"],),
-        validation=(folders["known"],),
+        sources=(Source("looks", folders["known"]),),
+        validation=(Source("looks", folders["known"]),),
         out=out,
         network=SMALL,
         batch_size=16,
@@ -63,8 +65,7 @@ def config_of(folders, out: Path, **changes) -> TrainPredictorConfig:
 
 
 def known_of(recipe: PredictorRecipe) -> Labelled:
-    assert isinstance(recipe.training, Labelled)
-    return recipe.training
+    return recipe.mixture.first(len(recipe.mixture))
 
 
 def test_it_learns_bodies(folders, tmp_path):
@@ -82,11 +83,10 @@ def test_it_learns_bodies(folders, tmp_path):
 @pytest.mark.parametrize("regime", ["ws", "ss"])
 def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
     config = config_of(folders, tmp_path, recipe=regime, labels=0.0, learning_rate=3e-3)
-    recipe = PredictorRecipe(
-        replace(config, unlabelled=(folders["unknown"],) if regime == "ss" else ())
-    )
+    recipe = PredictorRecipe(config)
     batch = known_of(recipe)
-    assert not bool(batch.has_body.any())
+    assert not bool(batch.in_space.any())
+    assert bool(shows_parts(batch.parts).all()) == (regime == "ws")
 
     def distance() -> float:
         with torch.no_grad():
@@ -98,24 +98,34 @@ def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
     for _ in range(80):
         loop.train_step()
     assert distance() < 0.75 * before
+    assert recipe.score_name == "minus_mpjpe_mm"
+
+
+def test_parts_alone_bring_bodies_to_their_place(folders, tmp_path):
+    source = Source("looks", folders["known"], use=("parts",))
+    config = config_of(folders, tmp_path, recipe="ws", sources=(source,), learning_rate=3e-3)
+    recipe = PredictorRecipe(config)
+    batch = known_of(recipe)
+    assert not bool(batch.in_space.any() or (batch.points[..., 2] > 0).any())
+
+    def off() -> float:
+        with torch.no_grad():
+            guess = recipe.loss_of.points_m(recipe.network.eval()(batch.looks).point())
+            truth = known_of(everything).points
+            gap = (crop_points(guess, batch.looks) - truth[..., :2]).norm(dim=-1)
+            return float((gap * truth[..., 2]).sum() / truth[..., 2].sum())
+
+    everything = PredictorRecipe(config_of(folders, tmp_path))
+    before, loop = off(), Loop(recipe, recipe.loop_config, tmp_path)
+    for _ in range(80):
+        loop.train_step()
+    assert off() < 0.75 * before
 
 
 def test_fully_supervised_training_leaves_out_who_has_no_label(folders, tmp_path):
     everybody = known_of(PredictorRecipe(config_of(folders, tmp_path)))
     some = known_of(PredictorRecipe(config_of(folders, tmp_path, labels=0.4)))
     assert 0 < len(some) < len(everybody) and bool(some.has_body.all())
-
-
-def test_mixtures_draw_from_both(folders, tmp_path):
-    config = config_of(folders, tmp_path, recipe="mix", unlabelled=(folders["unknown"],))
-    recipe = PredictorRecipe(config)
-    assert recipe.photos is not None and not bool(recipe.photos.has_body.any())
-    assert bool(torch.isfinite(recipe.loss(0)))
-
-
-def test_photographs_alone_need_photographs(folders, tmp_path):
-    with pytest.raises(InputError, match="photographs"):
-        PredictorRecipe(config_of(folders, tmp_path, recipe="ss"))
 
 
 def test_an_interrupted_run_ends_like_another(folders, tmp_path):
@@ -134,7 +144,7 @@ def test_an_interrupted_run_ends_like_another(folders, tmp_path):
 
 def test_a_folder_of_another_run_is_refused(folders, tmp_path):
     train(config_of(folders, tmp_path))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="another value of 'seed'"):
         train(config_of(folders, tmp_path, seed=1))
 
 

@@ -30,12 +30,17 @@ cannot be right are refused there, for a benchmark has to be whole.
 The truth of rendered scenes and worlds (`kinflow.synth.samples`) and what our own detectors saw in
 a photo (`kinflow.datasets.evidence_samples`) are samples too.
 
-The pose predictor learns from what the detector sees of people, with the truth beside it where it
-is known (`kinflow.datasets.samples.Samples`). `kinflow data see` looks at the people of a dataset,
-led by its points or boxes, and writes that (`kinflow.datasets.sample_looks`):
+The pose predictor learns from what the detector sees of people, with their labels beside it
+(`kinflow.datasets.samples.Samples`). Every dataset with pictures is a source of a training:
+
+    kinflow train predictor --recipe mix --sources '3dpw ~/data/3dpw split=train weight=2' \\
+        'coco ~/data/coco split=train2017 use=keypoints,parts' ...
+
+docs/predictor.md says what is learned from which label. The detector looks at everybody once, led
+by points or boxes; `kinflow data see` does only that, for another machine or several trainings:
 
     kinflow data see coco ~/data/coco --split train2017 --out looks/coco
-    kinflow train predictor --recipe mix --unlabelled looks/coco ...
+    kinflow train predictor --sources 'looks looks/coco' ...
 
 Pixels of samples are kinflow's: (0, 0) is the corner of the image and the centres of pixels lie at
 +0.5; each dataset below says what its own are. Left and right are the person's. Names of files in

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int16
 from torch import Tensor
 
 from kinflow.body.skeleton import FREE_JOINTS
+from kinflow.datasets.look_labels import shows_parts
 from kinflow.datasets.samples import Samples
 from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.rotations import rotvec_to_matrix
@@ -29,7 +30,11 @@ class Labelled:
     truth: Unknowns
     has_body: Bool[Tensor, " samples"]
     points: Float[Tensor, "samples 33 3"]
-    """(x, y, weight) of keypoints in the axes of the crop: annotated or, where nobody did, seen."""
+    """(x, y, weight) of labelled keypoints in the axes of the crop."""
+    joints_cam_m: Float[Tensor, "samples 33 4"]
+    """(x, y, z, weight) of labelled joints, by the keypoints of their names."""
+    parts: Int16[Tensor, "samples 32 32"]
+    """Bit sets of the parts that cells of the crop may show; all zero where nobody says."""
 
     def __len__(self) -> int:
         return len(self.looks)
@@ -50,6 +55,8 @@ class Labelled:
             Unknowns(**{name: change(value) for name, value in vars(self.truth).items()}),
             change(self.has_body),
             change(self.points),
+            change(self.joints_cam_m),
+            change(self.parts),
         )
 
     @staticmethod
@@ -60,7 +67,18 @@ class Labelled:
 
     def tensors(self) -> list[Tensor]:
         """All tensors, always in one order."""
-        return [*self.looks.tensors(), *vars(self.truth).values(), self.has_body, self.points]
+        labels = (self.has_body, self.points, self.joints_cam_m, self.parts)
+        return [*self.looks.tensors(), *vars(self.truth).values(), *labels]
+
+    @property
+    def in_space(self) -> Bool[Tensor, " samples"]:
+        """Of whom something in space is known."""
+        return self.has_body | (self.joints_cam_m[..., 3] > 0).any(1)
+
+    @property
+    def in_picture(self) -> Bool[Tensor, " samples"]:
+        """Of whom something in the picture is known."""
+        return (self.points[..., 2] > 0).any(1) | shows_parts(self.parts)
 
 
 @torch.no_grad()
@@ -70,11 +88,22 @@ def labelled(samples: Samples, prior: PosePrior, shape_prior: ShapePrior) -> Lab
     pose = rotvec_to_matrix(samples.rotvec)
     truth = bodies(pose, samples.phenotypes, samples.root_cam_m, prior, shape_prior)
     known = samples.has_body[:, None].float()
+    return replace(unencoded(samples), truth=replace(truth, z=truth.z * known, s=truth.s * known))
+
+
+def unencoded(samples: Samples) -> Labelled:
+    """Samples without their bodies: all that tells what is known of them."""
+    nothing = samples.region.new_zeros(len(samples), 0)
+    empty = nothing.new_zeros
     return Labelled(
         looks=looks_of(samples),
-        truth=replace(truth, z=truth.z * known, s=truth.s * known),
+        truth=Unknowns(
+            empty(len(samples), 3, 3), empty(len(samples), 3), nothing, nothing, empty(len(samples))
+        ),
         has_body=samples.has_body,
-        points=seen_points(samples.landmarks),
+        points=samples.keypoints,
+        joints_cam_m=samples.joints_cam_m,
+        parts=samples.parts,
     )
 
 

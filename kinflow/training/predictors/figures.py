@@ -1,9 +1,14 @@
-"""How good a predictor is on labelled samples: poses, orientations, sizes, and the truth's nats."""
+"""How good a predictor is on labelled samples: poses, orientations, sizes, and the truth's nats.
+
+Where bodies are not known but joints in space are, errors are those of the joints that both have.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.body.keypoints import LIMB_KEYPOINTS
@@ -28,14 +33,41 @@ def figures(network: Predictor, loss_of: PredictorLoss, samples: Labelled) -> di
     Heights are those of rest bodies; of children under ten the share is told that are guessed to be
     children, and of adults the share that are. What nobody is there for is left out.
     """
+    found: dict[str, float] = {}
+    if bool(samples.has_body.any()):
+        means = _columns(_of_batch, network, loss_of, samples, samples.has_body)
+        found = {n: float(values.mean()) for n, values in means.items() if n[0] != "_"}
+        found |= _sizes(means["_guess"], means["_truth"])
+    jointed = (samples.joints_cam_m[:, _LIMBS, 3] > 0).all(1)
+    if bool(jointed.any()):
+        means = _columns(_of_joints, network, loss_of, samples, jointed)
+        found |= {name: float(values.mean()) for name, values in means.items()}
+    return found
+
+
+def _columns(
+    of_batch: Callable[[Predictor, PredictorLoss, Labelled], dict[str, Tensor]],
+    network: Predictor,
+    loss_of: PredictorLoss,
+    samples: Labelled,
+    chosen: Bool[Tensor, " samples"],
+) -> dict[str, Tensor]:
     columns: dict[str, list[Tensor]] = {}
-    rows = torch.arange(len(samples), device=samples.device)
-    for some in rows.split(512):
-        for name, values in _of_batch(network, loss_of, samples[some]).items():
+    for some in chosen.nonzero()[:, 0].split(512):
+        for name, values in of_batch(network, loss_of, samples[some]).items():
             columns.setdefault(name, []).append(values.cpu())
-    everybody = {name: torch.cat(values) for name, values in columns.items()}
-    means = {name: float(values.mean()) for name, values in everybody.items() if name[0] != "_"}
-    return means | _sizes(everybody["_guess"], everybody["_truth"])
+    return {name: torch.cat(values) for name, values in columns.items()}
+
+
+def _of_joints(network: Predictor, loss_of: PredictorLoss, batch: Labelled) -> dict[str, Tensor]:
+    """Of people whose limbs are all labelled, about the middle of the hips and after Procrustes."""
+    points_m = loss_of.points_m(network(batch.looks).point())
+    truth_m = batch.joints_cam_m[..., :3]
+    limbs, truth = (x[:, _LIMBS].cpu() for x in (points_m, truth_m))
+    return {
+        "joints_pa_mpjpe_mm": 1000 * pa_mpjpe(limbs, truth),
+        "joints_mpjpe_mm": 1000 * _gap_m(points_m, truth_m),
+    }
 
 
 def _of_batch(network: Predictor, loss_of: PredictorLoss, batch: Labelled) -> dict[str, Tensor]:

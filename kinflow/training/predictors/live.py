@@ -41,7 +41,8 @@ class LiveConfig:
         first: samples with which training begins.
         pool: samples that are kept, the newest ones.
         drawing_share: share of the time that goes to new pictures.
-        validation: samples of validation subjects, where no folder of them is named.
+        validation: samples of validation subjects, where no source of them is named.
+        weight: share of a batch that comes from the studio, relative to those of sources beside.
     """
 
     pictures: int = 256
@@ -49,10 +50,12 @@ class LiveConfig:
     pool: int = 200_000
     drawing_share: float = 0.6
     validation: int = 2048
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         whole(self, "pictures", "first", "pool", "validation", at_least=1, at_most=10_000_000)
         number(self, "drawing_share", at_least=0, at_most=0.95)
+        number(self, "weight", above=0)
 
 
 @dataclass
@@ -235,7 +238,8 @@ def _labelled(
     truth = bodies(shown.rotation, shown.phenotypes, shown.root_cam_m, prior, shape_prior)
     points = torch.cat([shown.keypoints_crop, shown.keypoint_shows[..., None].float()], -1)
     known = torch.ones_like(shown.keypoint_shows[:, 0])
-    return Labelled(looks, truth, known, points)
+    joints, parts = points.new_zeros(len(points), 33, 4), torch.zeros(len(points), 32, 32)
+    return Labelled(looks, truth, known, points, joints, parts.to(points.device, torch.int16))
 
 
 def _is_good(shown: StudioBatch, seen: BatchedLooks) -> Bool[Tensor, " people"]:

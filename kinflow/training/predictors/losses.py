@@ -1,8 +1,9 @@
 """What a predictor's beliefs cost, sample by sample, whatever labels there are.
 
 Where the body is known: its negative log density, and distances of the best guess in 3D, in the
-image and in orientation. Where only keypoints are: the distances in the image of the best guess,
-and what the priors say of it (Zanfir et al. 2020, section 4; no adversary).
+image and in orientation. Where it is not: distances of the best guess from whatever is labelled
+(joints in space, keypoints and parts in the image), and what the priors say of it (Zanfir et al.
+2020, section 4; no adversary).
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from torch import Tensor
 
 from kinflow.body import BodyModel
 from kinflow.checks import not_negative
-from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.datasets.look_labels import shows_parts
+from kinflow.energy.keypoint_model import KeypointModel, KeypointState
 from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.pinhole import NEAR_M
 from kinflow.predictors.coordinates import ROTATION
 from kinflow.predictors.posterior import Posterior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.training.predictors.batches import Labelled, crop_points
+from kinflow.training.predictors.part_term import PartTerm
 
 KEYPOINTS = tuple(range(33))
 HIPS = [23, 24]
 _DISTANCE_M, _DISTANCE_CROP = 0.05, 0.02
 _CUTOFF_CROP = 0.15
+_ALIGNED = 8
+"""Samples of a batch whose parts are compared, which takes longer than all other terms."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,10 @@ class LossConfig:
     """Of distances of the points that the network's joints name on the way."""
     rotation: float = 2.0
     points_2d: float = 0.5
+    parts: float = 0.25
+    """Of the alignment of parts, where bodies are not known."""
     pose_prior: float = 0.02
-    """Of ½|z|² of best guesses without known bodies, per coordinate."""
+    """Of the pose prior's energy of best guesses without known bodies, per coordinate."""
     shape_prior: float = 0.1
 
     def __post_init__(self) -> None:
@@ -60,6 +68,7 @@ class PredictorLoss:
         self.config = config
         body = BodyModel.load("joints", prior.one_of_its_numbers().device)
         self.model = KeypointModel(body, prior, ShapePrior(), KEYPOINTS)
+        self._parts = PartTerm(prior.one_of_its_numbers().device)
 
     def points_m(self, unknowns: Unknowns) -> Float[Tensor, "people 33 3"]:
         """BlazePose's keypoints of bodies, in the camera's frame."""
@@ -67,17 +76,22 @@ class PredictorLoss:
 
     def __call__(self, posterior: Posterior, batch: Labelled) -> Float[Tensor, " samples"]:
         """What each sample costs."""
-        guess = posterior.point()
-        # sizes are learned from shapes: in points they would bend towards the likeliest size
-        points = self.points_m(replace(guess, s=guess.s.detach()))
-        known = batch.has_body.float()
-        total = known * self._of_bodies(posterior, guess, points, batch)
-        return total + (1 - known) * self._of_keypoints(guess, points, batch)
+        known, others = (rows.nonzero()[:, 0] for rows in (batch.has_body, ~batch.has_body))
+        total = posterior.guess.centre.new_zeros(len(batch))
+        if len(known):
+            total = total.index_add(0, known, self._of_bodies(posterior[known], batch[known]))
+        if len(others):
+            total = total.index_add(0, others, self._of_labels(posterior[others], batch[others]))
+        return total
 
-    def _of_bodies(
-        self, posterior: Posterior, guess: Unknowns, points: Tensor, batch: Labelled
-    ) -> Tensor:
+    def _moved(self, guess: Unknowns) -> KeypointState:
+        # sizes are learned from shapes: in points they would bend towards the likeliest size
+        return self.model.evaluate(replace(guess, s=guess.s.detach()), with_jacobian=False)
+
+    def _of_bodies(self, posterior: Posterior, batch: Labelled) -> Float[Tensor, " samples"]:
         config, size = self.config, posterior.guess.centre.shape[1]
+        guess = posterior.point()
+        points = self._moved(guess).keypoints_cam_m
         with torch.no_grad():
             truth = self.points_m(batch.truth)
             in_view = relative(truth) @ posterior.frame.R_cam_view
@@ -107,12 +121,51 @@ class PredictorLoss:
             + config.density * density.clamp_max(20)
         )
 
-    def _of_keypoints(self, guess: Unknowns, points: Tensor, batch: Labelled) -> Tensor:
+    def _of_labels(self, posterior: Posterior, batch: Labelled) -> Float[Tensor, " samples"]:
         config = self.config
+        guess = posterior.point()
+        state = self._moved(guess)
+        points = state.keypoints_cam_m
         in_2d = keypoint_distance(crop_points(points, batch.looks), batch.points)
-        pose = 0.5 * (guess.z * guess.z).mean(1)
+        pose = self.model.prior.energy(guess.z) / guess.z.shape[1]
         shape = 0.5 * (guess.s * guess.s).mean(1)
-        return config.points_2d * in_2d + config.pose_prior * pose + config.shape_prior * shape
+        total = config.points_2d * in_2d + config.pose_prior * pose + config.shape_prior * shape
+        total = total + self._of_joints(points, posterior, batch)
+        if config.parts == 0 or not bool((rows := shows_parts(batch.parts)).any()):
+            return total
+        everybody = rows.nonzero()[:, 0]
+        some = everybody[torch.randperm(len(everybody))[:_ALIGNED].to(everybody.device)]
+        motion = replace(
+            state.motion, **{n: getattr(state.motion, n)[some] for n in ("G", "joints_m", "codes")}
+        )
+        apart = self._parts(motion, batch[some].looks, batch.parts[some])
+        # those who are drawn stand for the others
+        weight = config.parts * len(everybody) / len(some)
+        return total.index_add(0, some, weight * apart)
+
+    def _of_joints(
+        self, points: Float[Tensor, "samples 33 3"], posterior: Posterior, batch: Labelled
+    ) -> Float[Tensor, " samples"]:
+        """Errors in space about the middle of the labelled joints, and of how far away that is."""
+        config = self.config
+        joints, weight = batch.joints_cam_m.split([3, 1], -1)
+        known = (weight > 0).any(1)[:, 0].float()
+        share = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
+
+        def about_middle(values: Tensor) -> tuple[Tensor, Tensor]:
+            middle = (share * values).sum(1, keepdim=True)
+            return values - middle, middle[:, 0]
+
+        at, middle = about_middle(points)
+        truth, middle_of_truth = about_middle(joints)
+        tokens, _ = about_middle(posterior.guess.points_m)
+        in_view = truth @ posterior.frame.R_cam_view
+        in_3d = (share[..., 0] * _length((at - truth) / _DISTANCE_M)).sum(1)
+        of_tokens = (share[..., 0] * _length((tokens - in_view) / _DISTANCE_M)).sum(1)
+        ratio = middle[:, 2].clamp_min(NEAR_M) / middle_of_truth[:, 2].clamp_min(NEAR_M)
+        depth = F.smooth_l1_loss(ratio.log(), torch.zeros_like(ratio), reduction="none")
+        terms = config.points_3d * in_3d + config.tokens_3d * of_tokens + config.vector * depth
+        return known * terms
 
 
 def relative(points_m: Float[Tensor, "people 33 3"]) -> Float[Tensor, "people 33 3"]:

@@ -1,10 +1,8 @@
 """`kinflow train predictor`: learn a density over bodies from what the detector sees of people.
 
-Samples come from folders (`kinflow data looks`), or from a studio that shows people while the
-network learns (`live.py`), which takes a GPU. Regimes after Zanfir et al. 2020, section 4: `fs`
-learns from the share `labels` of bodies in 3D and leaves the other samples out, `ws` learns from
-the keypoints of these as well, `ss` from nothing but what the detector itself saw of pictures
-without labels, and `mix` from all of it.
+Samples come from a mixture of sources (`mixture.py`): datasets that the detector looks at once,
+folders of looks, and a studio that shows people while the network learns (`live.py`), which takes a
+GPU. What is learned from which labels is the regime's (`regimes.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +20,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import kinflow.priors
+from kinflow.datasets.look_stream import shard_files
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
+from kinflow.files.tensor_files import checksum
 from kinflow.predictors.coordinates import ROTATION, ViewFrame
 from kinflow.predictors.predictor import Predictor, PredictorInfo, weights_sha256
 from kinflow.priors.shape import ShapePrior
@@ -38,15 +38,22 @@ from kinflow.training.predictors.config import WEIGHTS_NAME, TrainPredictorConfi
 from kinflow.training.predictors.figures import figures
 from kinflow.training.predictors.live import LivePool, LiveSource, studio_source
 from kinflow.training.predictors.losses import PredictorLoss
+from kinflow.training.predictors.mixture import (
+    Knowledge,
+    Mixture,
+    looks_of_source,
+    opened,
+)
 from kinflow.training.predictors.pool import draw
-from kinflow.training.predictors.regimes import annotated, as_known
+from kinflow.training.predictors.regimes import as_known, is_used
 from kinflow.training.processes import Processes
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
+from kinflow.version import __version__
 
 _STANDARDISED_BY = 4096
 """Samples that tell how large inputs and targets are."""
-_FREE = ("out", "minutes", "eval_seconds", "device")
+_FREE = ("out", "looks", "minutes", "eval_seconds", "device")
 """What may change when a run goes on."""
 _VALIDATION_SEED = 1_000_003
 
@@ -63,7 +70,6 @@ class PredictorRecipe(Recipe):
     network: Predictor
     average: AveragedModel
     weights_name = WEIGHTS_NAME
-    score_name = "nats"
 
     def __init__(
         self,
@@ -74,34 +80,48 @@ class PredictorRecipe(Recipe):
         self.config = config
         check_device(config.device)
         self.device = torch.device(config.device)
-        self._prior, self._shape_prior = kinflow.priors.load().to(self.device), ShapePrior()
+        self._prior = kinflow.priors.load(config.prior).to(self.device)
+        self._shape_prior = ShapePrior()
         self._sources = sources or self._source
         seed_everything(config.seed)
         self.loss_of = PredictorLoss(self._prior, config.loss)
-        self.photos = self._of_folders(config.unlabelled) if config.unlabelled else None
-        if config.recipe == "ss" and self.photos is None:
-            raise InputError(
-                "The regime 'ss' learns from photographs only; name a folder of them.",
-                {"name a folder of them": "unlabelled"},
-            )
-        self.training: Labelled | LivePool = self._training()
+        self.live = self._live()
+        known = Knowledge(config.recipe, config.labels, config.seed)
+        streams = opened(config.sources, known, self._labelled, config.pool, config.kept)
+        self.mixture = Mixture(streams, self.live, config.live.weight)
         self.validation = self._validation()
+        learns_density = self.live is not None or any(s.bodies for s in self.mixture.streams)
+        told = bool(self.validation.has_body.any())
+        # without bodies the density learns nothing
+        self.score_name = "nats" if learns_density and told else "minus_mpjpe_mm"
         sha256 = weights_sha256(self._prior)
-        self.info = PredictorInfo(command, config.seed, sha256, len(self.training), {})
+        self.info = PredictorInfo(command, config.seed, sha256, len(self.mixture), {})
         sizes = {"latent_size": self._prior.latent_dim, "shape_size": self._shape_prior.size}
         self.network = Predictor(replace(config.network, **sizes), self.info).to(self.device)
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
         # each process would see people of its own
-        self.is_shared = isinstance(self.training, Labelled)
+        self.is_shared = self.live is None
         if config.mixed_precision and self.device.type == "cuda":  # what is kept runs without
             self.network.network.trunk_dtype = torch.bfloat16
-        if isinstance(self.training, Labelled):
+        if self.live is None:
             self._standardise()
         self.optimizer = _optimizer(self.network, config)
-        settings = {k: v for k, v in asdict(config).items() if k not in _FREE}
-        known = len(self.training) if isinstance(self.training, Labelled) else 0
-        self.run_key = json.dumps([settings, known], default=str)
+        self.run_key = self._key(sha256)
         self._figures: dict[str, float] = {}
+
+    def _key(self, prior_sha256: str) -> str:
+        """What must be the same when a run goes on, by the words of a refusal."""
+        settings = {k: v for k, v in asdict(self.config).items() if k not in _FREE}
+        body = self.loss_of.model.body
+        parts = ("rest_mean_m", "rest_basis_m", "Q_rest", "keypoint_mass")
+        key = {
+            "version of kinflow": __version__,
+            "body": checksum({name: getattr(body, name).cpu() for name in parts}, {}),
+            "pose prior": prior_sha256,
+            "data": [stream.fingerprint for stream in self.mixture.streams],
+            **{f"value of '{name}'": value for name, value in settings.items()},
+        }
+        return json.dumps(key, default=str)
 
     @property
     def loop_config(self) -> LoopConfig:
@@ -120,41 +140,33 @@ class PredictorRecipe(Recipe):
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Fill the pool, and say how fast everything is before the time begins to count."""
-        if not isinstance(self.training, LivePool):
+        if self.live is None:
             return
-        self.training.source.begin(step)
-        self.training.fill()
+        self.live.source.begin(step)
+        self.live.fill()
         if step == 0:
             self._standardise()
-        _say({"first samples": float(len(self.training)), **self._live_figures()})
+        _say({"first samples": float(len(self.live)), **self._live_figures()})
         _say({"training_steps_per_s": self._speed()})
 
     def loss(self, step: int) -> Tensor:
-        if isinstance(self.training, LivePool):
-            self.training.keep_up()
-        return self._loss()
+        if self.live is not None:
+            self.live.keep_up()
+        return self._loss(self.mixture.draw(self.config.batch_size))
 
-    def _loss(self) -> Tensor:
-        config = self.config
-        rendered = config.batch_size
-        parts = []
-        if self.photos is not None and config.recipe in ("ss", "mix"):
-            count = round(config.batch_size * config.unlabelled_share)
-            count = config.batch_size if config.recipe == "ss" else count
-            parts.append(draw(self.photos, count))
-            rendered -= count
-        if rendered:
-            parts.append(draw(self.training, rendered))
-        parts = [self.processes.own_part(part) for part in parts]
-        losses = [self.loss_of(self.network(part.looks), part) for part in parts]
-        return torch.cat(losses).mean()
+    def _loss(self, batch: Labelled) -> Tensor:
+        batch = self.processes.own_part(batch)
+        return self.loss_of(self.network(batch.looks), batch).mean()
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        if isinstance(self.training, LivePool):
-            self.training.pause()
+        if self.live is not None:
+            self.live.pause()
         self._figures = figures(self._averaged.eval(), self.loss_of, self.validation)
-        return self._figures["nats"]
+        if self.score_name == "nats":
+            return self._figures["nats"]
+        of_joints = self._figures.get("joints_mpjpe_mm", math.inf)
+        return -self._figures.get("mpjpe_mm", of_joints)
 
     def figures(self, loss: float, score: float, steps_per_second: float) -> Mapping[str, float]:
         speed = {"steps_per_second": steps_per_second}
@@ -162,7 +174,7 @@ class PredictorRecipe(Recipe):
 
     def keep(self, path: Path, step: int, score: float) -> None:
         metrics = {"step": float(step), **self._figures}
-        seen = self.training.total if isinstance(self.training, LivePool) else len(self.training)
+        seen = sum(map(len, self.mixture.streams)) + (self.live.total if self.live else 0)
         self._averaged.info = replace(self.info, samples=seen, metrics=metrics)
         self._averaged.save(path)
 
@@ -171,35 +183,45 @@ class PredictorRecipe(Recipe):
             "network": self.network,
             "average": self.average,
             "optimizer": self.optimizer,
+            "streams": self.mixture,
         }
-        return parts | {"pool": self.training} if isinstance(self.training, LivePool) else parts
+        return parts if self.live is None else parts | {"pool": self.live}
 
     @property
     def _averaged(self) -> Predictor:
         assert isinstance(self.average.module, Predictor)
         return self.average.module
 
-    def _of_folders(self, folders: tuple[Path, ...]) -> Labelled:
-        return labelled(Samples.load_all(folders), self._prior, self._shape_prior)
+    def _labelled(self, samples: Samples) -> Labelled:
+        return labelled(samples, self._prior, self._shape_prior)
 
-    def _training(self) -> Labelled | LivePool:
+    def _live(self) -> LivePool | None:
         config = self.config
-        if config.studio is not None:
-            source = self._sources(config.studio, config.seed)
-            return LivePool(
-                source, config.live, lambda new: as_known(new, config.recipe, config.labels)
-            )
-        rendered = Samples.load_all(config.samples).to(self.device)
-        everything = labelled(rendered, self._prior, self._shape_prior)
-        if config.recipe in ("ws", "mix"):
-            everything = annotated(everything, rendered.keypoint_shows, self.loss_of)
-        generator = torch.Generator().manual_seed(config.seed)
-        return as_known(everything, config.recipe, config.labels, generator)
+        if config.studio is None:
+            return None
+
+        def known(new: Labelled) -> Labelled:
+            may = (torch.rand(len(new)) < config.labels).to(new.device)
+            batch = as_known(new, config.recipe, may)
+            return batch[is_used(batch, config.recipe)]
+
+        return LivePool(self._sources(config.studio, config.seed), config.live, known)
 
     def _validation(self) -> Labelled:
         config = self.config
-        if config.studio is None or config.validation:
-            return self._of_folders(config.validation)
+        if config.validation:
+            folders = [looks_of_source(source, config.kept) for source in config.validation]
+            shards = [Samples.load(path) for folder in folders for path in shard_files(folder)]
+            everybody = self._labelled(Samples.concatenate(shards))
+            everybody = everybody[everybody.in_space]
+            if not len(everybody):
+                raise InputError(
+                    "Nobody in the sources of validation has a body or joints in space, by which "
+                    "weights could be chosen; name other ones.",
+                    {"sources of validation": "validation"},
+                )
+            return everybody
+        assert config.studio is not None
         others = replace(config.studio, split="validation")
         return self._sources(others, _VALIDATION_SEED).several(config.live.validation)
 
@@ -211,7 +233,7 @@ class PredictorRecipe(Recipe):
     @torch.no_grad()
     def _standardise(self) -> None:
         """Inputs and targets of about unit size, in the network and its average."""
-        batch = draw(self.training, _STANDARDISED_BY)
+        batch = self.mixture.first(_STANDARDISED_BY)
         frame = ViewFrame.of(batch.looks, self._prior.latent_dim)
         upright = torch.eye(3, device=self.device).expand(len(batch), 3, 3)
         known = frame.to_vector(batch.truth, upright)[batch.has_body, ROTATION.stop :]
@@ -231,7 +253,8 @@ class PredictorRecipe(Recipe):
         for step in range(steps + 2):
             if step == 2:  # the first ones are slower
                 begin = time.perf_counter()
-            loss = self._loss()
+            assert self.live is not None
+            loss = self._loss(draw(self.live, self.config.batch_size))
             loss.backward()
             if not math.isfinite(loss.item()):
                 raise InputError(f"The first loss is {loss.item()}; look at the samples.")
@@ -241,9 +264,9 @@ class PredictorRecipe(Recipe):
         return steps / (time.perf_counter() - begin)
 
     def _live_figures(self) -> dict[str, float]:
-        if not isinstance(self.training, LivePool):
+        if self.live is None:
             return {}
-        return {"samples": float(self.training.total), **self.training.source.throughput.figures()}
+        return {"samples": float(self.live.total), **self.live.source.throughput.figures()}
 
 
 def _optimizer(network: Predictor, config: TrainPredictorConfig) -> torch.optim.AdamW:
@@ -266,6 +289,10 @@ def train(config: TrainPredictorConfig, command: str = "") -> Path:
     """Train, and return the file of the best weights."""
     check_file_destination(config.out / WEIGHTS_NAME)
     processes = Processes.started(config.device)
+    if processes.is_main:  # one looks at datasets, the others find it done
+        for source in (*config.sources, *config.validation):
+            looks_of_source(source, config.kept)
+    processes.wait()
     recipe = PredictorRecipe(config, command)
     weights = Loop(recipe, recipe.loop_config, config.out, processes).run()
     info = Predictor.load(weights).info

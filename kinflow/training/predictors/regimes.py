@@ -1,55 +1,64 @@
-"""What a regime lets a training know of samples whose bodies are known."""
+"""What a regime lets a training know of samples, whatever is known of them.
+
+After Zanfir et al. 2020, section 4. `fs` learns from what is known in space and leaves the other
+samples out; `ws` also from keypoints and parts in the picture; `ss` from nothing but what the
+detector itself saw; `mix` from all of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
-from kinflow.training.predictors.batches import Labelled, crop_points, seen_points
-from kinflow.training.predictors.losses import PredictorLoss
+from kinflow.training.predictors.batches import Labelled, seen_points
+from kinflow.training.predictors.sources import ALL_LABELS, LookLabel
 
 Regime = Literal["fs", "ws", "ss", "mix"]
 
 
 @torch.no_grad()
 def as_known(
-    batch: Labelled, regime: Regime, labels: float, generator: torch.Generator | None = None
+    batch: Labelled,
+    regime: Regime,
+    in_space: Bool[Tensor, " samples"],
+    use: Collection[LookLabel] = ALL_LABELS,
 ) -> Labelled:
-    """Samples of which only so much is known as the regime and the share of labels have it.
+    """Samples of which no more is known than a regime and a source allow.
 
     Args:
-        batch: samples with annotated keypoints (`annotated`).
-        regime: see `TrainPredictorConfig`.
-        labels: share of the bodies that are known.
-        generator: of the CPU; decides whose are.
+        batch: samples with all of their labels.
+        regime: which labels are used.
+        in_space: of whom labels in space may be used.
+        use: labels that the source allows.
     """
-    if regime == "ss":
-        unknown = torch.zeros_like(batch.has_body)
-        return replace(batch, has_body=unknown, points=seen_points(batch.looks.landmarks))
-    kept = torch.rand(len(batch), generator=generator).to(batch.device) < labels
-    known = batch.has_body & kept
-    return batch[known] if regime == "fs" else replace(batch, has_body=known)
+
+    def only(label: LookLabel, values: Tensor, where: Tensor | None = None) -> Tensor:
+        """Labels, zero where they are not to be used."""
+        if label not in use or regime == "ss":
+            return torch.zeros_like(values)
+        if where is None:
+            return values
+        return values * where.view(-1, *[1] * (values.dim() - 1)).to(values.dtype)
+
+    points = only("keypoints", batch.points)
+    if regime in ("ss", "mix") and "seen" in use:
+        labelled = (points[..., 2:] > 0).any(1, keepdim=True)
+        points = torch.where(labelled, points, seen_points(batch.looks.landmarks))
+    parts = only("parts", batch.parts)
+    return replace(
+        batch,
+        has_body=only("body", batch.has_body, in_space),
+        joints_cam_m=only("joints", batch.joints_cam_m, in_space),
+        points=points,
+        parts=torch.zeros_like(parts) if regime == "fs" else parts,
+    )
 
 
-@torch.no_grad()
-def annotated(
-    batch: Labelled, shows: Bool[Tensor, "samples 33"], loss_of: PredictorLoss
-) -> Labelled:
-    """The same with the keypoints of known bodies as somebody would mark them in the image.
-
-    Args:
-        batch: samples.
-        shows: keypoints that nothing hides.
-        loss_of: knows where keypoints of bodies are.
-    """
-    rows = torch.arange(len(batch), device=batch.device)
-    xy: list[Float[Tensor, "some 33 2"]] = [
-        crop_points(loss_of.points_m(part.truth), part.looks)
-        for part in (batch[some] for some in rows.split(1024))
-    ]
-    marked = torch.cat([torch.cat(xy), shows[..., None].to(batch.points)], -1)
-    return replace(batch, points=torch.where(batch.has_body[:, None, None], marked, batch.points))
+def is_used(batch: Labelled, regime: Regime) -> Bool[Tensor, " samples"]:
+    """From whom there is something to learn, of samples of which no more is known than allowed."""
+    return batch.in_space if regime == "fs" else batch.in_space | batch.in_picture

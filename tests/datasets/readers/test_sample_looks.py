@@ -121,6 +121,16 @@ def test_any_dataset_is_a_source_of_looks(tmp_path, capsys):
         assert "Wrote 0 people" in capsys.readouterr().out
 
 
+def test_in_pictures_without_labels_everybody_is_found(tmp_path, capsys):
+    for i, shot in enumerate(shots(2, people=2, side=320)):
+        shot.save(tmp_path / "mine" / f"{i}.png")
+    out = tmp_path / "looks"
+    assert main(["data", "see", "folder", str(tmp_path / "mine"), "--out", str(out)]) == 0
+    rows = Samples.load_all([out])
+    assert f"Wrote {len(rows)} people" in capsys.readouterr().out and 2 <= len(rows) <= 4
+    assert not bool(rows.has_body.any() or rows.keypoints.any() or rows.parts.any())
+
+
 def test_a_picture_that_is_gone_is_told_and_passed_over(looker, people, tmp_path):
     problems: list[str] = []
     gone = replace(people[0], picture=Picture(tmp_path / "none.png"))
