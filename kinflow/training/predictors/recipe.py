@@ -26,6 +26,7 @@ from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.files.tensor_files import checksum
 from kinflow.predictors.coordinates import ROTATION, ViewFrame
+from kinflow.predictors.network import EvidenceNetwork
 from kinflow.predictors.predictor import Predictor, PredictorInfo, weights_sha256
 from kinflow.priors.shape import ShapePrior
 from kinflow.synth.studio import StudioConfig
@@ -240,6 +241,7 @@ class PredictorRecipe(Recipe):
         inputs = batch.looks.inputs()
         for predictor in (self.network, self._averaged):
             network = predictor.network
+            assert isinstance(network, EvidenceNetwork)
             network.input_mean.copy_(inputs.mean(0))
             network.input_std.copy_(inputs.std(0) + 0.05)
             if len(known):
