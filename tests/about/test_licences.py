@@ -128,7 +128,7 @@ def test_a_plain_installation_stands_on_little():
 def assets(tmp_path):
     """A copy of two small files that ship, with their manifest."""
     manifest = json.loads(MANIFEST.read_text(encoding="utf8"))
-    names = ("viewer/viewer.js", "priors/gaussian.safetensors")
+    names = ("viewer/viewer.css", "priors/gaussian.safetensors")
     for name in names:
         (tmp_path / name).parent.mkdir()
         shutil.copy(ASSET_ROOT / name, tmp_path / name)
@@ -147,19 +147,19 @@ def test_files_that_ship_have_a_known_origin(assets):
 
 
 def test_changed_and_unlisted_files_are_found(assets):
-    with (assets / "viewer" / "viewer.js").open("a") as stream:
+    with (assets / "viewer" / "viewer.css").open("a") as stream:
         stream.write(" ")
     (assets / "priors" / "new.safetensors").write_bytes(b"weights from somewhere")
     (assets / "priors" / "gaussian.safetensors").unlink()
     found = problems(assets)
-    assert "not the one" in found["viewer/viewer.js"]
+    assert "not the one" in found["viewer/viewer.css"]
     assert "does not list" in found["priors/new.safetensors"]
     assert "missing" in found["priors/gaussian.safetensors"]
 
 
 def test_files_that_notice_does_not_name_are_found(assets):
     assert set(problems(assets, "Nothing is said here.")) == {
-        "viewer/viewer.js",
+        "viewer/viewer.css",
         "priors/gaussian.safetensors",
     }
 
@@ -167,8 +167,8 @@ def test_files_that_notice_does_not_name_are_found(assets):
 def test_a_file_of_unknown_origin_is_refused(assets):
     manifest = json.loads((assets / "MANIFEST.json").read_text())
     (assets / "extra").mkdir()
-    (assets / "viewer" / "viewer.js").rename(assets / "extra" / "model.onnx")
-    digest = manifest.pop("viewer/viewer.js")
+    (assets / "viewer" / "viewer.css").rename(assets / "extra" / "model.onnx")
+    digest = manifest.pop("viewer/viewer.css")
     (assets / "MANIFEST.json").write_text(json.dumps({**manifest, "extra/model.onnx": digest}))
     files = shipped_files(assets, f"    {digest}  extra/model.onnx\n")
     refused = [finding for finding in audit((), files) if not finding.fine]

@@ -188,7 +188,7 @@ def test_what_is_said_of_hidden_legs_is_believed_less(prior, predictor):
 def test_it_counts_the_samples_that_are_children(prior, predictor):
     posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
     told, size = [], posterior.guess.centre.shape[1]
-    for years in (-5.0, 0.0, 5.0):  # of the latent age, which is the fifth number from the end
+    for years in (-6.0, -3.0, 0.0):  # of the latent age, which is the fifth number from the end
         shift = torch.zeros(size)
         shift[-5] = years
         moved = posterior.about(posterior.guess.centre + shift)

@@ -59,9 +59,9 @@ def test_the_body_is_the_users(result, model, astronaut_result):
     assert person.users_body is not None and person.users_body.path == model
     assert person.shape.shape == (12,)
     assert person.vertices().shape == (len(person_fields("smplh")["v_template"]), 3)
-    # the same person at the same place, as well explained
+    # the same person at the same place, nearly as well explained by a body of another make
     assert (person.joints_px - usual.joints_px)[12:].norm(dim=1).mean() < 25
-    assert person.limb_error_px() < usual.limb_error_px() + 5
+    assert person.limb_error_px() < usual.limb_error_px() + 8
     assert 1.4 < person.measures().height_m < 2.0
 
 

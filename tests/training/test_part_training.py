@@ -228,7 +228,7 @@ def test_a_run_learns(tmp_path, poses):
 @pytest.mark.usefixtures("no_studio")
 def test_a_run_is_not_mixed_with_another(tmp_path, poses):
     train(tiny(tmp_path, poses))
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="another learning_rate"):
         train(replace(tiny(tmp_path, poses, steps=6), learning_rate=1e-4))
 
 
