@@ -122,8 +122,8 @@ def see(config: SeeConfig) -> Seen:
     reader = reader_of(config.name)
     if "picture" not in reader.info.labels:
         raise InputError(
-            f"{reader.info.title} has no pictures for the detector to look at; `kinflow data looks` "
-            "shows it people in poses of motion capture."
+            f"{reader.info.title} has no pictures for the detector to look at; `kinflow data "
+            "looks` shows it people in poses of motion capture."
         )
     origin = Origin.of(config)
     if (index := LookIndex.there(config.out)) is not None:
