@@ -169,6 +169,15 @@ def test_how_many_records_are_left_out_is_said(tmp_path, capsys):
     assert "9 records and pictures were left out." in capsys.readouterr().out
 
 
+def test_a_validation_that_cannot_choose_is_said_before_all_else_is_looked_at(owned, tmp_path):
+    flat = Source("coco", owned / "coco", split="val2017")
+    config = config_of(owned, (Source("coco", owned / "coco", split="train2017"),), tmp_path)
+    config = replace(config, validation=(flat,), looks=tmp_path / "looks")
+    with pytest.raises(InputError, match="by which weights could be chosen"):
+        PredictorRecipe(config)
+    assert [folder.name[:12] for folder in (tmp_path / "looks").iterdir()] == ["coco_val2017"]
+
+
 def test_labels_are_masked_sample_by_sample(owned, sources, tmp_path):
     def found(**changes) -> list[tuple[int, bool, bool, bool]]:
         recipe = PredictorRecipe(config_of(owned, sources, tmp_path, **changes))
