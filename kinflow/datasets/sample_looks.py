@@ -90,11 +90,13 @@ class Seen:
     Attributes:
         people: rows that were written now.
         passed: samples that were not seen, or not as themselves.
-        problems: sentences about records that are left out and pictures that cannot be read.
+        left_out: records and pictures that could not be used.
+        problems: sentences about them; of many records of one file only the first have their own.
     """
 
     people: int = 0
     passed: int = 0
+    left_out: int = 0
     problems: tuple[str, ...] = ()
 
 
@@ -103,8 +105,8 @@ def main(config: SeeConfig) -> None:
     seen = see(config)
     for problem in seen.problems[:20]:
         print(problem)
-    if len(seen.problems) > 20:
-        print(f"{len(seen.problems) - 20} more records and pictures were left out.")
+    if seen.left_out:
+        print(f"{seen.left_out} records and pictures were left out.")
     print(
         f"Wrote {seen.people} people to {config.out}; {seen.passed} were not seen, or not as "
         "themselves."
@@ -136,6 +138,7 @@ def see(config: SeeConfig) -> Seen:
     looker, people = SampleLooker(config.fov_deg), 0
     problems: list[str] = []
     faults: list[str] = []
+    records = 0
     shards: dict[str, int] = {}
     with Progress() as bar:
         task = bar.add_task(config.name, total=len(units))
@@ -151,9 +154,10 @@ def see(config: SeeConfig) -> Seen:
                 people += len(looked)
                 bar.update(task, description=f"{unit.key} {people:,} people")
             faults += left_out.sentences()
+            records += left_out.count
             bar.advance(task)
     LookIndex(origin, shards).write(config.out)
-    return Seen(people, looker.passed, (*faults, *problems))
+    return Seen(people, looker.passed, records + len(problems), (*faults, *problems))
 
 
 def _shards(

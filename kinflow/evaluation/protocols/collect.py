@@ -119,6 +119,11 @@ def _folders(results: Sequence[Path]) -> Iterable[Path]:
 def _bodies(folder: Path, known: PicturePlaces | None) -> list[_Body]:
     """The bodies of one result; photos have their place by the truth's pictures."""
     result = load(folder)
+    if any(body.users_body is not None for track in result.tracks for body in track.bodies):
+        raise InputError(
+            f"'{folder}' holds fits of another body (--body), whose joints are others; `kinflow "
+            "convert` and then `kinflow data results` make predictions of them."
+        )
     is_photo = len(result.frames) == 1
     place = known.of_photo(result.source or folder.name) if known and is_photo else None
     bodies = []

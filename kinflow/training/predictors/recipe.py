@@ -88,9 +88,10 @@ class PredictorRecipe(Recipe):
         self.loss_of = PredictorLoss(self._prior, config.loss)
         self.live = self._live()
         known = Knowledge(config.recipe, config.labels, config.seed)
+        # the little first: if weights cannot be chosen by it, nothing else is looked at
+        self.validation = self._validation()
         streams = opened(config.sources, known, self._labelled, config.pool, config.kept)
         self.mixture = Mixture(streams, self.live, config.live.weight)
-        self.validation = self._validation()
         learns_density = self.live is not None or any(s.bodies for s in self.mixture.streams)
         told = bool(self.validation.has_body.any())
         # without bodies the density learns nothing

@@ -1,5 +1,6 @@
 """Datasets in their official layouts as sources of one training of the predictor."""
 
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from kinflow.priors.storage import save_prior
 from kinflow.training.loop import Loop
 from kinflow.training.predictors import recipe as recipes
 from kinflow.training.predictors.config import TrainPredictorConfig
+from kinflow.training.predictors.mixture import looks_of_source
 from kinflow.training.predictors.recipe import PredictorRecipe
 from kinflow.training.predictors.sources import Source, source_of
 
@@ -149,6 +151,31 @@ def test_one_command_trains_on_everything_that_somebody_has(owned, tmp_path, mon
     assert main([*asked, "--out", str(tmp_path / "again")]) == 0
     again = Predictor.load(tmp_path / "again" / "predictor.safetensors").info.metrics
     assert again == metrics
+
+
+def test_how_many_records_are_left_out_is_said(tmp_path, capsys):
+    root = coco_tree(tmp_path / "coco", shots(1, side=320))
+    labels = root / "annotations/person_keypoints_train2017.json"
+    content = json.loads(labels.read_text())
+    damaged = {**content["annotations"][0], "keypoints": [1.0, 2.0]}
+    content["annotations"] += [{**damaged, "id": 100 + i} for i in range(9)]
+    labels.write_text(json.dumps(content))
+    source = Source("coco", root, split="train2017")
+    looks_of_source(source, tmp_path / "looks")
+    assert f"{source}: 9 records and pictures were left out." in capsys.readouterr().out
+    looks = tmp_path / "again"
+    asked = ["data", "see", "coco", str(root), "--split", "train2017", "--out", str(looks)]
+    assert main(asked) == 0
+    assert "9 records and pictures were left out." in capsys.readouterr().out
+
+
+def test_a_validation_that_cannot_choose_is_said_before_all_else_is_looked_at(owned, tmp_path):
+    flat = Source("coco", owned / "coco", split="val2017")
+    config = config_of(owned, (Source("coco", owned / "coco", split="train2017"),), tmp_path)
+    config = replace(config, validation=(flat,), looks=tmp_path / "looks")
+    with pytest.raises(InputError, match="by which weights could be chosen"):
+        PredictorRecipe(config)
+    assert [folder.name[:12] for folder in (tmp_path / "looks").iterdir()] == ["coco_val2017"]
 
 
 def test_labels_are_masked_sample_by_sample(owned, sources, tmp_path):
