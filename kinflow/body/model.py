@@ -38,7 +38,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinflow.body.asset import load_bundled
+from kinflow.body.asset import BodyAsset, load_bundled
 from kinflow.body.kinematics import forward_kinematics, offsets_in_t_pose
 from kinflow.body.shape import ShapeSpace
 from kinflow.body.skeleton import NUM_JOINTS
@@ -76,7 +76,17 @@ class BodyModel:
             AssetError: the bundled file is missing or damaged.
         """
         asset = load_bundled()
-        body = BodyModel(
+        body = BodyModel.of(asset)
+        if subset == "fit":
+            body = body.select_vertices(asset.fit_vertices)
+        elif subset == "joints":
+            body = body.select_vertices(asset.fit_vertices[:0])
+        return body.to(device)
+
+    @staticmethod
+    def of(asset: BodyAsset) -> BodyModel:
+        """What the file of a body holds, with all vertices."""
+        return BodyModel(
             shape_space=asset.shape_space,
             rest_mean_m=asset.rest_mean_m,
             rest_basis_m=asset.rest_basis_m,
@@ -87,11 +97,6 @@ class BodyModel:
             keypoint_mass=asset.keypoint_mass,
             keypoint_joint=asset.keypoint_joint,
         )
-        if subset == "fit":
-            body = body.select_vertices(asset.fit_vertices)
-        elif subset == "joints":
-            body = body.select_vertices(asset.fit_vertices[:0])
-        return body.to(device)
 
     @property
     def num_vertices(self) -> int:

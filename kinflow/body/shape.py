@@ -2,7 +2,8 @@
 
 Anny describes a body by six phenotypes in [0, 1]. Its blend-shape coefficients are multilinear
 between anchor values of the phenotypes, so the map is a table of codes at the 2*5*3*3*2*2 = 360
-corners, interpolated. `LinearShapeSpace` is the plain `betas` of SMPL-family bodies.
+corners, interpolated. Only breasts are not halfway there for whom `gender` is halfway
+(`body/chest.py`). `LinearShapeSpace` is the plain `betas` of SMPL-family bodies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor
 PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
 AVERAGE_ADULT = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
 """Phenotypes of an average adult; 0.5 in `age` would be a teenager."""
+BREASTS_FROM, BREASTS_WHOLE_FROM = 0.65, 0.85
+"""Of `gender`: whose chest is flat, and whose breasts are those of a blend of man and woman."""
 
 
 @runtime_checkable
@@ -49,6 +52,8 @@ class PhenotypeSpace:
     counts: tuple[int, ...]
     """Number of evenly spaced anchors of each phenotype."""
     names: tuple[str, ...] = PHENOTYPES
+    breasts: int = 0
+    """How many columns, the last ones, are of breasts (`body/chest.py`): those of a woman."""
 
     def neutral(self) -> Float[Tensor, " shape"]:
         """An average adult."""
@@ -57,7 +62,11 @@ class PhenotypeSpace:
     def code(self, shape: Float[Tensor, "*batch shape"]) -> Float[Tensor, "*batch rank"]:
         """Coefficients of the rest-shape basis; differentiable except on the anchors."""
         hats, _ = self._hats(shape)
-        return self._corner_weights(hats) @ self.table
+        code = self._corner_weights(hats) @ self.table
+        if self.breasts:
+            breasts = -_missing_breasts(shape)[0] * code[..., -self.breasts :]
+            code = torch.cat([code[..., : -self.breasts], breasts], -1)
+        return code
 
     def code_with_jacobian(
         self, shape: Float[Tensor, "*batch shape"]
@@ -69,7 +78,20 @@ class PhenotypeSpace:
         choose = torch.eye(size, device=shape.device, dtype=torch.bool)[:, :, None]
         varied = torch.where(choose, slopes[..., None, :, :], hats[..., None, :, :])
         codes = self._corner_weights(torch.cat([hats[..., None, :, :], varied], -3)) @ self.table
+        if self.breasts:
+            codes = self._with_breasts(shape, codes)
         return codes[..., 0, :], codes[..., 1:, :]
+
+    def _with_breasts(
+        self, shape: Float[Tensor, "*batch shape"], codes: Float[Tensor, "*batch rows rank"]
+    ) -> Float[Tensor, "*batch rows rank"]:
+        """A code and its derivatives, in rows, with what is missing of a woman's breasts."""
+        missing, slope = _missing_breasts(shape)
+        whole = codes[..., -self.breasts :]
+        breasts = -missing[..., None] * whole
+        # of a woman they are as they are, whatever `gender` is: rows 0 and 1
+        breasts[..., 1, :] = -slope * whole[..., 0, :]
+        return torch.cat([codes[..., : -self.breasts], breasts], -1)
 
     def to(self, device: torch.device | str) -> PhenotypeSpace:
         return replace(self, table=self.table.to(device), first_anchor=self.first_anchor.to(device))
@@ -97,6 +119,20 @@ class PhenotypeSpace:
         for i, count in enumerate(self.counts[1:], start=1):
             product = (product[..., :, None] * hats[..., i, None, :count]).flatten(-2)
         return product
+
+
+def _missing_breasts(
+    shape: Float[Tensor, "*batch shape"],
+) -> tuple[Float[Tensor, "*batch 1"], Float[Tensor, "*batch 1"]]:
+    """How much less of a woman's breasts somebody has than a blend of man and woman has, and its
+    slope by `gender` (on an anchor the one to the right)."""
+    gender = shape[..., :1].clamp(0, 1)
+    steepness = BREASTS_WHOLE_FROM / (BREASTS_WHOLE_FROM - BREASTS_FROM)
+    grown = gender - steepness * (gender - BREASTS_FROM)
+    flat, whole = gender < BREASTS_FROM, gender >= BREASTS_WHOLE_FROM
+    zero, one = torch.zeros_like(gender), torch.ones_like(gender)
+    missing = torch.where(flat, gender, torch.where(whole, zero, grown))
+    return missing, torch.where(flat, one, torch.where(whole, zero, one - steepness))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,20 @@
 """The phenotype shape space: table corners, derivatives, and what the numbers do to a body."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from kinflow.body import BodyModel
 from kinflow.body.parts import PART_INDEX
-from kinflow.body.shape import PHENOTYPES, LinearShapeSpace, PhenotypeSpace, ShapeSpace
+from kinflow.body.shape import (
+    BREASTS_FROM,
+    BREASTS_WHOLE_FROM,
+    PHENOTYPES,
+    LinearShapeSpace,
+    PhenotypeSpace,
+    ShapeSpace,
+)
 from kinflow.body.skeleton import JOINT_INDEX
 
 
@@ -16,7 +25,7 @@ def space(joints_body: BodyModel) -> PhenotypeSpace:
 
 
 def double(space: PhenotypeSpace) -> PhenotypeSpace:
-    return PhenotypeSpace(space.table.double(), space.first_anchor.double(), space.counts)
+    return replace(space, table=space.table.double(), first_anchor=space.first_anchor.double())
 
 
 def test_codes_at_corners_are_rows_of_the_table(space):
@@ -27,7 +36,10 @@ def test_codes_at_corners_are_rows_of_the_table(space):
         steps = torch.tensor(corner) / (torch.tensor(space.counts) - 1)
         shape = lowest + (1 - lowest) * steps
         row = sum(i * s for i, s in zip(corner, strides, strict=True))
-        torch.testing.assert_close(space.code(shape), space.table[row], atol=2e-5, rtol=1e-5)
+        # neither a man nor a woman lacks anything of their own breasts
+        own = space.table.shape[1] - space.breasts
+        expected = torch.nn.functional.pad(space.table[row, :own], (0, space.breasts))
+        torch.testing.assert_close(space.code(shape), expected, atol=2e-5, rtol=1e-5)
 
 
 def test_codes_between_corners_are_linear_in_each_phenotype(space):
@@ -53,7 +65,13 @@ def test_jacobian_matches_finite_differences(space, place):
         "away from anchors": torch.rand(8, 6, generator=torch.Generator().manual_seed(0)),
         "neutral": space.neutral()[None],
         "on anchors": torch.tensor(
-            [[0.0, 1 / 3, 0.5, 0.5, 0.0, 0.0], [0.4, 2 / 3, 0, 0, 0.5, 0.5]]
+            [
+                [0.0, 1 / 3, 0.5, 0.5, 0.0, 0.0],
+                [0.4, 2 / 3, 0, 0, 0.5, 0.5],
+                [BREASTS_FROM, 0.8, 0.3, 0.3, 0.5, 0.5],
+                [BREASTS_WHOLE_FROM, 0.8, 0.3, 0.3, 0.5, 0.5],
+            ],
+            dtype=torch.float64,
         ),
         "at the top": torch.ones(1, 6),
     }
