@@ -13,7 +13,7 @@ from kinflow.cli.output import say
 from kinflow.errors import InputError
 from kinflow.export.amass import amass_bytes, amass_name
 from kinflow.export.bvh import bvh_bytes, bvh_name
-from kinflow.export.foot_lock import lock_feet
+from kinflow.export.foot_lock import contacts, lock_feet
 from kinflow.export.gltf import scene_glb
 from kinflow.export.motion import Motion, motions_of, period_of
 from kinflow.export.people_files import load
@@ -66,12 +66,22 @@ def _files(result: Reconstruction, options: Convert) -> dict[str, tuple[bytes, s
         return _smpl_files(result, options, options.model)
     motions = list(motions_of(result.tracks, result.frames, Stage.of(result)))
     if options.lock_feet:
-        motions = [lock_feet(motion, options.legs) for motion in motions]
+        motions = [_held(motion, options.legs) for motion in motions]
     if options.to == "bvh":
         return {
             bvh_name(m.identity): (bvh_bytes(m, options.joint_names), _told(m)) for m in motions
         }
     return {amass_name(m.identity): (amass_bytes(m), _told(m)) for m in motions}
+
+
+def _held(motion: Motion, legs: float) -> Motion:
+    """The motion with feet that stand; that nobody's do is said, for nothing changes then."""
+    if not any(stands.any() for stands in contacts(motion)):
+        say(
+            f"No foot of person {motion.identity} was found to stand, so none is held; a motion "
+            "that shakes, as that of --fast, is put right by `kinflow motion clean`."
+        )
+    return lock_feet(motion, legs)
 
 
 def _check_body(result: Reconstruction, options: Convert) -> None:

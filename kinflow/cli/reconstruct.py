@@ -113,7 +113,7 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         focal_px=options.focal_px,
         prior=options.prior,
         predictor=None if options.predictor == "none" else options.predictor,
-        parts=options.align_parts,
+        parts=options.align_parts or options.fast,  # the network alone never looks for them
         body=options.body,
         betas=options.betas,
         fast=options.fast,

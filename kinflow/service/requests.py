@@ -107,6 +107,11 @@ class Uploads:
 
     async def _store_body(self, request: Request, path: Path) -> None:
         """Write the body of a request to a file; it ends when it is too large or too slow."""
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise HTTPException(
+                415,
+                "The upload is a form; send the file itself as the request's body (docs/serve.md).",
+            )
         most = self._config.max_upload_mb << 20
         promised = request.headers.get("content-length", "")
         if promised.isdigit() and int(promised) > most:

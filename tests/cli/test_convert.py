@@ -1,9 +1,11 @@
 """`kinflow convert` on folders that were written before."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from moving_people import walking_clip
 
 from kinflow.cli.main import main
@@ -129,3 +131,19 @@ def test_the_folder_of_several_results_names_them(folder, tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "holds several results: name one of its folders 'clip0', 'clip1'" in said
     assert "and 3 others" in said and not (tmp_path / "out").exists()
+
+
+def test_feet_that_never_stand_are_named(tmp_path, capsys):
+    clip = walking_clip(30)
+    shaken = [
+        [
+            replace(body, t_cam_root_m=body.t_cam_root_m + torch.tensor([0.3 * (row % 2), 0, 0]))
+            for body in people
+        ]
+        for row, people in enumerate(clip.people_of(frame.index) for frame in clip.frames)
+    ]
+    moved = Reconstruction.of_frames(clip.frames, shaken, clip.source)
+    write_clip(moved, tmp_path / "walk", ClipExportOptions(formats=("npz",)))
+    arguments = ["convert", str(tmp_path / "walk"), "--lock-feet", "--to", "bvh"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "No foot of person 0 was found to stand" in capsys.readouterr().out

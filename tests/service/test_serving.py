@@ -177,6 +177,12 @@ def test_what_is_no_photo_gets_a_sentence(served, body, says):
     assert says in sentence and "\n" not in sentence and str(served.data) not in sentence
 
 
+def test_a_form_is_told_how_to_send_the_file(served):
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, sentence = refused(served, jpeg(), "name=a.jpg", form)
+    assert status == 415 and "itself as the request's body" in sentence
+
+
 @pytest.mark.parametrize(
     "query",
     ["fov=0", "fov=nan", "max_people=0", "max_people=x", "start=-1", "start=3&end=2", "fps=inf",

@@ -121,7 +121,7 @@ def _bodies(folder: Path, known: PicturePlaces | None) -> list[_Body]:
     result = load(folder)
     if any(body.users_body is not None for track in result.tracks for body in track.bodies):
         raise InputError(
-            f"'{folder}' holds fits of another body (--body), whose joints are others; `kinflow "
+            f"'{folder}' holds fits of a body of yours, whose joints are others; `kinflow "
             "convert` and then `kinflow data results` make predictions of them."
         )
     is_photo = len(result.frames) == 1
