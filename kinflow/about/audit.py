@@ -18,6 +18,7 @@ from kinflow.about.weights import ShippedFile
 _MPL = "MPL-2.0 asks that its own files stay open and for nothing of programs; unchanged here, "
 EXCEPTIONS: tuple[tuple[str, str, str], ...] = (
     ("certifi", "MPL-2.0", f"{_MPL}not in a plain installation"),
+    ("pathspec", "MPL-2.0", f"{_MPL}not in a plain installation"),
     ("tqdm", "MPL-2.0 AND MIT", f"{_MPL}not in a plain installation"),
     (
         "pi-heif",

@@ -86,6 +86,7 @@ def spdx_of(metadata: Message) -> str:
     if stated:
         return stated
     free = (metadata.get("License") or "").strip()
+    free = "" if free.upper() == "UNKNOWN" else free  # what tools of old wrote for nothing
     said = [_of_classifier(c) for c in metadata.get_all("Classifier", []) if _is_licence(c)]
     if named := _of_free_text(free):
         said.insert(0, named)

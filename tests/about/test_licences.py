@@ -66,6 +66,8 @@ LGPL = "License :: OSI Approved :: GNU Lesser General Public License v3 (LGPLv3)
         (metadata(text="MIT License\n\nCopyright\n\nPermission is hereby granted, free of charge, "
                   "to any person obtaining a copy of"), "MIT"),
         (metadata(text="Copyright of all is mine\n" * 9, classifiers=(APACHE,)), "Apache-2.0"),
+        (metadata(text="UNKNOWN", classifiers=(APACHE,)), "Apache-2.0"),
+        (metadata(text="UNKNOWN"), ""),
         (metadata(text="Copyright of all is mine\n" * 9), ""),
         (metadata(classifiers=("License :: Free for non-commercial use",)), ""),
         (metadata(text="MIT", classifiers=("License :: Free for non-commercial use",)), ""),

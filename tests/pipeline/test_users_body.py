@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_said(folder, tmp_path, capsys):
 def test_its_joints_are_not_collected_as_those_of_the_bundled_body(folder, tmp_path, capsys):
     asked = ["evaluate", "collect", "--results", str(folder), "--out", str(tmp_path / "rows.npz")]
     assert main(asked) == 2
-    assert "holds fits of another body (--body)" in capsys.readouterr().err
+    assert "holds fits of a body of yours" in capsys.readouterr().err
     assert not (tmp_path / "rows.npz").exists()
 
 
