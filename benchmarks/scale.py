@@ -1,6 +1,7 @@
 """Photos on a Ray cluster of this machine: one worker, two, and two of whom one is killed.
 
     python benchmarks/scale.py [--photos 1000] [--corrupt 0.01] [--side 256] [--workers 2]
+        [--only-killed]
 
 Small photos are cut from one of scikit-image's, each another part of it, and a share of the files
 is damaged. Each run works on all of them with an output folder of its own; the last one gets
@@ -57,6 +58,8 @@ class Config:
     """Of the second and the third run."""
     seed: int = 0
     """Of what is cut out and of which are damaged."""
+    only_killed: bool = False
+    """Leave out the two runs that nothing happens to."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +213,13 @@ def main(config: Config) -> None:
             (f"{several}", several, False),
             (f"{several}, one killed", several, True),
         ):
+            if config.only_killed and not kill:
+                continue
             out = Path(folder) / f"out{len(runs)}"
             runs.append(run(name, photos, damaged, out, workers, kill))
             print(runs[-1].row(), flush=True)
+        if config.only_killed:
+            return
         ratio = runs[1].photos_per_s / runs[0].photos_per_s
         ideal = several * runs[0].worker_cpu_s / runs[1].worker_cpu_s
         print(f"{several} workers are {ratio:.2f} times as fast as one; by CPU time {ideal:.2f}")
