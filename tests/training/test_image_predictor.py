@@ -14,7 +14,7 @@ from kinflow.predictors import Predictor
 from kinflow.predictors.image_network import ImageNetworkConfig
 from kinflow.synth.crops import CropSet, shrunk
 from kinflow.training.loop import Loop
-from kinflow.training.predictors import image_recipe
+from kinflow.training.predictors import runs
 from kinflow.training.predictors.batches import crop_points
 from kinflow.training.predictors.crops import CropSource, labelled_crops, looked_at_anew
 from kinflow.training.predictors.image_recipe import (
@@ -91,7 +91,7 @@ def test_a_run_of_other_settings_or_another_version_is_refused(what, folders, ru
     if what == "settings":
         config = replace(config, batch_size=16)
     else:
-        monkeypatch.setattr(image_recipe, "__version__", "0.0.0")
+        monkeypatch.setattr(runs, "__version__", "0.0.0")
     recipe = ImagePredictorRecipe(config)
     with pytest.raises(InputError, match="delete it"):
         Loop(recipe, recipe.loop_config, run[0]).run()

@@ -8,7 +8,6 @@ picture.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,8 +21,6 @@ import kinflow.priors
 from kinflow.checks import flag, nested, not_negative, number, path, positive, refuse, share, whole
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
-from kinflow.files.tensor_files import checksum
-from kinflow.predictors.coordinates import ROTATION, ViewFrame
 from kinflow.predictors.image_network import ImageNetwork, ImageNetworkConfig
 from kinflow.predictors.predictor import Predictor, PredictorInfo, weights_sha256
 from kinflow.priors.shape import ShapePrior
@@ -41,14 +38,18 @@ from kinflow.training.predictors.live import LiveConfig, LivePool
 from kinflow.training.predictors.losses import LossConfig, PredictorLoss
 from kinflow.training.predictors.mean_body import MeanBody
 from kinflow.training.predictors.pool import draw
+from kinflow.training.predictors.runs import (
+    STANDARDISED_BY,
+    VALIDATION_SEED,
+    loop_config,
+    optimizer,
+    run_key,
+    standardise_targets,
+)
 from kinflow.training.processes import Processes
-from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
-from kinflow.version import __version__
 
-_STANDARDISED_BY = 4096
 _FREE = ("out", "minutes", "eval_seconds", "device")
-_VALIDATION_SEED = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -158,24 +159,14 @@ class ImagePredictorRecipe(Recipe):
             self.network.network.trunk_dtype = torch.bfloat16
         if isinstance(self.training, Labelled):
             self._standardise()
-        self.optimizer = _optimizer(self.network, config)
+        self.optimizer = optimizer(self.network, config)
         self.run_key = self._key(sha256)
         self._figures: dict[str, float] = {}
 
     @property
     def loop_config(self) -> LoopConfig:
         """How this recipe is trained."""
-        config = self.config
-        return LoopConfig(
-            steps=config.steps,
-            eval_every=config.eval_every,
-            learning_rate=warm_up_and_cosine(config.learning_rate, config.steps),
-            max_gradient_norm=5.0,
-            seed=config.seed,
-            device=config.device,
-            minutes=config.minutes,
-            eval_seconds=config.eval_seconds,
-        )
+        return loop_config(self.config)
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Show the first people, and say what it takes to be better than nothing."""
@@ -185,7 +176,7 @@ class ImagePredictorRecipe(Recipe):
             if step == 0:
                 self._standardise()
         if self.processes.is_main:
-            mean = MeanBody.of(draw(self.training, _STANDARDISED_BY), self._prior.latent_dim)
+            mean = MeanBody.of(draw(self.training, STANDARDISED_BY), self._prior.latent_dim)
             _say("mean body: ", mean.figures(self.validation, self.loss_of))
 
     def loss(self, step: int) -> Tensor:
@@ -229,17 +220,9 @@ class ImagePredictorRecipe(Recipe):
 
     def _key(self, prior_sha256: str) -> str:
         """What must be the same when a run goes on: settings, data, body, prior and version."""
-        body = self.loss_of.model.body
-        names = ("rest_mean_m", "rest_basis_m", "Q_rest", "keypoint_mass")
         settings = {k: v for k, v in asdict(self.config).items() if k not in _FREE}
-        key = {
-            "settings": settings,
-            "people": len(self.training) if isinstance(self.training, Labelled) else 0,
-            "body": checksum({name: getattr(body, name).cpu() for name in names}, {}),
-            "pose prior": prior_sha256,
-            "version": __version__,
-        }
-        return json.dumps(key, default=str)
+        people = len(self.training) if isinstance(self.training, Labelled) else 0
+        return run_key(settings, people, self.loss_of.model.body, prior_sha256)
 
     def _training(self) -> Labelled | LivePool:
         config = self.config
@@ -259,7 +242,7 @@ class ImagePredictorRecipe(Recipe):
         if config.studio is None or config.validation:
             return self._of_folders(config.validation)
         others = replace(config.studio, split="validation")
-        return self._source(others, _VALIDATION_SEED).several(config.live.validation)
+        return self._source(others, VALIDATION_SEED).several(config.live.validation)
 
     def _source(self, studio: StudioConfig, seed: int):
         shown, size = self.config.live.pictures, self.config.network.crop_px
@@ -281,26 +264,9 @@ class ImagePredictorRecipe(Recipe):
     @torch.no_grad()
     def _standardise(self) -> None:
         """Targets of about unit size, in the network and its average."""
-        batch = draw(self.training, _STANDARDISED_BY)
-        frame = ViewFrame.of(batch.looks, self._prior.latent_dim)
-        upright = torch.eye(3, device=self.device).expand(len(batch), 3, 3)
-        known = frame.to_vector(batch.truth, upright)[batch.has_body, ROTATION.stop :]
+        batch = draw(self.training, STANDARDISED_BY)
         for predictor in (self.network, self._averaged):
-            if len(known):
-                predictor.network.target_mean.copy_(known.mean(0))
-                predictor.network.target_std.copy_(known.std(0).clamp(0.1, 3.0))
-
-
-def _optimizer(network: Predictor, config: TrainImagePredictorConfig) -> torch.optim.AdamW:
-    """AdamW that lets matrices decay and nothing else."""
-    matrices = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    fused = config.device.startswith("cuda")
-    return torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.98), fused=fused)
+            standardise_targets(predictor, batch, self._prior.latent_dim)
 
 
 def _say(title: str, what: Mapping[str, float]) -> None:

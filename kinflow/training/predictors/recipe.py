@@ -7,7 +7,6 @@ GPU. What is learned from which labels is the regime's (`regimes.py`).
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -24,8 +23,6 @@ from kinflow.datasets.look_stream import shard_files
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
-from kinflow.files.tensor_files import checksum
-from kinflow.predictors.coordinates import ROTATION, ViewFrame
 from kinflow.predictors.network import EvidenceNetwork
 from kinflow.predictors.predictor import Predictor, PredictorInfo, weights_sha256
 from kinflow.priors.shape import ShapePrior
@@ -47,16 +44,19 @@ from kinflow.training.predictors.mixture import (
 )
 from kinflow.training.predictors.pool import draw
 from kinflow.training.predictors.regimes import as_known, is_used
+from kinflow.training.predictors.runs import (
+    STANDARDISED_BY,
+    VALIDATION_SEED,
+    loop_config,
+    optimizer,
+    run_key,
+    standardise_targets,
+)
 from kinflow.training.processes import Processes
-from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.training.seeds import seed_everything
-from kinflow.version import __version__
 
-_STANDARDISED_BY = 4096
-"""Samples that tell how large inputs and targets are."""
 _FREE = ("out", "looks", "minutes", "eval_seconds", "device")
 """What may change when a run goes on."""
-_VALIDATION_SEED = 1_000_003
 
 
 class PredictorRecipe(Recipe):
@@ -107,38 +107,20 @@ class PredictorRecipe(Recipe):
             self.network.network.trunk_dtype = torch.bfloat16
         if self.live is None:
             self._standardise()
-        self.optimizer = _optimizer(self.network, config)
+        self.optimizer = optimizer(self.network, config)
         self.run_key = self._key(sha256)
         self._figures: dict[str, float] = {}
 
     def _key(self, prior_sha256: str) -> str:
         """What must be the same when a run goes on, by the words of a refusal."""
         settings = {k: v for k, v in asdict(self.config).items() if k not in _FREE}
-        body = self.loss_of.model.body
-        parts = ("rest_mean_m", "rest_basis_m", "Q_rest", "keypoint_mass")
-        key = {
-            "version of kinflow": __version__,
-            "body": checksum({name: getattr(body, name).cpu() for name in parts}, {}),
-            "pose prior": prior_sha256,
-            "data": [stream.fingerprint for stream in self.mixture.streams],
-            **{f"value of '{name}'": value for name, value in settings.items()},
-        }
-        return json.dumps(key, default=str)
+        data = [stream.fingerprint for stream in self.mixture.streams]
+        return run_key(settings, data, self.loss_of.model.body, prior_sha256)
 
     @property
     def loop_config(self) -> LoopConfig:
         """How this recipe is trained."""
-        config = self.config
-        return LoopConfig(
-            steps=config.steps,
-            eval_every=config.eval_every,
-            learning_rate=warm_up_and_cosine(config.learning_rate, config.steps),
-            max_gradient_norm=5.0,
-            seed=config.seed,
-            device=config.device,
-            minutes=config.minutes,
-            eval_seconds=config.eval_seconds,
-        )
+        return loop_config(self.config)
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Fill the pool, and say how fast everything is before the time begins to count."""
@@ -225,7 +207,7 @@ class PredictorRecipe(Recipe):
             return everybody
         assert config.studio is not None
         others = replace(config.studio, split="validation")
-        return self._sources(others, _VALIDATION_SEED).several(config.live.validation)
+        return self._sources(others, VALIDATION_SEED).several(config.live.validation)
 
     def _source(self, studio: StudioConfig, seed: int) -> LiveSource:
         return studio_source(
@@ -235,19 +217,14 @@ class PredictorRecipe(Recipe):
     @torch.no_grad()
     def _standardise(self) -> None:
         """Inputs and targets of about unit size, in the network and its average."""
-        batch = self.mixture.first(_STANDARDISED_BY)
-        frame = ViewFrame.of(batch.looks, self._prior.latent_dim)
-        upright = torch.eye(3, device=self.device).expand(len(batch), 3, 3)
-        known = frame.to_vector(batch.truth, upright)[batch.has_body, ROTATION.stop :]
+        batch = self.mixture.first(STANDARDISED_BY)
         inputs = batch.looks.inputs()
         for predictor in (self.network, self._averaged):
             network = predictor.network
             assert isinstance(network, EvidenceNetwork)
             network.input_mean.copy_(inputs.mean(0))
             network.input_std.copy_(inputs.std(0) + 0.05)
-            if len(known):
-                network.target_mean.copy_(known.mean(0))
-                network.target_std.copy_(known.std(0).clamp(0.1, 3.0))
+            standardise_targets(predictor, batch, self._prior.latent_dim)
 
     def _speed(self, steps: int = 4) -> float:
         """Steps a second, without new samples; nothing is learned from them."""
@@ -270,18 +247,6 @@ class PredictorRecipe(Recipe):
         if self.live is None:
             return {}
         return {"samples": float(self.live.total), **self.live.source.throughput.figures()}
-
-
-def _optimizer(network: Predictor, config: TrainPredictorConfig) -> torch.optim.AdamW:
-    """AdamW that lets matrices decay and nothing else."""
-    matrices = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    fused = config.device.startswith("cuda")
-    return torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.98), fused=fused)
 
 
 def _say(what: Mapping[str, float]) -> None:

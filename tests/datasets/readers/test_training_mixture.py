@@ -25,7 +25,7 @@ from kinflow.predictors import Predictor
 from kinflow.predictors.network import NetworkConfig
 from kinflow.priors.storage import save_prior
 from kinflow.training.loop import Loop
-from kinflow.training.predictors import recipe as recipes
+from kinflow.training.predictors import runs
 from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.mixture import looks_of_source
 from kinflow.training.predictors.recipe import PredictorRecipe
@@ -269,10 +269,10 @@ def test_a_run_of_other_data_prior_body_or_version_is_refused(
     refused("another pose prior", prior=str(tmp_path / "prior.safetensors"))
     refused("another data", sources=sources[:2])
     refused("another value of 'recipe'", recipe="mix")
-    monkeypatch.setattr(recipes, "__version__", "0.0.1")
+    monkeypatch.setattr(runs, "__version__", "0.0.1")
     refused("another version of kinflow$|another version of kinflow;")
     monkeypatch.undo()
-    monkeypatch.setattr(recipes, "checksum", lambda tensors, texts: "other")
+    monkeypatch.setattr(runs, "checksum", lambda tensors, texts: "other")
     refused("another body")
 
 
