@@ -428,7 +428,7 @@ def test_other_files_are_refused(content, sentence, tmp_path):
 
 
 def test_of_a_folder_its_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="is a folder; name .* with results, of .npz, .* none"):
+    with pytest.raises(InputError, match="is a folder; name a file .*none of .npz, .pkl, .pt"):
         read_results(tmp_path)
     for identity in range(6):
         (tmp_path / f"person_{identity}_smpl_poses.npz").write_bytes(b"x")

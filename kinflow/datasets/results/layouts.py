@@ -74,7 +74,7 @@ def read_results(path: Path | str, tool: str = "auto", sequence: str = "") -> Bo
 
 def _content(path: Path) -> Any:
     if path.is_dir():
-        raise InputError(f"'{path}' is a folder; name one of its files{_files_in(path)}.")
+        raise InputError(f"'{path}' is a folder; {_files_in(path)}.")
     check_file(path)
     if not is_archive(path):
         return _pickled(path)
@@ -88,9 +88,9 @@ def _files_in(folder: Path) -> str:
     with readable(folder):
         names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
     if not names:
-        return f" with results, of {', '.join(_SUFFIXES)} there is none"
+        return f"name a file with results (it holds none of {', '.join(_SUFFIXES)})"
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f": {', '.join(names[:_NAMED])}{more}"
+    return f"name one of its files: {', '.join(names[:_NAMED])}{more}"
 
 
 def _pickled(path: Path) -> Any:
