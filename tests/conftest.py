@@ -1,10 +1,12 @@
 """Shared fixtures: the expensive things are loaded once a session."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,34 @@ import kinflow.priors
 from kinflow.assets import asset_path
 from kinflow.body import BodyModel
 from kinflow.body.asset import read_body
+from kinflow.files.locks import try_lock
 from kinflow.priors.shape import ShapePrior
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = (
+    "docs/test_pages.py",
+    "pipeline/test_clip_pipeline.py",
+    "docs/test_tutorials.py",
+    "fuzz/test_fuzz.py",
+    "service/test_serving.py",
+    "pipeline/test_cluster.py",
+    "training/test_predictor_recipe.py",
+    "training/test_several_processes.py",
+    "training/test_loop.py",
+    "training/test_live_predictor.py",
+    "pipeline/test_users_body.py",
+    "training/test_prior_training.py",
+)
+"""Files that take the longest. A process that is given one of them last keeps the others waiting,
+and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
 # the matrices in these tests are small: more threads would mostly wait for each other
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {TESTS / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +138,17 @@ def run_kinflow() -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
-def demo_run(run_kinflow, tmp_path_factory) -> tuple[Finished, Path]:
-    """One run of `kinflow demo` and its folder."""
-    out = tmp_path_factory.mktemp("demo") / "out"
-    return run_kinflow("demo", "--out", out), out
+def demo_run(run_kinflow, tmp_path_factory, worker_id) -> tuple[Finished, Path]:
+    """One run of `kinflow demo` and its folder, for all processes of the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":  # of each process there is a folder in that of the session
+        folder = folder.parent
+    kept, out = folder / "demo.json", folder / "demo"
+    while (lock := try_lock(folder / "demo.lock")) is None:
+        time.sleep(0.2)
+    try:
+        if not kept.exists():
+            kept.write_text(json.dumps(asdict(run_kinflow("demo", "--out", out))))
+        return Finished(**json.loads(kept.read_text())), out
+    finally:
+        lock.release()

@@ -121,7 +121,10 @@ def _read_fields(path: Path) -> _Fields:
     raw = _read_npz(path) if is_archive(path) else _read_pkl(path)
     missing = [name for name in _FIELD_NAMES if name not in raw]
     if missing:
-        raise InputError(f"'{path}' is not a body of the SMPL family: no {', '.join(missing)}.")
+        raise InputError(
+            f"'{path}' is not a body of the SMPL family, for it has no {', '.join(missing)}; give "
+            "the .npz or .pkl file of SMPL, SMPL-H or SMPL-X."
+        )
     # one by one, so that no two fields are there in both forms
     fields = {name: _read_field(name, raw.pop(name), path) for name in _FIELD_NAMES}
     _check(fields, path)

@@ -7,7 +7,8 @@ that is gone since is known by its name.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,14 @@ class LookIndex:
     Attributes:
         origin: what was looked at.
         shards: people in each file.
+        read: records of the dataset that were read.
+        left_out: how many of them could not be used, by the reason.
     """
 
     origin: Origin
     shards: dict[str, int]
+    read: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write it, atomically."""
@@ -81,10 +86,14 @@ class LookIndex:
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise InputError(f"'{path}' is not of the format {FORMAT}; delete it.")
         with guarded(path, _WHAT):
-            shards = {str(name): int(count) for name, count in values["shards"].items()}
-            if any(Path(name).name != name or count < 0 for name, count in shards.items()):
-                raise InputError("a shard's name or number of people cannot be")
-            return LookIndex(Origin(**values["origin"]), shards)
+            shards = _counts(values["shards"])
+            if any(Path(name).name != name for name in shards):
+                raise InputError("a shard's name cannot be")
+            # folders of older versions do not say what was left out
+            left_out = _counts(values.get("left_out", {}))
+            return LookIndex(
+                Origin(**values["origin"]), shards, int(values.get("read", 0)), left_out
+            )
 
     def check(self, origin: Origin, folder: Path) -> None:
         """Refuse to mix looks at two datasets.
@@ -101,3 +110,10 @@ class LookIndex:
     def missing(self, folder: Path) -> list[str]:
         """Shards that it names and that are not there."""
         return [name for name in self.shards if not (folder / name).is_file()]
+
+
+def _counts(values: Mapping[str, Any]) -> dict[str, int]:
+    counts = {str(name): int(count) for name, count in values.items()}
+    if any(count < 0 for count in counts.values()):
+        raise InputError("a number of people or records cannot be")
+    return counts

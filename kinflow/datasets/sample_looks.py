@@ -9,8 +9,9 @@ without labels teach by what was seen (self-supervision), as photographs do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -59,6 +60,8 @@ _SPAN = 0.4
 class SeeConfig:
     """Look at the people of a dataset and keep what the detector sees of them, to learn from.
 
+    Exit code 0: all of it; 2: some of it could not be used and was left out.
+
     Args:
         name: which dataset.
         root: its folder.
@@ -89,28 +92,44 @@ class Seen:
 
     Attributes:
         people: rows that were written now.
-        passed: samples that were not seen, or not as themselves.
-        left_out: records and pictures that could not be used.
+        passed: samples that were looked at now and not seen, or not as themselves.
+        read: records of the dataset that were read.
+        left_out: how many of them could not be used, by the reason.
         problems: sentences about them; of many records of one file only the first have their own.
     """
 
     people: int = 0
     passed: int = 0
-    left_out: int = 0
+    read: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
+    def sentences(self) -> list[str]:
+        """How many of how many records were left out, and why."""
+        return [
+            f"{count:,} of {self.read:,} records were left out: {reason}."
+            for reason, count in self.left_out.items()
+        ]
 
-def main(config: SeeConfig) -> None:
-    """Write the shards that are not there yet and say how many people are in them."""
+
+def main(config: SeeConfig) -> int:
+    """Write the shards that are not there yet and say how many people are in them.
+
+    Returns:
+        The exit code: 2 if some records could not be used (which is said), else 0.
+    """
     seen = see(config)
     for problem in seen.problems[:20]:
         print(problem)
-    if seen.left_out:
-        print(f"{seen.left_out} records and pictures were left out.")
+    if others := seen.problems[20:]:
+        print(f"... and {len(others)} more.")
     print(
         f"Wrote {seen.people} people to {config.out}; {seen.passed} were not seen, or not as "
         "themselves."
     )
+    for sentence in seen.sentences():
+        print(sentence)
+    return 2 if seen.left_out else 0
 
 
 def see(config: SeeConfig) -> Seen:
@@ -131,33 +150,37 @@ def see(config: SeeConfig) -> Seen:
     if (index := LookIndex.there(config.out)) is not None:
         index.check(origin, config.out)
         if not index.missing(config.out):
-            return Seen()
+            return Seen(read=index.read, left_out=index.left_out)
     root = existing_folder(config.root)
     units = chosen_units(reader, root, config.split)
     config.out.mkdir(parents=True, exist_ok=True)
-    looker, people = SampleLooker(config.fov_deg), 0
-    problems: list[str] = []
+    looker, people, read = SampleLooker(config.fov_deg), 0, 0
+    gone: list[str] = []
     faults: list[str] = []
-    records = 0
+    left_out: Counter[str] = Counter()
     shards: dict[str, int] = {}
     with Progress() as bar:
         task = bar.add_task(config.name, total=len(units))
         for unit in units:
-            left_out = LeftOut(unit.key)
-            for shard, some in _shards(reader, root, unit, config, left_out):
+            malformed = LeftOut(unit.key)
+            for shard, some in _shards(reader, root, unit, config, malformed):
+                read += len(some)
                 if shard.exists():
                     shards[shard.name] = len(Samples.load(shard))
                     continue
-                looked = list(looker.looks(some, problems))
+                looked = list(looker.looks(some, gone))
                 Samples.concatenate([Samples.nobody(), *looked]).save(shard)
                 shards[shard.name] = len(looked)
                 people += len(looked)
                 bar.update(task, description=f"{unit.key} {people:,} people")
-            faults += left_out.sentences()
-            records += left_out.count
+            faults += malformed.sentences()
+            left_out["they cannot be right"] += malformed.count
+            read += malformed.count
             bar.advance(task)
-    LookIndex(origin, shards).write(config.out)
-    return Seen(people, looker.passed, records + len(problems), (*faults, *problems))
+    left_out["their pictures cannot be read"] += len(gone)
+    index = LookIndex(origin, shards, read, dict(+left_out))
+    index.write(config.out)
+    return Seen(people, looker.passed, read, index.left_out, (*faults, *gone))
 
 
 def _shards(
@@ -178,7 +201,7 @@ class SampleLooker:
         fov_deg: field of view where a sample has no camera.
 
     Attributes:
-        passed: samples of which nobody was seen, or not as themselves.
+        passed: samples whose pictures show nobody, or not those who are meant.
     """
 
     def __init__(self, fov_deg: float = 55.0) -> None:
@@ -192,7 +215,7 @@ class SampleLooker:
                 rows = self._rows(sample)
             except InputError as error:
                 problems.append(str(error))
-                rows = []
+                continue
             self.passed += not rows
             yield from rows
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.files.pickled_arrays import ForeignObject
+from kinflow.files.pickled_names import ForeignObject
 
 MAX_DENSE_ENTRIES = 1 << 23
 """Of an array that is larger than what it is made of; SMPL's largest has 6.2 million."""

@@ -1,7 +1,7 @@
 """The stack, the memo and the containers of a pickle, without calling what it names.
 
 The machine of `pickle.Unpickler` with three differences. A name is only compared with the closed
-tables here and in `pickled_arrays`. Everything that is pushed is paid for from a budget of bytes,
+tables here and in `pickled_names`. Everything that is pushed is paid for from a budget of bytes,
 and every opcode from a budget of steps. Keys are plain and short, so that no hash recurses or takes
 long.
 """
@@ -14,13 +14,12 @@ from typing import Any
 
 from kinflow.errors import InputError
 from kinflow.files.pickle_bytes import MAX_NAME_LETTERS, Damaged, PickleBytes
-from kinflow.files.pickled_arrays import (
+from kinflow.files.pickled_arrays import UnfilledArray, array_of_bytes
+from kinflow.files.pickled_names import (
     JOBLIB_ARRAY,
     ForeignObject,
     Name,
-    UnfilledArray,
     allowed_name,
-    array_of_bytes,
     build,
     construct,
     new_object,

@@ -1,4 +1,4 @@
-"""What pickles name, as data: arrays by a table, objects of SciPy and chumpy as their state.
+"""Arrays, dtypes and tensors of pickles, made of their bytes.
 
 numpy would let a pickle set the state of a dtype, and so describe memory that is not the array's.
 Here a dtype is one of a table and the state may only choose its byte order; shape, size and bytes
@@ -16,15 +16,11 @@ from typing import Any
 import numpy as np
 
 from kinflow.errors import InputError
-from kinflow.files.pickle_bytes import Damaged
 
-_FOREIGN_PACKAGES = ("scipy.sparse", "chumpy", "joblib.numpy_pickle")
-JOBLIB_ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
-"""Stands in joblib's pickles before an array, whose bytes follow it outside of the pickle."""
-_OBJECT_BYTES = 512
+OBJECT_BYTES = 512
 _MAX_AXES = 32
 _MAX_LETTERS = 4096
-_SHOWN_LETTERS = 80
+SHOWN_LETTERS = 80
 _LAST_CODE_POINT = 0x10FFFF
 
 _NUMBER_TYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16")
@@ -34,35 +30,6 @@ _BYTE_ORDERS = {"<": "<", ">": ">", "=": "=", "|": "="}
 
 Pay = Callable[[int], None]
 """Takes bytes from the budget of whoever reads a file; raises `InputError` when it is used up."""
-
-
-@dataclass(frozen=True)
-class Name:
-    """What a pickle would import, as nothing but its name."""
-
-    module: str
-    name: str
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether it belongs to a package whose objects are kept as their state."""
-        return any(self.module == p or self.module.startswith(p + ".") for p in _FOREIGN_PACKAGES)
-
-    def __str__(self) -> str:
-        """Printable and not long, whatever the file put into it."""
-        full = ascii(f"{self.module}.{self.name}")
-        return full if len(full) <= _SHOWN_LETTERS else f"{full[:_SHOWN_LETTERS]}...'"
-
-
-class ForeignObject:
-    """State of an object whose class is not available; see `kinflow.files.dense_arrays`."""
-
-    __slots__ = ("foreign_name", "state")
-
-    def __init__(self, foreign_name: str) -> None:
-        """What the class was built from is ignored: its state follows in the pickle."""
-        self.foreign_name = foreign_name
-        self.state: dict[str, Any] = {}
 
 
 @dataclass(eq=False)
@@ -90,73 +57,7 @@ class UnfilledArray:
     memo_indices: list[int] = field(default_factory=list)
 
 
-def allowed_name(module: str, name: str) -> Name:
-    """A name out of the closed table.
-
-    Raises:
-        InputError: it is not in the table.
-    """
-    found = Name(module, name)
-    if found in _CONSTRUCTORS or found in _PLAIN_NAMES or found.is_foreign:
-        return found
-    raise InputError(f"it names {found}, which is not among the few things allowed.")
-
-
-def construct(name: Name, arguments: tuple[Any, ...], pay: Pay) -> Any:
-    """What calling `name` with `arguments` would have made, as data.
-
-    Raises:
-        InputError: it is not in the table, or the arguments are not such as Python and numpy write.
-    """
-    pay(_OBJECT_BYTES)
-    if name.is_foreign:
-        return ForeignObject(f"{name.module}.{name.name}")
-    if name not in _CONSTRUCTORS:
-        raise InputError(f"it calls {name}, which is not among the few things allowed.")
-    try:
-        return _CONSTRUCTORS[name](pay, *arguments)
-    except TypeError as error:
-        raise Damaged(f"arguments of {name}: {error}") from error
-
-
-def new_object(name: Any) -> ForeignObject:
-    """An object of a foreign class, without its state.
-
-    Raises:
-        InputError: the class is another one.
-    """
-    if not isinstance(name, Name):
-        raise InputError(f"it makes an object of a {type(name).__name__}.")
-    if not name.is_foreign:
-        raise InputError(f"it makes an object of {name}, a class that is not allowed.")
-    return ForeignObject(f"{name.module}.{name.name}")
-
-
-def build(target: Any, state: Any, pay: Pay) -> Any:
-    """`target` with its state: the same object, or the array that an `UnfilledArray` becomes.
-
-    Raises:
-        InputError: the target has no state, or the state is not such as numpy writes.
-    """
-    pay(_OBJECT_BYTES)
-    if isinstance(target, ForeignObject):
-        if type(state) is not dict:
-            raise InputError(f"a '{_shown(target)}' in it has no readable state.")
-        target.state = state
-        return target
-    if isinstance(target, PickledType):
-        _set_byte_order(target, state)
-        return target
-    if isinstance(target, UnfilledArray):
-        return _filled(state, pay)
-    raise InputError(f"it sets the state of a {type(target).__name__}.")
-
-
-def _shown(value: ForeignObject) -> str:
-    return ascii(value.foreign_name)[1:-1][:_SHOWN_LETTERS]
-
-
-def _set_byte_order(target: PickledType, state: Any) -> None:
+def set_byte_order(target: PickledType, state: Any) -> None:
     """Check a dtype's state: (version, order, 3 times None, size, alignment, flags[, metadata])."""
     if type(state) is not tuple or len(state) not in (8, 9) or type(state[0]) is not int:
         raise InputError("it has a dtype without a readable state.")
@@ -174,7 +75,7 @@ def _set_byte_order(target: PickledType, state: Any) -> None:
     target.order = _BYTE_ORDERS[order]
 
 
-def _filled(state: Any, pay: Pay) -> Any:
+def filled(state: Any, pay: Pay) -> Any:
     """An array of its state: ([version,] shape, dtype, by columns, bytes or list)."""
     if type(state) is not tuple or len(state) not in (4, 5):
         raise InputError("it has an array without a readable state.")
@@ -200,9 +101,7 @@ def array_of_bytes(
     return _array(take(count), kind, shape, order, pay)
 
 
-def _tensor(
-    pay: Pay, storage: Any, offset: Any, size: Any, stride: Any, *_flags: Any
-) -> np.ndarray:
+def tensor(pay: Pay, storage: Any, offset: Any, size: Any, stride: Any, *_flags: Any) -> np.ndarray:
     """`torch._utils._rebuild_tensor_v2`: a tensor over some of a storage's numbers."""
     size, stride = _checked_shape(size), _checked_shape(stride)
     if not isinstance(storage, np.ndarray) or storage.ndim != 1 or type(offset) is not int:
@@ -220,21 +119,36 @@ def _tensor(
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides).copy()
 
 
-def storage_of(kind: Any, content: bytes) -> np.ndarray:
+STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "<u2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "u1",
+}
+"""dtypes of torch's storages by the names of their classes."""
+
+
+def storage_of(kind: str, content: bytes) -> np.ndarray:
     """The numbers of a storage of torch.
 
     Args:
         kind: the name of its class.
         content: its bytes.
     """
-    code = _STORAGES.get(kind.name) if isinstance(kind, Name) else None
+    code = STORAGES.get(kind)
     if code is None:
         raise InputError("it has tensors of a type that is not among those allowed.")
     if len(content) % np.dtype(code).itemsize:
         raise InputError("it has a storage whose bytes are no whole numbers.")
-    if kind.name == "BoolStorage":
+    if kind == "BoolStorage":
         return np.frombuffer(content, np.uint8) != 0
-    if kind.name == "BFloat16Storage":  # the upper half of a single
+    if kind == "BFloat16Storage":  # the upper half of a single
         return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
     return np.frombuffer(content, code)
 
@@ -278,22 +192,12 @@ def _nested_list(items: Any, shape: tuple[int, ...], pay: Pay) -> Any:
     if not items:
         return []
     for width in reversed(shape[1:]):
-        pay(_OBJECT_BYTES * (len(items) // width))
+        pay(OBJECT_BYTES * (len(items) // width))
         items = [items[i : i + width] for i in range(0, len(items), width)]
     return list(items) if shape else items[0]
 
 
-# what takes the place of functions; each is given how to pay and the arguments
-
-
-def _unfilled(_: Pay, kind: Any, shape: Any = None, code: Any = None) -> UnfilledArray:
-    """`numpy.core.multiarray._reconstruct`: its shape and type are placeholders."""
-    if not isinstance(kind, Name) or kind not in _ARRAY_CLASSES:
-        raise InputError("it makes an array of a class that is not allowed.")
-    return UnfilledArray()
-
-
-def _type(_: Pay, code: Any, align: Any = False, copy: Any = False) -> PickledType:
+def pickled_type(_: Pay, code: Any, align: Any = False, copy: Any = False) -> PickledType:
     """`numpy.dtype`."""
     if type(code) is str:
         text = _TEXT_TYPE.fullmatch(code)
@@ -301,11 +205,11 @@ def _type(_: Pay, code: Any, align: Any = False, copy: Any = False) -> PickledTy
             return PickledType(code)
         if text and int(text[1]) <= _MAX_LETTERS:
             return PickledType(code)
-    shown = ascii(code)[:_SHOWN_LETTERS] if type(code) is str else f"a {type(code).__name__}"
+    shown = ascii(code)[:SHOWN_LETTERS] if type(code) is str else f"a {type(code).__name__}"
     raise InputError(f"it has a dtype {shown}, which is not among those allowed.")
 
 
-def _scalar(pay: Pay, kind: Any, content: Any = b"") -> Any:
+def scalar(pay: Pay, kind: Any, content: Any = b"") -> Any:
     """`numpy.core.multiarray.scalar`."""
     if isinstance(content, str):
         content = content.encode("latin1")
@@ -313,7 +217,7 @@ def _scalar(pay: Pay, kind: Any, content: Any = b"") -> Any:
     return _array(content, kind, (), "C", pay)[()]
 
 
-def _array_of_buffer(
+def array_of_buffer(
     pay: Pay, content: Any, kind: Any, shape: Any, order: Any, axes: Any = None
 ) -> np.ndarray:
     """`numpy.core.numeric._frombuffer`, of protocol 5; `axes` are in the order of the bytes."""
@@ -324,85 +228,3 @@ def _array_of_buffer(
     if not is_order or sorted(axes) != list(range(array.ndim)):
         raise InputError("it has an array whose axes are not in order.")
     return array.transpose(axes)
-
-
-def _encoded(pay: Pay, text: Any, encoding: Any = "latin1") -> bytes:
-    """`_codecs.encode` as Python 3 uses it for the bytes of old protocols, no other codec."""
-    if type(text) is not str or type(encoding) is not str:
-        raise Damaged("bytes of what is no text")
-    if encoding.lower() not in ("latin1", "latin-1", "iso-8859-1"):
-        raise InputError(f"it asks for the text encoding {ascii(encoding)[:_SHOWN_LETTERS]}.")
-    pay(len(text))
-    return text.encode("latin1")
-
-
-def _bytes(pay: Pay, content: Any = b"", encoding: Any = "latin1") -> bytes:
-    """`bytes`, of nothing, of bytes, or of text."""
-    if type(content) is bytes:
-        return content
-    return _encoded(pay, content, encoding)
-
-
-def _bytearray(pay: Pay, content: Any = b"", encoding: Any = "latin1") -> bytearray:
-    """`bytearray`, of nothing, of bytes, or of Python 2's text."""
-    content = _bytes(pay, content, encoding)
-    pay(len(content))
-    return bytearray(content)
-
-
-def _rebuilt(_: Pay, kind: Any, base: Any = None, state: Any = None) -> ForeignObject:
-    """`copyreg._reconstructor`, which could call any class."""
-    if not isinstance(base, Name) or base not in _OBJECT_NAMES:
-        raise InputError("it rebuilds an object of a class that is not allowed.")
-    return new_object(kind)
-
-
-def _newly(_: Pay, kind: Any, *arguments: Any) -> ForeignObject:
-    """`copyreg.__newobj__`."""
-    return new_object(kind)
-
-
-def _names(modules: str, *names: str) -> list[Name]:
-    return [Name(module, name) for module in modules.split() for name in names]
-
-
-_ARRAY_CLASSES = frozenset(
-    _names("numpy", "ndarray", "matrix", "memmap")
-    + _names("numpy.matrixlib.defmatrix numpy.core.defmatrix", "matrix")
-    + _names("numpy.core.memmap numpy._core.memmap", "memmap")
-)
-_STORAGES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "<u2",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "u1",
-}
-_OBJECT_NAMES = _names("__builtin__ builtins", "object")
-_PLAIN_NAMES = frozenset(
-    [*_ARRAY_CLASSES, *_OBJECT_NAMES, Name("collections", "OrderedDict")]
-    + _names("collections", "defaultdict")
-    + _names("__builtin__ builtins", "set", "frozenset", "dict", "list", "int", "float")
-    + _names("torch", *_STORAGES)
-)
-_CONSTRUCTORS: dict[Name, Callable[..., Any]] = {
-    name: function
-    for names, function in (
-        (_names("numpy", "dtype"), _type),
-        (_names("numpy.core.multiarray numpy._core.multiarray", "_reconstruct"), _unfilled),
-        (_names("numpy.core.multiarray numpy._core.multiarray", "scalar"), _scalar),
-        (_names("numpy.core.numeric numpy._core.numeric", "_frombuffer"), _array_of_buffer),
-        (_names("_codecs", "encode"), _encoded),
-        (_names("torch._utils", "_rebuild_tensor_v2"), _tensor),
-        (_names("__builtin__ builtins", "bytes"), _bytes),
-        (_names("__builtin__ builtins", "bytearray"), _bytearray),
-        (_names("copy_reg copyreg", "_reconstructor"), _rebuilt),
-        (_names("copy_reg copyreg", "__newobj__"), _newly),
-    )
-    for name in names
-}

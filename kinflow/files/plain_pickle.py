@@ -21,7 +21,8 @@ from kinflow.errors import InputError
 from kinflow.files.dense_arrays import as_array
 from kinflow.files.pickle_machine import PickleMachine
 from kinflow.files.pickle_opcodes import run
-from kinflow.files.pickled_arrays import ForeignObject, UnfilledArray
+from kinflow.files.pickled_arrays import UnfilledArray
+from kinflow.files.pickled_names import ForeignObject
 from kinflow.files.reading import guarded, read_bytes
 
 __all__ = ["ForeignObject", "as_array", "load_plain", "parse_plain"]

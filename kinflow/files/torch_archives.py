@@ -13,7 +13,8 @@ from typing import Any
 
 from kinflow.errors import InputError
 from kinflow.files.npz_files import is_archive
-from kinflow.files.pickled_arrays import Name, storage_of
+from kinflow.files.pickled_arrays import storage_of
+from kinflow.files.pickled_names import Name
 from kinflow.files.plain_pickle import parse_plain
 from kinflow.files.reading import check_file, guarded
 
@@ -61,7 +62,7 @@ def load_torch(path: Path | str) -> Any:
                 raise InputError("it refers to a storage that is not in the file.")
             if name not in read:
                 read[name] = archive.read(name)
-            return storage_of(reference[1], read[name])
+            return storage_of(reference[1].name, read[name])
 
         size = sum(info.file_size for info in entries.values())
         return parse_plain(archive.read(pickles[0]), path, storage, size)

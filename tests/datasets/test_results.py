@@ -427,6 +427,18 @@ def test_other_files_are_refused(content, sentence, tmp_path):
         read_results(tmp_path / "x.pkl")
 
 
+def test_of_a_folder_its_files_are_named(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name a file .*none of .npz, .pkl, .pt"):
+        read_results(tmp_path)
+    for identity in range(6):
+        (tmp_path / f"person_{identity}_smpl_poses.npz").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError) as error:
+        read_results(tmp_path)
+    assert "name one of its files: person_0_smpl_poses.npz, person_1_" in str(error.value)
+    assert str(error.value).endswith("person_3_smpl_poses.npz and 2 more.")
+
+
 def test_hostile_files_do_nothing(tmp_path):
     sign = tmp_path / "ran"
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"smpl": Calls(sign)}))

@@ -15,7 +15,8 @@ import numpy as np
 from hostile_pickles import hostile_pickles
 
 from kinflow.errors import InputError
-from kinflow.files.pickled_arrays import Name, PickledType
+from kinflow.files.pickled_arrays import PickledType
+from kinflow.files.pickled_names import Name
 from kinflow.files.plain_pickle import ForeignObject, as_array, load_plain
 
 SLOW = ("many_", "keys_collide", "deep_marks")

@@ -54,8 +54,14 @@ def _extent_px() -> tuple[int, int, int, int]:
     return int(min(x)), int(max(x)), int(min(y)), int(max(y))
 
 
-def photo(kind: str, exif: Image.Exif | None = None) -> bytes:
+@cache
+def photo(kind: str) -> bytes:
     """A picture of soft noise in a format of Pillow's, or as 16-bit PNG (`png16`)."""
+    return photo_with(kind)
+
+
+def photo_with(kind: str, exif: Image.Exif | None = None) -> bytes:
+    """The same with EXIF entries."""
     rng = np.random.default_rng(0)
     small = Image.fromarray(rng.integers(0, 255, (20, 15, 3), np.uint8))
     image = small.resize(SIZE, Image.Resampling.BICUBIC)

@@ -120,7 +120,7 @@ def _strange_exif(data: bytes, rng: random.Random) -> bytes:
     for tag in rng.sample(_EXIF_TAGS, 3):
         exif[tag] = rng.choice(values)
     try:
-        photo = good_files.photo("jpeg", exif)
+        photo = good_files.photo_with("jpeg", exif)
     except Exception:  # values that Pillow cannot write at all are not in any file
         return mutations.mutated_bytes(data, rng)
     if rng.random() < 0.5:

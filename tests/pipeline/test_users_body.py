@@ -202,5 +202,5 @@ def test_options_that_cannot_be(model, betas):
 
 def test_files_that_are_no_bodies(tmp_path, capsys, astronaut_rgb):
     np.savez(tmp_path / "motion.npz", poses=np.zeros((3, 156)))
-    with pytest.raises(InputError, match="not a body of the SMPL family"):
+    with pytest.raises(InputError, match="has no v_template, shapedirs, .*; give the .npz or .pkl"):
         Reconstructor(ReconstructorConfig(body=tmp_path / "motion.npz"))(astronaut_rgb)

@@ -25,11 +25,13 @@ from kinflow.datasets.results.values import NoNumbers, numbers, optional, rotati
 from kinflow.errors import InputError
 from kinflow.files.npz_files import array_names, is_archive, read_npz
 from kinflow.files.plain_pickle import load_plain
-from kinflow.files.reading import check_file, guarded
+from kinflow.files.reading import check_file, guarded, readable
 from kinflow.files.torch_archives import load_torch
 
 TOOLS = ("auto", "phalp", "wham", "gvhmr", "sam3d", "smpl")
 _WHAT = "results of another system"
+_SUFFIXES = (".npz", ".pkl", ".pt")
+_NAMED = 4
 _PHALP_FOCAL = 5000.0 / 256.0
 """Of its camera, for an image whose longer side is 1."""
 _SAM3D = (
@@ -71,12 +73,24 @@ def read_results(path: Path | str, tool: str = "auto", sequence: str = "") -> Bo
 
 
 def _content(path: Path) -> Any:
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; {_files_in(path)}.")
     check_file(path)
     if not is_archive(path):
         return _pickled(path)
     if "data.pkl" in {PurePath(name).name for name in array_names(path)}:
         return load_torch(path)
     return read_npz(path, what=_WHAT)
+
+
+def _files_in(folder: Path) -> str:
+    """The first files of a folder that may be results, for a sentence."""
+    with readable(folder):
+        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    if not names:
+        return f"name a file with results (it holds none of {', '.join(_SUFFIXES)})"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"name one of its files: {', '.join(names[:_NAMED])}{more}"
 
 
 def _pickled(path: Path) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 import kinflow.priors
-from kinflow.checks import flag, nested, not_negative, number, path, positive, refuse, share, whole
+from kinflow.checks import flag, nested, path, refuse, whole
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
 from kinflow.predictors.image_network import ImageNetwork, ImageNetworkConfig
@@ -31,13 +31,13 @@ from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
 from kinflow.training.predictors.batches import Labelled
-from kinflow.training.predictors.config import WEIGHTS_NAME
 from kinflow.training.predictors.crops import crop_source, labelled_crops, looked_at_anew
 from kinflow.training.predictors.figures import figures
-from kinflow.training.predictors.live import LiveConfig, LivePool
-from kinflow.training.predictors.losses import LossConfig, PredictorLoss
+from kinflow.training.predictors.live import LivePool
+from kinflow.training.predictors.losses import PredictorLoss
 from kinflow.training.predictors.mean_body import MeanBody
 from kinflow.training.predictors.pool import draw
+from kinflow.training.predictors.run_options import WEIGHTS_NAME, RunOptions
 from kinflow.training.predictors.runs import (
     STANDARDISED_BY,
     VALIDATION_SEED,
@@ -52,71 +52,35 @@ from kinflow.training.seeds import seed_everything
 _FREE = ("out", "minutes", "eval_seconds", "device")
 
 
-@dataclass(frozen=True)
-class TrainImagePredictorConfig:
+@dataclass(frozen=True, kw_only=True)
+class TrainImagePredictorConfig(RunOptions):
     """Train a predictor that looks at pictures; started again, it goes on where it was.
 
     Attributes:
-        out: folder of the run.
         crops: folders of crops written by `kinflow data crops`, of the network's size or larger.
         studio: what is shown while the network learns, in place of folders.
-        live: how people come from the studio, and go.
         validation: folders of crops of other people, which choose the weights; without one the
             studio shows the validation subjects.
         vary: turn, move and resize crops a little every time, and take mirror images of folders'.
         labels: share of the people whose bodies are known; the others teach by their keypoints.
         network: its shape; pictures are of its `crop_px`.
         pretrained: file of torchvision's or timm's weights that the backbone begins with.
-        loss: weights of the terms.
-        batch_size: people per step.
-        steps: optimiser steps altogether; with `minutes` what the schedule is counted in.
-        minutes: time that training takes, what comes before it left out; None for as long as the
-            steps take.
-        learning_rate: peak learning rate; cosine decay to zero.
-        weight_decay: of AdamW, on matrices.
-        ema_decay: of the average of weights that is kept.
-        eval_every: steps between evaluations, and checkpoints.
-        eval_seconds: time between them, with `minutes`.
-        device: where everything is computed.
-        mixed_precision: compute the backbone in bfloat16 on a GPU.
-        seed: seeds everything.
     """
 
-    out: Path
     crops: tuple[Path, ...] = ()
-    studio: StudioConfig | None = None
-    live: LiveConfig = LiveConfig()
     validation: tuple[Path, ...] = ()
     vary: bool = True
-    labels: float = 1.0
     network: ImageNetworkConfig = ImageNetworkConfig()
     pretrained: Path | None = None
-    loss: LossConfig = LossConfig()
     batch_size: int = 128
     steps: int = 20_000
-    minutes: float | None = None
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    ema_decay: float = 0.998
-    eval_every: int = 250
-    eval_seconds: float = 30.0
-    device: str = "cpu"
-    mixed_precision: bool = True
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        path(self, "out")
+        super().__post_init__()
         path(self, "pretrained", or_none=True)
-        share(self, "labels")
-        nested(self, network=ImageNetworkConfig, loss=LossConfig, live=LiveConfig)
-        whole(self, "steps", "eval_every", at_least=1)
+        nested(self, network=ImageNetworkConfig)
         whole(self, "batch_size", at_least=2)  # of one, there are no statistics
-        whole(self, "seed")
-        positive(self, "learning_rate", "eval_seconds")
-        number(self, "minutes", above=0, or_none=True)
-        number(self, "ema_decay", at_least=0, below=1)
-        not_negative(self, "weight_decay")
-        flag(self, "mixed_precision", "vary")
+        flag(self, "vary")
         if (self.studio is None) == (not self.crops):
             refuse("pictures come from a studio or from folders of crops: name one of both.")
         if self.studio is None and not self.validation:

@@ -206,8 +206,8 @@ def looks_of_source(source: Source, kept: Path) -> Path:
     seen = see(replace(asked, out=folder))
     for problem in seen.problems[:3]:
         print(problem)
-    if seen.left_out:
-        print(f"{source}: {seen.left_out} records and pictures were left out.", flush=True)
+    for sentence in seen.sentences():
+        print(f"{source}: {sentence}", flush=True)
     if seen.people:
         print(f"{source}: the detector saw {seen.people} people, {seen.passed} not.", flush=True)
     return folder

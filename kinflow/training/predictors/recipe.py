@@ -32,7 +32,7 @@ from kinflow.training.averaging import fast_at_first, weight_average
 from kinflow.training.checkpoint import Part
 from kinflow.training.loop import Loop, LoopConfig, Recipe
 from kinflow.training.predictors.batches import Labelled, labelled
-from kinflow.training.predictors.config import WEIGHTS_NAME, TrainPredictorConfig
+from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.figures import figures
 from kinflow.training.predictors.live import LivePool, LiveSource, studio_source
 from kinflow.training.predictors.losses import PredictorLoss
@@ -44,6 +44,7 @@ from kinflow.training.predictors.mixture import (
 )
 from kinflow.training.predictors.pool import draw
 from kinflow.training.predictors.regimes import as_known, is_used
+from kinflow.training.predictors.run_options import WEIGHTS_NAME
 from kinflow.training.predictors.runs import (
     STANDARDISED_BY,
     VALIDATION_SEED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 
@@ -14,6 +14,7 @@ from kinflow.predictors.coordinates import ROTATION, ViewFrame
 from kinflow.predictors.predictor import Predictor
 from kinflow.training.loop import LoopConfig
 from kinflow.training.predictors.batches import Labelled
+from kinflow.training.predictors.run_options import RunOptions
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.version import __version__
 
@@ -21,35 +22,6 @@ STANDARDISED_BY = 4096
 """Samples that tell how large inputs and targets are."""
 VALIDATION_SEED = 1_000_003
 """Of the studio that shows the people who choose the weights."""
-
-
-@runtime_checkable
-class RunOptions(Protocol):
-    """Options that `TrainPredictorConfig` and `TrainImagePredictorConfig` share."""
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def minutes(self) -> float | None: ...
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def weight_decay(self) -> float: ...
-
-    @property
-    def eval_every(self) -> int: ...
-
-    @property
-    def eval_seconds(self) -> float: ...
-
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def seed(self) -> int: ...
 
 
 def loop_config(config: RunOptions) -> LoopConfig:

@@ -1,5 +1,6 @@
 """`kinflow data see`: the detector looks at the people that labels mean, with their truth."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,28 @@ def test_any_dataset_is_a_source_of_looks(tmp_path, capsys):
         assert not bool(rows.has_body.any()) and bool(rows.keypoint_shows.any()) == (name == "coco")
         assert main(asked) == 0
         assert "Wrote 0 people" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_said_at_the_end_of_every_run(tmp_path, capsys):
+    root, out = coco_tree(tmp_path / "coco", shots(2, people=1, side=320)), tmp_path / "looks"
+    labels = root / "annotations/person_keypoints_val2017.json"
+    content = json.loads(labels.read_text())
+    people = [entry for entry in content["annotations"] if not entry["iscrowd"]]
+    content["annotations"].append({**people[0], "id": 77, "keypoints": [float("nan")] * 51})
+    labels.write_text(json.dumps(content))
+    (root / "val2017/000000000001.jpg").write_bytes(b"no picture")
+    asked = ["data", "see", "coco", str(root), "--out", str(out), "--split", "val2017"]
+    count = len(content["annotations"])
+    # everybody of the first picture: one person, and the crowd
+    ends = [
+        f"1 of {count} records were left out: they cannot be right.",
+        f"1 of {count} records were left out: their pictures cannot be read.",
+    ]
+    for written in (1, 0):
+        assert main(asked) == 2
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-3].startswith(f"Wrote {written} people to {out}") and lines[-2:] == ends
+    assert len(Samples.load_all([out])) == 1
 
 
 def test_in_pictures_without_labels_everybody_is_found(tmp_path, capsys):

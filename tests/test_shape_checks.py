@@ -1,0 +1,67 @@
+"""Types and shapes of every call in kinflow are checked while tests run."""
+
+import jaxtyping
+import pytest
+import torch
+from jaxtyping import Float, TypeCheckError
+from shape_checks import at_first_call
+from torch import Tensor
+
+from kinflow.geometry.rotations import matrix_to_rotvec
+
+
+def checked(function):
+    return jaxtyping.jaxtyped(function, typechecker=at_first_call)
+
+
+@checked
+def product(
+    a: Float[Tensor, "n k"], b: Float[Tensor, "k m"], wrong: int = 0
+) -> Float[Tensor, "n m"]:
+    return a @ b if not wrong else torch.zeros(*((wrong,) * 2))
+
+
+@checked
+def named(number: int, /, *more: int, name: str = "", **others: float) -> str:
+    return name or number  # pyright: ignore[reportReturnType]
+
+
+@checked
+def counted(count: int):
+    yield from range(count)
+
+
+def test_kinflow_is_checked():
+    with pytest.raises(TypeCheckError):
+        matrix_to_rotvec(torch.zeros(4, 2))
+
+
+def test_axes_of_one_name_are_one_size_across_arguments_and_what_is_returned():
+    assert product(torch.ones(2, 3), torch.ones(3, 4)).shape == (2, 4)
+    for arguments in (
+        (torch.ones(2, 3), torch.ones(2, 4)),
+        (torch.ones(2, 3), torch.ones(3)),
+        (torch.ones(2, 3), torch.ones(3, 4), 5),
+        (torch.ones(2, 3), torch.ones(3, 4).int()),
+        (torch.ones(2, 3), torch.ones(3, 4), "5"),
+    ):
+        with pytest.raises(TypeCheckError):
+            product(*arguments)
+    # of the next call the sizes are others
+    assert product(torch.ones(1, 5), torch.ones(5, 1)).shape == (1, 1)
+
+
+def test_every_kind_of_argument_is_checked():
+    assert named(1, 2, name="a", more=3.0) == "a"
+    for arguments, keywords in (
+        (("1",), {"name": "a"}),
+        ((1, "2"), {"name": "a"}),
+        ((1,), {"name": 2}),
+        ((1,), {"name": "a", "more": "3"}),
+        ((1,), {}),  # returns the number
+    ):
+        with pytest.raises(TypeCheckError):
+            named(*arguments, **keywords)
+    assert list(counted(3)) == [0, 1, 2]
+    with pytest.raises(TypeCheckError):
+        counted("3")
