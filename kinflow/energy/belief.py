@@ -43,21 +43,33 @@ class Belief:
         """Rows of the batch."""
         return Belief(**{name: value[index] for name, value in vars(self).items()})
 
-    def weighted(self, pose: float, sizes: float | Tensor) -> Belief:
-        """The same beliefs with other weights (inverse spreads).
+    def weighted(self, pose: float | Tensor, sizes: float | Tensor) -> Belief:
+        """The same beliefs with other weights (inverse spreads): one number, or one for each row.
 
         Args:
             pose: factor for orientations and poses.
-            sizes: for depths and shapes, given the others; one number, or one for each row.
+            sizes: for depths and shapes, given the others.
         """
         first = self.whitening.shape[1] - 1 - self.starts.s.shape[-1]
-        factor = torch.full_like(self.whitening[..., 0], pose)
+        factor = torch.empty_like(self.whitening[..., 0])
+        factor[:, :first] = torch.as_tensor(pose).to(factor).reshape(-1, 1)
         factor[:, first:] = torch.as_tensor(sizes).to(factor).reshape(-1, 1)
         return replace(self, whitening=self.whitening * factor[..., None])
 
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
+
+    def carried(self, here: Unknowns, there: Unknowns) -> Belief:
+        """The same beliefs about other bodies, which they are as far off as they are off these."""
+        log_depth = [b.t_cam_root_m[:, 2:].clamp_min(NEAR_M).log() for b in (here, there)]
+        turn = torch.zeros_like(here.t_cam_root_m)
+        gap = [turn, there.z - here.z, log_depth[1] - log_depth[0], there.s - here.s]
+        return replace(
+            self,
+            R_cam_base=self.R_cam_base @ here.R_cam_root.mT @ there.R_cam_root,
+            centre=self.centre + torch.cat(gap, 1),
+        )
 
     def drawn(self, count: int, about: Unknowns) -> Unknowns:
         """Bodies whose orientation and pose are as believed, always the same ones.
