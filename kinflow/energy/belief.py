@@ -43,16 +43,15 @@ class Belief:
         """Rows of the batch."""
         return Belief(**{name: value[index] for name, value in vars(self).items()})
 
-    def weighted(self, pose: float | Tensor, sizes: float | Tensor) -> Belief:
-        """The same beliefs with other weights (inverse spreads): one number, or one for each row.
+    def weighted(self, pose: float, sizes: float | Tensor) -> Belief:
+        """The same beliefs with other weights (inverse spreads).
 
         Args:
             pose: factor for orientations and poses.
-            sizes: for depths and shapes, given the others.
+            sizes: for depths and shapes, given the others; one number, or one for each row.
         """
         first = self.whitening.shape[1] - 1 - self.starts.s.shape[-1]
-        factor = torch.empty_like(self.whitening[..., 0])
-        factor[:, :first] = torch.as_tensor(pose).to(factor).reshape(-1, 1)
+        factor = torch.full_like(self.whitening[..., 0], pose)
         factor[:, first:] = torch.as_tensor(sizes).to(factor).reshape(-1, 1)
         return replace(self, whitening=self.whitening * factor[..., None])
 
@@ -60,16 +59,35 @@ class Belief:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
 
-    def carried(self, here: Unknowns, there: Unknowns) -> Belief:
-        """The same beliefs about other bodies, which they are as far off as they are off these."""
-        log_depth = [b.t_cam_root_m[:, 2:].clamp_min(NEAR_M).log() for b in (here, there)]
-        turn = torch.zeros_like(here.t_cam_root_m)
-        gap = [turn, there.z - here.z, log_depth[1] - log_depth[0], there.s - here.s]
-        return replace(
-            self,
-            R_cam_base=self.R_cam_base @ here.R_cam_root.mT @ there.R_cam_root,
-            centre=self.centre + torch.cat(gap, 1),
-        )
+    def between(self, own_s: Float[Tensor, " batch"], times_s: Float[Tensor, " times"]) -> Belief:
+        """What is believed of a person at all times, by what is at some, a row each.
+
+        Orientations, centres and whitenings go evenly from one to the next; before the first and
+        after the last they stay. Starts are those before.
+
+        Args:
+            own_s: increasing.
+            times_s: in any order.
+        """
+        last = len(own_s) - 1
+        right = torch.searchsorted(own_s, times_s, right=True).clamp(min(1, last), last)
+        left = (right - 1).clamp_min(0)
+        gap_s = (own_s[right] - own_s[left]).clamp_min(1e-9)
+        a = ((times_s - own_s[left]) / gap_s).clamp(0, 1)
+        here, there = self[left], self[right]
+        mixed = {}
+        for name in ("centre", "whitening", "prior_weight", "child_log_odds"):
+            first = getattr(here, name)
+            share = a.to(first).reshape(-1, *[1] * (first.ndim - 1))
+            mixed[name] = torch.lerp(first, getattr(there, name), share)
+        turn = matrix_to_rotvec(there.R_cam_base @ here.R_cam_base.mT)
+        R_cam_base = rotvec_to_matrix(a[:, None] * turn) @ here.R_cam_base
+        return replace(here, R_cam_base=R_cam_base, **mixed)
+
+    def replaced(self, rows: Bool[Tensor, " batch"], others: Belief) -> Belief:
+        """A copy in which some rows are those of others, of which there are as many in all."""
+        index = torch.arange(len(rows), device=rows.device)
+        return Belief.concatenate([self, others])[index + len(rows) * rows]
 
     def drawn(self, count: int, about: Unknowns) -> Unknowns:
         """Bodies whose orientation and pose are as believed, always the same ones.

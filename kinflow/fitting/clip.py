@@ -22,6 +22,7 @@ from torch import Tensor
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.checks import nested, refuse, whole
+from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.files.snapshots import Resumable
@@ -32,7 +33,7 @@ from kinflow.fitting.paths import evenly
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence import TrackFit, TrackFitter
 from kinflow.fitting.sequence_config import SequenceConfig
-from kinflow.fitting.track_targets import TrackWindow
+from kinflow.fitting.track_targets import TrackWindow, size_share
 from kinflow.fitting.uncertainty import Description, std_of_frames_m
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
@@ -244,7 +245,7 @@ class ClipFitter(Resumable):
             return []
         index = torch.tensor(list(rows))
         bodies = fit.bodies[index]
-        targets = self._tracks.as_of_photos(window, fit)[index]
+        targets = self._as_alone(fit.targets[index], len(window.shown))
         described = self._photos.fitter.describe(bodies, targets)
         seen = [window.seen[row] for row in rows]
         described = replace(described, joint_std_m=std_of_frames_m(described, seen))
@@ -261,6 +262,19 @@ class ClipFitter(Resumable):
             # views would keep all that was computed of a window
             people.append(stored(judged))
         return people
+
+    def _as_alone(self, targets: Targets, frames: int) -> Targets:
+        """Targets as if each of so many frames were a photo: what it leaves open on its own, and so
+        its code, is no less than what is open with its neighbours."""
+        belief, config = targets.belief, self.config.sequence
+        assert belief is not None
+        return replace(
+            targets,
+            inverse_std_px=targets.inverse_std_px * config.keypoint_narrowing,
+            belief=belief.weighted(
+                config.belief_widening, 1 / size_share(frames, config.size_frames)
+            ),
+        )
 
     def _described(
         self,

@@ -31,12 +31,7 @@ from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.track_dynamics import bridged, dynamics_for, steps_about
 from kinflow.fitting.track_sizes import as_before, with_child
-from kinflow.fitting.track_targets import (
-    TrackWeights,
-    TrackWindow,
-    as_of_photos,
-    targets_of_tracks,
-)
+from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Gravity
@@ -71,20 +66,6 @@ class TrackFitter:
         self.photos, self.config = photos, config or SequenceConfig()
         self.model = photos.fitter.model
         self._dynamics = dynamics_for(self.model.prior, self.config.dynamics)
-
-    @property
-    def _weights(self) -> TrackWeights:
-        config = self.config
-        return TrackWeights(
-            config.keypoint_narrowing,
-            config.belief_widening,
-            config.size_frames,
-            config.gap_prior_weight,
-        )
-
-    def as_of_photos(self, track: TrackWindow, fit: TrackFit) -> Targets:
-        """Of all frames of a track, what each of them on its own leaves open."""
-        return as_of_photos(fit.targets, fit.bodies, track, self._weights)
 
     @property
     def bridge(self) -> GapBridge | None:
@@ -134,8 +115,15 @@ class TrackFitter:
         return track.in_own(between(keys, track.times_s[rows], track.times_s))
 
     def _targets(self, tracks: Sequence[TrackWindow], camera: Camera) -> list[Targets]:
+        config = self.config
+        weights = TrackWeights(
+            config.keypoint_narrowing,
+            config.belief_widening,
+            config.size_frames,
+            config.gap_prior_weight,
+        )
         asked = [self._asked_rows(track) for track in tracks]
-        return targets_of_tracks(self.photos, tracks, camera, self._weights, asked)
+        return targets_of_tracks(self.photos, tracks, camera, weights, asked)
 
     def _asked_rows(self, track: TrackWindow) -> list[int]:
         """Frames that the network is asked of: neighbouring ones tell it the same."""

@@ -49,11 +49,11 @@ class SequenceConfig:
     """The network is asked of frames at most this far apart, where there are as many: neighbouring
     ones tell it the same."""
     begin: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)
+        default_factory=lambda: LMConfig(max_iterations=4, relative_tolerance=1e-2, decrease=0.1)
     )
     """Before it is known what stands and what the dynamics say."""
     solve: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=8, relative_tolerance=1e-2)
+        default_factory=lambda: LMConfig(max_iterations=5, relative_tolerance=1e-2, decrease=0.1)
     )
 
     def __post_init__(self) -> None:

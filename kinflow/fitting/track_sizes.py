@@ -36,12 +36,10 @@ def with_child(
     """
     if sizes.vertices is None or not sizes.config.estimate:
         return chain, bodies
-    assert chain.targets.belief is not None
-    log_odds = chain.targets.belief.child_log_odds
-    told = [row for row in track.shown if not bool(log_odds[row].isnan())] or track.shown
-    rows = [told[i] for i in evenly(len(told), sizes.config.clip_frames).tolist()]
+    rows = [track.shown[i] for i in evenly(len(track.shown), sizes.config.clip_frames).tolist()]
     seen = [one for row in rows if (one := track.seen[row]) is not None]
-    network = log_odds[rows]
+    assert chain.targets.belief is not None
+    network = chain.targets.belief.child_log_odds[rows]
     signs = sizes.signs(bodies[torch.tensor(rows)], seen, [camera] * len(rows), network)
     shape = sizes.common_target(signs)
     if shape is None:

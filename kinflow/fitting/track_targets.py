@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -42,11 +42,6 @@ class TrackWindow:
     """So many of the first frames, all known, stay as they are."""
     R_still_cam: Float[Tensor, "frames 3 3"] | None = None
     """From each frame's camera to one that stands still; None where the camera does."""
-
-    @property
-    def looked_at(self) -> list[bool]:
-        """Which frames show the person with what a network takes."""
-        return [one is not None and one.look is not None for one in self.seen]
 
     @property
     def shown(self) -> list[int]:
@@ -85,15 +80,10 @@ class TrackWeights:
     size_frames: float
     gap_prior_weight: float
 
-    def of_beliefs(self, frames: int, told: int) -> tuple[float, float]:
-        """Factors on inverse spreads of poses and of sizes in each frame that a network tells of.
 
-        Args:
-            frames: how many there are to be told of.
-            told: how many of them it was asked of: these say as much as all of them would.
-        """
-        pose = math.sqrt(frames / max(told, 1)) / self.belief_widening
-        return pose, min(1.0, math.sqrt(self.size_frames / max(told, 1)))
+def size_share(frames: int, size_frames: float) -> float:
+    """Factor on inverse spreads of sizes in each of so many frames, which know the same size."""
+    return min(1.0, math.sqrt(size_frames / max(frames, 1)))
 
 
 def targets_of_tracks(
@@ -111,7 +101,7 @@ def targets_of_tracks(
         camera: of all frames.
         weights: of keypoints, of what a network believes, and of the pose prior in gaps.
         asked: rows of each track, all of frames that show the person, that the network is asked
-            of. The others, among them, know no less of the pose, but say nothing.
+            of. Of the others among these it believes what is between.
     """
     people = [one for track in tracks for one in track.seen if one is not None]
     told = torch.tensor(
@@ -119,20 +109,16 @@ def targets_of_tracks(
     )
     everybody = photos.targets_of(people, [camera] * len(people), one_posture=False, asked=told)
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
+    if not bool(told.all()):
+        belief = _with_between(belief, tracks, told)
     inverse_std_px = everybody.inverse_std_px / weights.keypoint_narrowing
     targets, end = [], 0
-    poses, sizes = [], []
-    for track, rows in zip(tracks, asked, strict=True):
-        looked_at = track.looked_at
-        pose, size = weights.of_beliefs(sum(looked_at), sum(looked_at[row] for row in rows))
-        poses += [pose] * len(track.shown)
-        sizes += [size] * len(track.shown)
-    belief = belief.weighted(inverse_std_px.new_tensor(poses), inverse_std_px.new_tensor(sizes))
-    between = torch.tensor([one.look is not None for one in people]) & ~told
-    left = torch.full_like(belief.prior_weight, photos.config.belief.prior_weight)
-    belief = replace(
-        belief, prior_weight=torch.where(between.to(left.device), left, belief.prior_weight)
-    )
+    sizes = [
+        size_share(len(track.shown), weights.size_frames)
+        for track in tracks
+        for _ in range(len(track.shown))
+    ]
+    belief = belief.weighted(1 / weights.belief_widening, inverse_std_px.new_tensor(sizes))
     everybody = replace(everybody, belief=belief, inverse_std_px=inverse_std_px)
     for track in tracks:
         first, end = end, end + len(track.shown)
@@ -140,34 +126,30 @@ def targets_of_tracks(
     return targets
 
 
-def as_of_photos(
-    targets: Targets, bodies: Unknowns, track: TrackWindow, weights: TrackWeights
-) -> Targets:
-    """Targets of a track as if each frame were a photo: what it leaves open on its own is no less
-    than what is open with its neighbours.
-
-    In frames that the network was not asked of it is as far off as in the nearest one that it was.
+def _with_between(
+    belief: Belief, tracks: Sequence[TrackWindow], told: Bool[Tensor, " people"]
+) -> Belief:
+    """Beliefs of all frames that were looked at, by those of the frames that were asked of.
 
     Args:
-        targets: of all frames, as the track was fitted to them.
-        bodies: of all frames, as they were fitted.
-        track: what was seen.
-        weights: that the targets have.
+        belief: a row for each frame that shows the person, track after track.
+        tracks: these.
+        told: whether the network was asked of a row.
     """
-    belief = targets.belief
-    assert belief is not None
-    says, looked_at = belief.says_something(), track.looked_at
-    told = torch.nonzero(says)[:, 0]
-    pose, size = weights.of_beliefs(sum(looked_at), len(told))
-    belief = belief.weighted(1 / pose, 1 / size)
-    between = torch.tensor(looked_at, device=says.device) & ~says
-    if len(told) and bool(between.any()):
-        own = torch.arange(len(says), device=says.device)
-        nearest = told[(own[:, None] - told).abs().argmin(1)]
-        source = torch.where(between, nearest, own)
-        belief = belief[source].carried(bodies[source], bodies)
-    inverse_std_px = targets.inverse_std_px * weights.keypoint_narrowing
-    return replace(targets, belief=belief, inverse_std_px=inverse_std_px)
+    known, parts, end = belief.says_something(), [], 0
+    for track in tracks:
+        first, end = end, end + len(track.shown)
+        mine = slice(first, end)
+        keys = torch.nonzero(known[mine])[:, 0]
+        looked_at = [one.look is not None for one in track.seen if one is not None]
+        open_rows = torch.tensor(looked_at).to(known) & ~told[mine].to(known)
+        own = belief[mine]
+        if len(keys) and bool(open_rows.any()):
+            times_s = track.times_s.to(belief.centre)[track.shown]
+            filled = own[keys].between(times_s[keys], times_s)
+            own = own.replaced(open_rows, filled)
+        parts.append(own)
+    return Belief.concatenate(parts)
 
 
 def _with_gaps(seen: Targets, track: TrackWindow, prior_weight: float) -> Targets:
