@@ -276,7 +276,7 @@ class PhotoFitter:
             one_posture: whether who hides their legs is taken to sit or to stand. Frames of a clip
                 could not agree.
             asked: of whom the network is asked; None for everybody. Of the others nothing is
-                believed.
+                believed, nor is the detector's 3D taken of those that it knows.
         """
         rest_m = self.fitter.model.points_at_rest_m
         if self.predictor is None or not self.config.observations.use_hint:
@@ -284,13 +284,13 @@ class PhotoFitter:
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
         looked_at = torch.tensor([one.look is not None for one in people], device=rest_m.device)
-        known_to_it = people
+        told = people
         if asked is not None:
-            known_to_it = [
+            told = [
                 one if wanted else replace(one, look=None)
                 for one, wanted in zip(people, asked.tolist(), strict=True)
             ]
-        believed = beliefs(self.predictor, known_to_it, cameras, prior, config, one_posture)
+        believed = beliefs(self.predictor, told, cameras, prior, config, one_posture)
         if believed is not None and self.users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:

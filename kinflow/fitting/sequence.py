@@ -127,12 +127,12 @@ class TrackFitter:
 
     def _asked_rows(self, track: TrackWindow) -> list[int]:
         """Frames that the network is asked of: neighbouring ones tell it the same."""
-        shown = track.shown
-        if not shown:
-            return []
-        times_s = [float(track.times_s[row]) for row in shown]
-        some = [shown[i] for i in sparse_rows(times_s, self.config.ask_gap_s, 1)]
-        return sorted({*some, *self._searched_rows(track)})
+        searched = self._searched_rows(track)
+        rows = track.looked_at
+        if not rows:
+            return searched
+        some = sparse_rows(track.times_s[rows].tolist(), self.config.ask_gap_s, 1)
+        return sorted({*searched, *(rows[i] for i in some)})
 
     def _paths(
         self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]

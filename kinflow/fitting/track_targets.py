@@ -48,6 +48,11 @@ class TrackWindow:
         """Rows of the frames that show the person."""
         return [row for row, one in enumerate(self.seen) if one is not None]
 
+    @property
+    def looked_at(self) -> list[int]:
+        """Rows of those that the network can be asked of."""
+        return [row for row in self.shown if (one := self.seen[row]) is not None and one.look]
+
     def in_still(self, bodies: Unknowns, rows: Int[Tensor, " rows"] | None = None) -> Unknowns:
         """Bodies of some frames, or of all, as the camera that stands still has them."""
         if self.R_still_cam is None:
@@ -141,8 +146,8 @@ def _with_between(
         first, end = end, end + len(track.shown)
         mine = slice(first, end)
         keys = torch.nonzero(known[mine])[:, 0]
-        looked_at = [one.look is not None for one in track.seen if one is not None]
-        open_rows = torch.tensor(looked_at).to(known) & ~told[mine].to(known)
+        looked_at = torch.tensor([row in track.looked_at for row in track.shown])
+        open_rows = (looked_at & ~told[mine]).to(known)
         own = belief[mine]
         if len(keys) and bool(open_rows.any()):
             times_s = track.times_s.to(belief.centre)[track.shown]
