@@ -101,7 +101,7 @@ class Client:
 
         Args:
             path: the file.
-            options: `max_people`, `fov`, `parts`, `start`, `end`, `fps`, `moving_camera`.
+            options: `max_people`, `fov`, `parts`, `fast`, `start`, `end`, `fps`, `moving_camera`.
 
         Raises:
             InputError: the file cannot be read.

@@ -172,6 +172,14 @@ class Report:
         for row, quality in enumerate(known):
             shown = name if row == 0 or self._repeat_name else ""
             self._print((shown, *_quality_cells(quality)), columns=_QUALITY)
+        for quality in known:
+            if quality.lower_level_cm:
+                say(
+                    f"{name}: person {quality.person} is up to {quality.lower_level_cm:.0f} cm "
+                    "below the floor that everybody shares: on a lower level, or what is up is "
+                    "wrong; depths are below that level there.",
+                    "dim",
+                )
         say(f"{name}: {_CAMERA_SENTENCES[camera_motion]}", "dim")
 
     def _counts(self) -> str:

@@ -59,6 +59,36 @@ class Belief:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)
 
+    def between(self, own_s: Float[Tensor, " batch"], times_s: Float[Tensor, " times"]) -> Belief:
+        """What is believed of a person at all times, by what is at some, a row each.
+
+        Orientations, centres and whitenings go evenly from one to the next; before the first and
+        after the last they stay. Starts are those before.
+
+        Args:
+            own_s: increasing.
+            times_s: in any order.
+        """
+        last = len(own_s) - 1
+        right = torch.searchsorted(own_s, times_s, right=True).clamp(min(1, last), last)
+        left = (right - 1).clamp_min(0)
+        gap_s = (own_s[right] - own_s[left]).clamp_min(1e-9)
+        a = ((times_s - own_s[left]) / gap_s).clamp(0, 1)
+        here, there = self[left], self[right]
+        mixed = {}
+        for name in ("centre", "whitening", "prior_weight", "child_log_odds"):
+            first = getattr(here, name)
+            share = a.to(first).reshape(-1, *[1] * (first.ndim - 1))
+            mixed[name] = torch.lerp(first, getattr(there, name), share)
+        turn = matrix_to_rotvec(there.R_cam_base @ here.R_cam_base.mT)
+        R_cam_base = rotvec_to_matrix(a[:, None] * turn) @ here.R_cam_base
+        return replace(here, R_cam_base=R_cam_base, **mixed)
+
+    def replaced(self, rows: Bool[Tensor, " batch"], others: Belief) -> Belief:
+        """A copy in which some rows are those of others, of which there are as many in all."""
+        index = torch.arange(len(rows), device=rows.device)
+        return Belief.concatenate([self, others])[index + len(rows) * rows]
+
     def drawn(self, count: int, about: Unknowns) -> Unknowns:
         """Bodies whose orientation and pose are as believed, always the same ones.
 

@@ -67,6 +67,7 @@ _RANGES: dict[str, tuple[float, float]] = {
             "track_jitter_10m_s3",
             "track_below_floor_cm",
             "track_below_floor_worst_cm",
+            "track_lower_level_cm",
             "track_longest_gap_s",
             "track_keypoint_error_px",
         ),

@@ -75,6 +75,7 @@ FIELDS: dict[str, Field] = {
     "track_jitter_10m_s3": Field(("tracks",), optional=True, may_be_unknown=True),
     "track_below_floor_cm": Field(("tracks",), optional=True),
     "track_below_floor_worst_cm": Field(("tracks",), optional=True),
+    "track_lower_level_cm": Field(("tracks",), optional=True),
     "track_seen_share": Field(("tracks",), optional=True),
     "track_gaps": Field(("tracks",), "i", optional=True),
     "track_longest_gap_s": Field(("tracks",), optional=True),

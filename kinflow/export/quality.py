@@ -17,7 +17,7 @@ from kinflow.body.keypoints import FOOT_KEYPOINTS, KEYPOINT_INDEX, LIMB_KEYPOINT
 from kinflow.body.kinematics import forward_kinematics
 from kinflow.export.heights import lowest_m
 from kinflow.export.motion import Motion, batches, period_of
-from kinflow.export.stage import Stage
+from kinflow.export.stage import FLOOR_QUANTILE, Stage
 from kinflow.metrics.motion import jitter
 from kinflow.results import Person, Reconstruction, Track
 
@@ -25,6 +25,8 @@ DOWN = 0.5
 """A point of a foot that stands with more than this probability is down."""
 _SURE = 0.5
 """Confidence of keypoints that count, as in `Person.limb_error_px`."""
+_LOWER_M, _LEVEL_S = 0.25, 1.0
+"""What is lower than the floor by so much, for so long before and after, is another level."""
 _FEET = [KEYPOINT_INDEX[name] for name in FOOT_KEYPOINTS]
 _LIMBS = list(LIMB_KEYPOINTS)
 
@@ -43,8 +45,12 @@ class TrackQuality:
     """Mean third difference of the joints times the frame rate cubed, over ten; NaN for fewer than
     four frames."""
     below_floor_cm: float
-    """How deep the lowest vertex is below the floor, on average over frames; 0 where it is not."""
+    """How deep the lowest vertex is below the floor, on average over frames; 0 where it is not. In
+    frames on a lower level than the floor it is the depth below that level."""
     below_floor_worst_cm: float
+    lower_level_cm: float
+    """How far below the floor the lowest level is that they keep to for some time; 0 where they
+    keep to none but the floor. Not everybody is on the same level, or it is not level at all."""
     seen_share: float
     """Share of the frames from the person's first to their last in which they were seen."""
     gaps: int
@@ -80,9 +86,9 @@ def _of_track(track: Track, stage: Stage, period_s: float) -> TrackQuality:
         feet_m[some] = shaped.with_pose(pose[some], root_m[some]).keypoints_m()[:, _FEET].numpy()
     up = np.tile([0.0, 1.0, 0.0], (len(pose), 1))
     contact = contact_of(track.bodies)
-    mean_cm, worst_cm = below_floor_cm(
-        lowest_m(track.shape, pose, root_m, up, track.bodies[0].model)
-    )
+    lowest = lowest_m(track.shape, pose, root_m, up, track.bodies[0].model)
+    level_m = level_under_m(lowest, times_s)
+    mean_cm, worst_cm = below_floor_cm(lowest - level_m)
     del pose, root_m, up  # as large as all bodies
     seen = np.array([body.code != "not_seen" for body in track.bodies])
     gaps_s = gaps_of(times_s, seen, period_s)
@@ -93,6 +99,7 @@ def _of_track(track: Track, stage: Stage, period_s: float) -> TrackQuality:
         jitter_10m_s3=jitter_of(Motion.of(track, stage, period_s)),
         below_floor_cm=mean_cm,
         below_floor_worst_cm=worst_cm,
+        lower_level_cm=float(-100 * level_m.min()),
         seen_share=_seen_share(times_s, seen, period_s),
         gaps=len(gaps_s),
         longest_gap_s=max(gaps_s, default=0.0),
@@ -119,6 +126,26 @@ def sliding_cm_s(
     steps_m = np.linalg.norm(np.diff(points_m[..., [0, 2]], axis=0), axis=-1)
     speed_m_s = steps_m / np.diff(times_s)[:, None]
     return float(100 * speed_m_s[down].mean()) if down.any() else float("nan")
+
+
+def level_under_m(
+    lowest: Float64[np.ndarray, " frames"], times_s: Float64[np.ndarray, " frames"]
+) -> Float64[np.ndarray, " frames"]:
+    """Height of what somebody keeps to in each frame: 0 for the floor, or that of a lower level.
+
+    The world has one floor for everybody and all the time. Whoever is further below it than a fit
+    errs, for seconds, does not sink into it: they are on the street beside a stage, down some
+    stairs, or what is up is wrong. Levels are found as the floor is (`kinflow.export.stage`).
+
+    Args:
+        lowest: height of each body's lowest point, in metres.
+        times_s: of the bodies.
+    """
+    level_m = np.zeros(len(lowest))
+    for row in np.flatnonzero(lowest < -_LOWER_M):
+        near = np.abs(times_s - times_s[row]) <= _LEVEL_S
+        level_m[row] = np.quantile(lowest[near], FLOOR_QUANTILE)
+    return np.where(level_m < -_LOWER_M, level_m, 0.0)
 
 
 def below_floor_cm(lowest: Float64[np.ndarray, " frames"]) -> tuple[float, float]:

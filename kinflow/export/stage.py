@@ -22,7 +22,8 @@ from kinflow.export.heights import lowest_m
 from kinflow.export.upright import R_world_cam
 from kinflow.results import Frame, Gravity, Reconstruction, Track
 
-_FLOOR_QUANTILE = 0.25
+FLOOR_QUANTILE = 0.25
+"""Share of frames whose lowest point may be under the floor."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Stage:
             lowest = lowest_m(track.shape, pose, root_m, R[seen, 1], model)
             heights_m[seen] = np.minimum(heights_m[seen], lowest)
         known = heights_m[np.isfinite(heights_m)]
-        floor_m = float(np.quantile(known, _FLOOR_QUANTILE)) if len(known) else 0.0
+        floor_m = float(np.quantile(known, FLOOR_QUANTILE)) if len(known) else 0.0
         return Stage(rows, R, -floor_m)
 
     @staticmethod

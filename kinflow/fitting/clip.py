@@ -137,6 +137,11 @@ class ClipFitter(Resumable):
             done += self._fit(self.config.ahead)
         return done
 
+    @property
+    def open_s(self) -> list[float]:
+        """Times of the frames that are still open."""
+        return [frame.time_s for frame in self._frames[self._settled :]]
+
     def finish(self) -> list[FittedFrame]:
         """All frames that are still open."""
         done = self._fit(0) if len(self._frames) > self._settled else []

@@ -44,6 +44,11 @@ class ClipAlone(Resumable):
         self._frames.append(frame)
         return done if len(self._frames) < _AT_ONCE else done + self.finish()
 
+    @property
+    def open_s(self) -> list[float]:
+        """Times of the frames that are still open."""
+        return [frame.time_s for frame in self._frames]
+
     def finish(self) -> list[FittedFrame]:
         """All frames that are still open."""
         frames, self._frames = self._frames, []

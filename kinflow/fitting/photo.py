@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -266,6 +266,7 @@ class PhotoFitter:
         people: Sequence[PersonEvidence],
         cameras: Sequence[Camera],
         one_posture: bool = True,
+        asked: Bool[Tensor, " people"] | None = None,
     ) -> Targets:
         """Observations of people, of one photo or of many, each with the camera it was seen by.
 
@@ -274,20 +275,28 @@ class PhotoFitter:
             cameras: of each.
             one_posture: whether who hides their legs is taken to sit or to stand. Frames of a clip
                 could not agree.
+            asked: of whom the network is asked; None for everybody. Of the others nothing is
+                believed, nor is the detector's 3D taken of those that it knows.
         """
         rest_m = self.fitter.model.points_at_rest_m
         if self.predictor is None or not self.config.observations.use_hint:
             return observe(people, cameras, rest_m, self.config.observations)
         people = [person.to(rest_m.device) for person in people]
         prior, config = self.fitter.model.prior, self.config.belief
-        believed = beliefs(self.predictor, people, cameras, prior, config, one_posture)
+        looked_at = torch.tensor([one.look is not None for one in people], device=rest_m.device)
+        told = people
+        if asked is not None:
+            told = [
+                one if wanted else replace(one, look=None)
+                for one, wanted in zip(people, asked.tolist(), strict=True)
+            ]
+        believed = beliefs(self.predictor, told, cameras, prior, config, one_posture)
         if believed is not None and self.users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:
             targets = observe(people, cameras, rest_m, self.config.observations)
         else:
-            known = believed.says_something()
-            targets = observe(people, cameras, rest_m, self.config.observations, ~known)
+            targets = observe(people, cameras, rest_m, self.config.observations, ~looked_at)
         return replace(targets, belief=believed)
 
 

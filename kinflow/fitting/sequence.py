@@ -34,6 +34,7 @@ from kinflow.fitting.track_sizes import as_before, with_child
 from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
+from kinflow.optim import LMConfig
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
@@ -122,7 +123,17 @@ class TrackFitter:
             config.size_frames,
             config.gap_prior_weight,
         )
-        return targets_of_tracks(self.photos, tracks, camera, weights)
+        asked = [self._asked_rows(track) for track in tracks]
+        return targets_of_tracks(self.photos, tracks, camera, weights, asked)
+
+    def _asked_rows(self, track: TrackWindow) -> list[int]:
+        """Frames that the network is asked of: neighbouring ones tell it the same."""
+        searched = self._searched_rows(track)
+        rows = track.looked_at
+        if not rows:
+            return searched
+        some = sparse_rows(track.times_s[rows].tolist(), self.config.ask_gap_s, 1)
+        return sorted({*searched, *(rows[i] for i in some)})
 
     def _paths(
         self, tracks: Sequence[TrackWindow], targets: Sequence[Targets]
@@ -231,7 +242,10 @@ class TrackFitter:
             rows = torch.arange(track.settled, device=s.device)
             start = start.replaced(rows, track.known[: track.settled])
         chain = Chain(targets, track.times_s, s, std, track.settled, track.R_still_cam)
-        bodies = self._begun(chain, track, start)
+        far = self._is_far(track.times_s)
+        bodies = self._begun(
+            chain, track, start, self.config.begin_far if far else self.config.begin
+        )
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
         told = chain
         if track.known is None:
@@ -242,14 +256,24 @@ class TrackFitter:
         steps = self._steps(track, bodies, up_still)
         feet = self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())
         if told is not chain or steps is not None or feet:
-            bodies = self._solved(told, bodies, stands, steps)
+            effort = self.config.solve_far if far else self.config.solve
+            bodies = self._solved(told, bodies, effort, stands, steps)
         return TrackFit(bodies, told.targets, stands)
 
-    def _begun(self, chain: Chain, track: TrackWindow, start: Unknowns) -> Unknowns:
+    def _is_far(self, times_s: Float[Tensor, " frames"]) -> bool:
+        """Whether bodies that are searched for are far apart, and so those that begin between."""
+        step_s = torch.diff(times_s)
+        if not len(step_s):
+            return False
+        return float(step_s.median()) * self.config.search_every > self.config.far_s
+
+    def _begun(
+        self, chain: Chain, track: TrackWindow, start: Unknowns, effort: LMConfig
+    ) -> Unknowns:
         """Bodies of all frames by some of them, before it is known what stands."""
         chosen = sparse_rows(chain.times_s.tolist(), self.config.begin_gap_s, chain.settled)
         if len(chosen) == len(start):
-            return self._solved(chain, start, None)
+            return self._solved(chain, start, effort)
         rows = torch.tensor(chosen, device=start.z.device)
         turns = chain.R_still_cam
         some = replace(
@@ -258,7 +282,7 @@ class TrackFitter:
             times_s=chain.times_s[rows],
             R_still_cam=None if turns is None else turns[rows],
         )
-        keys = self._solved(some, start[rows], None)
+        keys = self._solved(some, start[rows], effort)
         bodies = self._between(track, keys, rows)
         # settled frames may be of another shape, which the others have no part of
         bodies = replace(bodies, s=keys.s[-1].expand_as(bodies.s))
@@ -301,7 +325,12 @@ class TrackFitter:
         return steps_about(self._dynamics, track, bodies, up_still, self.config.dynamics)
 
     def _solved(
-        self, chain: Chain, start: Unknowns, stands: Tensor | None, steps: StepModel | None = None
+        self,
+        chain: Chain,
+        start: Unknowns,
+        effort: LMConfig,
+        stands: Tensor | None = None,
+        steps: StepModel | None = None,
     ) -> Unknowns:
         config, points = self.config, len(FITTED_KEYPOINTS)
         slides = None
@@ -318,7 +347,6 @@ class TrackFitter:
             config.stand_cutoff,
             steps,
         )
-        effort = config.begin if stands is None else config.solve
         return solve(self.photos.fitter.energy, chain, start, cost, effort)
 
     def _stands(

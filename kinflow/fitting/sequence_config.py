@@ -45,21 +45,35 @@ class SequenceConfig:
     begin_gap_s: float = 0.085
     """Frames that are fitted before it is known what stands are at most this far apart, where
     there are as many: every second one of 24 to 30 a second."""
+    ask_gap_s: float = 0.085
+    """The network is asked of frames at most this far apart, where there are as many: neighbouring
+    ones tell it the same."""
     begin: LMConfig = field(
-        default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)
+        default_factory=lambda: LMConfig(max_iterations=4, relative_tolerance=1e-2, decrease=0.1)
     )
     """Before it is known what stands and what the dynamics say."""
     solve: LMConfig = field(
+        default_factory=lambda: LMConfig(max_iterations=5, relative_tolerance=1e-2, decrease=0.1)
+    )
+    far_s: float = 0.4
+    """Where searches are further apart than this, bodies in between begin further off."""
+    begin_far: LMConfig = field(
+        default_factory=lambda: LMConfig(max_iterations=6, relative_tolerance=1e-2)
+    )
+    """In place of `begin` there."""
+    solve_far: LMConfig = field(
         default_factory=lambda: LMConfig(max_iterations=8, relative_tolerance=1e-2)
     )
+    """In place of `solve` there."""
 
     def __post_init__(self) -> None:
         whole(self, "search_every", "votes", at_least=1, at_most=1000)
         positive(self, "path_speed_m_s", "keypoint_narrowing", "belief_widening", "size_frames")
-        positive(self, "acceleration_std_m_s2", "begin_gap_s")
+        positive(self, "acceleration_std_m_s2", "begin_gap_s", "ask_gap_s", "far_s")
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
         positive(self, "parts_shape_std")
         whole(self, "shape_frames", at_most=1000)
         not_negative(self, "stand_std_m_s")
         share(self, "gap_prior_weight")
         nested(self, dynamics=TrackDynamicsConfig, begin=LMConfig, solve=LMConfig)
+        nested(self, begin_far=LMConfig, solve_far=LMConfig)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -48,6 +48,11 @@ class TrackWindow:
         """Rows of the frames that show the person."""
         return [row for row, one in enumerate(self.seen) if one is not None]
 
+    @property
+    def looked_at(self) -> list[int]:
+        """Rows of those that the network can be asked of."""
+        return [row for row in self.shown if (one := self.seen[row]) is not None and one.look]
+
     def in_still(self, bodies: Unknowns, rows: Int[Tensor, " rows"] | None = None) -> Unknowns:
         """Bodies of some frames, or of all, as the camera that stands still has them."""
         if self.R_still_cam is None:
@@ -87,7 +92,11 @@ def size_share(frames: int, size_frames: float) -> float:
 
 
 def targets_of_tracks(
-    photos: PhotoFitter, tracks: Sequence[TrackWindow], camera: Camera, weights: TrackWeights
+    photos: PhotoFitter,
+    tracks: Sequence[TrackWindow],
+    camera: Camera,
+    weights: TrackWeights,
+    asked: Sequence[Sequence[int]],
 ) -> list[Targets]:
     """Of all frames of each track; frames that lack the person have some that say nothing.
 
@@ -96,10 +105,17 @@ def targets_of_tracks(
         tracks: at least one.
         camera: of all frames.
         weights: of keypoints, of what a network believes, and of the pose prior in gaps.
+        asked: rows of each track, all of frames that show the person, that the network is asked
+            of. Of the others among these it believes what is between.
     """
     people = [one for track in tracks for one in track.seen if one is not None]
-    everybody = photos.targets_of(people, [camera] * len(people), one_posture=False)
+    told = torch.tensor(
+        [row in rows for track, rows in zip(tracks, asked, strict=True) for row in track.shown]
+    )
+    everybody = photos.targets_of(people, [camera] * len(people), one_posture=False, asked=told)
     belief = everybody.belief or _nothing_believed(everybody, photos.fitter.model)
+    if not bool(told.all()):
+        belief = _with_between(belief, tracks, told)
     inverse_std_px = everybody.inverse_std_px / weights.keypoint_narrowing
     targets, end = [], 0
     sizes = [
@@ -113,6 +129,32 @@ def targets_of_tracks(
         first, end = end, end + len(track.shown)
         targets.append(_with_gaps(everybody[first:end], track, weights.gap_prior_weight))
     return targets
+
+
+def _with_between(
+    belief: Belief, tracks: Sequence[TrackWindow], told: Bool[Tensor, " people"]
+) -> Belief:
+    """Beliefs of all frames that were looked at, by those of the frames that were asked of.
+
+    Args:
+        belief: a row for each frame that shows the person, track after track.
+        tracks: these.
+        told: whether the network was asked of a row.
+    """
+    known, parts, end = belief.says_something(), [], 0
+    for track in tracks:
+        first, end = end, end + len(track.shown)
+        mine = slice(first, end)
+        keys = torch.nonzero(known[mine])[:, 0]
+        looked_at = torch.tensor([row in track.looked_at for row in track.shown])
+        open_rows = (looked_at & ~told[mine]).to(known)
+        own = belief[mine]
+        if len(keys) and bool(open_rows.any()):
+            times_s = track.times_s.to(belief.centre)[track.shown]
+            filled = own[keys].between(times_s[keys], times_s)
+            own = own.replaced(open_rows, filled)
+        parts.append(own)
+    return Belief.concatenate(parts)
 
 
 def _with_gaps(seen: Targets, track: TrackWindow, prior_weight: float) -> Targets:

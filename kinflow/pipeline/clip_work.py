@@ -61,6 +61,7 @@ def worked_on(
     """
 
     def stopped(interrupt: KeyboardInterrupt | None = None) -> Reconstruction:
+        run.end_early()
         if not run.has_people:
             raise StoppedEarly(path, run.kept_frames, interrupt)
         return results.written_quickly(run, notes)
@@ -84,6 +85,7 @@ def worked_on(
                 yield Progress(path, results.folder, step)
         return results.written_quickly(run, notes), None
     except GeneratorExit:
+        run.end_early()
         if run.has_people:
             results.written_quickly(run, notes)
         raise

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, groupby
+from itertools import dropwhile, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +233,21 @@ class ClipRun:
             )
             yield self._step
         with full_precision(device):
+            self._settle(self._fitter.finish())
+
+    def end_early(self) -> None:
+        """Settle the frames that were seen so far, for whoever stops here and goes on in another
+        run: what is kept for that stays as it is.
+
+        Where the work was interrupted between two lines that belong together, the last frames are
+        left out.
+        """
+        if self.is_finished:
+            return
+        open_s = self._fitter.open_s
+        if open_s != [frame.time_s for frame in islice(self._open, len(open_s))]:
+            return
+        with full_precision(self._reconstructor.config.device):
             self._settle(self._fitter.finish())
 
     def step(self) -> ClipStep:

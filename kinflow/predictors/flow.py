@@ -52,16 +52,17 @@ class ConditionalFlow(nn.Module):
         return x, log_det
 
     def decode(
-        self, u: Float[Tensor, "*batch size"], context: Float[Tensor, "*batch context"]
+        self, u: Float[Tensor, "*batch size"], context: Float[Tensor, "*#batch context"]
     ) -> Float[Tensor, "*batch size"]:
-        """Vectors of latents; inverts `encode`."""
+        """Vectors of latents; inverts `encode`. Latents may share a context (an axis of 1)."""
         pairs = list(zip(self.mixings, self.conditioners, strict=True))
         for mixing, network in reversed(pairs):
             kept, moved = u.split([self._kept, self.size - self._kept], -1)
             shift, log_scale = self._coupling(network, kept, context)
             u = torch.cat([kept, (moved - shift) * (-log_scale).exp()], -1)
             matrix, bias = _affine(mixing)
-            u = torch.linalg.solve(matrix, (u - bias).flatten(0, -2).mT).mT.view(u.shape)
+            unmix = torch.linalg.inv(matrix.double()).to(matrix)  # single is not enough for it
+            u = (u - bias) @ unmix.mT
         return u
 
     def log_prob(
@@ -72,7 +73,14 @@ class ConditionalFlow(nn.Module):
         return log_normal(u) + log_det
 
     def _coupling(self, network: nn.Module, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        shift, raw = network(torch.cat([kept, context], -1)).chunk(2, -1)
+        assert isinstance(network, nn.Sequential)
+        first = network[0]
+        assert isinstance(first, nn.Linear)
+        of_kept, of_context = first.weight.split([self._kept, context.shape[-1]], 1)
+        # what many samples of one person share is multiplied once
+        hidden = nn.functional.linear(kept, of_kept)
+        hidden = hidden + nn.functional.linear(context, of_context, first.bias)
+        shift, raw = network[1:](hidden).chunk(2, -1)
         return shift, _MAX_LOG_SCALE * torch.tanh(raw / _MAX_LOG_SCALE)
 
 

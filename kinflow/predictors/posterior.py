@@ -58,9 +58,9 @@ class Posterior:
         """Draw `n` vectors for each person."""
         people, size = self.guess.centre.shape
         u = torch.randn((people, n, size), generator=generator, dtype=torch.float32)
-        rows = torch.arange(people).repeat_interleave(n)
-        drawn = self[rows]._from_latent(u.to(self.guess.centre).flatten(0, 1))
-        return drawn.unflatten(0, (people, n))
+        guess = self.guess
+        of_flow = self.flow.decode(u.to(guess.centre), guess.context[:, None])
+        return guess.centre[:, None] + guess.std[:, None] * of_flow
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Unknowns:
         """Draw `n` bodies for each person; rows are by person, then by draw."""

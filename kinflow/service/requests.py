@@ -34,6 +34,7 @@ class JobOptions(BaseModel):
     max_people: int | None = Field(None, ge=1, le=1000, description="the largest first")
     fov: float | None = Field(None, ge=0.1, lt=170, description="degrees, of the longer side")
     parts: bool = Field(True, description="follow the outlines of body parts")
+    fast: bool = Field(False, description="by the network alone: quicker, less close to the image")
     start: float | None = Field(None, ge=0, le=1e6, description="of clips: seconds")
     end: float | None = Field(None, gt=0, le=1e6, description="of clips: seconds")
     fps: float | None = Field(None, gt=0, le=1000, description="of clips: frames a second at most")

@@ -63,6 +63,7 @@ def pipeline_config(options: Mapping[str, Any]) -> PipelineConfig:
             max_people=options.get("max_people"),
             fov_deg=options.get("fov"),
             parts=options.get("parts", True),
+            fast=options.get("fast", False),
         ),
         clips=ClipConfig(
             range=ClipRange(options.get("start") or 0.0, options.get("end"), options.get("fps")),

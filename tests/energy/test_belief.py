@@ -1,5 +1,7 @@
 """The believed Gaussian as a term: zero at its centre, with exact derivatives, bounded."""
 
+from dataclasses import replace
+
 import torch
 
 from kinflow.energy.belief import Belief
@@ -93,3 +95,28 @@ def test_without_sizes_it_is_about_the_others_alone():
     rows = belief.weighted(1.0, torch.tensor([1.0, 0.5, 0.0])).whitening[:, first:]
     factor = torch.tensor([1.0, 0.5, 0.0]).double()[:, None, None]
     torch.testing.assert_close(rows, factor * belief.whitening[:, first:])
+
+
+def test_what_is_between_two_beliefs_is_evenly_between_them():
+    bodies = some_bodies(2, seed=1)
+    turn = torch.tensor([0.2, -0.4, 0.1]).double()
+    bodies = replace(
+        bodies,
+        R_cam_root=torch.stack(
+            [bodies.R_cam_root[0], rotvec_to_matrix(turn) @ bodies.R_cam_root[0]]
+        ),
+    )
+    belief = belief_about(bodies)
+    own_s, times_s = torch.tensor([1.0, 2.0]).double(), torch.tensor([0.5, 1, 1.25, 2, 9]).double()
+    found = belief.between(own_s, times_s)
+
+    for row, share in enumerate((0, 0, 0.25, 1, 1)):
+        R = rotvec_to_matrix(share * turn) @ bodies.R_cam_root[0]
+        torch.testing.assert_close(found.R_cam_base[row], R)
+        torch.testing.assert_close(found.centre[row], torch.lerp(*belief.centre, share))
+        torch.testing.assert_close(found.whitening[row], torch.lerp(*belief.whitening, share))
+    (one,) = belief[:1].between(own_s[:1], times_s[:1]).centre
+    torch.testing.assert_close(one, belief.centre[0])
+    rows = torch.tensor([False, True])
+    mixed = belief.replaced(rows, belief[[1, 0]])
+    assert torch.equal(mixed.centre, belief.centre[[0, 0]])

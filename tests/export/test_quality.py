@@ -12,7 +12,12 @@ from torch import Tensor
 
 from kinflow.export.people_files import load, write_json, write_npz
 from kinflow.export.people_schema import QUALITY
-from kinflow.export.quality import TrackQuality, quality_of
+from kinflow.export.quality import (
+    TrackQuality,
+    below_floor_cm,
+    level_under_m,
+    quality_of,
+)
 from kinflow.results import Frame, Person, Reconstruction
 
 FRAMES, RATE_HZ = 24, 25.0
@@ -94,6 +99,33 @@ def test_depth_below_the_floor_is_that_of_the_frames_that_sink():
     assert found.below_floor_worst_cm == pytest.approx(3, abs=0.01)
     assert found.below_floor_cm == pytest.approx(6 / FRAMES, abs=0.01)
     assert quality(moving()).below_floor_worst_cm == pytest.approx(0, abs=1e-3)
+
+
+def test_whoever_is_on_a_lower_level_does_not_sink():
+    above, below = moving(), moving(x=1.0, y=1.2)
+    # the lower one comes at the end only, so that the other one tells the floor
+    people = [[one] for one in above.people]
+    for frame in range(FRAMES - 5, FRAMES):
+        people[frame].append(replace(below.people[frame], person=6))
+    first, second = quality_of(Reconstruction.of_frames(above.frames, people, "clip.mp4"))
+
+    assert (first.lower_level_cm, first.below_floor_worst_cm) == pytest.approx((0, 0), abs=1e-3)
+    assert second.lower_level_cm == pytest.approx(120, abs=0.1)
+    assert second.below_floor_worst_cm == pytest.approx(0, abs=1e-3)
+
+
+def test_levels_are_kept_to_for_some_time():
+    times_s = np.arange(100) / 25
+    stairs = np.where(times_s < 2, 0.0, -1.31)
+    dip = np.where((times_s > 1) & (times_s < 1.3), -0.4, 0.0)
+    stumble = stairs - 0.05 * (np.arange(100) == 80)
+
+    assert level_under_m(stairs, times_s)[60:] == pytest.approx(-1.31)
+    assert below_floor_cm(stairs - level_under_m(stairs, times_s))[1] == pytest.approx(0)
+    assert below_floor_cm(stumble - level_under_m(stumble, times_s))[1] == pytest.approx(5)
+    # what is short is a fit that sank, and stays one
+    assert not level_under_m(dip, times_s).any()
+    assert not level_under_m(np.full(100, 0.5), times_s).any()
 
 
 def test_gaps_are_counted_whether_they_are_filled_or_not():

@@ -10,10 +10,11 @@ from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Targets
 from kinflow.errors import InputError
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import CloseLook, ImageEvidence
+from kinflow.evidence.types import CloseLook, ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, BelievedStarts, beliefs, gaussian
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
+from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.geometry import Camera
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import Looks, Predictor, PredictorInfo
@@ -142,6 +143,27 @@ def test_whom_the_detector_did_not_look_at_is_fitted_as_before(
     assert without.belief is None
     found = believing.fit(half, camera).people
     assert len(found) == 2
+
+
+def test_of_frames_that_the_network_is_not_asked_of_it_believes_what_is_between(
+    prior, predictor, make_scene, camera
+):
+    scene = make_scene(tuple(10.0 * i for i in range(6)))
+    seen: list[PersonEvidence | None] = list(with_look(scene.evidence, (0, 1, 2, 4, 5)).people)
+    seen[4] = None
+    track = TrackWindow(torch.tensor([0.0, 1, 2, 3, 4, 5]) / 30, tuple(seen))
+    photos = PhotoFitter(prior, PhotoFitConfig(belief=CONFIG), predictor=predictor)
+    weights = TrackWeights(1.0, 1.0, 100.0, 0.05)
+    (found,) = targets_of_tracks(photos, [track], camera, weights, [[0, 2, 5]])
+    assert found.belief is not None
+
+    # nobody looked at the fourth frame, and the fifth lacks the person
+    assert found.belief.says_something().tolist() == [True, True, True, False, False, True]
+    centre = found.belief.centre
+    torch.testing.assert_close(centre[1], 0.5 * (centre[0] + centre[2]))
+    left = [CONFIG.prior_weight] * 3 + [1.0, 0.05, CONFIG.prior_weight]
+    assert found.belief.prior_weight.tolist() == pytest.approx(left)
+    assert found.hint is None or found.hint.known().tolist()[:3] == [False] * 3
 
 
 SEEN, HIDDEN = torch.tensor([False]), torch.tensor([True])

@@ -68,6 +68,16 @@ def test_a_photo_becomes_a_result_folder(served, photo, done, tmp_path):
     assert str(served.data) not in (tmp_path / "people.json").read_text()
 
 
+def test_the_network_alone_is_asked_where_that_is_wanted(served, photo, tmp_path):
+    client = served.client()
+    job = client.wait(client.submit(photo, max_people=1, fast=True))
+    assert job.state == "done", job.message
+    client.download(job, tmp_path)
+
+    assert [p.start_source for p in kinflow.load(tmp_path / "people.npz").people] == ["network"]
+    client.delete(job)
+
+
 def test_the_archive_holds_the_files(served, done):
     answer, content = request(served, "GET", f"/api/jobs/{done.id}/results.zip")
 
@@ -186,7 +196,7 @@ def test_a_form_is_told_how_to_send_the_file(served):
 @pytest.mark.parametrize(
     "query",
     ["fov=0", "fov=nan", "max_people=0", "max_people=x", "start=-1", "start=3&end=2", "fps=inf",
-     "nothing=1", "parts=maybe", "end=1e99", "name=" + "x" * 2000],
+     "nothing=1", "parts=maybe", "fast=maybe", "end=1e99", "name=" + "x" * 2000],
 )  # fmt: skip
 def test_options_that_cannot_be_get_a_sentence(served, query):
     status, sentence = refused(served, jpeg(), query)

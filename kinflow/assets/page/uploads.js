@@ -26,6 +26,7 @@ function optionsNow(file) {
   const asked = new URLSearchParams({ name: file.name });
   for (const id of OPTIONS) if (byId(id).value !== "") asked.set(id, byId(id).value);
   if (byId("moving_camera").checked) asked.set("moving_camera", "true");
+  if (byId("fast").checked) asked.set("fast", "true");
   return asked;
 }
 
