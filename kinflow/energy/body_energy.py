@@ -104,8 +104,6 @@ class EnergyConfig:
     shape_weight: float = 1.0
     keypoint_cutoff: float = 10.0
     """Standard deviations beyond which a keypoint counts as an outlier."""
-    keypoint_size_std: float = 0.0
-    """By which share the keypoints of a person together may be too far from their middle."""
     hint_cutoff: float = 4.0
     part_cutoff: float = 3.0
     up_cutoff: float = 2.5
@@ -118,7 +116,7 @@ class EnergyConfig:
     """Standard deviation of the log of the focal length about the assumed one; 0 keeps it fixed."""
 
     def __post_init__(self) -> None:
-        not_negative(self, "prior_weight", "shape_weight", "focal_log_std", "keypoint_size_std")
+        not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
         positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff", "up_cutoff")
         positive(self, "belief_cutoff", "floor_cutoff")
 
@@ -191,7 +189,6 @@ class Energy:
                 targets.inverse_std_px,
                 config.keypoint_cutoff,
                 self.layout,
-                config.keypoint_size_std,
             )
         ]
         if targets.hint is not None:

@@ -68,24 +68,6 @@ def sliding(
     return _combined(points_m, jacobian, c, inverse_std, cutoff, layout)
 
 
-def speed_as_seen(
-    points_m: Float[Tensor, "frames points 3"],
-    times_s: Float[Tensor, " frames"],
-    depth_share: float,
-) -> Float[Tensor, "steps points"]:
-    """Speeds of points in m/s, in which distance from the camera counts for less.
-
-    Args:
-        points_m: positions about the camera, which may turn but stays where it is.
-        times_s: of the frames, increasing.
-        depth_share: factor on velocities along the line of sight.
-    """
-    velocity = (points_m[1:] - points_m[:-1]) / (times_s[1:] - times_s[:-1])[:, None, None]
-    sight = torch.nn.functional.normalize(points_m[1:] + points_m[:-1], dim=-1)
-    along = (velocity * sight).sum(-1, keepdim=True) * sight
-    return (velocity - (1 - depth_share) * along).norm(dim=-1)
-
-
 def _combined(
     points_m: Tensor,
     jacobian: Tensor | None,

@@ -58,14 +58,12 @@ def reprojection(
     inverse_std: Float[Tensor, "batch points"],
     cutoff: float,
     layout: TangentLayout,
-    size_std: float = 0.0,
 ) -> Term:
     """Projected minus observed keypoints in standard deviations (weight 0 leaves one out).
 
     Args:
         jacobian: of the points; its columns are the layout's `body`.
         layout: the unknowns of the term's own Jacobian.
-        size_std: by which share all keypoints together may be too far from their middle.
     """
     z = points_cam_m[..., 2:].clamp_min(NEAR_M)
     ray = points_cam_m[..., :2] / z
@@ -78,26 +76,7 @@ def reprojection(
         if layout.has_focal:
             J = layout.columns(body=J, focal=(ray * scale)[..., None])
     r, J = robustify(r, J, cutoff)
-    r, J = r.flatten(1), None if J is None else J.flatten(1, 2)
-    if size_std > 0:
-        along = _by_size(observed_px, inverse_std)
-        length2 = along.square().sum(1, keepdim=True).clamp_min(1e-12)
-        # whitens errors of covariance 1 + size_std² along alongᵀ
-        less = along * (1 - torch.rsqrt(1 + size_std**2 * length2)) / length2
-        r = r - less * (along * r).sum(1, keepdim=True)
-        if J is not None:
-            J = J - less[..., None] * (along[:, None] @ J)
-    return Term("keypoints", r, J)
-
-
-def _by_size(
-    observed_px: Float[Tensor, "batch points 2"], inverse_std: Float[Tensor, "batch points"]
-) -> Float[Tensor, "batch residuals"]:
-    """How keypoints, in standard deviations, move with the logarithm of the picture's size."""
-    weight = inverse_std.square()[..., None]
-    middle = (weight * observed_px).sum(1, keepdim=True)
-    middle = middle / weight.sum(1, keepdim=True).clamp_min(1e-12)
-    return ((observed_px - middle) * inverse_std[..., None]).flatten(1)
+    return Term("keypoints", r.flatten(1), None if J is None else J.flatten(1, 2))
 
 
 def outline(

@@ -36,8 +36,6 @@ class Chain:
     R_still_cam: Float[Tensor, "frames 3 3"] | None = None
     """From the camera's frame to that of one that stands still, where motion is what it is; None
     where the camera does."""
-    size_std: float = 0.0
-    """By which share each frame's keypoints together may be too far from their middle."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,9 @@ def solve(
         cost: of motion.
         config: stopping and damping.
     """
-    config_of_frames = replace(energy.config, shape_weight=0.0, keypoint_size_std=chain.size_std)
-    of_frames = Energy(energy.model, energy.origin, config_of_frames, energy.vertices)
+    of_frames = Energy(
+        energy.model, energy.origin, replace(energy.config, shape_weight=0.0), energy.vertices
+    )
     layout = of_frames.layout
     free = torch.ones_like(start.log_focal)[:, None]
     free[: chain.settled] = 0

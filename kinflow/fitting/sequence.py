@@ -20,7 +20,6 @@ from torch import Tensor
 from kinflow.body.keypoints import FOOT_KEYPOINTS
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.dynamics import StepModel
-from kinflow.energy.motion import speed_as_seen
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.chain import Chain, MotionCost, solve
 from kinflow.fitting.gaps import GapBridge
@@ -234,15 +233,17 @@ class TrackFitter:
         chain = Chain(targets, track.times_s, s, std, track.settled, track.R_still_cam)
         bodies = self._begun(chain, track, start)
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
-        chain = replace(chain, size_std=self.config.keypoint_size_std)
+        told = chain
         if track.known is None:
-            chain, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
-            chain, bodies = self._with_shape_of_parts(track, chain, bodies, camera)
+            told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
+            told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
         if self._dynamics is not None:
             bodies = bridged(self._dynamics, track, bodies, up_still)
         steps = self._steps(track, bodies, up_still)
-        bodies = self._solved(chain, bodies, stands, steps)
-        return TrackFit(bodies, chain.targets, stands)
+        feet = self.config.stand_std_m_s > 0 and bool((stands > 0.5).any())
+        if told is not chain or steps is not None or feet:
+            bodies = self._solved(told, bodies, stands, steps)
+        return TrackFit(bodies, told.targets, stands)
 
     def _begun(self, chain: Chain, track: TrackWindow, start: Unknowns) -> Unknowns:
         """Bodies of all frames by some of them, before it is known what stands."""
@@ -326,5 +327,5 @@ class TrackFitter:
         """How surely points of the feet that were seen stand, by how slowly they move."""
         seen = targets.inverse_std_px[:, _FEET] > 0
         feet = self.model.evaluate(bodies, with_jacobian=False).keypoints_cam_m[:, _FEET]
-        speed = speed_as_seen(feet, times_s, self.config.stand_depth_share)
+        speed = (feet[1:] - feet[:-1]).norm(dim=-1) / (times_s[1:] - times_s[:-1])[:, None]
         return (seen[1:] & seen[:-1]) / (1 + (speed / self.config.stand_speed_m_s) ** 4)

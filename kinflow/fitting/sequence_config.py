@@ -19,18 +19,13 @@ class SequenceConfig:
     """Spread of the speed of points relative to the hips, by which a path is chosen."""
     keypoint_narrowing: float = 0.7
     """Factor on the spread of keypoints: motion takes up what is noise of single frames."""
-    keypoint_size_std: float = 0.01
-    """By which share keypoints of a frame together may be too far from their middle, once it is
-    known what stands: sizes of pictures err by about 1 %, and alike in neighbouring frames."""
     belief_widening: float = 3.0
     """Factor on the spread of what the network believes: in neighbouring frames it errs alike."""
     acceleration_std_m_s2: float = 12.0
     """Spread of accelerations of points, of frames at 30 Hz."""
     acceleration_cutoff: float = 4.0
-    stand_speed_m_s: float = 0.3
+    stand_speed_m_s: float = 0.4
     """Feet that are slower than this stand, more surely the slower they are."""
-    stand_depth_share: float = 0.3
-    """How far speed along the line of sight counts for that, which is what a camera tells least."""
     stand_std_m_s: float = 0.05
     """Spread of the speed of feet that stand; 0 leaves contacts out."""
     stand_cutoff: float = 4.0
@@ -65,6 +60,6 @@ class SequenceConfig:
         positive(self, "acceleration_cutoff", "stand_speed_m_s", "stand_cutoff", "known_shape_std")
         positive(self, "parts_shape_std")
         whole(self, "shape_frames", at_most=1000)
-        not_negative(self, "stand_std_m_s", "keypoint_size_std")
-        share(self, "gap_prior_weight", "stand_depth_share")
+        not_negative(self, "stand_std_m_s")
+        share(self, "gap_prior_weight")
         nested(self, dynamics=TrackDynamicsConfig, begin=LMConfig, solve=LMConfig)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kinflow.energy.layout import TangentLayout
-from kinflow.energy.motion import acceleration, sliding, speed_as_seen
+from kinflow.energy.motion import acceleration, sliding
 
 LAYOUT = TangentLayout(3, 2)
 UNEVEN_S = torch.tensor([0.0, 0.03, 0.07, 0.1, 0.2]).double()
@@ -34,19 +34,6 @@ def test_even_motion_costs_nothing_at_uneven_times():
     assert float(slides.residuals.abs().max()) > 0.1
     _, still = terms(start.expand(5, 4, 3), None, UNEVEN_S)
     assert not still.residuals.any()
-
-
-def test_speed_as_seen_counts_what_comes_nearer_for_less():
-    times_s = torch.tensor([0.0, 0.02, 0.06])
-    ray = torch.nn.functional.normalize(torch.tensor([0.3, 0.4, 1.0]), dim=0)
-    across = torch.nn.functional.normalize(torch.linalg.cross(ray, torch.ones(3)), dim=0)
-    away = 3.0 * ray + 2.0 * times_s[:, None, None] * ray
-    past = 50.0 * ray + 2.0 * times_s[:, None, None] * across
-    for share in (0.0, 0.3, 1.0):
-        found = speed_as_seen(away, times_s, share)
-        torch.testing.assert_close(found, torch.full((2, 1), 2 * share), atol=1e-4, rtol=1e-4)
-        found = speed_as_seen(past, times_s, share)
-        torch.testing.assert_close(found, torch.full((2, 1), 2.0), atol=1e-3, rtol=1e-3)
 
 
 def test_a_constant_acceleration_is_measured_in_its_deviation():

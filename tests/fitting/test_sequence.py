@@ -335,8 +335,6 @@ def test_gaps_that_no_window_has_both_ends_of_are_filled_as_people_move(tracks, 
         {"begin_gap_s": 0.0},
         {"acceleration_std_m_s2": 0.0},
         {"gap_prior_weight": 2.0},
-        {"stand_depth_share": 1.5},
-        {"keypoint_size_std": -0.1},
     ],
 )
 def test_options_of_sequences_out_of_range_are_refused(change):
