@@ -38,8 +38,8 @@ class TrainPredictorConfig:
         out: folder of the run.
         sources: what is learned from, each as one text: the name of a dataset (`kinflow data list`)
             or `looks`, its folder, and then any of `split=`, `weight=` (share of a batch relative
-            to the others), `use=` (labels: body, joints, keypoints, parts, seen), `at_most=` and
-            `fov_deg=`, such as 'coco ~/coco split=train2017 weight=2 use=keypoints,parts'.
+            to the others), `use=` (labels: body, pose, joints, keypoints, parts, seen), `at_most=`
+            and `fov_deg=`, such as 'coco ~/coco split=train2017 weight=2 use=keypoints,parts'.
         studio: what is shown while the network learns, beside sources or alone.
         live: how samples come from the studio, and go.
         validation: sources of samples of other people, which choose the weights; without one the

@@ -197,7 +197,7 @@ class PredictorRecipe(Recipe):
             folders = [looks_of_source(source, config.kept) for source in config.validation]
             shards = [Samples.load(path) for folder in folders for path in shard_files(folder)]
             everybody = self._labelled(Samples.concatenate(shards))
-            everybody = everybody[everybody.in_space]
+            everybody = everybody[everybody.has_body | everybody.has_joints]
             if not len(everybody):
                 raise InputError(
                     "Nobody in the sources of validation has a body or joints in space, by which "
