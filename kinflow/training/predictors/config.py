@@ -49,6 +49,8 @@ class TrainPredictorConfig:
             what the detector saw of pictures, `mix` all.
         labels: share of the samples whose labels in space are used.
         prior: pose prior whose latent is predicted: a shipped one by name, or a weight file.
+        start: predictor of the same shape whose weights are begun with: a shipped one by name, or a
+            weight file; None for new ones.
         pool: samples of a source that are shuffled together, in memory.
         network: its shape.
         loss: weights of the terms.
@@ -75,6 +77,7 @@ class TrainPredictorConfig:
     recipe: Regime = "fs"
     labels: float = 1.0
     prior: str = DEFAULT_PRIOR
+    start: str | None = None
     pool: int = 8192
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()

@@ -30,7 +30,9 @@ from kinflow.training.predictors.part_term import PartTerm
 
 KEYPOINTS = tuple(range(33))
 HIPS = [23, 24]
-_DISTANCE_M, _DISTANCE_CROP = 0.05, 0.02
+_DISTANCE_M = 0.05
+DISTANCE_CROP = 0.02
+"""A distance of keypoints that costs 1, in sides of the crop."""
 _CUTOFF_CROP = 0.15
 _ALIGNED = 8
 """Samples of a batch whose parts are compared, which takes longer than all other terms."""
@@ -100,7 +102,7 @@ class PredictorLoss:
         of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
         rotation = _chord(guess.R_cam_root, batch.truth.R_cam_root)
         off = crop_points(points, batch.looks) - crop_points(truth, batch.looks)
-        in_2d = _length(off / _DISTANCE_CROP).clamp_max(30).mean(1)
+        in_2d = _length(off / DISTANCE_CROP).clamp_max(30).mean(1)
         # the density is about what the best guess leaves open and does not move it
         fixed = posterior.about(posterior.guess.centre.detach())
         density = -fixed.log_prob_of_vector(vector) / size
@@ -207,7 +209,7 @@ def keypoint_distance(
     squared = (xy - points[..., :2]).square().sum(-1)
     robust = (squared / (1 + squared / _CUTOFF_CROP**2)).clamp_min(1e-12).sqrt()
     weight = points[..., 2]
-    return (weight * robust).sum(1) / weight.sum(1).clamp_min(1) / _DISTANCE_CROP
+    return (weight * robust).sum(1) / weight.sum(1).clamp_min(1) / DISTANCE_CROP
 
 
 def _chord(
