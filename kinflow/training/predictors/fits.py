@@ -81,7 +81,7 @@ class Kept:
     """What a round came to.
 
     Attributes:
-        people: whose body is not labelled.
+        people: whose body and pose are not labelled.
         new: fits that are kept now and were not there before.
         better: fits that took the place of earlier ones.
         before: earlier fits that stay.
@@ -161,10 +161,10 @@ class FitRound:
         """Samples with bodies where fits are to be believed, and how many these are.
 
         Args:
-            samples: of whom some have no body.
+            samples: of whom some have neither body nor pose.
             before: the same people with earlier fits.
         """
-        rows = (~samples.has_body).nonzero()[:, 0]
+        rows = (~(samples.has_body | samples.has_pose)).nonzero()[:, 0]
         result, kept = samples, Kept()
         for some in rows.split(_AT_ONCE):
             people = samples[some]

@@ -116,7 +116,8 @@ class PredictorRecipe(Recipe):
     def _begin_with(self, start: Predictor, name: str) -> None:
         if not start.is_of(self._prior):
             raise InputError(
-                f"'{name}' was trained with another pose prior than '{self.config.prior}'.",
+                f"'{name}' was trained with another pose prior than '{self.config.prior}'; "
+                "name that one.",
                 {"name that one": "prior"},
             )
         if start.config != self.network.config:
