@@ -196,7 +196,7 @@ class FitRound:
             batch: the same people with the keypoints that are to be explained.
         """
         seen = [_evidence(look_of(people, i), batch.points[i]) for i in range(len(people))]
-        cameras = [_camera(people, i) for i in range(len(people))]
+        cameras = [camera_of(people, i) for i in range(len(people))]
         photos = [
             ImageEvidence(camera.image_size, (person,))
             for person, camera in zip(seen, cameras, strict=True)
@@ -237,7 +237,8 @@ def _evidence(look: CloseLook, labelled: Float[Tensor, "33 3"]) -> PersonEvidenc
     )
 
 
-def _camera(people: Samples, row: int) -> Camera:
+def camera_of(people: Samples, row: int) -> Camera:
+    """The camera of one sample."""
     f, x, y, width, height = people.camera[row].tolist()
     return Camera(f, (x, y), (round(width), round(height)))
 
