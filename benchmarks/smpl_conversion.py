@@ -9,8 +9,8 @@ triangles, in another order, without knowledge of ours: what is lost is lost by 
 ten shape coefficients, and by a rest pose that is skinned otherwise. A real file adds what two
 different rigs disagree in, which the residual shows.
 
-Last it says how far copied rotations are off, which is how poses of the family teach predictors: the
-turns that the conversion gives back on our body against those that were in the file.
+Last it says how far copied rotations are off, which is how poses of the family teach predictors:
+the turns that the conversion gives on our body against those that were in the file.
 
     python benchmarks/smpl_conversion.py --poses poses.safetensors [--model SMPL_NEUTRAL.npz]
 """

@@ -21,12 +21,12 @@ from kinflow.body.smpl_mesh import SmplMesh
 from kinflow.datasets.sample_looks import _truth
 from kinflow.datasets.samples import Samples
 from kinflow.evidence.region import Region
-from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.predictors import Predictor
 from kinflow.predictors.network import NetworkConfig
 from kinflow.predictors.predictor import PredictorInfo
 from kinflow.training.predictors.batches import Labelled
-from kinflow.training.predictors.losses import LossConfig, PredictorLoss
+from kinflow.training.predictors.losses import LossConfig, PredictorLoss, relative
 from kinflow.training.predictors.regimes import as_known, is_used
 
 SMALL = NetworkConfig(width=16, layers=1, heads=2, readout=32, blocks=1, context=8,
@@ -155,8 +155,10 @@ def test_the_error_is_zero_at_the_truth_whatever_the_size_and_the_place(people):
     posterior = network()(people.looks)
     truth = posterior.frame.to_vector(people.truth, posterior.guess.R_view_base)
     other = torch.cat([truth[:, :3], truth[:, 3:6] + 0.1, truth[:, 6:-6], -truth[:, -6:]], 1)
-    assert float(loss_of._of_turns(posterior.about(other), known).max()) < 0.05
-    assert float(loss_of._of_turns(posterior, known).min()) > 0.5
+    with torch.no_grad():
+        at_truth = loss_of._of_turns(posterior.about(other), known)
+        elsewhere = loss_of._of_turns(posterior, known)
+    assert float(at_truth.max()) < 0.05 and float(elsewhere.min()) > 0.5
 
 
 def test_poses_alone_teach_poses(people):
@@ -165,19 +167,19 @@ def test_poses_alone_teach_poses(people):
     known = knowing(people, True, True)
     optimizer = torch.optim.Adam(predictor.parameters(), 5e-3)
 
-    def apart_deg() -> float:
+    def apart_m() -> float:
         with torch.no_grad():
-            found = loss_of.model.pose(predictor.eval()(people.looks).point())
-            turned = found.mT @ loss_of.model.pose(people.truth)
-            return float(matrix_to_rotvec(turned).norm(dim=-1).mean().rad2deg())
+            guess = predictor.eval()(people.looks).point()
+            ours, truth = (relative(loss_of.points_m(u)) for u in (guess, people.truth))
+            return float((ours - truth).norm(dim=-1).mean())
 
-    before = apart_deg()
-    for _ in range(60):
+    before = apart_m()
+    for _ in range(30):
         loss = loss_of(predictor.train()(people.looks), known).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert apart_deg() < 0.9 * before
+    assert apart_m() < 0.7 * before
 
 
 def test_regimes_and_sources_say_whether_poses_count(people):
@@ -185,6 +187,5 @@ def test_regimes_and_sources_say_whether_poses_count(people):
     known = knowing(people, True, True)
     assert bool(is_used(as_known(known, "fs", everybody), "fs").all())
     assert not bool(is_used(as_known(known, "fs", ~everybody), "fs").any())
-    for regime, use in (("ss", ("pose",)), ("ws", ("body", "keypoints"))):
-        batch = as_known(known, regime, everybody, use)
-        assert not bool(batch.has_pose.any() or batch.has_root.any())
+    batches = (as_known(known, "ss", everybody), as_known(known, "ws", everybody, ("body",)))
+    assert not any(bool((batch.has_pose | batch.has_root).any()) for batch in batches)
