@@ -13,7 +13,7 @@ stopped goes on.
 and of the others keypoints and parts in the picture. `ss` knows what the detector saw of the same
 pictures and of photographs; `mix` knows all of it. The detector's own 3D landmarks are input in
 every row, and label in none. Rows that go `on` begin with the weights of another row and train as
-long again; with `fits` these people are fitted first, and the fits that pictures speak for are labels.
+long again; with `fits` people are fitted first, and the fits that pictures speak for are labels.
 """
 
 from __future__ import annotations
