@@ -12,7 +12,8 @@ stopped goes on.
 `fs` knows bodies of a share of the people and leaves the others out. `ws` knows the same bodies,
 and of the others keypoints and parts in the picture. `ss` knows what the detector saw of the same
 pictures and of photographs; `mix` knows all of it. The detector's own 3D landmarks are input in
-every row, and label in none.
+every row, and label in none. Rows that go `on` begin with the weights of another row and train as
+long again; with `fits` people are fitted first, and the fits that pictures speak for are labels.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from torch import Tensor
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.checks import flag, path, whole
-from kinflow.datasets.samples import Samples
+from kinflow.datasets.look_stream import shard_files
+from kinflow.datasets.samples import Samples, look_of
 from kinflow.files.atomic import write_bytes
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import pa_mpjpe
@@ -41,7 +43,8 @@ from kinflow.priors.pose_space import POSE_DIM, Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.training.loop import Loop
 from kinflow.training.predictors.batches import Labelled, looks_of
-from kinflow.training.predictors.config import TrainPredictorConfig
+from kinflow.training.predictors.config import WEIGHTS_NAME, TrainPredictorConfig
+from kinflow.training.predictors.fits import FitLooksConfig, camera_of, fit_looks
 from kinflow.training.predictors.losses import LossConfig
 from kinflow.training.predictors.recipe import PredictorRecipe
 from kinflow.training.predictors.regimes import Regime
@@ -95,6 +98,10 @@ class Row:
     prior: str = "realnvp"
     changes: dict[str, object] = field(default_factory=dict)
     parts: bool = True
+    after: str | None = None
+    """The row whose weights are begun with."""
+    fits: LookLabel | None = None
+    """What of fits that these weights begin is taken as label."""
 
 
 ROWS: dict[str, Row] = {
@@ -115,6 +122,9 @@ ROWS: dict[str, Row] = {
     "ws 10 %, rotations": Row("ws", 0.1, _ROTATIONS),
     "mix 100 %": Row("mix", 1.0),
     "mix 1 %": Row("mix", 0.01),
+    "ss, on": Row("ss", 0.0, after="ss"),
+    "ss, on, poses of fits": Row("mix", 1.0, after="ss", fits="pose"),
+    "ss, on, bodies of fits": Row("mix", 1.0, after="ss", fits="body"),
 }
 """The most telling first."""
 
@@ -150,7 +160,11 @@ def config_of(
     labels: tuple[LookLabel, ...] = ALL_LABELS
     if not row.parts:
         labels = tuple(name for name in ALL_LABELS if name != "parts")
+    start = None if row.after is None else folder_of(benchmark, row.after, seed) / WEIGHTS_NAME
     sources = [Source("looks", benchmark.train, weight=3.0, use=labels)]
+    if row.fits is not None:
+        fits = fits_of(benchmark, str(start), seed)
+        sources = [Source("looks", fits, weight=3.0, use=(row.fits, "seen"))]
     if row.recipe in ("ss", "mix"):
         share = 1.0 / max(len(benchmark.unlabelled), 1)
         sources += [Source("looks", f, weight=share) for f in benchmark.unlabelled]
@@ -165,6 +179,7 @@ def config_of(
         recipe=row.recipe,
         labels=row.labels,
         prior=prior,
+        start=None if start is None else str(start),
         network=NETWORK,
         loss=LossConfig(density=0.1),
         pool=32_768,
@@ -175,6 +190,26 @@ def config_of(
         ema_decay=0.98,
         seed=seed,
     )
+
+
+def folder_of(benchmark: RegimesBenchmark, name: str, seed: int) -> Path:
+    """Where a row is trained."""
+    return benchmark.out / f"{''.join(c if c.isalnum() else '_' for c in name)}_{seed}"
+
+
+def fits_of(benchmark: RegimesBenchmark, predictor: str, seed: int) -> Path:
+    """Folder of the people of the training as fits label them that some weights begin."""
+    unlabelled, out = benchmark.out / "unlabelled", benchmark.out / f"fits_{seed}"
+    unlabelled.mkdir(exist_ok=True)
+    for shard in shard_files(benchmark.train):
+        people = Samples.load(shard)
+        looks = [
+            Samples.of_look(look_of(people, i), camera_of(people, i)) for i in range(len(people))
+        ]
+        Samples.concatenate(looks).save(unlabelled / shard.name)
+    if not out.exists():
+        print(fit_looks(FitLooksConfig(unlabelled, out, predictor)), flush=True)
+    return out
 
 
 def raw_rotations() -> GaussianPrior:
@@ -204,11 +239,10 @@ def errors_mm(
 
 def run(benchmark: RegimesBenchmark, name: str, seed: int) -> Float[Tensor, "people 2"]:
     """Errors of a row, trained now unless it is there."""
-    stem = "".join(c if c.isalnum() else "_" for c in name)
-    kept = benchmark.out / f"{stem}_{seed}.json"
+    folder = folder_of(benchmark, name, seed)
+    kept = folder.with_suffix(".json")
     if kept.exists():
         return torch.tensor(json.loads(kept.read_text())["errors_mm"])
-    folder = benchmark.out / f"{stem}_{seed}"
     _Run.blank_maps = benchmark.blank_maps
     recipe = _Run(config_of(benchmark, ROWS[name], seed, folder))
     loop = Loop(recipe, recipe.loop_config, folder)

@@ -9,6 +9,9 @@ triangles, in another order, without knowledge of ours: what is lost is lost by 
 ten shape coefficients, and by a rest pose that is skinned otherwise. A real file adds what two
 different rigs disagree in, which the residual shows.
 
+Last it says how far copied rotations are off, which is how poses of the family teach predictors:
+the turns that the conversion gives on our body against those that were in the file.
+
     python benchmarks/smpl_conversion.py --poses poses.safetensors [--model SMPL_NEUTRAL.npz]
 """
 
@@ -29,10 +32,11 @@ from kinflow.body.conversion import Converter
 from kinflow.body.kinematics import full_pose
 from kinflow.body.model import BodyModel
 from kinflow.body.registration import Registration, our_adult, register
+from kinflow.body.skeleton import JOINT_NAMES
 from kinflow.body.smpl import read_smpl
 from kinflow.datasets.mocap_splits import CMU_SPLITS
 from kinflow.datasets.poses import PoseSet
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.shape import ShapePrior
 
 _CHILD_FROM_S = (-3.5, -2.5)
@@ -82,6 +86,7 @@ def main(options: Options) -> None:
         for who in ("adults", "children"):
             for betas in options.betas:
                 _row(who, betas, path, registration, options)
+        _copied(path, registration, options)
 
 
 def _row(who: str, betas: int, path: Path, registration: Registration, options: Options) -> None:
@@ -115,6 +120,28 @@ def _row(who: str, betas: int, path: Path, registration: Registration, options: 
         f"{who:9s} {betas:5d} {mesh:8.2f} {worst:11.2f} {joints:10.2f} {joints_back:16.2f} "
         f"{mesh_back:8.2f} {per_pose:9.1f}"
     )
+
+
+def _copied(path: Path, registration: Registration, options: Options) -> None:
+    """Rotations of the file as they are on our body, against converted ones."""
+    ours, theirs = BodyModel.load(), read_smpl(path, options.betas[0]).body
+    back = Converter.to_ours(theirs, ours, registration)
+    shape = theirs.shape_space.neutral()
+    angles, bones = [], []
+    for _, pose in people("adults", options):
+        place = torch.zeros(len(pose), 3)
+        found = back.convert(shape, pose, place)
+        angles.append(matrix_to_rotvec(found.pose.mT @ pose).norm(dim=-1).rad2deg())
+        body = ours.with_shape(found.shape)
+        copied, truth = (body.with_pose(p, place).joints_m for p in (pose, found.pose))
+        copied, truth = (p - p[:, :1] for p in (copied, truth))
+        bones.append(1e3 * (copied - truth).norm(dim=-1))
+    mean_deg, mean_mm = (torch.cat(x).mean(0) for x in (angles, bones))
+    print(f"copied rotations: {mean_deg.mean():.1f} degrees off, joints {mean_mm.mean():.1f} mm")
+    for joint in mean_deg.argsort(descending=True)[:6].tolist():
+        print(
+            f"  {JOINT_NAMES[joint]:15s} {mean_deg[joint]:5.1f} degrees, {mean_mm[joint]:5.1f} mm"
+        )
 
 
 def people(who: str, options: Options) -> list[tuple[Tensor, Tensor]]:

@@ -27,7 +27,7 @@ from kinflow.synth import crops, files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.predictors import config as predictor_config
-from kinflow.training.predictors import image_recipe
+from kinflow.training.predictors import fits, image_recipe
 from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer, dynamics_trainer
 from kinflow.training.priors import recipe as prior_recipe
@@ -95,6 +95,7 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "crops": ResearchCommand(crops.CropsConfig, lambda config, _: crops.main(config)),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
         "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
+        "fits": ResearchCommand(fits.FitLooksConfig, lambda config, _: fits.main(config)),
         "backgrounds": ResearchCommand(
             backgrounds.BackgroundsConfig, lambda config, _: backgrounds.main(config)
         ),

@@ -35,6 +35,7 @@ from kinflow.datasets.readers.records import LeftOut
 from kinflow.datasets.readers.registry import reader_of
 from kinflow.datasets.same_person import LEAST_SCORE, LEAST_SHOWN, are_of
 from kinflow.datasets.sample import Sample
+from kinflow.datasets.sample_parts import BodyLabel
 from kinflow.datasets.samples import Samples
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import BlazePose, Pose, region_from_box, region_from_coco
@@ -54,6 +55,8 @@ _TRUNK = [COCO17.index(f"{s}_{p}") for s in ("left", "right") for p in ("shoulde
 _SURE = 0.3
 _IN_BOX, _BOX_ROOM = 0.8, 0.1
 _SPAN = 0.4
+SMPL_FAMILY = frozenset({"smpl", "smplh", "smplx"})
+"""Bodies whose joints turn as ours do: the same 22, from the same T-pose, in the same axes."""
 
 
 @dataclass(frozen=True)
@@ -349,6 +352,8 @@ def _truth(sample: Sample, region: Region) -> dict[str, Tensor]:
         shows = [bool(shown.get(name, False)) for name in BLAZEPOSE33]
         truth["keypoint_shows"] = torch.tensor(shows)
     R, t = _to_camera(sample)
+    if sample.body is not None and sample.body.model in SMPL_FAMILY:
+        truth |= _turns(sample.body, R)
     if R is None or t is None:
         return truth
     if sample.up is not None:
@@ -365,6 +370,23 @@ def _truth(sample: Sample, region: Region) -> dict[str, Tensor]:
         "phenotypes": torch.from_numpy(body.shape),
         "root_cam_m": torch.from_numpy(R @ body.t_space_m + t),
         "has_body": torch.tensor(True),
+    }
+
+
+def _turns(body: BodyLabel, R_cam_space: np.ndarray | None) -> dict[str, Tensor]:
+    """How joints of the SMPL family are turned, which means the same on our body.
+
+    Shapes and places do not: they are left out.
+    """
+    row = {name: k for k, name in enumerate(body.joint_names)}
+    if not all(name in row for name in JOINT_NAMES):
+        return {}
+    pose = body.R_parent_joint[[row[name] for name in JOINT_NAMES]]
+    pose[0] = np.eye(3) if R_cam_space is None else R_cam_space @ pose[0]
+    return {
+        "rotvec": matrix_to_rotvec(torch.from_numpy(pose)),
+        "has_pose": torch.tensor(True),
+        "has_root": torch.tensor(R_cam_space is not None),
     }
 
 

@@ -45,13 +45,15 @@ _SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "phenotypes": ((6,), torch.float32),
     "root_cam_m": ((3,), torch.float32),
     "has_body": ((), torch.bool),
+    "has_pose": ((), torch.bool),
+    "has_root": ((), torch.bool),
     "keypoint_shows": ((33,), torch.bool),
     "keypoints": ((33, 3), torch.float32),
     "joints_cam_m": ((33, 4), torch.float32),
     "parts": ((PART_CELLS, PART_CELLS), torch.int16),
 }
 _LABELS = ("up_cam", "rotvec", "phenotypes", "root_cam_m", "keypoints", "joints_cam_m")
-_MAY_LACK = ("keypoints", "joints_cam_m", "parts")
+_MAY_LACK = ("keypoints", "joints_cam_m", "parts", "has_pose", "has_root")
 """Columns of labels that a shard leaves out where nobody in it has any."""
 
 
@@ -74,6 +76,8 @@ class Samples:
         phenotypes: of the shape; zero where unknown.
         root_cam_m: position of the root in the camera's frame; zero where unknown.
         has_body: where pose, shape and position are known.
+        has_pose: where `rotvec` tells how joints are turned, and no more is known of the body.
+        has_root: where it also tells how the root is turned to the camera.
         keypoint_shows: keypoints that nothing hides, of those whose truth is known.
         keypoints: (x, y, weight) of labelled keypoints in the axes of the crop; the weight is zero
             where nobody labelled one.
@@ -96,6 +100,8 @@ class Samples:
     phenotypes: Float[Tensor, "samples 6"]
     root_cam_m: Float[Tensor, "samples 3"]
     has_body: Bool[Tensor, " samples"]
+    has_pose: Bool[Tensor, " samples"]
+    has_root: Bool[Tensor, " samples"]
     keypoint_shows: Bool[Tensor, "samples 33"]
     keypoints: Float[Tensor, "samples 33 3"]
     joints_cam_m: Float[Tensor, "samples 33 4"]

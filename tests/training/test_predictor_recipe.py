@@ -128,6 +128,20 @@ def test_fully_supervised_training_leaves_out_who_has_no_label(folders, tmp_path
     assert 0 < len(some) < len(everybody) and bool(some.has_body.all())
 
 
+def test_a_run_begins_with_the_weights_of_another(folders, tmp_path):
+    first = train(config_of(folders, tmp_path / "first"))
+    recipe = PredictorRecipe(config_of(folders, tmp_path / "second", start=str(first)))
+    for (name, was), now in zip(
+        Predictor.load(first).state_dict().items(),
+        recipe.network.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(was, now), name
+    others = replace(SMALL, width=96)
+    with pytest.raises(InputError, match="another shape"):
+        PredictorRecipe(config_of(folders, tmp_path, start=str(first), network=others))
+
+
 def test_an_interrupted_run_ends_like_another(folders, tmp_path):
     whole = train(config_of(folders, tmp_path / "whole"))
     recipe = PredictorRecipe(config_of(folders, tmp_path / "cut"))

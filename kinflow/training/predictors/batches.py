@@ -29,6 +29,10 @@ class Labelled:
     looks: Looks
     truth: Unknowns
     has_body: Bool[Tensor, " samples"]
+    has_pose: Bool[Tensor, " samples"]
+    """Of whom the pose is known, whatever else is."""
+    has_root: Bool[Tensor, " samples"]
+    """Of whom it is known how the root is turned."""
     points: Float[Tensor, "samples 33 3"]
     """(x, y, weight) of labelled keypoints in the axes of the crop."""
     joints_cam_m: Float[Tensor, "samples 33 4"]
@@ -54,6 +58,8 @@ class Labelled:
             self.looks.each(change),
             Unknowns(**{name: change(value) for name, value in vars(self.truth).items()}),
             change(self.has_body),
+            change(self.has_pose),
+            change(self.has_root),
             change(self.points),
             change(self.joints_cam_m),
             change(self.parts),
@@ -67,13 +73,19 @@ class Labelled:
 
     def tensors(self) -> list[Tensor]:
         """All tensors, always in one order."""
-        labels = (self.has_body, self.points, self.joints_cam_m, self.parts)
+        known = (self.has_body, self.has_pose, self.has_root)
+        labels = (*known, self.points, self.joints_cam_m, self.parts)
         return [*self.looks.tensors(), *vars(self.truth).values(), *labels]
 
     @property
     def in_space(self) -> Bool[Tensor, " samples"]:
         """Of whom something in space is known."""
-        return self.has_body | (self.joints_cam_m[..., 3] > 0).any(1)
+        return self.has_body | self.has_pose | self.has_root | self.has_joints
+
+    @property
+    def has_joints(self) -> Bool[Tensor, " samples"]:
+        """Of whom joints in space are known."""
+        return (self.joints_cam_m[..., 3] > 0).any(1)
 
     @property
     def in_picture(self) -> Bool[Tensor, " samples"]:
@@ -87,8 +99,9 @@ def labelled(samples: Samples, prior: PosePrior, shape_prior: ShapePrior) -> Lab
     samples = samples.to(prior.one_of_its_numbers().device)
     pose = rotvec_to_matrix(samples.rotvec)
     truth = bodies(pose, samples.phenotypes, samples.root_cam_m, prior, shape_prior)
+    posed = (samples.has_body | samples.has_pose)[:, None].float()
     known = samples.has_body[:, None].float()
-    return replace(unencoded(samples), truth=replace(truth, z=truth.z * known, s=truth.s * known))
+    return replace(unencoded(samples), truth=replace(truth, z=truth.z * posed, s=truth.s * known))
 
 
 def unencoded(samples: Samples) -> Labelled:
@@ -101,6 +114,8 @@ def unencoded(samples: Samples) -> Labelled:
             empty(len(samples), 3, 3), empty(len(samples), 3), nothing, nothing, empty(len(samples))
         ),
         has_body=samples.has_body,
+        has_pose=samples.has_body | samples.has_pose,
+        has_root=samples.has_body | samples.has_root,
         points=samples.keypoints,
         joints_cam_m=samples.joints_cam_m,
         parts=samples.parts,

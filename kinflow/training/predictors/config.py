@@ -22,8 +22,8 @@ class TrainPredictorConfig(RunOptions):
     Attributes:
         sources: what is learned from, each as one text: the name of a dataset (`kinflow data list`)
             or `looks`, its folder, and then any of `split=`, `weight=` (share of a batch relative
-            to the others), `use=` (labels: body, joints, keypoints, parts, seen), `at_most=` and
-            `fov_deg=`, such as 'coco ~/coco split=train2017 weight=2 use=keypoints,parts'.
+            to the others), `use=` (labels: body, pose, joints, keypoints, parts, seen), `at_most=`
+            and `fov_deg=`, such as 'coco ~/coco split=train2017 weight=2 use=keypoints,parts'.
         studio: what is shown while the network learns, beside sources or alone.
         validation: sources of samples of other people, which choose the weights; without one the
             studio shows the validation subjects.
@@ -32,6 +32,8 @@ class TrainPredictorConfig(RunOptions):
             what the detector saw of pictures, `mix` all.
         labels: share of the samples whose labels in space are used.
         prior: pose prior whose latent is predicted: a shipped one by name, or a weight file.
+        start: predictor of the same shape whose weights are begun with: a shipped one by name, or a
+            weight file; None for new ones.
         pool: samples of a source that are shuffled together, in memory.
         network: its shape.
     """
@@ -41,6 +43,7 @@ class TrainPredictorConfig(RunOptions):
     looks: Path | None = None
     recipe: Regime = "fs"
     prior: str = DEFAULT_PRIOR
+    start: str | None = None
     pool: int = 8192
     network: NetworkConfig = NetworkConfig()
     batch_size: int = 256

@@ -59,7 +59,8 @@ def _labelled(crops: CropSet, prior: PosePrior, shape_prior: ShapePrior) -> Labe
     # bodies and keypoints say all that joints and parts would
     joints = nothing.new_zeros(people, 33, 4)
     parts = torch.zeros(people, 32, 32, dtype=torch.int16, device=nothing.device)
-    batch = Labelled(looks, truth, torch.ones_like(shows[:, 0]), seen, joints, parts)
+    known = torch.ones_like(shows[:, 0])
+    batch = Labelled(looks, truth, known, known, known, seen, joints, parts)
     good = shows.sum(1) >= LEAST_SHOWN
     for tensor in vars(truth).values():
         good &= tensor.flatten(1).isfinite().all(1) if tensor.dim() > 1 else tensor.isfinite()

@@ -194,7 +194,8 @@ class ImagePredictorRecipe(Recipe):
 
         def known(new: Labelled) -> Labelled:
             chosen = torch.rand(len(new), generator=generator) < config.labels
-            return replace(new, has_body=new.has_body & chosen.to(new.device))
+            known = new.has_body & chosen.to(new.device)
+            return replace(new, has_body=known, has_pose=known, has_root=known)
 
         if config.studio is None:
             return known(self._of_folders(config.crops, config.vary))

@@ -239,7 +239,9 @@ def _labelled(
     points = torch.cat([shown.keypoints_crop, shown.keypoint_shows[..., None].float()], -1)
     known = torch.ones_like(shown.keypoint_shows[:, 0])
     joints, parts = points.new_zeros(len(points), 33, 4), torch.zeros(len(points), 32, 32)
-    return Labelled(looks, truth, known, points, joints, parts.to(points.device, torch.int16))
+    return Labelled(
+        looks, truth, known, known, known, points, joints, parts.to(points.device, torch.int16)
+    )
 
 
 def _is_good(shown: StudioBatch, seen: BatchedLooks) -> Bool[Tensor, " people"]:

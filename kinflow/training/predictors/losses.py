@@ -2,8 +2,8 @@
 
 Where the body is known: its negative log density, and distances of the best guess in 3D, in the
 image and in orientation. Where it is not: distances of the best guess from whatever is labelled
-(joints in space, keypoints and parts in the image), and what the priors say of it (Zanfir et al.
-2020, section 4; no adversary).
+(turns of joints and of the root, joints in space, keypoints and parts in the image), and what the
+priors say of it (Zanfir et al. 2020, section 4; no adversary).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from kinflow.training.predictors.part_term import PartTerm
 
 KEYPOINTS = tuple(range(33))
 HIPS = [23, 24]
-_DISTANCE_M, _DISTANCE_CROP = 0.05, 0.02
+_DISTANCE_M = 0.05
+DISTANCE_CROP = 0.02
+"""A distance of keypoints that costs 1, in sides of the crop."""
 _CUTOFF_CROP = 0.15
 _ALIGNED = 8
 """Samples of a batch whose parts are compared, which takes longer than all other terms."""
@@ -98,11 +100,9 @@ class PredictorLoss:
             vector = posterior.frame.to_vector(batch.truth, posterior.guess.R_view_base)
         in_3d = _length((relative(points) - relative(truth)) / _DISTANCE_M).mean(1)
         of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
-        turned = guess.R_cam_root.mT @ batch.truth.R_cam_root
-        # 3 - trace is the squared chord, 4 sin² of half the angle
-        rotation = (3 - turned.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(1e-6).sqrt()
+        rotation = _chord(guess.R_cam_root, batch.truth.R_cam_root)
         off = crop_points(points, batch.looks) - crop_points(truth, batch.looks)
-        in_2d = _length(off / _DISTANCE_CROP).clamp_max(30).mean(1)
+        in_2d = _length(off / DISTANCE_CROP).clamp_max(30).mean(1)
         # the density is about what the best guess leaves open and does not move it
         fixed = posterior.about(posterior.guess.centre.detach())
         density = -fixed.log_prob_of_vector(vector) / size
@@ -127,10 +127,13 @@ class PredictorLoss:
         state = self._moved(guess)
         points = state.keypoints_cam_m
         in_2d = keypoint_distance(crop_points(points, batch.looks), batch.points)
-        pose = self.model.prior.energy(guess.z) / guess.z.shape[1]
+        # a pose that is known needs no prior
+        free = ~batch.has_pose
+        pose = free * self.model.prior.energy(guess.z) / guess.z.shape[1]
         shape = 0.5 * (guess.s * guess.s).mean(1)
         total = config.points_2d * in_2d + config.pose_prior * pose + config.shape_prior * shape
         total = total + self._of_joints(points, posterior, batch)
+        total = total + self._of_turns(posterior, batch)
         if config.parts == 0 or not bool((rows := shows_parts(batch.parts)).any()):
             return total
         everybody = rows.nonzero()[:, 0]
@@ -142,6 +145,32 @@ class PredictorLoss:
         # those who are drawn stand for the others
         weight = config.parts * len(everybody) / len(some)
         return total.index_add(0, some, weight * apart)
+
+    def _of_turns(self, posterior: Posterior, batch: Labelled) -> Float[Tensor, " samples"]:
+        """Errors of the pose on a body of the guessed size, and of how the root is turned.
+
+        Sizes and places of such labels are not known. Where the root's turn is not either, poses
+        are compared as if the guess were right about it, which teaches nothing about it.
+        """
+        config, guess = self.config, posterior.point()
+        if not bool((batch.has_pose | batch.has_root).any()):
+            return guess.z.new_zeros(len(batch))
+        root = batch.has_root[:, None, None]
+        R = torch.where(root, batch.truth.R_cam_root, guess.R_cam_root.detach())
+        learned = torch.where(root, guess.R_cam_root, guess.R_cam_root.detach())
+        points = relative(self._moved(replace(guess, R_cam_root=learned)).keypoints_cam_m)
+        with torch.no_grad():
+            truth = relative(self.points_m(replace(guess, R_cam_root=R, z=batch.truth.z)))
+            in_view = truth @ posterior.frame.R_cam_view
+        in_3d = _length((points - truth) / _DISTANCE_M).mean(1)
+        of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
+        latent = F.smooth_l1_loss(guess.z, batch.truth.z, reduction="none").mean(1)
+        rotation = _chord(guess.R_cam_root, R)
+        return (
+            batch.has_pose * (config.points_3d * in_3d + config.vector * latent)
+            + batch.has_pose * batch.has_root * config.tokens_3d * of_tokens
+            + batch.has_root * config.rotation * rotation
+        )
 
     def _of_joints(
         self, points: Float[Tensor, "samples 33 3"], posterior: Posterior, batch: Labelled
@@ -180,7 +209,15 @@ def keypoint_distance(
     squared = (xy - points[..., :2]).square().sum(-1)
     robust = (squared / (1 + squared / _CUTOFF_CROP**2)).clamp_min(1e-12).sqrt()
     weight = points[..., 2]
-    return (weight * robust).sum(1) / weight.sum(1).clamp_min(1) / _DISTANCE_CROP
+    return (weight * robust).sum(1) / weight.sum(1).clamp_min(1) / DISTANCE_CROP
+
+
+def _chord(
+    one: Float[Tensor, "people 3 3"], other: Float[Tensor, "people 3 3"]
+) -> Float[Tensor, " people"]:
+    """Of the turn between rotations: its square, 3 - trace, is 4 sin² of half the angle."""
+    turned = one.mT @ other
+    return (3 - turned.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(1e-6).sqrt()
 
 
 def _length(gap: Tensor) -> Tensor:

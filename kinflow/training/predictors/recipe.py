@@ -101,16 +101,31 @@ class PredictorRecipe(Recipe):
         self.info = PredictorInfo(command, config.seed, sha256, len(self.mixture), {})
         sizes = {"latent_size": self._prior.latent_dim, "shape_size": self._shape_prior.size}
         self.network = Predictor(replace(config.network, **sizes), self.info).to(self.device)
+        if config.start is not None:
+            self._begin_with(Predictor.load(config.start), config.start)
         self.average = weight_average(self.network, fast_at_first(config.ema_decay))
         # each process would see people of its own
         self.is_shared = self.live is None
         if config.mixed_precision and self.device.type == "cuda":  # what is kept runs without
             self.network.network.trunk_dtype = torch.bfloat16
-        if self.live is None:
+        if self.live is None and config.start is None:
             self._standardise()
         self.optimizer = optimizer(self.network, config)
         self.run_key = self._key(sha256)
         self._figures: dict[str, float] = {}
+
+    def _begin_with(self, start: Predictor, name: str) -> None:
+        if not start.is_of(self._prior):
+            raise InputError(
+                f"'{name}' was trained with another pose prior than '{self.config.prior}'; "
+                "name that one.",
+                {"name that one": "prior"},
+            )
+        if start.config != self.network.config:
+            raise InputError(
+                f"The network of '{name}' has another shape; give the same options of the network."
+            )
+        self.network.load_state_dict(start.state_dict())
 
     def _key(self, prior_sha256: str) -> str:
         """What must be the same when a run goes on, by the words of a refusal."""
@@ -129,7 +144,7 @@ class PredictorRecipe(Recipe):
             return
         self.live.source.begin(step)
         self.live.fill()
-        if step == 0:
+        if step == 0 and self.config.start is None:
             self._standardise()
         _say({"first samples": float(len(self.live)), **self._live_figures()})
         _say({"training_steps_per_s": self._speed()})
@@ -198,7 +213,7 @@ class PredictorRecipe(Recipe):
             folders = [looks_of_source(source, config.kept) for source in config.validation]
             shards = [Samples.load(path) for folder in folders for path in shard_files(folder)]
             everybody = self._labelled(Samples.concatenate(shards))
-            everybody = everybody[everybody.in_space]
+            everybody = everybody[everybody.has_body | everybody.has_joints]
             if not len(everybody):
                 raise InputError(
                     "Nobody in the sources of validation has a body or joints in space, by which "

@@ -53,6 +53,8 @@ def as_known(
     return replace(
         batch,
         has_body=only("body", batch.has_body, in_space),
+        has_pose=only("pose", batch.has_pose, in_space),
+        has_root=only("pose", batch.has_root, in_space),
         joints_cam_m=only("joints", batch.joints_cam_m, in_space),
         points=points,
         parts=torch.zeros_like(parts) if regime == "fs" else parts,

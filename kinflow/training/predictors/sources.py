@@ -13,9 +13,10 @@ from tyro.constructors import PrimitiveConstructorSpec
 from kinflow.checks import number, path, refuse, some_of, whole
 from kinflow.datasets.readers.registry import READERS
 
-LookLabel = Literal["body", "joints", "keypoints", "parts", "seen"]
-"""`body`: pose, shape and place; `joints` in space; `keypoints` and `parts` (or a mask) in the
-picture; `seen`: what the detector itself saw, where nobody labelled keypoints."""
+LookLabel = Literal["body", "pose", "joints", "keypoints", "parts", "seen"]
+"""`body`: pose, shape and place; `pose`: how joints and the root are turned; `joints` in space;
+`keypoints` and `parts` (or a mask) in the picture; `seen`: what the detector itself saw, where
+nobody labelled keypoints."""
 ALL_LABELS: tuple[LookLabel, ...] = get_args(LookLabel)
 LOOKS = "looks"
 """Name of the sources that are folders of looks already."""
