@@ -104,7 +104,7 @@ class Stances:
             legs: how certain it is that theirs were seen.
         """
         with torch.no_grad():
-            _, J = energy.linearise(unknowns, replace(targets, up=None, trunk=None, floor=None))
+            _, J = energy.linearise(unknowns, replace(targets, up=None, floor=None))
             state = energy.model.evaluate(unknowns)
         assert state.jacobian is not None and state.up_jacobian is not None
         assert state.up_cam is not None
