@@ -1,6 +1,6 @@
 """The energy of a body given what was seen of it: the sum of the terms in `terms.py`.
 
-    E = keypoints + hint_3d + attitude + floor + parts + 0.5 |z|^2 + 0.5 |s|^2      (nats)
+    E = keypoints + hint_3d + attitude + trunk + floor + parts + 0.5 |z|^2 + 0.5 |s|^2      (nats)
 
 after Zanfir et al. 2020, eq. 9, with 3D landmarks of the detector as an optional weak term.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kinflow.checks import not_negative, positive
 from kinflow.energy.belief import Belief
-from kinflow.energy.ground import FloorTarget, UpTarget
+from kinflow.energy.ground import FloorTarget, TrunkTarget, UpTarget
 from kinflow.energy.keypoint_model import KeypointModel, KeypointState, Motion
 from kinflow.energy.part_matching import PartMatches
 from kinflow.energy.rough_points import RoughPoints
@@ -30,6 +30,7 @@ from kinflow.energy.terms import (
     prior_term,
     reprojection,
     rough_3d,
+    upright_trunk,
 )
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
@@ -66,6 +67,8 @@ class Targets:
     """Rough 3D keypoints."""
     up: UpTarget | None = None
     """What is up."""
+    trunk: TrunkTarget | None = None
+    """How upright their trunks are taken to be."""
     floor: FloorTarget | None = None
     """What they stand on."""
     belief: Belief | None = None
@@ -108,6 +111,8 @@ class EnergyConfig:
     part_cutoff: float = 3.0
     up_cutoff: float = 2.5
     """Whoever lies or tumbles has another up than their pose suggests."""
+    trunk_cutoff: float = 4.0
+    """Trunks that lean by more on purpose do so freely."""
     floor_cutoff: float = 8.0
     """Of the distance to the floor."""
     belief_cutoff: float = 6.0
@@ -118,7 +123,7 @@ class EnergyConfig:
     def __post_init__(self) -> None:
         not_negative(self, "prior_weight", "shape_weight", "focal_log_std")
         positive(self, "keypoint_cutoff", "hint_cutoff", "part_cutoff", "up_cutoff")
-        positive(self, "belief_cutoff", "floor_cutoff")
+        positive(self, "belief_cutoff", "floor_cutoff", "trunk_cutoff")
 
 
 class Energy:
@@ -152,6 +157,7 @@ class Energy:
             hint_cutoff=self.config.hint_cutoff * factor,
             part_cutoff=self.config.part_cutoff * factor,
             up_cutoff=self.config.up_cutoff * factor,
+            trunk_cutoff=self.config.trunk_cutoff * factor,
             floor_cutoff=self.config.floor_cutoff * factor,
             belief_cutoff=self.config.belief_cutoff * factor,
         )
@@ -205,6 +211,9 @@ class Energy:
                     self.layout,
                 )
             )
+        if targets.trunk is not None:
+            cutoff = config.trunk_cutoff
+            terms.append(upright_trunk(points, jacobian, targets.trunk, cutoff, self.layout))
         if targets.floor is not None:
             terms.append(contact(points, jacobian, targets.floor, config.floor_cutoff, self.layout))
         if targets.parts is not None:

@@ -37,6 +37,30 @@ class UpTarget:
 
 
 @dataclass(frozen=True)
+class TrunkTarget:
+    """How upright the trunks of people are taken to be."""
+
+    up_cam: Float[Tensor, "batch 3"]
+    """Unit vectors."""
+    inverse_std: Float[Tensor, " batch"]
+    """Of the difference between the trunk's direction and up (about radians); 0 for people who may
+    lean as they like."""
+    weights: Float[Tensor, " points"]
+    """Of the points of the fit: their weighted sum is the vector along the trunk."""
+
+    def __getitem__(self, index) -> TrunkTarget:
+        """Rows of the batch."""
+        return TrunkTarget(self.up_cam[index], self.inverse_std[index], self.weights)
+
+    @staticmethod
+    def concatenate(parts: Sequence[TrunkTarget]) -> TrunkTarget:
+        """Join along the batch; the points are those of the first."""
+        names = ("up_cam", "inverse_std")
+        joined = {n: torch.cat([getattr(part, n) for part in parts]) for n in names}
+        return TrunkTarget(**joined, weights=parts[0].weights)
+
+
+@dataclass(frozen=True)
 class FloorTarget:
     """The floor that people are on, and how closely they keep to it."""
 

@@ -15,11 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.energy.belief import Belief
-from kinflow.energy.ground import FloorTarget
+from kinflow.energy.ground import FloorTarget, TrunkTarget
 from kinflow.energy.layout import BlockName, TangentLayout
 from kinflow.energy.rough_points import RoughPoints
 from kinflow.energy.unknowns import Unknowns
 from kinflow.geometry.pinhole import NEAR_M
+
+_SHORT_M = 1e-3
+"""A trunk that is shorter has no direction."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,31 @@ def attitude(
         J = layout.columns(body=jacobian * inverse_std[..., None])
     r, J = robustify(r, J, cutoff[:, None])
     return Term("attitude", r, J)
+
+
+def upright_trunk(
+    points_cam_m: Float[Tensor, "batch points 3"],
+    jacobian: Float[Tensor, "batch points 3 body"] | None,
+    trunk: TrunkTarget,
+    cutoff: float,
+    layout: TangentLayout,
+) -> Term:
+    """The direction of the trunk against what is up, in standard deviations.
+
+    `jacobian` and `layout` are as in `reprojection`.
+    """
+    along = torch.einsum("p,bpi->bi", trunk.weights, points_cam_m)
+    length = along.norm(dim=-1, keepdim=True).clamp_min(_SHORT_M)
+    direction = along / length
+    inverse_std = trunk.inverse_std[:, None]
+    r = (direction - trunk.up_cam) * inverse_std
+    J = None
+    if jacobian is not None:
+        slope = torch.einsum("p,bpiu->biu", trunk.weights, jacobian) / length[..., None]
+        across = slope - direction[..., None] * (direction[:, None] @ slope)
+        J = layout.columns(body=across * inverse_std[..., None])
+    r, J = robustify(r, J, cutoff)
+    return Term("trunk", r, J)
 
 
 def lowest(

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from kinflow.checks import flag, nested, not_negative, positive
-from kinflow.energy.ground import FloorTarget, UpTarget
+from kinflow.energy.ground import FloorTarget, TrunkTarget, UpTarget
 from kinflow.energy.terms import lowest
 from kinflow.fitting.floor import FloorConfig, guess_floor
 from kinflow.fitting.stances import Stances
@@ -35,13 +35,17 @@ class GravityConfig:
     """Of what is up by a fitted pose: on motion capture the error is 5 degrees on average."""
     hidden_reach: float = 1.0
     """How much further bodies are kept upright whose legs are not seen at all."""
+    trunk_std_deg: float = 5.0
+    """How far trunks lean of whom nobody saw the legs."""
+    seen_trunk_std_deg: float = 20.0
+    """The same of people whose legs are seen, who do all kinds of things."""
     shared_floor: bool = True
     """Whether people of a photo are taken to be on one floor, as far as they can be."""
     tilt: TiltConfig = field(default_factory=TiltConfig)
     floor: FloorConfig = field(default_factory=FloorConfig)
 
     def __post_init__(self) -> None:
-        positive(self, "attitude_std_deg")
+        positive(self, "attitude_std_deg", "trunk_std_deg", "seen_trunk_std_deg")
         not_negative(self, "hidden_reach")
         flag(self, "shared_floor")
         nested(self, tilt=TiltConfig, floor=FloorConfig)
@@ -148,6 +152,27 @@ class GravityEstimator:
         people = len(leg_confidence)
         reach = 1 + self.config.hidden_reach * (1 - leg_confidence.to(up))
         return UpTarget(up.expand(people, 3), up.new_full((people, 3), 1 / std), reach)
+
+    def trunk_target(
+        self,
+        gravity: Gravity,
+        leg_confidence: Float[Tensor, " people"],
+        weights: Float[Tensor, " points"],
+    ) -> TrunkTarget:
+        """How upright the people of a photo are taken to be.
+
+        Args:
+            gravity: of the photo.
+            leg_confidence: how certain a person's surer knee is.
+            weights: of the points of a fit, along the trunk.
+        """
+        legs = leg_confidence.to(weights)
+        up = weights.new_tensor(gravity.up_cam)
+        own = self.config.trunk_std_deg + legs * (
+            self.config.seen_trunk_std_deg - self.config.trunk_std_deg
+        )
+        std = torch.deg2rad(torch.hypot(own, torch.full_like(own, gravity.std_deg)))
+        return TrunkTarget(up.expand(len(legs), 3), 1 / std, weights)
 
     def floor_target(self, ground: Ground, people: int) -> FloorTarget:
         """The floor that the people of a photo are held to, if several are on it.

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinflow.energy.body_energy import Targets
-from kinflow.energy.ground import FloorTarget, UpTarget
+from kinflow.energy.ground import FloorTarget, TrunkTarget, UpTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.fitting.gravity import GravityEstimator, Ground
 from kinflow.fitting.multistart import Candidates
@@ -39,6 +39,27 @@ def with_up(
         for known, mine in zip(gravity, rows, strict=True)
     ]
     return replace(targets, up=UpTarget.concatenate(up))
+
+
+def with_trunk(
+    targets: Targets,
+    estimator: GravityEstimator,
+    gravity: Sequence[Gravity],
+    rows: Sequence[range],
+    legs: Float[Tensor, " people"],
+    weights: Float[Tensor, " points"],
+) -> Targets:
+    """Targets of all people, whose trunks are as upright as is usual.
+
+    Args:
+        targets, estimator, gravity, rows, legs: as in `with_up`.
+        weights: of the points of the fit, along the trunk.
+    """
+    trunk = [
+        estimator.trunk_target(known, legs[mine.start : mine.stop], weights)
+        for known, mine in zip(gravity, rows, strict=True)
+    ]
+    return replace(targets, trunk=TrunkTarget.concatenate(trunk))
 
 
 def with_floor(

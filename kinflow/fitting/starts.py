@@ -116,6 +116,13 @@ def _mean_of(
     return observed_px[:, index].mean(1), (visible[:, index] > 0).all(1)
 
 
+def trunk_weights(names: tuple[str, ...]) -> Float[Tensor, " points"]:
+    """Weights of points of these names whose sum points from the hips to the shoulders."""
+    up = torch.zeros(len(names), dtype=torch.float32)
+    up[[names.index("left_shoulder"), names.index("right_shoulder")]] = 0.5
+    return up - hip_origin(names)
+
+
 def hip_origin(names: tuple[str, ...]) -> Float[Tensor, " points"]:
     """Weights of the middle of the hips among points of these names."""
     origin = torch.zeros(len(names), dtype=torch.float32)
