@@ -1,4 +1,4 @@
-"""What runs of both kinds of predictors have in common: how they step, and which are the same."""
+"""What runs of all kinds of predictors have in common: how they step, and which are the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from kinflow.body.model import BodyModel
 from kinflow.files.tensor_files import checksum
@@ -25,7 +26,7 @@ VALIDATION_SEED = 1_000_003
 
 @runtime_checkable
 class RunOptions(Protocol):
-    """Options that `TrainPredictorConfig` and `TrainImagePredictorConfig` share."""
+    """Options that runs of all kinds share."""
 
     @property
     def steps(self) -> int: ...
@@ -66,7 +67,7 @@ def loop_config(config: RunOptions) -> LoopConfig:
     )
 
 
-def optimizer(network: Predictor, config: RunOptions) -> torch.optim.AdamW:
+def optimizer(network: nn.Module, config: RunOptions) -> torch.optim.AdamW:
     """AdamW that lets matrices decay and nothing else."""
     matrices = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() <= 1]
