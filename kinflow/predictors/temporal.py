@@ -27,7 +27,8 @@ from kinflow.predictors.words import DIRECTION, DISTANCE, OTHERS, ROTATION, Word
 _STRETCHES_S = (0.015, 1.2)
 """Shortest and longest time that an untrained head averages over."""
 _NOBODY = -12.0
-"""Logit of what counts where nobody was seen: the mean body."""
+"""Logit of the mean body, which is what counts where nobody was ever seen, below that of the frame
+that counts most."""
 _MOST_LOG_STD = 1.5
 _WAVES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """In Hz, by which heads may know time."""
@@ -205,7 +206,8 @@ class Averages(nn.Module):
         logits = q @ k.mT / math.sqrt(q.shape[-1]) + self.bias(told)
         logits = logits - 0.5 * (apart_s[:, None] / stretch).square()
         logits = logits.masked_fill(~may[:, None], -math.inf)
-        nobody = torch.full_like(logits[..., :1], _NOBODY)
+        most = logits.amax(-1, keepdim=True).detach()
+        nobody = torch.where(most.isfinite(), most + _NOBODY, 0.0)
         weight = torch.cat([logits, nobody], -1).softmax(-1)[..., :-1]
         each = weight @ x[:, None]  # the mean body, for whom nobody speaks, is zero
         gates = self.gates(tokens).unflatten(-1, (heads, -1))[..., self.groups].transpose(1, 2)
