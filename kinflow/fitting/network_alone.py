@@ -26,6 +26,7 @@ from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.doubt import doubt_of_network
 from kinflow.fitting.observations import FITTED_KEYPOINTS, observe
+from kinflow.fitting.over_time import Along, over_time, steadied
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.people import People
 from kinflow.fitting.photo import PhotoFit, PhotoFitter, leg_confidence
@@ -36,6 +37,7 @@ from kinflow.fitting.verdict import LIMB_ROWS, judge, limb_error
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Looks
 from kinflow.predictors.coordinates import LOG_WIDTH
+from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.results import Person
 from kinflow.threads import one_thread
 
@@ -57,9 +59,17 @@ class NetworkAlone:
     Args:
         photos: the fits that stand in for it; they have a predictor and are of the bundled body.
         samples: bodies that are drawn for each person.
+        sequence: what makes motion of frames that follow each other.
+        causal: whether frames know nothing of later ones then.
     """
 
-    def __init__(self, photos: PhotoFitter, samples: int = 32) -> None:
+    def __init__(
+        self,
+        photos: PhotoFitter,
+        samples: int = 32,
+        sequence: SequencePredictor | None = None,
+        causal: bool = False,
+    ) -> None:
         assert photos.predictor is not None, "it is this network that is asked"
         self.predictor, self._photos = photos.predictor.quick(), photos
         points = tuple(KEYPOINT_INDEX[name] for name in FITTED_KEYPOINTS)
@@ -67,7 +77,7 @@ class NetworkAlone:
         self.model = KeypointModel(
             fits.body, fits.prior, fits.shape_prior, points, True, fits.attitude
         )
-        self._samples = samples
+        self._samples, self.sequence, self.causal = samples, sequence, causal
 
     def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
         """The people of a photo, in the order of the evidence, and what is up there."""
@@ -136,9 +146,25 @@ class NetworkAlone:
         ]
 
     @torch.no_grad()
-    def predicted(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Predicted:
-        """Bodies of people with looks, at least one, each seen with its camera."""
-        posterior = self.predictor(Looks.of([p.look for p in people if p.look], cameras))
+    def predicted(
+        self,
+        people: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+        along: Along | None = None,
+    ) -> Predicted:
+        """Bodies of people with looks, at least one, each seen with its camera.
+
+        Args:
+            people: what was seen.
+            cameras: of each.
+            along: who they are, where they are of frames that follow each other.
+        """
+        looks = Looks.of([p.look for p in people if p.look], cameras)
+        steady = self.sequence is not None and along is not None
+        if steady:
+            posterior = over_time(self.sequence, self.predictor, looks, along, self.causal)
+        else:
+            posterior = self.predictor(looks)
         count = self._samples
         generator = torch.Generator().manual_seed(_STREAM)
         vectors = posterior.sample_vectors(count, generator)
@@ -150,8 +176,13 @@ class NetworkAlone:
         targets = self._targets(people, cameras)
         # the best guesses, then the samples
         each = torch.cat([torch.arange(len(people), device=rows.device), rows])
-        everything = Unknowns.concatenate([posterior.point(), samples])
+        point = posterior.point()
+        everything = Unknowns.concatenate([point, samples])
         placed_at = self._placed(everything, targets[each], spread[each])
+        if steady:
+            t = placed_at.unknowns.t_cam_root_m[: len(people)]
+            moved = steadied(t, point.t_cam_root_m, along) - t
+            placed_at = placed_at.moved(moved[each])
         return Predicted(placed_at[: len(people)], placed_at[len(people) :], count)
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:

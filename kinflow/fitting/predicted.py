@@ -33,6 +33,16 @@ class Bodies:
             self.unknowns[rows], self.points_m[rows], self.joints_m[rows], self.up_cam[rows]
         )
 
+    def moved(self, by_m: Float[Tensor, "bodies 3"]) -> Bodies:
+        """The same elsewhere."""
+        t = self.unknowns.t_cam_root_m + by_m
+        return Bodies(
+            replace(self.unknowns, t_cam_root_m=t),
+            self.points_m + by_m[:, None],
+            self.joints_m + by_m[:, None],
+            self.up_cam,
+        )
+
 
 @dataclass(frozen=True)
 class Predicted:

@@ -22,6 +22,8 @@ from kinflow.priors.shape import ShapePrior
 from kinflow.training.predictors.batches import bodies
 
 _REVERSED, _THINNED, _WITH_GAP = 0.3, 0.3, 0.4
+_OTHERS_ERRORS, _WORDLESS = 0.4, 0.3
+"""Share of windows whose errors are another clip's, and of the others that lack what heads read."""
 _MOST_DROPPED = 0.3
 """Share of single frames that are dropped from a clip, at most."""
 _GAP = (0.1, 0.4)
@@ -122,8 +124,41 @@ def drawn(clips: Sequence[WordClip], count: int, window: int) -> WordClip:
     """Windows of clips at random, each as likely as any other, and varied: some are reversed, have
     lower frame rates, or lack more frames than the detector missed.
     """
-    chosen = torch.randint(len(clips), (count,)).tolist()
-    return WordClip.stack([_varied(clips[i], window) for i in chosen])
+    chosen = torch.randint(len(clips), (count, 2)).tolist()
+    return WordClip.stack([_varied(_mixed(clips[i], clips[j]), window) for i, j in chosen])
+
+
+def _mixed(clip: WordClip, other: WordClip) -> WordClip:
+    """Now and then a clip's motion with another's errors, or without what the heads read, which
+    does not go together with another motion: few clips are not learned by heart.
+    """
+    if float(torch.rand(())) < _OTHERS_ERRORS:
+        clip = with_errors_of(clip, other)
+    elif float(torch.rand(())) >= _WORDLESS:
+        return clip
+    return replace(clip, words=replace(clip.words, hidden=torch.zeros_like(clip.words.hidden)))
+
+
+def with_errors_of(clip: WordClip, other: WordClip) -> WordClip:
+    """How somebody moves, at another clip's times, with what the frame network had wrong there."""
+    count = min(len(clip), len(other))
+    truth, wrong = (c.rows(torch.arange(count)) for c in (clip, other))
+    own, words = truth.truth, wrong.words
+    turned = words.R_cam_root @ wrong.truth.R_cam_root.mT
+    root, theirs = own.t_cam_root_m, wrong.truth.t_cam_root_m
+    ratio = words.t_cam_root_m.norm(dim=1) / theirs.norm(dim=1)
+    off = F.normalize(words.t_cam_root_m, dim=1) - F.normalize(theirs, dim=1)
+    guessed = F.normalize(F.normalize(root, dim=1) + off, dim=1)
+    said = {
+        "R_cam_root": turned @ own.R_cam_root,
+        "t_cam_root_m": guessed * (ratio * root.norm(dim=1))[:, None],
+        "z": own.z + words.z - wrong.truth.z,
+        "s": own.s + words.s - wrong.truth.s,
+    }
+    # looks are where they are: only the first of a window tells its axes
+    said = {n: v * words.seen.view(-1, *[1] * (v.dim() - 1)) for n, v in said.items()}
+    R_still_cam = truth.words.R_still_cam
+    return WordClip(replace(words, R_still_cam=R_still_cam, **said), own, wrong.there)
 
 
 def _varied(clip: WordClip, window: int) -> WordClip:
