@@ -40,6 +40,10 @@ class Along:
         chosen = tuple(self.identities[row] for row in rows)
         return Along(chosen, self.times_s[list(rows)], self.R_still_cam[list(rows)])
 
+    def to(self, device: torch.device | str) -> Along:
+        """The same on another device."""
+        return Along(self.identities, self.times_s.to(device), self.R_still_cam.to(device))
+
     def people(self) -> Iterator[Int[Tensor, " rows"]]:
         """The rows of each person."""
         numbers = torch.tensor(self.identities)

@@ -54,6 +54,11 @@ class Predicted:
     count: int
     """Samples of each person."""
 
+    def moved(self, by_m: Float[Tensor, "people 3"]) -> Predicted:
+        """Bodies elsewhere, and their samples with them."""
+        of_samples = by_m.repeat_interleave(self.count, 0)
+        return Predicted(self.body.moved(by_m), self.samples.moved(of_samples), self.count)
+
     def covariance(
         self, of_body: Float[Tensor, "people *rest size"], of_samples: Tensor
     ) -> Float[Tensor, "people *rest size size"]:

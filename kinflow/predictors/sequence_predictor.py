@@ -38,6 +38,7 @@ from kinflow.predictors.predictor import Predictor
 from kinflow.predictors.temporal import TemporalConfig, TemporalNetwork
 from kinflow.predictors.words import Words
 
+SHIPPED = "predictors/sequence.safetensors"
 _FORMAT = "kinflow sequence predictor 1"
 _WHAT = "a readable weight file of a sequence predictor"
 

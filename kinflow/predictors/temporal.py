@@ -54,11 +54,11 @@ class TemporalConfig:
     latent_size: int = 57
     shape_size: int = 6
     window: int = 48
-    width: int = 128
-    layers: int = 3
+    width: int = 96
+    layers: int = 2
     heads: int = 4
     averages: int = 8
-    dropout: float = 0.1
+    dropout: float = 0.2
 
     def __post_init__(self) -> None:
         whole(self, "readout", "latent_size", "shape_size", at_least=1, at_most=8192)

@@ -16,7 +16,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.predictors.predictor import Predictor
 from kinflow.predictors.sequence_predictor import refined
 from kinflow.predictors.temporal import Motion
-from kinflow.predictors.words import DIRECTION, DISTANCE
+from kinflow.predictors.words import DIRECTION, DISTANCE, Words
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import ShapePrior
 from kinflow.training.predictors.losses import DISTANCE_M, KEYPOINTS, length, relative
@@ -40,9 +40,9 @@ class SequenceLossConfig:
     points_3d: float = 1.0
     rotation: float = 2.0
     direction: float = 0.25
-    speed: float = 0.5
+    speed: float = 0.3
     """Of velocities of points about the hips."""
-    root_speed: float = 0.25
+    root_speed: float = 0.15
 
     def __post_init__(self) -> None:
         not_negative(self, *vars(self))
@@ -97,10 +97,12 @@ class SequenceLoss:
         if config.density:
             total = total + config.density * self._density(motion, words, guess, truth)
         shape = words.time_s.shape
-        still = [_in_still(p.unflatten(0, shape), words.R_still_cam) for p in (points, true_points)]
-        return total + self._of_speed(*still, batch)
+        here, truth_m = (
+            _in_still(p.unflatten(0, shape), words.R_still_cam) for p in (points, true_points)
+        )
+        return total + self._of_speed(here, truth_m, batch)
 
-    def _density(self, motion: Motion, words, guess: Unknowns, truth: Unknowns) -> Tensor:
+    def _density(self, motion: Motion, words: Words, guess: Unknowns, truth: Unknowns) -> Tensor:
         rows = words.seen.flatten().nonzero()[:, 0]
         flat = words.each(lambda v: v.flatten(0, 1)[rows])
         fixed = Unknowns(**{n: v.detach()[rows] for n, v in vars(guess).items()})

@@ -72,13 +72,13 @@ class TrainSequencePredictorConfig:
     predictor: str = DEFAULT
     network: TemporalConfig = TemporalConfig()
     loss: SequenceLossConfig = SequenceLossConfig()
-    batch_size: int = 16
-    steps: int = 2000
+    batch_size: int = 8
+    steps: int = 800
     minutes: float | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    ema_decay: float = 0.995
-    eval_every: int = 100
+    ema_decay: float = 0.99
+    eval_every: int = 50
     eval_seconds: float = 60.0
     seed: int = 0
 
