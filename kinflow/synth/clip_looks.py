@@ -12,6 +12,7 @@ folder and an interrupted run goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -88,7 +89,7 @@ def main(config: LookClipsConfig) -> None:
     """Write the shards that are not there yet and say how many there were."""
     check_folder_destination(config.out)
     torch.set_num_threads(1)
-    filming = Filming(config)
+    filming = Filming(config, motions_by_subject(config))
     config.out.mkdir(parents=True, exist_ok=True)
     numbers = range(config.first, config.first + config.shards)
     paths = {n: config.out / f"clips_{n:05d}.safetensors" for n in numbers}
@@ -103,12 +104,14 @@ class Filming:
     """Films clips and looks at the people in them.
 
     Args:
-        config: whom, and how long.
+        config: how long.
+        motions: how each subject moves.
     """
 
-    def __init__(self, config: LookClipsConfig) -> None:
-        self.config = config
-        self._motions = _motions_by_subject(config)
+    def __init__(
+        self, config: LookClipsConfig, motions: Mapping[str, Sequence[RetargetedMotion]]
+    ) -> None:
+        self.config, self._motions = config, motions
         self._body = coarse_mesh(BodyModel.load()).body
         self._painter = ClipPainter.load()
         self._blazepose = BlazePose(RuntimeConfig(threads=1))
@@ -252,7 +255,12 @@ def _film(rng: np.random.Generator) -> ClipConfig:
     )
 
 
-def _motions_by_subject(config: LookClipsConfig) -> dict[str, list[RetargetedMotion]]:
+def motions_by_subject(config: LookClipsConfig) -> dict[str, list[RetargetedMotion]]:
+    """The recordings of a split.
+
+    Raises:
+        InputError: there are none.
+    """
     files = find_motions(config.motions)
     mine = MotionFiles(
         *(

@@ -100,10 +100,15 @@ def word_clips(
         if not bool(own.seen.any()):
             continue
         words = words_of(predictor, looks_of(own[own.seen]), own.time_s, own.seen, own.R_still_cam)
-        pose = rotvec_to_matrix(own.rotvec)
-        truth = bodies(pose, own.phenotypes, own.root_cam_m, prior, shape_prior)
+        truth = truth_of(own, prior, shape_prior)
         clips.append(WordClip(words, truth, torch.ones_like(own.seen)))
     return clips
+
+
+def truth_of(frames: LookClips, prior: PosePrior, shape_prior: ShapePrior) -> Unknowns:
+    """The true bodies in each frame's camera."""
+    pose = rotvec_to_matrix(frames.rotvec)
+    return bodies(pose, frames.phenotypes, frames.root_cam_m, prior, shape_prior)
 
 
 def looks_of(frames: LookClips) -> Looks:
