@@ -159,7 +159,7 @@ class Filming:
         subjects = sorted(self._motions)
         for _ in range(_TRIES):
             mine = self._motions[subjects[rng.integers(len(subjects))]]
-            motion = mine[rng.integers(len(mine))]
+            motion = mine[int(rng.integers(len(mine)))]
             stride = int(rng.choice(_STRIDES, p=_STRIDE_SHARES))
             length = (self.config.frames - 1) * stride + 1
             first = int(rng.integers(max(1, len(motion.rotations) - length + 1)))
