@@ -50,8 +50,8 @@ _DEPTH_SHARE = 0.15
 """Of the spread of depths among samples, by how much keypoints may move a body: what they make of a
 size that is hardly known is no better than the network's word."""
 _LEAST_LOG_DEPTH_STD = 0.05
-_LEAST_DEPTH_STD = _DEPTH_SHARE * _LEAST_LOG_DEPTH_STD
-"""Over time, depths are known by many frames."""
+_LOG_DEPTH_STD = 0.03
+"""Over time, where the way to keypoints is averaged besides: they settle what is aside."""
 _LEAST_UP_VARIANCE, _LEAST_POINT_VARIANCE_M2 = 1e-3, 1e-4
 
 
@@ -181,9 +181,13 @@ class NetworkAlone:
             return self._about(posterior, posterior.point(), targets)
         along = along.to(targets.focal_px.device)
         motion = over_time(self.sequence, self.predictor, looks, along, self.causal)
-        spread = targets.focal_px.new_full((len(people),), _LEAST_DEPTH_STD)
+        spread = targets.focal_px.new_full((len(people),), _LOG_DEPTH_STD)
         body = motion.point()
-        t = self._placed(body, targets, spread).unknowns.t_cam_root_m
+        # the frame network knows better in which direction somebody is, the other one how far away
+        aside = self.predictor(looks).point().t_cam_root_m
+        far = body.t_cam_root_m.norm(dim=1, keepdim=True)
+        begun = replace(body, t_cam_root_m=far * torch.nn.functional.normalize(aside, dim=1))
+        t = self._placed(begun, targets, spread).unknowns.t_cam_root_m
         t = steadied(t, body.t_cam_root_m, along)
         found = self._about(motion[wanted], body[wanted], targets[wanted])
         by_m = t[wanted] - found.body.unknowns.t_cam_root_m

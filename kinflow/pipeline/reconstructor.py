@@ -25,7 +25,6 @@ from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
 from kinflow.predictors import Predictor
-from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.priors.base import PosePrior
 from kinflow.results import Reconstruction
 from kinflow.tensors import check_device, full_precision
@@ -167,12 +166,7 @@ class Reconstructor:
     @lazy
     def alone(self) -> NetworkAlone | None:
         """What takes the place of fits where the network alone is asked."""
-        if not self.config.fast:
-            return None
-        predictor, sequence = self.fitter.predictor, SequencePredictor.shipped()
-        # another predictor says other things, which it has not learned to read
-        knows = predictor is not None and sequence.is_of(predictor)
-        return NetworkAlone(self.fitter, sequence=sequence if knows else None)
+        return NetworkAlone(self.fitter) if self.config.fast else None
 
     @property
     def crop_px(self) -> int | None:

@@ -14,14 +14,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinflow.assets import asset_path
 from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
@@ -40,7 +38,6 @@ from kinflow.predictors.predictor import Predictor
 from kinflow.predictors.temporal import TemporalConfig, TemporalNetwork
 from kinflow.predictors.words import Words
 
-SHIPPED = "predictors/sequence.safetensors"
 _FORMAT = "kinflow sequence predictor 1"
 _WHAT = "a readable weight file of a sequence predictor"
 
@@ -119,11 +116,6 @@ class SequencePredictor(nn.Module):
         write_tensors(Path(path), tensors, {"kinflow": json.dumps(header)})
 
     @staticmethod
-    def shipped() -> SequencePredictor:
-        """The one of the shipped frame network."""
-        return _shipped()
-
-    @staticmethod
     def load(path: Path | str, trusted: bool = False) -> SequencePredictor:
         """From a weight file.
 
@@ -146,11 +138,6 @@ class SequencePredictor(nn.Module):
             except InputError as error:
                 raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
         return predictor.float().eval().requires_grad_(False)
-
-
-@cache
-def _shipped() -> SequencePredictor:
-    return SequencePredictor.load(asset_path(SHIPPED), trusted=True)
 
 
 def refined(

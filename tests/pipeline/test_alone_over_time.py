@@ -15,15 +15,19 @@ from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.motion import jitter
 from kinflow.pipeline.reconstructor import ReconstructorConfig
+from kinflow.predictors.sequence_predictor import SequencePredictor, SequencePredictorInfo
+from kinflow.predictors.temporal import TemporalConfig
 
 FRAMES, RATE_HZ = 40, 25.0
 
 
 @pytest.fixture(scope="module")
-def alone(astronaut_rgb) -> NetworkAlone:
-    alone = kinflow.Reconstructor(ReconstructorConfig(fast=True)).alone
-    assert alone is not None and alone.sequence is not None
-    return alone
+def alone() -> NetworkAlone:
+    photos = kinflow.Reconstructor(ReconstructorConfig(fast=True)).fitter
+    torch.manual_seed(0)
+    config = TemporalConfig(latent_size=photos.fitter.model.prior.latent_dim)
+    # untrained, it averages
+    return NetworkAlone(photos, sequence=SequencePredictor(config, SequencePredictorInfo()).eval())
 
 
 @pytest.fixture(scope="module")
