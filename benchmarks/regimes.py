@@ -43,11 +43,12 @@ from kinflow.priors.pose_space import POSE_DIM, Whitening
 from kinflow.priors.storage import save_prior
 from kinflow.training.loop import Loop
 from kinflow.training.predictors.batches import Labelled, looks_of
-from kinflow.training.predictors.config import WEIGHTS_NAME, TrainPredictorConfig
+from kinflow.training.predictors.config import TrainPredictorConfig
 from kinflow.training.predictors.fits import FitLooksConfig, camera_of, fit_looks
 from kinflow.training.predictors.losses import LossConfig
 from kinflow.training.predictors.recipe import PredictorRecipe
 from kinflow.training.predictors.regimes import Regime
+from kinflow.training.predictors.run_options import WEIGHTS_NAME
 from kinflow.training.predictors.sources import ALL_LABELS, LookLabel, Source
 
 _HIPS = [KEYPOINT_INDEX["left_hip"], KEYPOINT_INDEX["right_hip"]]

@@ -23,11 +23,11 @@ from kinflow.datasets.shards import commands as shard_commands
 from kinflow.evaluation import dataset_truth, prior_table
 from kinflow.evaluation.protocols import collect
 from kinflow.evaluation.protocols import command as protocols
-from kinflow.synth import crops, files, looks
+from kinflow.synth import clip_looks, crops, files, looks
 from kinflow.synth.studio import backgrounds
 from kinflow.training.parts import trainer as part_trainer
 from kinflow.training.predictors import config as predictor_config
-from kinflow.training.predictors import fits, image_recipe
+from kinflow.training.predictors import fits, image_recipe, sequence_recipe
 from kinflow.training.predictors import recipe as predictor_recipe
 from kinflow.training.priors import attitude_trainer, dynamics_trainer
 from kinflow.training.priors import recipe as prior_recipe
@@ -71,6 +71,12 @@ def _train_image_predictor(
     print(f"Wrote {image_recipe.train(config, command_line)}.")
 
 
+def _train_sequence_predictor(
+    config: sequence_recipe.TrainSequencePredictorConfig, command_line: str
+) -> None:
+    print(f"Wrote {sequence_recipe.train(config, command_line)}.")
+
+
 COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
     "synth": ResearchCommand(files.SynthConfig, lambda config, _: files.main(config)),
     "data": {
@@ -94,6 +100,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         ),
         "crops": ResearchCommand(crops.CropsConfig, lambda config, _: crops.main(config)),
         "looks": ResearchCommand(looks.LooksConfig, lambda config, _: looks.main(config)),
+        "look-clips": ResearchCommand(
+            clip_looks.LookClipsConfig, lambda config, _: clip_looks.main(config)
+        ),
         "see": ResearchCommand(sample_looks.SeeConfig, lambda config, _: sample_looks.main(config)),
         "fits": ResearchCommand(fits.FitLooksConfig, lambda config, _: fits.main(config)),
         "backgrounds": ResearchCommand(
@@ -112,6 +121,9 @@ COMMANDS: dict[str, ResearchCommand | dict[str, ResearchCommand]] = {
         "predictor": ResearchCommand(predictor_config.TrainPredictorConfig, _train_predictor),
         "image-predictor": ResearchCommand(
             image_recipe.TrainImagePredictorConfig, _train_image_predictor
+        ),
+        "sequence-predictor": ResearchCommand(
+            sequence_recipe.TrainSequencePredictorConfig, _train_sequence_predictor
         ),
         "attitude": ResearchCommand(attitude_trainer.TrainAttitudeConfig, _train_attitude),
         "dynamics": ResearchCommand(dynamics_trainer.TrainDynamicsConfig, _train_dynamics),

@@ -26,6 +26,7 @@ from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.describing import second_thoughts
 from kinflow.fitting.doubt import doubt_of_network
 from kinflow.fitting.observations import FITTED_KEYPOINTS, observe
+from kinflow.fitting.over_time import Along, over_time, steadied
 from kinflow.fitting.paths import evenly
 from kinflow.fitting.people import People
 from kinflow.fitting.photo import PhotoFit, PhotoFitter, leg_confidence
@@ -34,8 +35,9 @@ from kinflow.fitting.predicted import Bodies, Predicted, Spread, Told
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.verdict import LIMB_ROWS, judge, limb_error
 from kinflow.geometry.pinhole import Camera
-from kinflow.predictors import Looks
+from kinflow.predictors import Looks, Posterior
 from kinflow.predictors.coordinates import LOG_WIDTH
+from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.results import Person
 from kinflow.threads import one_thread
 
@@ -48,6 +50,8 @@ _DEPTH_SHARE = 0.15
 """Of the spread of depths among samples, by how much keypoints may move a body: what they make of a
 size that is hardly known is no better than the network's word."""
 _LEAST_LOG_DEPTH_STD = 0.05
+_LOG_DEPTH_STD = 0.03
+"""Over time, where the way to keypoints is averaged besides: they settle what is aside."""
 _LEAST_UP_VARIANCE, _LEAST_POINT_VARIANCE_M2 = 1e-3, 1e-4
 
 
@@ -57,9 +61,17 @@ class NetworkAlone:
     Args:
         photos: the fits that stand in for it; they have a predictor and are of the bundled body.
         samples: bodies that are drawn for each person.
+        sequence: what makes motion of frames that follow each other.
+        causal: whether frames know nothing of later ones then.
     """
 
-    def __init__(self, photos: PhotoFitter, samples: int = 32) -> None:
+    def __init__(
+        self,
+        photos: PhotoFitter,
+        samples: int = 32,
+        sequence: SequencePredictor | None = None,
+        causal: bool = False,
+    ) -> None:
         assert photos.predictor is not None, "it is this network that is asked"
         self.predictor, self._photos = photos.predictor.quick(), photos
         points = tuple(KEYPOINT_INDEX[name] for name in FITTED_KEYPOINTS)
@@ -67,7 +79,8 @@ class NetworkAlone:
         self.model = KeypointModel(
             fits.body, fits.prior, fits.shape_prior, points, True, fits.attitude
         )
-        self._samples = samples
+        self._samples, self.causal = samples, causal
+        self.sequence = None if sequence is None else sequence.to(photos.flesh_m.device)
 
     def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
         """The people of a photo, in the order of the evidence, and what is up there."""
@@ -94,6 +107,8 @@ class NetworkAlone:
         frames: Sequence[ImageEvidence],
         camera: Camera,
         turns: Sequence[Float[Tensor, "3 3"] | None],
+        when: Sequence[tuple[float, tuple[int, ...]]] | None = None,
+        wanted: range | None = None,
     ) -> list[PhotoFit]:
         """Frames of a shot in one batch: what is up is the same in all of them.
 
@@ -102,13 +117,21 @@ class NetworkAlone:
             camera: of all.
             turns: from each frame's camera to one of the same place that stands still, None for
                 frames of one that does.
+            when: time in seconds of each frame, and who its people are; without it, or without a
+                network that makes motion of them, every frame is by itself.
+            wanted: rows of the frames that are returned, all if not given; the others only tell
+                what these show.
         """
-        cameras = [camera] * len(frames)
+        R_still_cam = [_turn(R) for R in turns]
+        along = None if when is None else _along(frames, when, R_still_cam)
+        rows = range(len(frames)) if wanted is None else wanted
+        looked_at = [_looked_at(frame, True) for frame in frames]
+        frames, R_still_cam = frames[rows.start : rows.stop], R_still_cam[rows.start : rows.stop]
         with one_thread():
-            told = self.told([_looked_at(frame, True) for frame in frames], cameras)
+            told = self.told(looked_at, [camera] * len(looked_at), along, rows)
             fits = [PhotoFit((), camera, None)] * len(frames)
             if told.people:
-                fits = self._upright_alike(frames, camera, told, [_turn(R) for R in turns])
+                fits = self._upright_alike(frames, camera, told, R_still_cam)
         return [
             self._with_others(frame, camera, fit) for frame, fit in zip(frames, fits, strict=True)
         ]
@@ -136,23 +159,55 @@ class NetworkAlone:
         ]
 
     @torch.no_grad()
-    def predicted(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Predicted:
-        """Bodies of people with looks, at least one, each seen with its camera."""
-        posterior = self.predictor(Looks.of([p.look for p in people if p.look], cameras))
-        count = self._samples
+    def predicted(
+        self,
+        people: Sequence[PersonEvidence],
+        cameras: Sequence[Camera],
+        along: Along | None = None,
+        wanted: slice = slice(None),
+    ) -> Predicted:
+        """Bodies of people with looks, at least one, each seen with its camera.
+
+        Args:
+            people: what was seen.
+            cameras: of each.
+            along: who they are, where they are of frames that follow each other.
+            wanted: those whose bodies are returned; the others only tell what these are.
+        """
+        looks = Looks.of([p.look for p in people if p.look], cameras)
+        targets = self._targets(people, cameras)
+        if self.sequence is None or along is None:
+            posterior, targets = self.predictor(looks)[wanted], targets[wanted]
+            return self._about(posterior, posterior.point(), targets)
+        along = along.to(targets.focal_px.device)
+        motion = over_time(self.sequence, self.predictor, looks, along, self.causal)
+        spread = targets.focal_px.new_full((len(people),), _LOG_DEPTH_STD)
+        body = motion.point()
+        # the frame network knows better in which direction somebody is, the other one how far away
+        aside = self.predictor(looks).point().t_cam_root_m
+        far = body.t_cam_root_m.norm(dim=1, keepdim=True)
+        begun = replace(body, t_cam_root_m=far * torch.nn.functional.normalize(aside, dim=1))
+        t = self._placed(begun, targets, spread).unknowns.t_cam_root_m
+        t = steadied(t, body.t_cam_root_m, along)
+        found = self._about(motion[wanted], body[wanted], targets[wanted])
+        by_m = t[wanted] - found.body.unknowns.t_cam_root_m
+        return found.moved(by_m)
+
+    def _about(self, posterior: Posterior, point: Unknowns, targets: Targets) -> Predicted:
+        """The best guesses and samples about them, on keypoints."""
+        count, people = self._samples, len(point)
         generator = torch.Generator().manual_seed(_STREAM)
         vectors = posterior.sample_vectors(count, generator)
-        rows = torch.arange(len(people), device=vectors.device).repeat_interleave(count)
+        rows = torch.arange(people, device=vectors.device).repeat_interleave(count)
         samples = posterior.frame[rows].to_unknowns(
             vectors.flatten(0, 1), posterior.guess.R_view_base[rows]
         )
         spread = _DEPTH_SHARE * vectors[..., LOG_WIDTH].std(1).clamp_min(_LEAST_LOG_DEPTH_STD)
-        targets = self._targets(people, cameras)
         # the best guesses, then the samples
-        each = torch.cat([torch.arange(len(people), device=rows.device), rows])
-        everything = Unknowns.concatenate([posterior.point(), samples])
+        each = torch.cat([torch.arange(people, device=rows.device), rows])
+        everything = Unknowns.concatenate([point, samples])
         placed_at = self._placed(everything, targets[each], spread[each])
-        return Predicted(placed_at[: len(people)], placed_at[len(people) :], count)
+        return Predicted(placed_at[:people], placed_at[people:], count)
 
     def _targets(self, people: Sequence[PersonEvidence], cameras: Sequence[Camera]) -> Targets:
         config = replace(self._photos.config.observations, use_hint=False)
@@ -174,13 +229,32 @@ class NetworkAlone:
             state.up_cam,
         )
 
-    def told(self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> Told:
-        """Everybody in photos whose people all have looks."""
-        people = People.of(photos, cameras)
+    def told(
+        self,
+        photos: Sequence[ImageEvidence],
+        cameras: Sequence[Camera],
+        along: Along | None = None,
+        wanted: range | None = None,
+    ) -> Told:
+        """Everybody in photos whose people all have looks.
+
+        Args:
+            photos: what was seen.
+            cameras: of each.
+            along: who the people are, where photos are frames that follow each other.
+            wanted: rows of the photos whose people are told of, all if not given.
+        """
+        everybody = People.of(photos, cameras)
+        some = slice(0, len(photos)) if wanted is None else slice(wanted.start, wanted.stop)
+        people = People.of(photos[some], cameras[some])
         if not people.seen:
             return Told(people.rows, [], None, None)
-        seen = [person.to(self._photos.flesh_m.device) for person in people.seen]
-        predicted = self.predicted(seen, people.cameras)
+        device = self._photos.flesh_m.device
+        first = everybody.rows[some.start].start
+        mine = slice(first, first + len(people.seen))
+        seen = [person.to(device) for person in people.seen]
+        context = [person.to(device) for person in everybody.seen]
+        predicted = self.predicted(context, everybody.cameras, along, mine)
         return Told(
             people.rows,
             self._described(predicted, seen, people.cameras),
@@ -257,6 +331,26 @@ class NetworkAlone:
             doubted = doubt_of_network(person, limb_error(limbs, one))
             people.append(second_thoughts(person, doubted))
         return people
+
+
+def _along(
+    frames: Sequence[ImageEvidence],
+    when: Sequence[tuple[float, tuple[int, ...]]],
+    R_still_cam: Sequence[Float[Tensor, "3 3"]],
+) -> Along | None:
+    """Who the people of frames are that have looks; None where there is nobody."""
+    rows = [
+        (identity, time_s, R)
+        for frame, (time_s, identities), R in zip(frames, when, R_still_cam, strict=True)
+        for person, identity in zip(frame.people, identities, strict=True)
+        if person.look is not None
+    ]
+    if not rows:
+        return None
+    identities, times_s, turns = zip(*rows, strict=True)
+    begin = times_s[0]
+    times = torch.tensor([time_s - begin for time_s in times_s], dtype=torch.float32)
+    return Along(tuple(identities), times, torch.stack(list(turns)))
 
 
 def _turn(R: Float[Tensor, "3 3"] | None) -> Float[Tensor, "3 3"]:

@@ -33,6 +33,16 @@ class Bodies:
             self.unknowns[rows], self.points_m[rows], self.joints_m[rows], self.up_cam[rows]
         )
 
+    def moved(self, by_m: Float[Tensor, "bodies 3"]) -> Bodies:
+        """The same elsewhere."""
+        t = self.unknowns.t_cam_root_m + by_m
+        return Bodies(
+            replace(self.unknowns, t_cam_root_m=t),
+            self.points_m + by_m[:, None],
+            self.joints_m + by_m[:, None],
+            self.up_cam,
+        )
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -43,6 +53,11 @@ class Predicted:
     """By person, then by draw."""
     count: int
     """Samples of each person."""
+
+    def moved(self, by_m: Float[Tensor, "people 3"]) -> Predicted:
+        """Bodies elsewhere, and their samples with them."""
+        of_samples = by_m.repeat_interleave(self.count, 0)
+        return Predicted(self.body.moved(by_m), self.samples.moved(of_samples), self.count)
 
     def covariance(
         self, of_body: Float[Tensor, "people *rest size"], of_samples: Tensor

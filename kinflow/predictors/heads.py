@@ -73,7 +73,7 @@ class DensityNetwork(nn.Module):
         points_m: Float[Tensor, "people 33 3"],
     ) -> Guess:
         """Parameters of the densities of people with these features."""
-        R = _from_two_columns(self.rotation(hidden))
+        R = from_two_columns(self.rotation(hidden))
         rest = self.centre(hidden) * self.target_std + self.target_mean
         centre = torch.cat([torch.zeros_like(rest[:, :3]), rest], 1)
         spread = torch.cat([torch.full_like(self.target_std[:3], 0.3), self.target_std])
@@ -89,9 +89,9 @@ def _head(width: int, outputs: int) -> nn.Linear:
     return head
 
 
-def _from_two_columns(columns: Float[Tensor, "people 6"]) -> Float[Tensor, "people 3 3"]:
+def from_two_columns(columns: Float[Tensor, "*people 6"]) -> Float[Tensor, "*people 3 3"]:
     """A rotation from rough first columns by Gram and Schmidt (Zhou et al. 2019)."""
-    a, b = columns.split(3, 1)
-    x = nn.functional.normalize(a, dim=1)
-    y = nn.functional.normalize(b - (x * b).sum(1, keepdim=True) * x, dim=1)
+    a, b = columns.split(3, -1)
+    x = nn.functional.normalize(a, dim=-1)
+    y = nn.functional.normalize(b - (x * b).sum(-1, keepdim=True) * x, dim=-1)
     return torch.stack([x, y, torch.linalg.cross(x, y)], -1)

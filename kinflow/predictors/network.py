@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.checks import refuse, share, whole
@@ -94,6 +95,12 @@ class EvidenceNetwork(DensityNetwork):
 
     def forward(self, looks: Looks) -> Guess:
         """Parameters of the densities of some people."""
+        return self.guess(*self.read(looks))
+
+    def read(
+        self, looks: Looks
+    ) -> tuple[Float[Tensor, "people readout"], Float[Tensor, "people 33 3"]]:
+        """What heads read of some people, and where joints said that they are (`Guess`)."""
         x = (looks.inputs() - self.input_mean) / self.input_std
         x = x.clamp(-_FARTHEST_INPUT, _FARTHEST_INPUT)
         half = nullcontext()
@@ -101,4 +108,4 @@ class EvidenceNetwork(DensityNetwork):
             half = torch.autocast(x.device.type, self.trunk_dtype)
         with half:
             hidden, points_m = self.trunk(x, looks.world_m)
-        return self.guess(hidden.float(), points_m)
+        return hidden.float(), points_m

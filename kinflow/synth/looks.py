@@ -156,7 +156,8 @@ class Looker:
         rng: np.random.Generator,
     ) -> Pose | None:
         """BlazePose's answer as the product would take it; None where it is of nobody or others."""
-        first = self._blazepose(rgb, region_from_coco(_as_movenet(person, shows, rng)))
+        points_px = person.keypoints_px.numpy()
+        first = self._blazepose(rgb, region_from_coco(as_movenet(points_px, shows, rng)))
         looks = [first]
         if not first.region.resembles(first.next_region) and rng.random() > _FIRST_LOOK_SHARE:
             looks.insert(0, self._blazepose(rgb, first.next_region))
@@ -208,12 +209,18 @@ def _cut(
     return cut, shows & ((points[:, axis] < edge) == far_side), inside
 
 
-def _as_movenet(
-    person: WorldPerson, shows: np.ndarray, rng: np.random.Generator
+def as_movenet(
+    points_px: Float[np.ndarray, "33 2"], shows: np.ndarray, rng: np.random.Generator
 ) -> Float[np.ndarray, "17 3"]:
-    """Roughly the keypoints that the first detector would give."""
+    """Roughly the keypoints that the first detector would give.
+
+    Args:
+        points_px: where BlazePose's keypoints are.
+        shows: those that nothing hides.
+        rng: source of randomness.
+    """
     rows = list(COCO17_ROWS)
-    points = person.keypoints_px.numpy()[rows]
+    points = points_px[rows]
     size = max(8.0, float(np.linalg.norm(points.max(0) - points.min(0))))
     seen = shows[rows]
     std = np.where(seen, 0.015, 0.06) * size

@@ -130,7 +130,7 @@ class ImagePredictorRecipe(Recipe):
     @property
     def loop_config(self) -> LoopConfig:
         """How this recipe is trained."""
-        return loop_config(self.config)
+        return loop_config(self.config, self.config.device)
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Show the first people, and say what it takes to be better than nothing."""

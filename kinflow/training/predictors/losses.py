@@ -30,9 +30,9 @@ from kinflow.training.predictors.part_term import PartTerm
 
 KEYPOINTS = tuple(range(33))
 HIPS = [23, 24]
-_DISTANCE_M = 0.05
+DISTANCE_M = 0.05
 DISTANCE_CROP = 0.02
-"""A distance of keypoints that costs 1, in sides of the crop."""
+"""Distances of points in space, and of keypoints in sides of the crop, that cost 1."""
 _CUTOFF_CROP = 0.15
 _ALIGNED = 8
 """Samples of a batch whose parts are compared, which takes longer than all other terms."""
@@ -98,11 +98,11 @@ class PredictorLoss:
             truth = self.points_m(batch.truth)
             in_view = relative(truth) @ posterior.frame.R_cam_view
             vector = posterior.frame.to_vector(batch.truth, posterior.guess.R_view_base)
-        in_3d = _length((relative(points) - relative(truth)) / _DISTANCE_M).mean(1)
-        of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
+        in_3d = length((relative(points) - relative(truth)) / DISTANCE_M).mean(1)
+        of_tokens = length((posterior.guess.points_m - in_view) / DISTANCE_M).mean(1)
         rotation = _chord(guess.R_cam_root, batch.truth.R_cam_root)
         off = crop_points(points, batch.looks) - crop_points(truth, batch.looks)
-        in_2d = _length(off / DISTANCE_CROP).clamp_max(30).mean(1)
+        in_2d = length(off / DISTANCE_CROP).clamp_max(30).mean(1)
         # the density is about what the best guess leaves open and does not move it
         fixed = posterior.about(posterior.guess.centre.detach())
         density = -fixed.log_prob_of_vector(vector) / size
@@ -162,8 +162,8 @@ class PredictorLoss:
         with torch.no_grad():
             truth = relative(self.points_m(replace(guess, R_cam_root=R, z=batch.truth.z)))
             in_view = truth @ posterior.frame.R_cam_view
-        in_3d = _length((points - truth) / _DISTANCE_M).mean(1)
-        of_tokens = _length((posterior.guess.points_m - in_view) / _DISTANCE_M).mean(1)
+        in_3d = length((points - truth) / DISTANCE_M).mean(1)
+        of_tokens = length((posterior.guess.points_m - in_view) / DISTANCE_M).mean(1)
         latent = F.smooth_l1_loss(guess.z, batch.truth.z, reduction="none").mean(1)
         rotation = _chord(guess.R_cam_root, R)
         return (
@@ -189,8 +189,8 @@ class PredictorLoss:
         truth, middle_of_truth = about_middle(joints)
         tokens, _ = about_middle(posterior.guess.points_m)
         in_view = truth @ posterior.frame.R_cam_view
-        in_3d = (share[..., 0] * _length((at - truth) / _DISTANCE_M)).sum(1)
-        of_tokens = (share[..., 0] * _length((tokens - in_view) / _DISTANCE_M)).sum(1)
+        in_3d = (share[..., 0] * length((at - truth) / DISTANCE_M)).sum(1)
+        of_tokens = (share[..., 0] * length((tokens - in_view) / DISTANCE_M)).sum(1)
         ratio = middle[:, 2].clamp_min(NEAR_M) / middle_of_truth[:, 2].clamp_min(NEAR_M)
         depth = F.smooth_l1_loss(ratio.log(), torch.zeros_like(ratio), reduction="none")
         terms = config.points_3d * in_3d + config.tokens_3d * of_tokens + config.vector * depth
@@ -220,5 +220,6 @@ def _chord(
     return (3 - turned.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(1e-6).sqrt()
 
 
-def _length(gap: Tensor) -> Tensor:
+def length(gap: Float[Tensor, "*n size"]) -> Float[Tensor, "*n"]:
+    """Of vectors; its slope is finite everywhere."""
     return (gap * gap).sum(-1).clamp_min(1e-8).sqrt()

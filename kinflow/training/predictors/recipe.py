@@ -136,7 +136,7 @@ class PredictorRecipe(Recipe):
     @property
     def loop_config(self) -> LoopConfig:
         """How this recipe is trained."""
-        return loop_config(self.config)
+        return loop_config(self.config, self.config.device)
 
     def prepare(self, bar: Progress, step: int) -> None:
         """Fill the pool, and say how fast everything is before the time begins to count."""

@@ -1,4 +1,4 @@
-"""Options that runs of both kinds of predictors share."""
+"""Options that runs of all kinds of predictors share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,12 @@ WEIGHTS_NAME = "predictor.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a predictor is trained, whatever it looks at.
+class StepOptions:
+    """How a run steps.
 
     Attributes:
         out: folder of the run.
-        studio: what is shown while the network learns.
-        live: how people come from the studio, and go.
-        labels: share of the people whose bodies are known; the others teach by what else is known
-            of them.
-        loss: weights of the terms.
-        batch_size: people per step.
+        batch_size: people per step, or windows of clips.
         steps: optimiser steps altogether; with `minutes` what the schedule is counted in.
         minutes: time that training takes, what comes before it left out; None for as long as the
             steps take.
@@ -33,16 +28,10 @@ class RunOptions:
         ema_decay: of the average of weights that is kept.
         eval_every: steps between evaluations, and checkpoints.
         eval_seconds: time between them, with `minutes`.
-        device: where everything is computed.
-        mixed_precision: compute the trunk or backbone in bfloat16 on a GPU.
         seed: seeds everything.
     """
 
     out: Path
-    studio: StudioConfig | None = None
-    live: LiveConfig = LiveConfig()
-    labels: float = 1.0
-    loss: LossConfig = LossConfig()
     batch_size: int
     steps: int
     minutes: float | None = None
@@ -51,18 +40,41 @@ class RunOptions:
     ema_decay: float = 0.998
     eval_every: int = 250
     eval_seconds: float = 30.0
-    device: str = "cpu"
-    mixed_precision: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
         path(self, "out")
-        share(self, "labels")
-        nested(self, loss=LossConfig, live=LiveConfig)
         whole(self, "batch_size", "steps", "eval_every", at_least=1)
         whole(self, "seed")
         positive(self, "learning_rate", "eval_seconds")
         number(self, "minutes", above=0, or_none=True)
         number(self, "ema_decay", at_least=0, below=1)
         not_negative(self, "weight_decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(StepOptions):
+    """How a predictor is trained, whatever it looks at.
+
+    Attributes:
+        studio: what is shown while the network learns.
+        live: how people come from the studio, and go.
+        labels: share of the people whose bodies are known; the others teach by what else is known
+            of them.
+        loss: weights of the terms.
+        device: where everything is computed.
+        mixed_precision: compute the trunk or backbone in bfloat16 on a GPU.
+    """
+
+    studio: StudioConfig | None = None
+    live: LiveConfig = LiveConfig()
+    labels: float = 1.0
+    loss: LossConfig = LossConfig()
+    device: str = "cpu"
+    mixed_precision: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share(self, "labels")
+        nested(self, loss=LossConfig, live=LiveConfig)
         flag(self, "mixed_precision")

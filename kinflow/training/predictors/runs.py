@@ -1,4 +1,4 @@
-"""What runs of both kinds of predictors have in common: how they step, and which are the same."""
+"""What runs of all kinds of predictors have in common: how they step, and which are the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from kinflow.body.model import BodyModel
 from kinflow.files.tensor_files import checksum
@@ -14,7 +15,7 @@ from kinflow.predictors.coordinates import ROTATION, ViewFrame
 from kinflow.predictors.predictor import Predictor
 from kinflow.training.loop import LoopConfig
 from kinflow.training.predictors.batches import Labelled
-from kinflow.training.predictors.run_options import RunOptions
+from kinflow.training.predictors.run_options import StepOptions
 from kinflow.training.schedules import warm_up_and_cosine
 from kinflow.version import __version__
 
@@ -24,7 +25,7 @@ VALIDATION_SEED = 1_000_003
 """Of the studio that shows the people who choose the weights."""
 
 
-def loop_config(config: RunOptions) -> LoopConfig:
+def loop_config(config: StepOptions, device: str) -> LoopConfig:
     """How a run steps."""
     return LoopConfig(
         steps=config.steps,
@@ -32,13 +33,13 @@ def loop_config(config: RunOptions) -> LoopConfig:
         learning_rate=warm_up_and_cosine(config.learning_rate, config.steps),
         max_gradient_norm=5.0,
         seed=config.seed,
-        device=config.device,
+        device=device,
         minutes=config.minutes,
         eval_seconds=config.eval_seconds,
     )
 
 
-def optimizer(network: Predictor, config: RunOptions) -> torch.optim.AdamW:
+def optimizer(network: nn.Module, config: StepOptions) -> torch.optim.AdamW:
     """AdamW that lets matrices decay and nothing else."""
     matrices = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() <= 1]
@@ -46,7 +47,7 @@ def optimizer(network: Predictor, config: RunOptions) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    fused = config.device.startswith("cuda")
+    fused = matrices[0].is_cuda
     return torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.98), fused=fused)
 
 
