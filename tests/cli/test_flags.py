@@ -77,6 +77,7 @@ def test_every_option_that_errors_speak_of_has_a_flag(capsys):
         ["serve"],
         ["convert"],
         ["data", "truth"],
+        ["data", "look-clips"],
     ):
         with pytest.raises(SystemExit):
             main([*command, "--help"])
