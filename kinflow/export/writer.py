@@ -40,8 +40,11 @@ FILE_NAMES: dict[Format, str] = {
     "viewer": "viewer.html",
 }
 
-_PNG_COMPRESSION = 1
-"""The fastest; photos hardly shrink further."""
+_PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+"""The fastest; photos hardly shrink further. Nor do they by trying every filter on every row, which
+takes as long again; older versions of OpenCV do not have the choice."""
+if hasattr(cv2, "IMWRITE_PNG_FILTER"):
+    _PNG_PARAMETERS += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
 @dataclass(frozen=True)
@@ -146,5 +149,5 @@ def _overlay_png(
 def png_bytes(image_rgb: UInt8[np.ndarray, "height width 3"]) -> bytes:
     """A PNG file of an RGB picture."""
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".png", image_bgr, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+    _, data = cv2.imencode(".png", image_bgr, _PNG_PARAMETERS)
     return data.tobytes()

@@ -82,16 +82,28 @@ class GravityEstimator:
         self.flesh_m, self.config = flesh_m, config
         self._grid = TiltGrid(config.tilt)
 
-    def without_people(self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None) -> Gravity:
-        """By the camera and the photo's lines alone."""
-        return self._grid.best(self._grid.log_prob(camera, lines_px))
+    def by_picture(
+        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None
+    ) -> Float[Tensor, " directions"]:
+        """Log probability of directions by the camera and the photo's lines, for what follows."""
+        return self._grid.log_prob(camera, lines_px)
 
-    def with_people(
-        self, camera: Camera, lines_px: Float[Tensor, "lines 4"] | None, stances: Stances
-    ) -> Ground:
-        """By camera, lines and the fitted bodies of the photo, one row a person."""
-        log_prob = self._grid.log_prob(camera, lines_px)
-        log_prob = log_prob + self._grid.by_votes(stances.up_cam, stances.up_cov)
+    def without_people(self, picture: Float[Tensor, " directions"]) -> Gravity:
+        """By the picture alone.
+
+        Args:
+            picture: what `by_picture` says of it.
+        """
+        return self._grid.best(picture)
+
+    def with_people(self, picture: Float[Tensor, " directions"], stances: Stances) -> Ground:
+        """By the picture and the fitted bodies in it, one row a person.
+
+        Args:
+            picture: what `by_picture` says of it.
+            stances: of the bodies.
+        """
+        log_prob = picture + self._grid.by_votes(stances.up_cam, stances.up_cov)
         if not self.config.shared_floor:
             return Ground(self._grid.best(log_prob))
         if len(stances) > 1:

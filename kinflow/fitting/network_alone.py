@@ -151,8 +151,9 @@ class NetworkAlone:
         votes = evenly(len(of_body), _VOTES).tolist()
         turned = torch.stack([to_first[of_body[row]] for row in votes]).double()
         stances = told.stances[votes].turned(turned)
-        lines_px = frames[first].lines_px
-        gravity = self._photos.gravity.with_people(camera, lines_px, stances).gravity
+        estimator = self._photos.gravity
+        picture = estimator.by_picture(camera, frames[first].lines_px)
+        gravity = estimator.with_people(picture, stances).gravity
         return [
             PhotoFit(told.of(rows), camera, gravity.turned(R.mT) if len(rows) else None)
             for rows, R in zip(told.rows, to_first, strict=True)
@@ -270,7 +271,8 @@ class NetworkAlone:
             return PhotoFit((), camera, None)
         mine = slice(rows.start, rows.stop)
         gravity = self._photos.gravity
-        ground = gravity.with_people(camera, lines_px, told.stances[mine])
+        picture = gravity.by_picture(camera, lines_px)
+        ground = gravity.with_people(picture, told.stances[mine])
         floor = gravity.floor_under(ground, told.points_m[mine])
         return PhotoFit(told.of(rows), camera, ground.gravity, floor)
 

@@ -194,16 +194,16 @@ class PhotoFitter:
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
     ) -> FoundBodies:
         """All bodies that explain the people of several photos, before parts are looked at."""
-        lines = [photo.lines_px for photo in photos]
         people = People.of(photos, cameras)
         legs = leg_confidence(people.seen)
-        targets, found = self._searched(people, cameras, lines, legs)
+        pictures = self._pictures(photos, cameras)
+        targets, found = self._searched(people, pictures, legs)
         best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
         rows = people.rows
         stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs)
         ground = [
-            self.gravity.with_people(camera, drawn, stances[mine.start : mine.stop])
-            for camera, drawn, mine in zip(cameras, lines, rows, strict=True)
+            self.gravity.with_people(picture, stances[mine.start : mine.stop])
+            for picture, mine in zip(pictures, rows, strict=True)
         ]
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
@@ -237,15 +237,20 @@ class PhotoFitter:
         floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
         return PhotoFit(people, camera, ground.gravity, floor)
 
+    def _pictures(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+    ) -> list[Tensor]:
+        """What each picture says of up."""
+        return [
+            self.gravity.by_picture(camera, photo.lines_px)
+            for photo, camera in zip(photos, cameras, strict=True)
+        ]
+
     def _searched(
-        self,
-        people: People,
-        cameras: Sequence[Camera],
-        lines: Sequence[Tensor | None],
-        legs: Tensor,
+        self, people: People, pictures: Sequence[Tensor], legs: Tensor
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people as long as nobody's pose says what is up."""
-        level = [self.gravity.without_people(*given) for given in zip(cameras, lines, strict=True)]
+        level = [self.gravity.without_people(picture) for picture in pictures]
         targets = self.targets_of(people.seen, people.cameras)
         targets = with_up(targets, self.gravity, level, people.rows, legs)
         return targets, self.fitter.fit(targets)
@@ -255,7 +260,8 @@ class PhotoFitter:
         with one_thread():
             people = People.of([evidence], [camera])
             legs = leg_confidence(people.seen)
-            targets, found = self._searched(people, [camera], [evidence.lines_px], legs)
+            pictures = self._pictures([evidence], [camera])
+            targets, found = self._searched(people, pictures, legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
             known = None if targets.belief is None else targets.belief.child_log_odds
             return self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)

@@ -89,14 +89,15 @@ class TrackFitter:
         """
         with one_thread():
             gravity = self.photos.gravity
-            level = gravity.without_people(camera, lines_px)
+            picture = gravity.by_picture(camera, lines_px)
+            level = gravity.without_people(picture)
             targets = [
                 replace(one, up=track.up_in_own(gravity.target(level, track.leg_confidence())))
                 for one, track in zip(self._targets(tracks, camera), tracks, strict=True)
             ]
             paths = self._paths(tracks, targets)
             stances = self._stances(tracks, targets, paths)
-            common = gravity.with_people(camera, lines_px, stances).gravity
+            common = gravity.with_people(picture, stances).gravity
             up = [gravity.target(common, track.leg_confidence()) for track in tracks]
             fits = [
                 self._fit(
