@@ -237,9 +237,7 @@ class PhotoFitter:
         floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
         return PhotoFit(people, camera, ground.gravity, floor)
 
-    def _pictures(
-        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
-    ) -> list[Tensor]:
+    def _pictures(self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> list[Tensor]:
         """What each picture says of up."""
         return [
             self.gravity.by_picture(camera, photo.lines_px)
