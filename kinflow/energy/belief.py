@@ -55,10 +55,6 @@ class Belief:
         factor[:, first:] = torch.as_tensor(sizes).to(factor).reshape(-1, 1)
         return replace(self, whitening=self.whitening * factor[..., None])
 
-    def widened(self, factor: Float[Tensor, " batch"]) -> Belief:
-        """The same beliefs with spreads that are so many times as wide."""
-        return replace(self, whitening=self.whitening / factor.to(self.whitening)[:, None, None])
-
     def says_something(self) -> Bool[Tensor, " batch"]:
         """Rows of people of whom something is believed."""
         return self.whitening.flatten(1).any(1)

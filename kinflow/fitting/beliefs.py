@@ -36,8 +36,6 @@ class BeliefConfig:
     """Factor on the spread that it states, chosen on rendered validation subjects."""
     hidden_std_scale: float = 0.6
     """The same for people whose legs nobody saw, of whom it knows less than it says."""
-    hidden_widening: float = 1.7
-    """Factor on the spread of these people once it is known what is up."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
@@ -55,7 +53,7 @@ class BeliefConfig:
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
-        positive(self, "std_scale", "hidden_std_scale", "hidden_widening")
+        positive(self, "std_scale", "hidden_std_scale")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)

@@ -28,11 +28,6 @@ FITTED_KEYPOINTS: tuple[str, ...] = tuple(
 FITTED_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
 """Where they are among BlazePose's, and among all keypoints."""
 
-_HIPS, _KNEES = (
-    [i for i, name in enumerate(FITTED_KEYPOINTS) if name.endswith(end)] for end in ("hip", "knee")
-)
-
-
 @dataclass(frozen=True)
 class ObservationConfig:
     """How observations are weighed."""
@@ -54,9 +49,6 @@ class ObservationConfig:
     residuals are about half as large as errors; measured on real photos."""
     min_confidence: float = 0.15
     """Keypoints of less are left out."""
-    covered_hip_widening: float = 6.0
-    """Factor on the error of hips of whom nobody saw the legs: the detector draws hips that are
-    covered up into what is seen of the trunk, and is sure of them."""
     cluster_weight: float = 0.5
     """Weight of keypoints that come in clusters (face, hands, feet), whose errors are alike."""
 
@@ -66,7 +58,6 @@ class ObservationConfig:
         positive(self, "keypoint_std_scale")
         not_negative(self, "hint_scale_std", "hint_tilt_std_deg")
         number(self, "hint_widening", at_least=1)
-        number(self, "covered_hip_widening", at_least=1)
         number(self, "hint_lean_deg", at_least=-90, at_most=90)
         share(self, "min_confidence", "cluster_weight")
 
@@ -124,27 +115,6 @@ def observe(
         config.hint_tilt_std_deg,
     )
     return replace(targets, hint=rough)
-
-
-def with_covered_hips(
-    targets: Targets, people: Sequence[PersonEvidence], config: ObservationConfig
-) -> Targets:
-    """The same targets with hips that count less, the less of their owner's knees was seen.
-
-    Keypoints of other sources than the detector stay as they are.
-
-    Args:
-        targets: of FITTED_KEYPOINTS, a row for each person.
-        people: what was seen.
-        config: weights.
-    """
-    inverse_std = targets.inverse_std_px.clone()
-    keypoints = torch.stack([person.keypoints_px for person in people])[:, FITTED_ROWS]
-    looked_at = keypoints.new_tensor([person.look is not None for person in people])
-    covered = looked_at * (1 - keypoints[:, _KNEES, 2].amax(1))
-    widening = 1 + (config.covered_hip_widening - 1) * covered
-    inverse_std[:, _HIPS] /= widening.to(inverse_std)[:, None]
-    return replace(targets, inverse_std_px=inverse_std)
 
 
 def view_rotation(

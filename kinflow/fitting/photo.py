@@ -32,16 +32,9 @@ from kinflow.fitting.grounding import with_floor, with_nearer, with_trunk, with_
 from kinflow.fitting.height import ends_of
 from kinflow.fitting.initialisers import Initialiser
 from kinflow.fitting.multistart import Candidates
-from kinflow.fitting.observations import (
-    FITTED_KEYPOINTS,
-    FITTED_ROWS,
-    ObservationConfig,
-    observe,
-    with_covered_hips,
-)
+from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.fitting.people import FoundBodies, People
-from kinflow.fitting.sample_kinds import legs_hidden
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -207,24 +200,12 @@ class PhotoFitter:
         ]
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
-        targets = self._with_hidden_legs(targets, people.seen)
         targets = with_trunk(targets, self.gravity, up, rows, legs, self.trunk)
         targets = with_floor(targets, self.gravity, ground, rows)
         if self.users_body is None:
             found = with_nearer(found, self.fitter.model, best, ground)
         targets, found = self._with_children(targets, found, best, people)
         return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
-
-    def _with_hidden_legs(self, targets: Targets, people: Sequence[PersonEvidence]) -> Targets:
-        """Targets of which less is believed of people whose legs nobody saw.
-
-        It is for bodies once it is known what is up: of that these people know as much as before.
-        """
-        targets = with_covered_hips(targets, people, self.config.observations)
-        if targets.belief is None:
-            return targets
-        widening = torch.where(legs_hidden(people), self.config.belief.hidden_widening, 1.0)
-        return replace(targets, belief=targets.belief.widened(widening))
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
         """The result of a photo, with the floor where its people stand."""

@@ -37,7 +37,8 @@ The pose predictor learns from what the detector sees of people, with their labe
         'coco ~/data/coco split=train2017 use=keypoints,parts' ...
 
 docs/predictor.md says what is learned from which label. The detector looks at everybody once, led
-by points or boxes; `kinflow data see` does only that, for another machine or several trainings:
+by points or boxes; `kinflow data see` does only that, for another machine or several trainings
+(exit code 2: some records were left out, which it counts at its end):
 
     kinflow data see coco ~/data/coco --split train2017 --out looks/coco
     kinflow train predictor --sources 'looks looks/coco' ...
