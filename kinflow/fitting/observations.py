@@ -28,6 +28,7 @@ FITTED_KEYPOINTS: tuple[str, ...] = tuple(
 FITTED_ROWS = [BLAZEPOSE33.index(name) for name in FITTED_KEYPOINTS]
 """Where they are among BlazePose's, and among all keypoints."""
 
+
 @dataclass(frozen=True)
 class ObservationConfig:
     """How observations are weighed."""
