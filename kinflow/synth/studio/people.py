@@ -2,8 +2,8 @@
 
 The same kinds of people as in `kinflow.synth.world_source`: recorded poses, some of them with
 another recording's arms or legs, people who sit and who lie, samples of the pose prior, and limbs
-that are bent a little further, so that nobody is quite like a recording. Of those who sit some are at a
-table, on which most have their hands.
+that are bent a little further, so that nobody is quite like a recording. Of those who sit some are
+at a table, on which most have their hands.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ class People:
     def poses(
         self, count: int, dice: Dice
     ) -> tuple[Float[Tensor, "count 22 3 3"], Bool[Tensor, " count"]]:
-        """Local rotations, entry 0 turns the root in a world with y up, by any heading; and who sits
-        at a table.
+        """Local rotations, and who sits at a table.
+
+        Entry 0 turns the root in a world with y up, by any heading.
         """
         config = self.config
         rotvec, root = self._recorded(count, dice)
