@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.checks import flag, positive, share, whole
+from kinflow.checks import flag, not_negative, positive, share, whole
 from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import ShapeTarget, Targets
 from kinflow.energy.unknowns import Unknowns
@@ -44,9 +44,10 @@ class BeliefConfig:
     """Share of the diagonal in its covariance."""
     starts: int = 6
     """Bodies to start from: the best guess and samples."""
-    sitting_share: float = 0.6
-    """Of samples that sit, from which somebody whose legs nobody saw does, chosen on rendered
-    validation subjects; 1 is for nobody who is not certain to."""
+    sitting_share: float = 0.5
+    """Of samples that sit, from which somebody whose legs nobody saw does; 1 is for nobody."""
+    company: float = 0.5
+    """How much who is among people who sit is likelier to sit; both chosen on photographs."""
     sizes: bool = True
     """Whether its word on depth and shape counts."""
     keep_hint: bool = False
@@ -54,6 +55,7 @@ class BeliefConfig:
 
     def __post_init__(self) -> None:
         positive(self, "std_scale", "hidden_std_scale")
+        not_negative(self, "company")
         flag(self, "keep_hint", "sizes")
         share(self, "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
@@ -123,7 +125,7 @@ def gaussian(
     y = _in_camera(posterior, vectors)
     columns = slice(3, 3 + posterior.frame.latent_size)
     latent, shape = y[..., columns], y[..., columns.stop + 1 :]
-    postures = Postures.of(latent, hidden, prior.decode, config.sitting_share)
+    postures = Postures.of(latent, hidden, prior.decode, config.sitting_share, config.company)
     posture = _enough(postures.counts, torch.ones_like(postures.counts))
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)

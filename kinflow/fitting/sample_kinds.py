@@ -49,6 +49,21 @@ def hip_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*b
     return torch.rad2deg(down.clamp(-_NEARLY, _NEARLY).acos()).mean(-1)
 
 
+def sitting_log_odds(
+    bent: Bool[Tensor, "people samples"], company: float
+) -> Float[Tensor, " people"]:
+    """Log odds of sitting of the people of a photo, by which of their samples do.
+
+    Args:
+        bent: samples that sit.
+        company: weight of what the others do.
+    """
+    count, sitting = bent.shape[1], bent.sum(1)
+    own = torch.log((sitting + 1) / (count - sitting + 1))
+    others = (own.sum() - own) / len(own)  # their mean, somewhat nearer to zero where they are few
+    return own + company * others
+
+
 def legs_hidden(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
     """Whose knees nobody saw."""
     knees = torch.stack([person.keypoints_px[_KNEES, 2].max() for person in people])
@@ -61,7 +76,7 @@ class Postures:
 
     hidden: Bool[Tensor, " people"]
     flexion_deg: Float[Tensor, "people samples"]
-    """Of the hips; 0 for people whose legs are seen."""
+    """Of the hips; 0 where everybody's legs are seen."""
     counts: Bool[Tensor, "people samples"]
     """Samples that sit, of people of whom enough do, else those that do not; all samples of people
     whose legs are seen."""
@@ -72,22 +87,25 @@ class Postures:
         hidden: Bool[Tensor, " people"],
         decode: Decode,
         sitting_share: float,
+        company: float = 0.0,
     ) -> Postures:
         """Of samples of poses.
 
         Args:
-            latent: the poses.
+            latent: the poses, of the people of one photo.
             hidden: whose legs nobody saw.
             decode: makes rotations of the free joints of latents.
             sitting_share: from which share of samples somebody sits.
+            company: weight of the log odds of the others, their mean, beside the own ones: who is
+                among people who sit rather sits.
         """
         flexion = torch.zeros_like(latent[..., 0])
         if bool(hidden.any()):
-            flexion[hidden] = hip_flexion_deg(decode(latent[hidden]))
+            flexion = hip_flexion_deg(decode(latent))
         bent = flexion > BENT_DEG
-        share = bent.float().mean(1, keepdim=True)
-        sits = (share >= sitting_share) & (share > 0)
-        return Postures(hidden, flexion, (bent == sits) | ~hidden[:, None])
+        log_odds = sitting_log_odds(bent, company)
+        sits = (log_odds >= torch.logit(log_odds.new_tensor(sitting_share))) & bent.any(1)
+        return Postures(hidden, flexion, (bent == sits[:, None]) | ~hidden[:, None])
 
     def as_bent(
         self,

@@ -44,6 +44,20 @@ def test_the_more_likely_posture_counts_where_nobody_saw_legs():
     assert cautious[0].tolist() == [True, False, False, True, False]
 
 
+def test_who_is_among_people_who_sit_rather_sits():
+    """Two in five samples of the first sit, of the others all, or none."""
+    angles = torch.tensor([10.0, 80, 85, 20, 12])
+    hidden = torch.tensor([True, False, False])
+
+    def sits(others_deg: float, company: float) -> bool:
+        others = torch.full((2, 5), others_deg)
+        z = torch.cat([angles[None], others])[..., None]
+        return bool(Postures.of(z, hidden, of_latent, 0.5, company).counts[0, 1])
+
+    assert sits(85.0, 0.5) and not sits(10.0, 0.5)
+    assert not sits(85.0, 0.0)
+
+
 def test_a_sure_knee_is_not_hidden(make_scene):
     person = make_scene((0.0,)).evidence.people[0]
     keypoints = person.keypoints_px.clone()
