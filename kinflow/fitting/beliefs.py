@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinflow.checks import flag, not_negative, positive, share, whole
@@ -69,6 +69,7 @@ def beliefs(
     prior: PoseDistribution,
     config: BeliefConfig,
     one_posture: bool = True,
+    photo: Int64[Tensor, " people"] | None = None,
 ) -> Belief | None:
     """What the predictor believes of people, a row for each; None where it knows of nobody.
 
@@ -81,6 +82,7 @@ def beliefs(
         prior: of the poses.
         config: how far the network is believed.
         one_posture: whether people whose legs nobody saw either sit or do not.
+        photo: number of the photo that each is in; None if all are in one.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
     looks = [look for person in people if (look := person.look) is not None]
@@ -89,7 +91,8 @@ def beliefs(
     with torch.no_grad():
         posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
         hidden = legs_hidden([people[i] for i in rows]) & one_posture
-        known = gaussian(posterior, hidden, prior, config)
+        together = None if photo is None else photo[rows]
+        known = gaussian(posterior, hidden, prior, config, together)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)
@@ -111,6 +114,7 @@ def gaussian(
     hidden: Bool[Tensor, " people"],
     prior: PoseDistribution,
     config: BeliefConfig,
+    photo: Int64[Tensor, " people"] | None = None,
 ) -> Belief:
     """The mean and spread of a posterior's samples.
 
@@ -119,6 +123,7 @@ def gaussian(
         hidden: whose legs nobody saw: they either sit or do not.
         prior: of the poses.
         config: how far it is believed.
+        photo: number of the photo that each is in; None if all are in one.
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)

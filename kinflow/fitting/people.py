@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
 from kinflow.energy.body_energy import Targets
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.gravity import Ground
@@ -33,6 +37,11 @@ class People:
                 range(end - len(photo.people), end) for photo, end in zip(photos, ends, strict=True)
             ),
         )
+
+    @property
+    def photo(self) -> Int64[Tensor, " people"]:
+        """Number of the photo that each is in."""
+        return torch.tensor([n for n, mine in enumerate(self.rows) for _ in mine])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -230,7 +230,7 @@ class PhotoFitter:
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people as long as nobody's pose says what is up."""
         level = [self.gravity.without_people(picture) for picture in pictures]
-        targets = self.targets_of(people.seen, people.cameras)
+        targets = self.targets_of(people.seen, people.cameras, photo=people.photo)
         targets = with_up(targets, self.gravity, level, people.rows, legs)
         return targets, self.fitter.fit(targets)
 
@@ -274,6 +274,7 @@ class PhotoFitter:
         cameras: Sequence[Camera],
         one_posture: bool = True,
         asked: Bool[Tensor, " people"] | None = None,
+        photo: Int64[Tensor, " people"] | None = None,
     ) -> Targets:
         """Observations of people, of one photo or of many, each with the camera it was seen by.
 
@@ -284,6 +285,7 @@ class PhotoFitter:
                 could not agree.
             asked: of whom the network is asked; None for everybody. Of the others nothing is
                 believed, nor is the detector's 3D taken of those that it knows.
+            photo: number of the photo that each is in; None if all are in one.
         """
         rest_m = self.fitter.model.points_at_rest_m
         if self.predictor is None or not self.config.observations.use_hint:
@@ -297,7 +299,7 @@ class PhotoFitter:
                 one if wanted else replace(one, look=None)
                 for one, wanted in zip(people, asked.tolist(), strict=True)
             ]
-        believed = beliefs(self.predictor, told, cameras, prior, config, one_posture)
+        believed = beliefs(self.predictor, told, cameras, prior, config, one_posture, photo)
         if believed is not None and self.users_body is not None:
             believed = of_another_body(believed, self.fitter.model.shape_prior.size)
         if believed is None or self.config.belief.keep_hint:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
@@ -50,18 +50,23 @@ def hip_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*b
 
 
 def sitting_log_odds(
-    bent: Bool[Tensor, "people samples"], company: float
+    bent: Bool[Tensor, "people samples"],
+    company: float,
+    photo: Int64[Tensor, " people"] | None = None,
 ) -> Float[Tensor, " people"]:
-    """Log odds of sitting of the people of a photo, by which of their samples do.
+    """Log odds of sitting, by which of the samples do.
 
     Args:
         bent: samples that sit.
-        company: weight of what the others do.
+        company: weight of what the others of a photo do.
+        photo: number of the photo that each person is in; None if all are in one.
     """
     count, sitting = bent.shape[1], bent.sum(1)
     own = torch.log((sitting + 1) / (count - sitting + 1))
-    others = (own.sum() - own) / len(own)  # their mean, somewhat nearer to zero where they are few
-    return own + company * others
+    photo = torch.zeros_like(sitting) if photo is None else photo.to(sitting.device)
+    together = (photo[:, None] == photo).to(own)
+    # the mean of the others, somewhat nearer to zero where they are few
+    return own + company * (together @ own - own) / together.sum(1)
 
 
 def legs_hidden(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
@@ -88,22 +93,24 @@ class Postures:
         decode: Decode,
         sitting_share: float,
         company: float = 0.0,
+        photo: Int64[Tensor, " people"] | None = None,
     ) -> Postures:
         """Of samples of poses.
 
         Args:
-            latent: the poses, of the people of one photo.
+            latent: the poses.
             hidden: whose legs nobody saw.
             decode: makes rotations of the free joints of latents.
             sitting_share: from which share of samples somebody sits.
-            company: weight of the log odds of the others, their mean, beside the own ones: who is
-                among people who sit rather sits.
+            company: weight of the mean log odds of the others of a photo beside the own ones: who
+                is among people who sit rather sits.
+            photo: number of the photo that each person is in; None if all are in one.
         """
         flexion = torch.zeros_like(latent[..., 0])
         if bool(hidden.any()):
             flexion = hip_flexion_deg(decode(latent))
         bent = flexion > BENT_DEG
-        log_odds = sitting_log_odds(bent, company)
+        log_odds = sitting_log_odds(bent, company, photo)
         sits = (log_odds >= torch.logit(log_odds.new_tensor(sitting_share))) & bent.any(1)
         return Postures(hidden, flexion, (bent == sits[:, None]) | ~hidden[:, None])
 

@@ -7,7 +7,7 @@ import torch
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.fitting.sample_kinds import Postures, hip_flexion_deg, legs_hidden
+from kinflow.fitting.sample_kinds import Postures, hip_flexion_deg, legs_hidden, sitting_log_odds
 from kinflow.geometry.rotations import about_axis
 
 HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in ("left", "right")]
@@ -56,6 +56,14 @@ def test_who_is_among_people_who_sit_rather_sits():
 
     assert sits(85.0, 0.5) and not sits(10.0, 0.5)
     assert not sits(85.0, 0.0)
+
+
+def test_only_people_of_the_same_photo_are_company():
+    bent = torch.tensor([[True, True, False, False], [True] * 4, [False] * 4])
+    photo = torch.tensor([3, 3, 8])
+    apart = torch.cat([sitting_log_odds(bent[:2], 0.5), sitting_log_odds(bent[2:], 0.5)])
+    torch.testing.assert_close(sitting_log_odds(bent, 0.5, photo), apart)
+    assert float(apart[0]) > 0 and not torch.allclose(apart, sitting_log_odds(bent, 0.5))
 
 
 def test_a_sure_knee_is_not_hidden(make_scene):
