@@ -40,8 +40,10 @@ LONGEST_FIRST = (
 """Files that take the longest. A process that is given one of them last keeps the others waiting,
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
-# the matrices in these tests are small: more threads would mostly wait for each other
+# the matrices in these tests are small: more threads would mostly wait for each other, here and in
+# the commands that tests start
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
