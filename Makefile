@@ -10,8 +10,9 @@ PYTHONS ?=
 demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
 
+# commands that tests run in processes of their own start sooner if what one has compiled is kept
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,3 +41,4 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/bin/python
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

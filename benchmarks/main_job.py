@@ -132,15 +132,24 @@ def process_rows(config: Config, folder: Path) -> list[Row]:
     ]
 
 
+STARTER = (sys.executable, "-I", "-S", "-c", """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+""")  # fmt: skip
+"""Runs a command and prints the most memory that it took. (The system's count begins with that of
+the process that starts another, and of this one that is much.)"""
+
+
 def run_cli(*arguments: str) -> float:
     """Run the command line in a process of its own; returns its peak memory in gigabytes."""
-    command = [sys.executable, "-m", "kinflow.cli.main", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
+    command = [*STARTER, sys.executable, "-m", "kinflow.cli.main", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
         raise SystemExit(f"{' '.join(arguments)} failed")
     unit = 1 if sys.platform == "darwin" else 1024
-    return usage.ru_maxrss * unit / 1e9
+    return int(done.stdout) * unit / 1e9
 
 
 def crowd_photo() -> np.ndarray:

@@ -30,18 +30,28 @@ LONGEST_FIRST = (
     "fuzz/test_fuzz.py",
     "service/test_serving.py",
     "pipeline/test_cluster.py",
+    "cli/test_manners.py",
+    "cli/test_reconstruct.py",
     "training/test_predictor_recipe.py",
     "training/test_several_processes.py",
     "training/test_loop.py",
     "training/test_live_predictor.py",
+    "cli/test_reconstruct_clips.py",
     "pipeline/test_users_body.py",
+    "evidence/test_camera_turns.py",
     "training/test_prior_training.py",
+    "training/test_fits_in_the_loop.py",
+    "datasets/readers/test_training_mixture.py",
+    "evidence/test_detector.py",
+    "evidence/test_clip_people.py",
 )
 """Files that take the longest. A process that is given one of them last keeps the others waiting,
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
-# the matrices in these tests are small: more threads would mostly wait for each other
+# the matrices in these tests are small: more threads would mostly wait for each other, here and in
+# the commands that tests start
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,13 +128,31 @@ class Finished:
     err: str
 
 
+STARTER = (sys.executable, "-I", "-S", "-c", """
+import resource, subprocess, sys
+from pathlib import Path
+code = subprocess.call(sys.argv[2:])
+Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+""")  # fmt: skip
+"""Runs a command and writes the most memory, in KiB, that it has taken.
+
+What the system says of a process begins with the most that the one that started it ever took: of
+these tests that is more than what they measure, depending on those that ran before. This takes next
+to nothing.
+"""
+
+
 @pytest.fixture(scope="session")
 def run_kinflow() -> Callable[..., Finished]:
     """Runs the command line in a process of its own, as a shell would."""
 
-    def run(*arguments: object, cwd: Path | None = None) -> Finished:
+    def run(*arguments: object, cwd: Path | None = None, peak_kib: Path | None = None) -> Finished:
         done = subprocess.run(
-            [sys.executable, "-m", "kinflow.cli.main", *map(str, arguments)],
+            [
+                *((*STARTER, str(peak_kib)) if peak_kib is not None else ()),
+                *(sys.executable, "-m", "kinflow.cli.main", *map(str, arguments)),
+            ],
             capture_output=True,
             text=True,
             cwd=cwd,

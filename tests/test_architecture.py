@@ -2,14 +2,13 @@
 imports itself by a detour."""
 
 import ast
+import functools
 import graphlib
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import pytest
+from parsed import PATHS, trees
 
-import kinflow
-
-PACKAGE = Path(kinflow.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "version"),
     ("checks", "threads"),
@@ -36,17 +35,21 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """From the bottom up; modules of one layer do not know each other."""
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 
-MODULES: dict[str, Path] = {
-    ".".join(("kinflow", *path.relative_to(PACKAGE).with_suffix("").parts)): path
-    for path in sorted(PACKAGE.rglob("*.py"))
+MODULES: dict[str, str] = {
+    ".".join(("kinflow", *PurePosixPath(path).with_suffix("").parts)): path for path in PATHS
 }
 """Every module by its dotted name, packages as `kinflow.x.__init__`."""
 
 
-def imported(path: Path) -> set[str]:
-    """The modules of kinflow that a module imports, wherever in it, for typing too."""
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """The modules of kinflow that each module imports, wherever in it, for typing too."""
+    return {module: imported(trees()[path]) for module, path in MODULES.items()}
+
+
+def imported(tree: ast.Module) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             names |= {module_of(f"{node.module}.{alias.name}") for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -70,7 +73,6 @@ def part_of(module: str) -> str:
     return module.split(".")[1]
 
 
-IMPORTS = {module: imported(path) for module, path in MODULES.items()}
 PARTS = sorted({part_of(module) for module in MODULES} - {"__init__", "__main__"})
 
 
@@ -79,13 +81,13 @@ def test_imports_point_down(part):
     assert part in LEVEL, f"'{part}' has no layer yet"
     for module in MODULES:
         if part_of(module) == part:
-            others = {part_of(name) for name in IMPORTS[module]} - {part}
+            others = {part_of(name) for name in imports()[module]} - {part}
             above = {name for name in others if LEVEL[name] >= LEVEL[part]}
             assert not above, f"{module} imports {above}"
 
 
 def test_no_module_imports_itself_by_a_detour():
-    graph = {module: names - {module} for module, names in IMPORTS.items()}
+    graph = {module: names - {module} for module, names in imports().items()}
     try:
         tuple(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
@@ -93,12 +95,12 @@ def test_no_module_imports_itself_by_a_detour():
 
 
 def test_files_stand_on_errors_alone():
-    for module, names in IMPORTS.items():
+    for module, names in imports().items():
         if part_of(module) == "files":
             assert {part_of(name) for name in names} <= {"files", "errors", "checks", "version"}
 
 
 def test_nobody_uses_the_public_names_within():
     # `kinflow/__init__.py` imports everything, so that whoever imports it has all layers above him
-    for module, names in IMPORTS.items():
+    for module, names in imports().items():
         assert "kinflow.__init__" not in names, module

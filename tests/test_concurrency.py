@@ -87,6 +87,7 @@ def test_a_forked_child_goes_on():
         env={
             **os.environ,
             "PYTHONPATH": str(Path(kinflow.__file__).parent.parent),
+            "OMP_NUM_THREADS": "2",
             "OMP_WAIT_POLICY": "passive",
         },
         capture_output=True,

@@ -51,6 +51,32 @@ def test_axes_of_one_name_are_one_size_across_arguments_and_what_is_returned():
     assert product(torch.ones(1, 5), torch.ones(5, 1)).shape == (1, 1)
 
 
+def test_each_check_is_made_once():
+    """Arguments before the call, with nothing of the result; the result alone after it."""
+    looked_at = []
+
+    class Seen(type):
+        def __instancecheck__(cls, value):
+            looked_at.append(value)
+            return isinstance(value, str)
+
+    class Word(metaclass=Seen):
+        pass
+
+    @checked
+    def joined(a: Word, b: Word) -> Word:
+        looked_at.append("called")
+        return a + b  # pyright: ignore
+
+    joined("a", "b")
+    looked_at.clear()
+    assert joined("c", "d") == "cd"
+    assert looked_at == ["c", "d", "called", "cd"]
+    with pytest.raises(TypeCheckError):
+        joined("c", 1)
+    assert looked_at[-1] == 1
+
+
 def test_every_kind_of_argument_is_checked():
     assert named(1, 2, name="a", more=3.0) == "a"
     for arguments, keywords in (

@@ -1,23 +1,18 @@
 """There is one list of keypoints, one of parts, and one module of bones: everybody else selects."""
 
 import ast
+import functools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from parsed import trees
 
-import kinflow
 from kinflow.body import bones, keypoints, parts
 from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS, KEYPOINT_NAMES
 from kinflow.body.parts import PART_NAMES
 from kinflow.body.sides import other_side
 from kinflow.body.skeleton import JOINT_NAMES
 
-PACKAGE = Path(kinflow.__file__).parent
-MODULES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
 ONE_LIST = {
     "BlazePose's keypoints": ("body/keypoints.py", frozenset(BLAZEPOSE33)),
     "COCO's keypoints": ("body/keypoints.py", frozenset(COCO17)),
@@ -51,6 +46,12 @@ def listed(tree: ast.AST) -> Iterator[tuple[str, ...]]:
         yield tuple(our_name(text) for text in texts if isinstance(text, str))
 
 
+@functools.cache
+def rows() -> dict[str, list[tuple[str, ...]]]:
+    """All that each module lists."""
+    return {module: [*listed(tree)] for module, tree in trees().items()}
+
+
 def assigned(tree: ast.Module) -> set[str]:
     """Names that a module gives a value to at its top level."""
     names = set()
@@ -63,29 +64,28 @@ def assigned(tree: ast.Module) -> set[str]:
 @pytest.mark.parametrize("what", ONE_LIST)
 def test_names_are_listed_once(what):
     home, names = ONE_LIST[what]
-    found = [m for m, tree in MODULES.items() for row in listed(tree) if names == {*row}]
+    found = [module for module, listed in rows().items() for row in listed if names == {*row}]
     assert found == [home]
 
 
 def test_parts_are_listed_once_in_their_order():
     # other people's label maps name the same parts in other orders, and say so
-    rows = {module: [*listed(tree)] for module, tree in MODULES.items()}
     same = (PART_NAMES, PART_NAMES[1:])
-    assert [m for m, found in rows.items() if any(r in same for r in found)] == ["body/parts.py"]
+    assert [m for m, found in rows().items() if any(r in same for r in found)] == ["body/parts.py"]
 
 
 @pytest.mark.parametrize("home", ONE_HOME)
 def test_tables_have_one_home(home):
     for name in ONE_HOME[home]:
-        assert [module for module, tree in MODULES.items() if name in assigned(tree)] == [home]
+        assert [module for module, tree in trees().items() if name in assigned(tree)] == [home]
 
 
 def test_bones_of_limbs_are_named_in_one_module():
     stems = bones.BONE_OF_PART.values()
     known = {*stems, *bones.both_sides(*stems)}
-    for module, tree in MODULES.items():
+    for module, found in rows().items():
         if module != "body/bones.py":
-            again = [row for row in listed(tree) if row in known or row[::-1] in known]
+            again = [row for row in found if row in known or row[::-1] in known]
             assert not again, (module, again)
 
 

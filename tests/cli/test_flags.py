@@ -3,24 +3,17 @@
 import ast
 import pickle
 import re
-from pathlib import Path
 
 import pytest
+from parsed import PATHS, trees
 
-import kinflow
 from kinflow.cli.flags import flag_of, with_flags
 from kinflow.cli.main import main
 from kinflow.errors import InputError
 
-PACKAGE = Path(kinflow.__file__).parent
 PAGES = ("datasets/readers/page.py",)
 """What they hold is written to the documentation."""
-LIBRARY = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if "cli" not in path.relative_to(PACKAGE).parts
-    and path.relative_to(PACKAGE).as_posix() not in PAGES
-]
+LIBRARY = [name for name in PATHS if not name.startswith("cli/") and name not in PAGES]
 NOT_OURS = ("--write_json", "--upgrade")
 """Flags of other programs that sentences name."""
 
@@ -42,23 +35,23 @@ def test_options_of_an_error_travel_with_it():
 
 def test_no_sentence_of_the_library_names_a_flag():
     found = []
-    for path in LIBRARY:
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf8"))))
+    for name in LIBRARY:
+        nodes = list(ast.walk(trees()[name]))
         documentation = {node.value for node in nodes if isinstance(node, ast.Expr)}
         for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if node in documentation:
                     continue
                 flags = re.findall(r"(?<![\w-])--[a-z][\w-]*", node.value)
-                found += [(path.name, flag) for flag in flags if flag not in NOT_OURS]
+                found += [(name, flag) for flag in flags if flag not in NOT_OURS]
     assert found == []
 
 
 def named_options() -> set[str]:
     """Every option that an error of the library speaks of."""
     names = set()
-    for path in LIBRARY:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for name in LIBRARY:
+        for node in ast.walk(trees()[name]):
             is_error = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InputError"
             if is_error and len(node.args) > 1 and isinstance(node.args[1], ast.Dict):
                 names |= {v.value for v in node.args[1].values if isinstance(v, ast.Constant)}
