@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 import tyro
 from rich.progress import track
@@ -31,6 +30,7 @@ from kinflow.export.foot_lock import contacts, sliding_m_s
 from kinflow.export.motion import Motion
 from kinflow.export.quality import jitter_of
 from kinflow.export.quaternions import along_time, matrices
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.synth.clips import MovingPerson
 
 _NAMES = ("pose mm", "world mm", "jitter", "sliding cm/s")
@@ -154,7 +154,7 @@ def _joints_m(motion: Motion) -> np.ndarray:
 
 
 def _matrices(rotvec: np.ndarray) -> np.ndarray:
-    return roma.rotvec_to_rotmat(torch.from_numpy(rotvec)).numpy()
+    return rotvec_to_matrix(torch.from_numpy(rotvec)).numpy()
 
 
 def one_euro(motion: Motion) -> Motion:

@@ -10,7 +10,6 @@ Zero pose and joint axes are SMPL's, like ours.
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 
 from kinflow.body.skeleton import NUM_JOINTS
@@ -18,6 +17,7 @@ from kinflow.datasets.bvh import MAX_RATE_HZ, MIN_RATE_HZ
 from kinflow.datasets.retarget import RetargetedMotion
 from kinflow.errors import InputError
 from kinflow.files.npz_files import array_names, read_npz
+from kinflow.geometry.rotations import rotvec_to_matrix
 
 MAX_AMASS_BYTES = 512 << 20
 
@@ -90,7 +90,7 @@ def _motion(data: dict[str, np.ndarray], rate_hz: float | None) -> RetargetedMot
         raise InputError("it holds numbers that are not finite")
     if np.abs(rotvec).max() > _MAX_ANGLE_RAD or np.abs(trans).max() > _MAX_DISTANCE_M:
         raise InputError("it holds numbers that are no angles in radians or positions in metres")
-    rotations = roma.rotvec_to_rotmat(torch.from_numpy(rotvec.reshape(-1, NUM_JOINTS, 3))).numpy()
+    rotations = rotvec_to_matrix(torch.from_numpy(rotvec.reshape(-1, NUM_JOINTS, 3))).numpy()
     rotations[:, 0] = R_YUP_ZUP @ rotations[:, 0]
     return RetargetedMotion(rotations, trans @ R_YUP_ZUP.T, stride / file_rate_hz)
 

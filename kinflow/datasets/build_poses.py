@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import roma
 import torch
 
 from kinflow.body.skeleton import FREE_JOINTS
@@ -25,6 +24,7 @@ from kinflow.datasets.poses import PoseSet
 from kinflow.datasets.thinning import distinct_poses
 from kinflow.errors import InputError
 from kinflow.files.destinations import check_file_destination
+from kinflow.geometry.rotations import matrix_to_rotvec
 
 FRAME_RATE_HZ = 30.0
 _MAX_TOLD = 20
@@ -62,7 +62,7 @@ def build_pose_set(folders: Iterable[Path]) -> tuple[PoseSet, BuildReport]:
         if len(kept) == 0:
             reason = "in each of its frames a joint jumps or turns further than a body can"
             skipped.append(SkippedClip(path, reason))
-        rotvecs.append(roma.rotmat_to_rotvec(torch.from_numpy(motion.rotations[kept])).float())
+        rotvecs.append(matrix_to_rotvec(torch.from_numpy(motion.rotations[kept])).float())
         clip_index.append(np.full(len(kept), len(names), np.int32))
         frame_index.append(kept.astype(np.int32))
         names.append(path.stem)

@@ -20,7 +20,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import roma
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -34,6 +33,7 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.rough_points import RoughPoints
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.solver import FitConfig, PersonFitter
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.metrics.vertices import t_pose_pve, t_pose_vertices_m
 from kinflow.priors.base import PosePrior
@@ -178,11 +178,11 @@ def _scene(
         shape = any_adult(torch.Generator().manual_seed(EVEN_SEED + seed))
     shaped = body.with_shape(shape)
     pose = torch.eye(3).repeat(NUM_JOINTS, 1, 1)
-    pose[list(FREE_JOINTS)] = roma.rotvec_to_rotmat(rotvec)
-    heading = roma.rotvec_to_rotmat(torch.tensor([0.0, float(yaw), 0.0]))
-    camera_tilt = roma.rotvec_to_rotmat(torch.tensor([float(tilt[0]), 0.0, float(tilt[1])]))
+    pose[list(FREE_JOINTS)] = rotvec_to_matrix(rotvec)
+    heading = rotvec_to_matrix(torch.tensor([0.0, float(yaw), 0.0]))
+    camera_tilt = rotvec_to_matrix(torch.tensor([float(tilt[0]), 0.0, float(tilt[1])]))
     upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    pose[0] = upright @ camera_tilt @ heading @ roma.rotvec_to_rotmat(root)
+    pose[0] = upright @ camera_tilt @ heading @ rotvec_to_matrix(root)
     rest = shaped.with_pose(torch.eye(3).repeat(NUM_JOINTS, 1, 1), torch.zeros(3)).keypoints_m()
     height_m = 1.03 * (rest[:, 1].max() - rest[:, 1].min())
     t = torch.tensor([0.2 * float(torch.randn(1, generator=generator)), 0.1, 0.0])

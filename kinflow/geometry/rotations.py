@@ -1,7 +1,7 @@
-"""The few formulas on SO(3) that the main job needs in batched form; everything else is roma's.
+"""The few formulas on SO(3) that kinflow needs, in batched form.
 
-(Importing roma also imports torch's compiler, which is slow, as `python -X importtime` shows. Data
-tools can afford that, a command that reconstructs a photo cannot.)
+(roma has them too, and tests compare with it; but importing it compiles code and imports torch's
+compiler, which takes seconds of every command.)
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"
     """Rotation vector with an angle of at most π; accurate at 0 and at π.
 
     By way of the quaternion q, whose outer product 4 q qᵀ is linear in R: any of its rows is a
-    multiple of q, and the one with the largest diagonal entry is well conditioned. (Not roma's
-    function of the same purpose: importing roma compiles code and takes seconds.)
+    multiple of q, and the one with the largest diagonal entry is well conditioned.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in R.unbind(-2))
     x_row = torch.stack([1 + xx - yy - zz, xy + yx, xz + zx, zy - yz], -1)
