@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from doubts import logistic
 from jaxtyping import Float64
-from photographs import CHILDREN, Photographed, photographed
+from photographs import CHILDREN, photographed
 from runs import Sets, of, percent, table
 from torch import Tensor
 
@@ -59,10 +60,7 @@ def children(sets: Sets) -> str:
         for person, signs in sets.size_signs(seen)
     ]
     folder = sets.config.photographs
-    photos = [
-        Shown(one.labelled.label, _signs(sets, one), int(one.labelled.photo), is_photograph=True)
-        for one in (photographed(sets, folder, CHILDREN) if folder is not None else [])
-    ]
+    photos = _in_photographs(sets, folder) if folder is not None else []
     text = told_apart(rendered, photos)
     text += crossed(rendered, photos) if photos else ""
     for names in _KINDS:
@@ -70,8 +68,16 @@ def children(sets: Sets) -> str:
     return text
 
 
-def _signs(sets: Sets, one: Photographed) -> SizeSigns:
-    return sets.reconstructor.fitter.size_signs(one.evidence, one.camera)[one.row] or _NOTHING
+def _in_photographs(sets: Sets, folder: Path) -> list[Shown]:
+    """Everybody of the list; whole photographs are fitted, each once."""
+    shown, signs = [], {}
+    for one in photographed(sets, folder, CHILDREN):
+        label = one.labelled
+        if label.photo not in signs:
+            signs[label.photo] = sets.reconstructor.fitter.size_signs(one.evidence, one.camera)
+        own = signs[label.photo][one.row] or _NOTHING
+        shown.append(Shown(label.label, own, int(label.photo), is_photograph=True))
+    return shown
 
 
 def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
