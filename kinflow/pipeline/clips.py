@@ -114,7 +114,7 @@ class ClipRun:
         self._memory = memory
         self.clip = open_frames(path, config.sequence_fps)
         camera = reconstructor.camera_of(self.clip.info.size)
-        alone = reconstructor.alone
+        alone = reconstructor.alone_in_clips
         self._fitter: ClipFitter | ClipAlone = (
             ClipFitter(reconstructor.fitter, camera, config.fit)
             if alone is None
