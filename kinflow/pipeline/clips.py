@@ -120,6 +120,10 @@ class ClipRun:
             if alone is None
             else ClipAlone(alone, camera)
         )
+        wanted = reconstructor.config.sequence_predictor is not None
+        self.lacks_motion = alone is not None and wanted and alone.sequence is None
+        """Whether networks alone see frame by frame, because no temporal network knows this
+        predictor."""
         self._open: deque[OpenFrame] = deque()
         self._done: list[DoneFrame] = []
         self._known: set[int] = set()
