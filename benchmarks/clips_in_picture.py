@@ -1,6 +1,6 @@
 """Do bodies by networks alone lie on the people of real clips, and how much do they tremble?
 
-    python benchmarks/clips_in_picture.py --clips CLIP... [--sequence WEIGHTS]
+    python benchmarks/clips_in_picture.py --clips CLIP... [--sequence WEIGHTS --predictor WEIGHTS]
 
 Nobody knows the bodies of real clips, but where their limbs are seen is known: distances are those
 of the confident limb keypoints (`kinflow.fitting.verdict.limb_error`), means and nine tenths over
@@ -30,6 +30,7 @@ from kinflow.fitting.over_time import Along
 from kinflow.fitting.verdict import LIMB_ROWS, limb_error
 from kinflow.metrics.motion import jitter
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
+from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
 from kinflow.predictors.sequence_predictor import DEFAULT, SequencePredictor
 
 _NAMES = ("mean %", "9 of 10 %", "jitter 10 m/s³", "about the root")
@@ -42,6 +43,7 @@ class ClipsInPictureBenchmark:
     Attributes:
         clips: files.
         sequence: weights of the temporal network; the shipped one if not given.
+        predictor: weights of the frame network; the shipped one if not given.
         frames: of each clip, at most.
         people: of each clip, at most, the largest.
         least_s: who is followed for less does not count.
@@ -49,6 +51,7 @@ class ClipsInPictureBenchmark:
 
     clips: tuple[Path, ...]
     sequence: Path | None = None
+    predictor: Path | None = None
     frames: int = 90
     people: int = 2
     least_s: float = 1.0
@@ -65,8 +68,9 @@ class Followed:
 
 def main(config: ClipsInPictureBenchmark) -> None:
     torch.set_num_threads(1)
-    models = Reconstructor(ReconstructorConfig(fast=True))
-    sequence = SequencePredictor.load(DEFAULT if config.sequence is None else config.sequence)
+    predictor = config.predictor or DEFAULT_PREDICTOR
+    models = Reconstructor(ReconstructorConfig(fast=True, predictor=predictor))
+    sequence = SequencePredictor.load(config.sequence or DEFAULT)
     assert models.fitter.predictor is not None and sequence.is_of(models.fitter.predictor)
     manners = {
         "network alone": NetworkAlone(models.fitter),
