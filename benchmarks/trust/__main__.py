@@ -7,8 +7,9 @@ People of `kinflow.synth.world` stand, sit and lie on a floor. `hidden`: their l
 furniture, behind somebody, or below the image's edge. `pitch`: the camera looks up or down by as
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
 `space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
-what tells right bodies from wrong ones. `children`: what tells children from
-adults. With a cache pictures are painted and looked at once, and fitted anew every time.
+what tells right bodies from wrong ones. `children`: what tells children from adults. `seated`:
+who of people in photographs sits, whose legs nobody saw. With a cache pictures are painted and
+looked at once, and fitted anew every time.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from typing import Annotated, Literal
 
 import children
 import doubts
+import seated
 import tables
 import torch
 import tyro
 from runs import Sets, TrustConfig
 
-Name = Literal["hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "children", "all"]
+Name = Literal[
+    "hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "children", "seated", "all"
+]
 
 TABLES: dict[str, Callable[[Sets], str]] = {
     "hidden": tables.hidden,
@@ -34,6 +38,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "codes": tables.codes,
     "doubt": doubts.doubts,
     "children": children.children,
+    "seated": seated.seated,
 }
 
 

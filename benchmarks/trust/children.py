@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from doubts import logistic
 from jaxtyping import Float64
-from photographs import photographed
+from photographs import CHILDREN, Photographed, photographed
 from runs import Sets, of, percent, table
 from torch import Tensor
 
@@ -60,14 +60,18 @@ def children(sets: Sets) -> str:
     ]
     folder = sets.config.photographs
     photos = [
-        Shown(one.child, one.signs or _NOTHING, int(one.photo), is_photograph=True)
-        for one in (photographed(sets, folder) if folder is not None else [])
+        Shown(one.labelled.label, _signs(sets, one), int(one.labelled.photo), is_photograph=True)
+        for one in (photographed(sets, folder, CHILDREN) if folder is not None else [])
     ]
     text = told_apart(rendered, photos)
     text += crossed(rendered, photos) if photos else ""
     for names in _KINDS:
         text += _weights(names, _known(names, (*rendered, *photos)))
     return text
+
+
+def _signs(sets: Sets, one: Photographed) -> SizeSigns:
+    return sets.reconstructor.fitter.size_signs(one.evidence, one.camera)[one.row] or _NOTHING
 
 
 def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:

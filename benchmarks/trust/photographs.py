@@ -1,7 +1,8 @@
-"""People in photographs, who were told apart by eye: grown-ups and children.
+"""People in photographs, who were told apart by eye: who is a child, and who sits.
 
 `photographs.csv` names photographs of COCO by their number there, and for people who are clearly
-visible in them a place on chest or head, in pixels, and whether they are children.
+visible in them a place on chest or head, in pixels, and whether they are children; `seated.csv` the
+same of people whose legs cannot be seen, and whether they sit, where that can be told nevertheless.
 """
 
 from __future__ import annotations
@@ -19,48 +20,48 @@ from kinflow.evaluation.value_files import read_values, write_values
 from kinflow.evaluation.world_sets import detector_key
 from kinflow.evidence.image import Photo, read_photo
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.size_signs import SizeSigns
+from kinflow.geometry.pinhole import Camera
 
-_LIST = Path(__file__).with_name("photographs.csv")
+CHILDREN = Path(__file__).with_name("photographs.csv")
+SEATED = Path(__file__).with_name("seated.csv")
 _FARTHEST = 0.5
 _MARGIN = 0.1
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Somebody in a photograph."""
+    """Somebody in a photograph, and what they were found to be by eye."""
 
     photo: str
     at_px: tuple[float, float]
-    child: bool
+    label: bool
 
 
 @dataclass(frozen=True)
 class Photographed:
-    """Somebody who was found, and the signs of a child that they show."""
+    """Somebody who was found, as a row of the evidence of their photograph."""
 
-    photo: str
-    child: bool
-    signs: SizeSigns | None
+    labelled: Labelled
+    evidence: ImageEvidence
+    row: int
+    camera: Camera
 
 
-def photographed(sets: Sets, folder: Path) -> list[Photographed]:
-    """Everybody of the list who is found in the photographs of a folder."""
-    people: dict[str, list[Labelled]] = defaultdict(list)
-    with _LIST.open(newline="") as lines:
-        for row in csv.DictReader(lines):
-            at = (float(row["x"]), float(row["y"]))
-            people[row["photo"]].append(Labelled(row["photo"], at, row["child"] == "1"))
-    found: list[Photographed] = []
-    for name, labelled in people.items():
+def photographed(sets: Sets, folder: Path, people: Path) -> Iterator[Photographed]:
+    """Everybody of a list who is found in the photographs of a folder."""
+    for name, labelled in _labelled(people).items():
         photo = read_photo(folder / f"{name}.jpg")
         evidence = _detected(sets, name, photo)
-        if not evidence.people:
-            continue
         camera = sets.reconstructor.camera(photo)
-        signs = sets.reconstructor.fitter.size_signs(evidence, camera)
         for person, row in _matched(labelled, evidence.people):
-            found.append(Photographed(name, person.child, signs[row]))
+            yield Photographed(person, evidence, row, camera)
+
+
+def _labelled(people: Path) -> dict[str, list[Labelled]]:
+    found: dict[str, list[Labelled]] = defaultdict(list)
+    with people.open(newline="") as lines:
+        for photo, x, y, label in list(csv.reader(lines))[1:]:
+            found[photo].append(Labelled(photo, (float(x), float(y)), label == "1"))
     return found
 
 

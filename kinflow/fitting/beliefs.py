@@ -44,7 +44,7 @@ class BeliefConfig:
     """Share of the diagonal in its covariance."""
     starts: int = 6
     """Bodies to start from: the best guess and samples."""
-    sitting_share: float = 0.4
+    sitting_share: float = 0.6
     """Of samples that sit, from which somebody whose legs nobody saw does, chosen on rendered
     validation subjects; 1 is for nobody who is not certain to."""
     sizes: bool = True

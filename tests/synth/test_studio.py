@@ -9,17 +9,22 @@ import torch
 from studio_sets import write_poses
 
 from kinflow.body import BodyModel
+from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.part_mesh import PartMesh
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, NUM_JOINTS
+from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.evidence.blazepose import BlazePose
 from kinflow.evidence.region import Region
 from kinflow.evidence.weights import RuntimeConfig
 from kinflow.files.tensor_files import write_tensors
 from kinflow.geometry.pinhole import Camera
+from kinflow.geometry.rotations import matrix_to_rotvec
 from kinflow.synth.studio import Studio, StudioBatch, StudioConfig
 from kinflow.synth.studio.backgrounds import BackgroundsConfig, load_backgrounds, main
 from kinflow.synth.studio.dice import Dice
 from kinflow.synth.studio.lens import photographed
+from kinflow.synth.studio.people import People
 from kinflow.synth.studio.staging import Stage
 
 COUNT = 12
@@ -111,6 +116,43 @@ def test_edges_of_the_image_cut_people_whose_share_that_is(poses):
     # perspective makes near limbs reach a little further than was planned
     assert whole(0.0) >= 15
     assert whole(1.0) < 6
+
+
+def test_tables_hide_the_legs_of_who_sits_at_one(poses):
+    """A third sits on the floor, and hides nothing."""
+    knees = [KEYPOINT_INDEX["left_knee"], KEYPOINT_INDEX["right_knee"]]
+
+    def knees_show(share: float) -> float:
+        alone = {"other_shares": (1.0, 0.0, 0.0), "cut_share": 0.0, "occluder_share": 0.0}
+        seated = {"sitting_share": 1.0, "lying_share": 0.0, "table_share": share}
+        drawn = Studio(StudioConfig(poses=poses, **alone, **seated)).draw(
+            COUNT, torch.Generator().manual_seed(5)
+        )
+        return float(drawn.keypoint_shows[:, knees].float().mean())
+
+    assert knees_show(0.0) > 0.8
+    assert knees_show(1.0) < 0.5
+
+
+def test_arms_of_people_at_tables_are_of_who_had_their_hands_there(tmp_path):
+    """Only one of the recorded poses has: elbows at the sides and bent, forearms to the front."""
+    reaching = torch.zeros(NUM_JOINTS, 3)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        reaching[JOINT_INDEX[f"{side}_shoulder"], 2] = -sign * 1.2
+        reaching[JOINT_INDEX[f"{side}_elbow"], 1] = -sign * 1.5
+    rotvec = torch.zeros(40, len(FREE_JOINTS), 3)
+    rotvec[7] = reaching[list(FREE_JOINTS)]
+    steps = torch.arange(40).int()
+    path = tmp_path / "poses.safetensors"
+    PoseSet(rotvec, torch.zeros(40, 3), steps // 20, steps, ("a", "b"), ("01", "01")).save(path)
+    seated = {"sitting_share": 1.0, "lying_share": 0.0, "table_share": 1.0}
+    same = {"exchange_share": 0.0, "bent_share": 0.0, "bent_std_rad": 0.0, "prior_share": 0.0}
+    people = People(StudioConfig(poses=path, **seated, **same), torch.device("cpu"))
+    pose, at_table = people.poses(200, Dice(torch.Generator().manual_seed(0)))
+    bent = matrix_to_rotvec(pose[:, JOINT_INDEX["left_elbow"]]).norm(dim=1)
+    assert 0.5 < float(at_table.float().mean()) < 0.9  # the others sit on the floor
+    assert 0.5 < float((bent[at_table] > 1).float().mean()) < 0.9
+    assert float((bent[~at_table] > 1).float().mean()) < 0.1
 
 
 def test_up_is_where_the_camera_has_it(batch):

@@ -147,6 +147,7 @@ def occluders(
     keypoints_crop: Float[Tensor, "batch 33 2"],
     roll: Float[Tensor, " batch"],
     share: float,
+    at_table: Bool[Tensor, " batch"],
     dice: Dice,
 ) -> Bool[Tensor, "batch 256 256"]:
     """Pixels that something stands before: a table's edge below, things, a post.
@@ -155,6 +156,8 @@ def occluders(
         keypoints_crop: of the people, in the axes of their crops.
         roll: of their regions.
         share: of people who are hidden partly.
+        at_table: people who sit at a table, the edge of which is anywhere from their hips to their
+            elbows; others have one that is lower.
         dice: source of randomness.
     """
     count = len(keypoints_crop)
@@ -167,17 +170,21 @@ def occluders(
     hips = keypoints_crop[:, [23, 24]].mean(1)
     knees = keypoints_crop[:, [25, 26]].mean(1)
     pivot = hips + dice.uniform(count, 1, low=-0.35, high=0.9) * (knees - hips)
+    shoulders = keypoints_crop[:, [11, 12]].mean(1)
+    edge = hips + dice.uniform(count, 1, low=-0.05, high=0.5) * (shoulders - hips)
+    pivot = torch.where(at_table[:, None], edge, pivot)
     offset = at - pivot[:, None, None]
     below = (offset * down[:, None, None]).sum(-1)
     aside = (offset * across[:, None, None]).sum(-1)
     width = dice.uniform(count, 1, 1, low=0.12, high=1.2)
+    width = torch.where(at_table[:, None, None], width + 0.3, width)
     table = (below > 0) & (aside.abs() < width)
     post = aside.abs() < dice.uniform(count, 1, 1, low=0.01, high=0.07)
     chosen = keypoints_crop[torch.arange(count, device=dice.device), dice.whole(count, below=33)]
     thing = _shape(at, chosen, dice.uniform(count, low=0.03, high=0.2), dice)
-    kind = dice.kinds(count, (0.5, 0.1, 0.4))[:, None, None]
+    kind = dice.kinds(count, (0.5, 0.1, 0.4)).masked_fill(at_table, 0)[:, None, None]
     hidden = torch.where(kind == 0, table, torch.where(kind == 1, post, thing))
-    return hidden & dice.chance(count, 1, 1, share=share)
+    return hidden & (dice.chance(count, 1, 1, share=share) | at_table[:, None, None])
 
 
 def _shape(at: Tensor, centre: Tensor, reach: Tensor, dice: Dice) -> Bool[Tensor, "batch h w"]:

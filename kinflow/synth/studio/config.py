@@ -26,6 +26,7 @@ class StudioConfig:
         facing_share: of people who turn to the camera, as those who are photographed do.
         sitting_share: of people who sit.
         lying_share: of people who lie.
+        table_share: of people on chairs who sit at a table, which hides what is below its edge.
         shape_spread: multiple of the spread of adults.
         wide_share: of bodies from all over the shape space.
         child_share: of children.
@@ -48,8 +49,9 @@ class StudioConfig:
     bent_share: float = 0.3
     bent_std_rad: float = 0.12
     facing_share: float = 0.4
-    sitting_share: float = 0.22
+    sitting_share: float = 0.3
     lying_share: float = 0.12
+    table_share: float = 0.45
     shape_spread: float = 1.25
     wide_share: float = 0.12
     child_share: float = 0.22

@@ -2,7 +2,8 @@
 
 The same kinds of people as in `kinflow.synth.world_source`: recorded poses, some of them with
 another recording's arms or legs, people who sit and who lie, samples of the pose prior, and limbs
-that are bent a little further, so that nobody is quite like a recording.
+that are bent a little further, so that nobody is quite like a recording. Of those who sit some are
+at a table, on which most have their hands.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 import kinflow.priors
+from kinflow.body import BodyModel
+from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet
@@ -33,6 +36,13 @@ _ARMS, _LEGS = (
     [i for i, name in enumerate(_FREE_NAMES) if name.endswith(ends)]
     for ends in (("collar", "shoulder", "elbow", "wrist"), ("_hip", "knee", "ankle", "foot"))
 )
+_ON_TABLE_SHARE = 0.7
+"""Of people at tables, those whose arms are as if hands or elbows were on it."""
+_TABLE_TOPS = (0.05, 0.9)
+"""How far above the hips wrists of people at tables are, in lengths of the torso."""
+_LEAST_REACH = 0.3
+"""How far before them, at least."""
+_POSES_AT_ONCE = 8192
 
 
 class People:
@@ -55,9 +65,15 @@ class People:
         generator = torch.Generator().manual_seed(config.seed)
         prior = kinflow.priors.load().sample(_PRIOR_POSES, generator).detach()
         self._prior = matrix_to_rotvec(prior).to(device)
+        self._table_arms = _with_arms_at_table(poses.rotvec).nonzero()[:, 0].to(device)
 
-    def poses(self, count: int, dice: Dice) -> Float[Tensor, "count 22 3 3"]:
-        """Local rotations; entry 0 turns the root in a world with y up, by any heading."""
+    def poses(
+        self, count: int, dice: Dice
+    ) -> tuple[Float[Tensor, "count 22 3 3"], Bool[Tensor, " count"]]:
+        """Local rotations, and who sits at a table.
+
+        Entry 0 turns the root in a world with y up, by any heading.
+        """
         config = self.config
         rotvec, root = self._recorded(count, dice)
         for limbs in (_ARMS, _LEGS):
@@ -81,10 +97,29 @@ class People:
                 config.lying_share,
             ),
         )
-        pose = torch.where((posture == 1)[:, None, None, None], _sitting(pose, dice), pose)
+        sitting, on_chair = _sitting(pose, dice)
+        pose = torch.where((posture == 1)[:, None, None, None], sitting, pose)
         pose = torch.where((posture == 2)[:, None, None, None], _lying(pose, rotvec, dice), pose)
+        at_table = (posture == 1) & on_chair & dice.chance(count, share=config.table_share)
+        self._lay_on_table(pose, at_table, dice)
         pose[:, 0] = about_axis("y", self._heading(pose, dice)) @ pose[:, 0]
-        return pose
+        return pose, at_table
+
+    def _lay_on_table(self, pose: Tensor, at_table: Tensor, dice: Dice) -> None:
+        """Most people at tables get arms of recordings whose wrists were where tables are."""
+        count = len(pose)
+        lays = at_table & dice.chance(count, share=_ON_TABLE_SHARE)
+        if not len(self._table_arms):
+            return
+        arms = self._table_arms[dice.whole(count, below=len(self._table_arms))]
+        mirrored = dice.chance(count, 1, 1, share=0.5)
+        rotvec = self._rotvec[arms]
+        rotvec = torch.where(mirrored, mirror_rotvec(rotvec), rotvec)[:, _ARMS]
+        rotvec = rotvec + dice.normal(count, len(_ARMS), 3, std=self.config.bent_std_rad)
+        rows = [FREE_JOINTS[i] for i in _ARMS]
+        pose[:, rows] = torch.where(
+            lays[:, None, None, None], rotvec_to_matrix(rotvec), pose[:, rows]
+        )
 
     def _heading(self, pose: Tensor, dice: Dice) -> Float[Tensor, " count"]:
         """Angles about the vertical: any, or such that people more or less face the camera."""
@@ -118,8 +153,29 @@ class People:
         return rotvec, torch.where(mirrored[:, None], root * root.new_tensor((1.0, -1, -1)), root)
 
 
-def _sitting(pose: Tensor, dice: Dice) -> Tensor:
-    """On a chair, or on the floor with legs stretched or crossed."""
+def _with_arms_at_table(rotvec: Float[Tensor, "poses 19 3"]) -> Bool[Tensor, " poses"]:
+    """Whose wrists are before the trunk, and neither below the hips nor above the shoulders."""
+    body = BodyModel.load("joints").with_shape(torch.tensor(ADULT_MEAN))
+    found = []
+    for chunk in rotvec.split(_POSES_AT_ONCE):
+        pose = torch.eye(3).repeat(len(chunk), NUM_JOINTS, 1, 1)
+        pose[:, list(FREE_JOINTS)] = rotvec_to_matrix(chunk)
+        keypoints = body.with_pose(pose, torch.zeros(len(chunk), 3)).keypoints_m()
+        shoulders, hips, wrists = (
+            keypoints[:, [KEYPOINT_INDEX[f"{side}_{name}"] for side in SIDES]]
+            for name in ("shoulder", "hip", "wrist")
+        )
+        middle = hips.mean(1, keepdim=True)
+        torso = (shoulders.mean(1, keepdim=True) - middle).norm(dim=-1)
+        away = (wrists - middle) / torso[..., None]
+        low, high = _TABLE_TOPS
+        at = (away[..., 1] > low) & (away[..., 1] < high) & (away[..., 2] > _LEAST_REACH)
+        found.append(at.all(1))
+    return torch.cat(found)
+
+
+def _sitting(pose: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
+    """On a chair, or on the floor with legs stretched or crossed; and who sits on a chair."""
     count, pose = len(pose), pose.clone()
     degree = math.pi / 180
     chair = dice.chance(count, share=0.7)
@@ -138,7 +194,7 @@ def _sitting(pose: Tensor, dice: Dice) -> Tensor:
         pose[:, JOINT_INDEX[f"{side}_ankle"]] = about_axis("x", dice.normal(count, std=8 * degree))
     lean = dice.normal(count, std=10 * degree) + 4 * degree
     pose[:, 0] = about_axis("z", dice.normal(count, std=8 * degree)) @ about_axis("x", lean)
-    return pose
+    return pose, chair
 
 
 def _lying(pose: Tensor, rotvec: Tensor, dice: Dice) -> Tensor:

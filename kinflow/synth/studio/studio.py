@@ -28,7 +28,7 @@ from kinflow.synth.studio.staging import Stage, cameras, looked_at, placed
 
 UNKNOWN_PART = 255
 _STAGING_POINTS = 400
-_MOST_HIDDEN = 0.5
+_MOST_HIDDEN, _MOST_BEHIND_TABLE = 0.5, 0.7
 _LEAST_SHOWN = 6
 
 
@@ -89,7 +89,8 @@ class Studio:
         """Some pictures; the generator has to be of the studio's device."""
         config, dice = self.config, Dice(generator)
         stage = cameras(count, config, dice)
-        pose, shape = self._people.poses(count, dice), self._people.shapes(count, dice)
+        pose, at_table = self._people.poses(count, dice)
+        shape = self._people.shapes(count, dice)
         pose[:, 0] = stage.R_cam_world @ pose[:, 0]
         shaped = self._models.body.with_shape(shape)
         posed = shaped.with_pose(pose, torch.zeros(count, 3, device=self.device))
@@ -114,8 +115,8 @@ class Studio:
         canvas = torch.where(behind[:, None], strangers, canvas)
         canvas = torch.where(person.shown[:, None], person.color, canvas)
         canvas = torch.where(before[:, None], strangers, canvas)
-        hidden = occluders(crop, stage.region[:, 3], config.occluder_share, dice)
-        hidden = _bearable(hidden, person.shown)
+        hidden = occluders(crop, stage.region[:, 3], config.occluder_share, at_table, dice)
+        hidden = _bearable(hidden, person.shown, at_table)
         canvas = torch.where(hidden[:, None], self._thing(pixels, stage, dice), canvas)
         rgb = photographed(canvas, dice) * pixels.inside[..., None].to(torch.uint8)
         covered = before | hidden
@@ -185,10 +186,11 @@ def _moved_aside(color: Tensor, shown: Tensor, dice: Dice) -> tuple[Tensor, Tens
     return F.grid_sample(color, grid, mode="nearest", align_corners=False), mask[:, 0] > 0.5
 
 
-def _bearable(hidden: Tensor, shown: Tensor) -> Tensor:
-    """Hiding places that leave enough of a person."""
+def _bearable(hidden: Tensor, shown: Tensor, at_table: Tensor) -> Tensor:
+    """Hiding places that leave enough of a person; of who sits at a table less is left."""
     share = (hidden & shown).sum((1, 2)) / shown.sum((1, 2)).clamp_min(1)
-    return hidden & (share < _MOST_HIDDEN)[:, None, None]
+    most = torch.where(at_table, _MOST_BEHIND_TABLE, _MOST_HIDDEN)
+    return hidden & (share < most)[:, None, None]
 
 
 def _at(mask: Bool[Tensor, "batch 256 256"], crop: Float[Tensor, "batch 33 2"]) -> Tensor:
