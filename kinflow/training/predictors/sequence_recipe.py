@@ -66,11 +66,11 @@ class TrainSequencePredictorConfig(StepOptions):
     predictor: str = DEFAULT
     network: TemporalConfig = TemporalConfig()
     loss: SequenceLossConfig = SequenceLossConfig()
-    batch_size: int = 8
-    steps: int = 800
+    batch_size: int = 16
+    steps: int = 700
     learning_rate: float = 1.5e-3
     ema_decay: float = 0.99
-    eval_every: int = 50
+    eval_every: int = 100
     eval_seconds: float = 60.0
 
     def __post_init__(self) -> None:
