@@ -1,6 +1,6 @@
 """People through clips by networks alone: frame by frame, smoothed, and by a temporal network.
 
-python benchmarks/clips_alone.py --motions MOCAP --cache DIR --sequence WEIGHTS [--split test]
+python benchmarks/clips_alone.py --motions MOCAP --cache DIR [--sequence WEIGHTS] [--split test]
 
 Clips, errors and the one-euro filter are those of `benchmarks/video.py`, and so is the cache;
 nothing is fitted. Bodies lie on their keypoints as with `--fast`. Where the person was missed the
@@ -29,6 +29,7 @@ from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.over_time import Along
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.predictors import DEFAULT, Predictor
+from kinflow.predictors.sequence_predictor import DEFAULT as DEFAULT_SEQUENCE
 from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.synth.clips import ClipConfig
 
@@ -40,7 +41,8 @@ class ClipsAloneBenchmark:
     Attributes:
         motions: folders of motion files, a subject's in a folder of their name.
         cache: folder in which clips and what is seen in them are kept.
-        sequence: weights of the temporal network; only frame by frame if not given.
+        sequence: weights of the temporal network; the shipped one if not given.
+        predictor: weights of the frame network; the shipped one if not given.
         split: whose recordings.
         camera: one on a tripod, or one in a hand.
         clips: number of clips.
@@ -50,6 +52,7 @@ class ClipsAloneBenchmark:
     motions: tuple[Path, ...]
     cache: Path
     sequence: Path | None = None
+    predictor: Path | None = None
     split: Split = "validation"
     camera: Literal["still", "moving"] = "still"
     clips: int = 12
@@ -70,14 +73,15 @@ def main(config: ClipsAloneBenchmark) -> None:
         PhotoFitConfig(),
         "cpu",
         align_parts=False,
-        predictor=Predictor.load(DEFAULT),
+        predictor=Predictor.load(config.predictor or DEFAULT),
     )
-    manners = {"network alone": NetworkAlone(photos)}
-    if config.sequence is not None:
-        sequence = SequencePredictor.load(config.sequence)
-        assert photos.predictor is not None and sequence.is_of(photos.predictor)
-        manners["over time, full"] = NetworkAlone(photos, sequence=sequence)
-        manners["over time, causal"] = NetworkAlone(photos, sequence=sequence, causal=True)
+    sequence = SequencePredictor.load(config.sequence or DEFAULT_SEQUENCE)
+    assert photos.predictor is not None and sequence.is_of(photos.predictor)
+    manners = {
+        "network alone": NetworkAlone(photos),
+        "over time, full": NetworkAlone(photos, sequence=sequence),
+        "over time, causal": NetworkAlone(photos, sequence=sequence, causal=True),
+    }
     rows: dict[str, list[list[float]]] = defaultdict(list)
     seconds, frames = defaultdict[str, float](float), 0
     seen_so_far = seen_clips(clips, EvidenceDetector().detect, config.cache)

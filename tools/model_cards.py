@@ -60,9 +60,15 @@ def _of_header(info: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("made by", f"`{info['command']}`")] if "command" in info else []
     rows += [("seed", str(info["seed"]))] if "seed" in info else []
     rows += [("source", info["source"])] if "source" in info else []
-    hashes = (("data_sha256", "content hash of its data"), ("prior_sha256", "knows the prior"))
+    hashes = (
+        ("data_sha256", "content hash of its data"),
+        ("prior_sha256", "knows the prior"),
+        ("predictor_sha256", "reads the words of the predictor"),
+    )
     rows += [(words, f"`{info[key][:12]}`") for key, words in hashes if info.get(key)]
-    rows += [(key, str(info[key])) for key in ("samples", "steps") if key in info]
+    rows += [
+        (key, str(info[key])) for key in ("samples", "steps", "clips", "frames") if key in info
+    ]
     figures = info.get("metrics", {})
     if figures:
         shown = (f"{_words(key)} {_number(value)}" for key, value in figures.items())

@@ -122,6 +122,9 @@ class Reconstruct:
     fast: FlagCreatePairsOff[bool] = False
     """Take the predictor's word as it is and fit nothing: quicker, less close to the image
     (docs/predictor.md)."""
+    sequence_predictor: Annotated[str, arg(metavar="NAME|FILE|none")] = "sequence"
+    """With --fast, in clips: a shipped network that makes motion of frames by name, or a weight
+    file; 'none' goes frame by frame."""
     body: Annotated[Path | None, arg(metavar="FILE")] = None
     """Fit this body of SMPL, SMPL-H or SMPL-X in place of kinflow's own."""
     betas: Annotated[int, arg(metavar="N")] = 10

@@ -117,6 +117,9 @@ def reconstructor_config(options: Reconstruct) -> ReconstructorConfig:
         body=options.body,
         betas=options.betas,
         fast=options.fast,
+        sequence_predictor=(
+            None if options.sequence_predictor == "none" else options.sequence_predictor
+        ),
         fit=PhotoFitConfig(
             observations=ObservationConfig(use_hint=options.hint_3d),
             estimate_focal=options.estimate_focal,

@@ -11,6 +11,7 @@ Who was not looked at by kinflow's own detector is nobody that the network knows
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -80,7 +81,9 @@ class NetworkAlone:
             fits.body, fits.prior, fits.shape_prior, points, True, fits.attitude
         )
         self._samples, self.causal = samples, causal
-        self.sequence = None if sequence is None else sequence.to(photos.flesh_m.device)
+        device = photos.flesh_m.device
+        # a copy: the shipped one is everybody's
+        self.sequence = None if sequence is None else copy.deepcopy(sequence).to(device)
 
     def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
         """The people of a photo, in the order of the evidence, and what is up there."""

@@ -222,6 +222,11 @@ def _remarks(run: ClipRun, origin: Origin, tracks: Sequence[Track]) -> list[str]
             f"has {run.shots - 1} cut{'s' * (run.shots > 2)}; whoever is seen before and after one "
             "is two people here."
         )
+    if run.lacks_motion:
+        remarks.append(
+            "bodies are of single frames and tremble: the shipped sequence predictor does not know "
+            "this predictor."
+        )
     remarks += _of_camera(run)
     for track in tracks:
         step = -(-len(track.bodies) // _LOOKED_AT)

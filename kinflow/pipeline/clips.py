@@ -114,12 +114,16 @@ class ClipRun:
         self._memory = memory
         self.clip = open_frames(path, config.sequence_fps)
         camera = reconstructor.camera_of(self.clip.info.size)
-        alone = reconstructor.alone
+        alone = reconstructor.alone_in_clips
         self._fitter: ClipFitter | ClipAlone = (
             ClipFitter(reconstructor.fitter, camera, config.fit)
             if alone is None
             else ClipAlone(alone, camera)
         )
+        wanted = reconstructor.config.sequence_predictor is not None
+        self.lacks_motion = alone is not None and wanted and alone.sequence is None
+        """Whether networks alone see frame by frame, because no temporal network knows this
+        predictor."""
         self._open: deque[OpenFrame] = deque()
         self._done: list[DoneFrame] = []
         self._known: set[int] = set()

@@ -51,6 +51,8 @@ from kinflow.pipeline.events import Begun, Event, Outcome, Progress, PutOff
 from kinflow.pipeline.own_evidence import OwnEvidence, OwnEvidenceConfig
 from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.pipeline.sources import is_clip_or_sequence, result_folders
+from kinflow.predictors.predictor import SHIPPED as SHIPPED_PREDICTORS
+from kinflow.predictors.sequence_predictor import SHIPPED as SHIPPED_SEQUENCES
 from kinflow.priors.storage import SHIPPED
 from kinflow.results import Reconstruction
 
@@ -278,11 +280,15 @@ class Work:
             photo = files_sha256(pictures_of(path))
         else:
             photo = photo_sha256(path, CLIP_BYTES) if is_clip else photo_sha256(path)
-        prior = self.config.reconstructor.prior
-        # a shipped prior changes with kinflow only; a weight file may be trained on
-        weights = () if prior in SHIPPED else (Path(prior),)
-        body = self.config.reconstructor.body
-        weights += () if body is None else (Path(body),)
+        models = self.config.reconstructor
+        # what ships changes with kinflow only; a weight file may be trained on
+        named = (
+            (models.prior, SHIPPED),
+            (models.predictor, SHIPPED_PREDICTORS),
+            (models.sequence_predictor, SHIPPED_SEQUENCES),
+            (models.body, ()),
+        )
+        weights = [Path(name) for name, shipped in named if name and name not in shipped]
         own = () if is_clip else self.own.files_of(path)
         inputs = inputs_sha256((*own, *weights))
         return Origin(printable(path), photo, self.config.settings(), inputs)

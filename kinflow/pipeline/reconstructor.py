@@ -25,6 +25,8 @@ from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
 from kinflow.predictors import Predictor
+from kinflow.predictors.sequence_predictor import DEFAULT as DEFAULT_SEQUENCE
+from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.priors.base import PosePrior
 from kinflow.results import Reconstruction
 from kinflow.tensors import check_device, full_precision
@@ -72,6 +74,10 @@ class ReconstructorConfig:
     fast: bool = False
     """Take the predictor's word as it is and fit nothing: quicker, and less close to the image.
     Parts are not looked at then."""
+    sequence_predictor: str | Path | None = DEFAULT_SEQUENCE
+    """With `fast`, in clips: name of a shipped sequence predictor or path of a weight file, which
+    makes motion of what the predictor says of frames; None for frame by frame. The default one is
+    left out with another predictor than the one whose words it reads."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
@@ -88,9 +94,16 @@ class ReconstructorConfig:
         instance(self, "body", (str, os.PathLike, type(None)), what)
         whole(self, "betas", at_least=1, at_most=300)
         flag(self, "parts", "fast")
+        what = "the name of a sequence predictor, the path of its weight file, or None"
+        instance(self, "sequence_predictor", (str, os.PathLike, type(None)), what)
         nested(self, detector=DetectorConfig, fit=PhotoFitConfig)
         if self.fast:
             self._check_fast()
+        elif self.sequence_predictor not in (DEFAULT_SEQUENCE, None):
+            raise InputError(
+                "A sequence predictor is for the network alone, not for fits; leave it out.",
+                {"A sequence predictor": "sequence_predictor", "the network alone": "fast"},
+            )
 
     def _check_fast(self) -> None:
         """Refuse what the network alone does not do."""
@@ -168,6 +181,13 @@ class Reconstructor:
         """What takes the place of fits where the network alone is asked."""
         return NetworkAlone(self.fitter) if self.config.fast else None
 
+    @lazy
+    def alone_in_clips(self) -> NetworkAlone | None:
+        """The same for frames that follow each other."""
+        if not self.config.fast:
+            return None
+        return NetworkAlone(self.fitter, sequence=self._sequence_for(self.fitter))
+
     @property
     def crop_px(self) -> int | None:
         """Side of the crops that the predictor looks at; None where it needs none."""
@@ -188,6 +208,23 @@ class Reconstructor:
             f"The predictor '{os.fspath(name)}' was trained with another pose prior than "
             f"'{os.fspath(self.config.prior)}'; give the prior that it was trained with, or no "
             "predictor."
+        )
+
+    def _sequence_for(self, photos: PhotoFitter) -> SequencePredictor | None:
+        """The temporal network of the configuration; the default one only where it knows the
+        predictor."""
+        name, predictor = self.config.sequence_predictor, photos.predictor
+        if name is None or predictor is None or predictor.crop_px is not None:
+            return None
+        sequence = SequencePredictor.load(name)
+        if sequence.is_of(predictor):
+            return sequence
+        if name == DEFAULT_SEQUENCE:
+            return None
+        raise InputError(
+            f"The sequence predictor '{os.fspath(name)}' was trained with another predictor than "
+            f"'{os.fspath(self.config.predictor or '')}'; give the predictor that it was trained "
+            "with, or no sequence predictor."
         )
 
     def __call__(

@@ -1,7 +1,7 @@
 """Sequence predictors: temporal networks as files, and as something to go through clips with.
 
     words = words_of(predictor, looks, time_s, seen)
-    motion = SequencePredictor.load(path).through(words)
+    motion = SequencePredictor.load().through(words)
     motion.bodies, motion.std
 
 Clips that are longer than the window are gone through in windows that overlap. Each frame is taken
@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinflow.assets import asset_path
 from kinflow.energy.unknowns import Unknowns
 from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
@@ -38,7 +40,9 @@ from kinflow.predictors.predictor import Predictor
 from kinflow.predictors.temporal import TemporalConfig, TemporalNetwork
 from kinflow.predictors.words import Words
 
-_FORMAT = "kinflow sequence predictor 1"
+SHIPPED = {"sequence": "predictors/sequence.safetensors"}
+DEFAULT = "sequence"
+_FORMAT = "kinflow sequence predictor 2"
 _WHAT = "a readable weight file of a sequence predictor"
 
 
@@ -116,28 +120,36 @@ class SequencePredictor(nn.Module):
         write_tensors(Path(path), tensors, {"kinflow": json.dumps(header)})
 
     @staticmethod
-    def load(path: Path | str, trusted: bool = False) -> SequencePredictor:
-        """From a weight file.
+    def load(name: Path | str = DEFAULT) -> SequencePredictor:
+        """A shipped one by name, or any from its weight file.
 
         Raises:
             InputError: the file is missing, damaged or of another kind.
+            AssetError: the shipped file is missing or damaged.
         """
-        texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-        header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-        if header.get("format") != _FORMAT:
-            raise InputError(
-                f"'{path}' does not hold a sequence predictor of this version of kinflow."
-            )
-        with guarded(path, _WHAT):
-            try:
-                info = from_json(SequencePredictorInfo, header.get("info"), {})
-                config = from_json(TemporalConfig, header.get("network"), {})
-                with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
-                    predictor = SequencePredictor(config, info)
-                load_weights(predictor, tensors)
-            except InputError as error:
-                raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
-        return predictor.float().eval().requires_grad_(False)
+        return _shipped(name) if isinstance(name, str) and name in SHIPPED else _read(name)
+
+
+@cache
+def _shipped(name: str) -> SequencePredictor:
+    return _read(asset_path(SHIPPED[name]), trusted=True)
+
+
+def _read(path: Path | str, trusted: bool = False) -> SequencePredictor:
+    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
+    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
+    if header.get("format") != _FORMAT:
+        raise InputError(f"'{path}' does not hold a sequence predictor of this version of kinflow.")
+    with guarded(path, _WHAT):
+        try:
+            info = from_json(SequencePredictorInfo, header.get("info"), {})
+            config = from_json(TemporalConfig, header.get("network"), {})
+            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
+                predictor = SequencePredictor(config, info)
+            load_weights(predictor, tensors)
+        except InputError as error:
+            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return predictor.float().eval().requires_grad_(False)
 
 
 def refined(

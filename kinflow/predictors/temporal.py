@@ -29,6 +29,11 @@ _STRETCHES_S = (0.015, 1.2)
 _NOBODY = -12.0
 """Logit of the mean body, which is what counts where nobody was ever seen, below that of the frame
 that counts most."""
+_MOST_SAY = 2.0
+"""Logit by which a frame counts more or less for what it says, at most: whoever falls looks odd for
+a moment, and was there."""
+_NEARBY_S = (0.07, 0.25)
+"""Stretches of time about a frame, from whose averages tokens know how it differs."""
 _MOST_LOG_STD = 1.5
 _WAVES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """In Hz, by which heads may know time."""
@@ -103,7 +108,7 @@ class TemporalNetwork(nn.Module):
         self.register_buffer("vector_std", torch.ones(numbers))
         self.norm_of_hidden = nn.LayerNorm(config.readout)
         self.of_hidden = nn.Linear(config.readout, width)
-        self.of_vector = nn.Linear(numbers + size + 4, width)
+        self.of_vector = nn.Linear((1 + len(_NEARBY_S)) * numbers + size + 4, width)
         self.nobody = nn.Parameter(0.3 * torch.randn(width))
         self.of_manner = nn.Parameter(0.3 * torch.randn(2, width))
         self.encoder = nn.ModuleList(
@@ -139,22 +144,24 @@ class TemporalNetwork(nn.Module):
             may = may.tril()
         if there is not None:  # rows that are none see themselves, or there were no numbers
             may = may & (there[..., None, :] | torch.eye(len(may[0])).to(may))
-        tokens = self._tokens(words, x, R_still_window) + self.of_manner[int(causal)]
+        heard = may & words.seen[..., None, :]
+        differs = _differences(x, apart_s, heard)
+        tokens = self._tokens(words, x, differs, R_still_window) + self.of_manner[int(causal)]
         told = time_features(apart_s)
         for layer in self.encoder:
             tokens = layer(tokens, told, may)
         tokens = self.norm(tokens)
-        x = self.averages(tokens, x, told, apart_s, may & words.seen[..., None, :])
+        x = self.averages(tokens, x, told, apart_s, heard)
         x = x + self.moved(tokens)
         log_std = _MOST_LOG_STD * torch.tanh(self.log_std(tokens) / _MOST_LOG_STD)
         return Motion(x * self.vector_std + self.vector_mean, log_std)
 
-    def _tokens(self, words: Words, x: Tensor, R_still_window: Tensor) -> Tensor:
+    def _tokens(self, words: Words, x: Tensor, differs: Tensor, R_still_window: Tensor) -> Tensor:
         R = R_still_window[..., None, :, :].mT @ words.R_still_cam
         look = (R @ words.R_cam_view)[..., 2]
         side = words.side.clamp_min(1e-3).log()[..., None]
         spread = words.std.clamp_min(1e-3).log()
-        numbers = torch.cat([x.clamp(-8, 8), spread, look, side], -1)
+        numbers = torch.cat([x.clamp(-8, 8), differs.clamp(-4, 4), spread, look, side], -1)
         seen = self.of_hidden(self.norm_of_hidden(words.hidden)) + self.of_vector(numbers)
         return torch.where(words.seen[..., None], seen, self.nobody)
 
@@ -203,7 +210,8 @@ class Averages(nn.Module):
             f(tokens).unflatten(-1, (heads, -1)).transpose(1, 2) for f in (self.query, self.key)
         )
         stretch = self.log_stretch.exp()[:, None, None]
-        logits = q @ k.mT / math.sqrt(q.shape[-1]) + self.bias(told)
+        say = _MOST_SAY * torch.tanh(q @ k.mT / math.sqrt(q.shape[-1]) / _MOST_SAY)
+        logits = say + self.bias(told)
         logits = logits - 0.5 * (apart_s[:, None] / stretch).square()
         logits = logits.masked_fill(~may[:, None], -math.inf)
         most = logits.amax(-1, keepdim=True).detach()
@@ -252,6 +260,20 @@ class _Layer(nn.Module):
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=logits).transpose(1, 2).flatten(2)
         x = x + self.dropout(self.attended(seen))
         return x + self.dropout(self.mixing(self.before_mixing(x)))
+
+
+def _differences(
+    x: Float[Tensor, "windows frames numbers"],
+    apart_s: Float[Tensor, "windows frames frames"],
+    heard: Bool[Tensor, "windows frames frames"],
+) -> Float[Tensor, "windows frames more"]:
+    """How best guesses differ from averages about them: what moves, and what trembles."""
+    found = []
+    for stretch in _NEARBY_S:
+        weight = (-0.5 * (apart_s / stretch).square()).exp() * heard
+        mean = weight @ x / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        found.append(x - mean)
+    return torch.cat(found, -1)
 
 
 _FEATURES = 4 + 2 * len(_WAVES)

@@ -107,11 +107,14 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "kinflow data fits --looks looks --out fitted --predictor round2/predictor.safetensors": (
             "elsewhere"
         ),
-        "kinflow data look-clips --motions path/to/cmu --clips 4 --shards 9 --out clips": "long",
+        "kinflow data look-clips --motions path/to/cmu --seed 3 --shards 32 --out clips": "long",
+        "kinflow data look-clips --motions path/to/cmu --clips 4 --shards 9 --out more": "long",
         "kinflow data look-clips --motions path/to/cmu --split validation --seed 7 --shards 2 "
         "--out others": "long",
-        "kinflow train sequence-predictor --clips clips --validation others --steps 360 "
-        "--eval-every 60 --out sequence": "long",
+        "kinflow train sequence-predictor --clips clips more --validation others "
+        "--batch-size 16 --steps 700 --eval-every 100 --out sequence": "long",
+        "kinflow reconstruct clip.mp4 --fast --sequence-predictor "
+        "sequence/sequence-predictor.safetensors --out results": "elsewhere",
         "kinflow train predictor --device cuda --minutes 9.35 --batch-size 2048 "
         "--learning-rate 1.2e-3 --loss.shape 0.6 --live.pictures 512 --out predictor "
         "studio:studio-config --studio.poses poses.safetensors "

@@ -1,5 +1,6 @@
 """Temporal networks: what they may know of a clip, and what does not matter to them."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from kinflow.predictors.sequence_predictor import (
     refined,
     windows,
 )
-from kinflow.predictors.temporal import TemporalConfig
+from kinflow.predictors.temporal import Averages, TemporalConfig, time_features
 from kinflow.predictors.words import Words, words_of
 
 FRAMES = 10
@@ -125,6 +126,21 @@ def test_an_untrained_network_says_of_one_frame_what_it_was_told():
     for name, truth in (("z", words.z), ("t_cam_root_m", words.t_cam_root_m)):
         value = getattr(found, name)
         torch.testing.assert_close(value, truth[1].expand_as(value), atol=0.01, rtol=0)
+
+
+def test_no_frame_is_outvoted_by_what_others_say_of_themselves():
+    torch.manual_seed(0)
+    averages = Averages(SMALL)
+    with torch.no_grad():
+        for layer in (averages.query, averages.key):
+            layer.weight.normal_(0, 50)
+        averages.log_stretch.fill_(5.0)  # all frames are as near
+    tokens, x = torch.randn(1, 9, SMALL.width), torch.eye(9, SMALL.numbers)[None]
+    apart_s = torch.zeros(1, 9, 9)
+    may = torch.ones(1, 9, 9, dtype=torch.bool)
+    counts = averages(tokens, x, time_features(apart_s), apart_s, may)[0, :, :9].detach()
+    assert float(counts.min()) > 0
+    assert float((counts.amax(1) / counts.amin(1)).max()) <= math.exp(4) + 1e-3
 
 
 def test_where_nobody_was_ever_seen_bodies_are_numbers(network):

@@ -12,11 +12,17 @@ from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.predictors.temporal import TemporalConfig
 from kinflow.training.loop import Loop
 from kinflow.training.predictors.sequence_figures import sequence_figures
+from kinflow.training.predictors.sequence_losses import in_picture_m
 from kinflow.training.predictors.sequence_recipe import (
     SequencePredictorRecipe,
     TrainSequencePredictorConfig,
 )
-from kinflow.training.predictors.sequences import WordClip, drawn, with_errors_of
+from kinflow.training.predictors.sequences import (
+    WordClip,
+    by_liveliness,
+    drawn,
+    with_errors_of,
+)
 
 CLIPS, FRAMES = 4, 9
 NETWORK = TemporalConfig(window=6, width=16, layers=1, heads=2, averages=3)
@@ -149,6 +155,42 @@ def test_a_clip_with_its_own_errors_is_itself(run):
     back = clip.reversed().reversed()
     torch.testing.assert_close(back.words.time_s, clip.words.time_s)
     assert torch.equal(back.truth.z, clip.truth.z)
+
+
+def test_a_clip_played_twice_as_quickly_is_twice_as_lively_and_drawn_more_often(run):
+    clip = run[1].training[0]
+    quick = clip.played(2.0)
+    assert quick.liveliness() == pytest.approx(2 * clip.liveliness(), rel=1e-4)
+    assert torch.equal(quick.truth.z, clip.truth.z)
+    likely = by_liveliness([clip, quick])
+    assert 0 < float(likely[0]) < float(likely[1]) < 2 * float(likely[0])
+    torch.manual_seed(0)
+    only = drawn([clip, quick], 12, 6, torch.tensor([0.0, 1.0]))
+    either = drawn([clip, quick], 12, 6, torch.tensor([1.0, 0.0]))
+
+    def median_s(batch: WordClip) -> float:
+        steps = batch.words.time_s[:, 1:] - batch.words.time_s[:, :-1]
+        return float(steps[batch.there[:, 1:]].median())
+
+    assert median_s(only) < median_s(either)
+
+
+def test_limbs_in_the_picture_do_not_tell_where_somebody_is():
+    g = torch.Generator().manual_seed(0)
+    points = 0.4 * torch.randn(5, 33, 3, generator=g) * torch.tensor([1.0, 1.0, 0.0])
+    points = points + torch.tensor([0.0, 0.0, 4.0])
+    beside = points + torch.tensor([0.5, -0.2, 0.0])
+    torch.testing.assert_close(
+        in_picture_m(beside, points), torch.full((5,), 1e-4), atol=1e-4, rtol=0
+    )
+    farther = points * torch.tensor([1.0, 1.0, 1.1])
+    larger = (points - points.mean(1, keepdim=True)) * torch.tensor([1.1, 1.1, 1.0])
+    assert float(in_picture_m(farther, points).min()) > 0.01
+    assert float(in_picture_m(larger + points.mean(1, keepdim=True), points).min()) > 0.01
+    lifted = points.clone()
+    lifted[:, 15, 1] += 0.12  # a wrist, one of twelve limb keypoints
+    gap = in_picture_m(lifted, points)
+    torch.testing.assert_close(gap, torch.full((5,), 0.12 * 22 / 144), atol=1e-3, rtol=0)
 
 
 def test_clips_that_are_missing_or_damaged_are_named(tmp_path):

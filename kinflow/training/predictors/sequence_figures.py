@@ -12,7 +12,7 @@ from kinflow.metrics.motion import acceleration_error_m_s2, jitter
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.training.predictors.losses import relative
-from kinflow.training.predictors.sequence_losses import SequenceLoss
+from kinflow.training.predictors.sequence_losses import SequenceLoss, in_picture_m
 from kinflow.training.predictors.sequences import WordClip
 
 _LIMBS = list(LIMB_KEYPOINTS)
@@ -61,6 +61,7 @@ def _of_clip(guess: Unknowns, loss_of: SequenceLoss, clip: WordClip) -> dict[str
     return {
         "pa_mpjpe_mm": 1000 * float(pa_mpjpe(points[:, _LIMBS], truth[:, _LIMBS]).mean()),
         "mpjpe_mm": 1000 * float(gap.mean()),
+        "in_picture_mm": 1000 * float(in_picture_m(points, truth).mean()),
         "acceleration_m_s2": float(acceleration_error_m_s2(still, true_still, rate_hz)),
         "jitter_10m_s3": float(jitter(still, rate_hz)),
         "depth_percent": 100 * float(depth.mean()),

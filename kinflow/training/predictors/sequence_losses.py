@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body import BodyModel
+from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.checks import not_negative
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
@@ -25,6 +26,9 @@ from kinflow.training.predictors.sequences import WordClip
 _DIRECTION = 0.02
 """Unit of errors of the way to the root."""
 _SPEED_M_S = 0.4
+_FARTHEST = 20.0
+_NEAREST_M = 0.3
+_LIMBS = list(LIMB_KEYPOINTS)
 _STEEPEST_DENSITY = 20.0
 
 
@@ -38,6 +42,8 @@ class SequenceLossConfig:
     """Of errors of the latent and of the log distance, per coordinate."""
     shape: float = 0.2
     points_3d: float = 1.0
+    points_2d: float = 1.0
+    """Of where limbs are seen, wherever the person is: what is laid on keypoints has to fit."""
     rotation: float = 2.0
     direction: float = 0.25
     speed: float = 0.3
@@ -88,6 +94,8 @@ class SequenceLoss:
         gap = torch.cat([guess.z - truth.z, apart.flatten(0, 1)], 1)
         each = (
             config.points_3d * in_3d
+            + config.points_2d
+            * (in_picture_m(points, true_points) / DISTANCE_M).clamp_max(_FARTHEST)
             + config.rotation * rotation
             + config.direction * length(way / _DIRECTION).flatten().clamp_max(30)
             + config.vector * _smooth_l1(gap)
@@ -125,6 +133,21 @@ class SequenceLoss:
         hips, true_hips = (p[..., 23:25, :].mean(-2, keepdim=True) for p in (points, truth))
         about = cost(points - hips, truth - true_hips)
         return config.speed * about + config.root_speed * cost(hips, true_hips)
+
+
+def in_picture_m(
+    points_m: Float[Tensor, "bodies 33 3"], true_m: Float[Tensor, "bodies 33 3"]
+) -> Float[Tensor, " bodies"]:
+    """How far limbs are seen from where they should be, the middle of all left out: keypoints tell
+    where somebody is. In metres at the true depth."""
+    seen, wanted = (_about_middle(p[:, _LIMBS]) for p in (points_m, true_m))
+    depth = true_m[..., 2].mean(1).clamp_min(_NEAREST_M)
+    return length((seen - wanted) * depth[:, None, None]).mean(1)
+
+
+def _about_middle(points_m: Tensor) -> Tensor:
+    slope = points_m[..., :2] / points_m[..., 2:].clamp_min(_NEAREST_M)
+    return slope - slope.mean(1, keepdim=True)
 
 
 def _in_still(points_m: Tensor, R_still_cam: Tensor) -> Tensor:

@@ -35,7 +35,12 @@ from kinflow.training.predictors.run_options import StepOptions
 from kinflow.training.predictors.runs import loop_config, optimizer, run_key
 from kinflow.training.predictors.sequence_figures import sequence_figures
 from kinflow.training.predictors.sequence_losses import SequenceLoss, SequenceLossConfig
-from kinflow.training.predictors.sequences import drawn, standardised_by, word_clips
+from kinflow.training.predictors.sequences import (
+    by_liveliness,
+    drawn,
+    standardised_by,
+    word_clips,
+)
 from kinflow.training.seeds import seed_everything
 
 WEIGHTS_NAME = "sequence-predictor.safetensors"
@@ -61,11 +66,11 @@ class TrainSequencePredictorConfig(StepOptions):
     predictor: str = DEFAULT
     network: TemporalConfig = TemporalConfig()
     loss: SequenceLossConfig = SequenceLossConfig()
-    batch_size: int = 8
-    steps: int = 800
+    batch_size: int = 16
+    steps: int = 700
     learning_rate: float = 1.5e-3
     ema_decay: float = 0.99
-    eval_every: int = 50
+    eval_every: int = 100
     eval_seconds: float = 60.0
 
     def __post_init__(self) -> None:
@@ -109,6 +114,7 @@ class SequencePredictorRecipe(Recipe):
         self.training = word_clips(config.clips, *given)
         if not self.training or not self.validation:
             raise InputError("The detector saw nobody in any of the clips; name other ones.")
+        self._likely = by_liveliness(self.training)
         sha256 = predictor_sha256(self.frame_network)
         frames = sum(map(len, self.training))
         self.info = SequencePredictorInfo(command, config.seed, sha256, len(self.training), frames)
@@ -149,7 +155,7 @@ class SequencePredictorRecipe(Recipe):
 
     def loss(self, step: int) -> Tensor:
         window = self.network.config.window
-        batch = drawn(self.training, self.config.batch_size, window)
+        batch = drawn(self.training, self.config.batch_size, window, self._likely)
         R = batch.words.R_still_window()
         causal = bool(torch.rand(()) < 0.5)
         return self.loss_of(self.network.network(batch.words, R, causal, batch.there), batch, R)

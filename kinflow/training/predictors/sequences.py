@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from kinflow.datasets.look_clips import LookClips
 from kinflow.energy.unknowns import Unknowns
-from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from kinflow.predictors.looks import Looks
 from kinflow.predictors.predictor import Predictor
 from kinflow.predictors.words import Words, words_of
@@ -24,6 +25,11 @@ from kinflow.training.predictors.batches import bodies
 _REVERSED, _THINNED, _WITH_GAP = 0.3, 0.3, 0.4
 _OTHERS_ERRORS, _WORDLESS = 0.4, 0.3
 """Share of windows whose errors are another clip's, and of the others that lack what heads read."""
+_PACE = (0.7, 2.2)
+"""By how much clips are played more quickly, at random: mocap has few falls, and films more frames
+a second."""
+_SLOW = 0.5
+"""Share of a clip as likely as any other; the rest goes by how much people move in it."""
 _MOST_DROPPED = 0.3
 """Share of single frames that are dropped from a clip, at most."""
 _GAP = (0.1, 0.4)
@@ -53,6 +59,19 @@ class WordClip:
         back = self.rows(torch.arange(len(self) - 1, -1, -1))
         time_s = self.words.time_s[-1] - back.words.time_s
         return replace(back, words=replace(back.words, time_s=time_s))
+
+    def played(self, pace: float) -> WordClip:
+        """The clip at another pace."""
+        return replace(self, words=replace(self.words, time_s=self.words.time_s / pace))
+
+    def liveliness(self) -> float:
+        """How much people move: the 90 % quantile over frames of the speed of their root's rotation
+        in radians a second, and of their latent."""
+        step_s = (self.words.time_s[1:] - self.words.time_s[:-1]).clamp_min(1e-3)
+        R = self.words.R_still_cam @ self.truth.R_cam_root
+        turned = matrix_to_rotvec(R[:-1].mT @ R[1:]).norm(dim=-1)
+        moved = (self.truth.z[1:] - self.truth.z[:-1]).square().mean(-1).sqrt()
+        return float(((turned + moved) / step_s).quantile(0.9))
 
     def filled(self, frames: int) -> WordClip:
         """The clip with as many rows more as it takes."""
@@ -125,12 +144,32 @@ def looks_of(frames: LookClips) -> Looks:
     )
 
 
-def drawn(clips: Sequence[WordClip], count: int, window: int) -> WordClip:
-    """Windows of clips at random, each as likely as any other, and varied: some are reversed, have
-    lower frame rates, or lack more frames than the detector missed.
+def drawn(
+    clips: Sequence[WordClip],
+    count: int,
+    window: int,
+    likely: Float[Tensor, " clips"] | None = None,
+) -> WordClip:
+    """Windows of clips at random, and varied: some are reversed, have other frame rates, are played
+    more quickly, or lack more frames than the detector missed.
+
+    Args:
+        clips: to draw from.
+        count: of windows.
+        window: frames of each, at most.
+        likely: how likely each clip is; None for alike.
     """
-    chosen = torch.randint(len(clips), (count, 2)).tolist()
-    return WordClip.stack([_varied(_mixed(clips[i], clips[j]), window) for i, j in chosen])
+    likely = torch.ones(len(clips)) if likely is None else likely
+    first = torch.multinomial(likely, count, replacement=True).tolist()
+    others = torch.randint(len(clips), (count,)).tolist()
+    pairs = zip(first, others, strict=True)
+    return WordClip.stack([_varied(_mixed(clips[i], clips[j]), window) for i, j in pairs])
+
+
+def by_liveliness(clips: Sequence[WordClip]) -> Float[Tensor, " clips"]:
+    """How likely clips are to be drawn: people mostly keep still."""
+    lively = torch.tensor([clip.liveliness() for clip in clips])
+    return _SLOW + (1 - _SLOW) * lively / lively.mean().clamp_min(1e-6)
 
 
 def _mixed(clip: WordClip, other: WordClip) -> WordClip:
@@ -172,6 +211,8 @@ def _varied(clip: WordClip, window: int) -> WordClip:
         clip = clip.reversed()
     if of_three[1] < _THINNED and len(clip) >= 2 * _LEAST_FRAMES:
         clip = clip.rows(torch.arange(int(torch.randint(2, ())), len(clip), 2))
+    slowest, quickest = (math.log(pace) for pace in _PACE)
+    clip = clip.played(math.exp(slowest + (quickest - slowest) * float(torch.rand(()))))
     if len(clip) > window:
         first = int(torch.randint(len(clip) - window + 1, ()))
         clip = clip.rows(torch.arange(first, first + window))
