@@ -54,13 +54,13 @@ class Regression:
 
 # by the head and the network being known: log odds of being a child, and a child's phenotype `age`
 LOG_ODDS = {
-    (True, True): Regression(-0.86, 0.52, 0.58, 0.72),
-    (False, True): Regression(-0.41, 0.0, 0.79, 0.88),
+    (True, True): Regression(-0.67, 0.49, 0.50, 0.86),
+    (False, True): Regression(-0.49, 0.0, 0.76, 0.93),
     # no network: somebody else's keypoints, whose faces may be off; so a little less, for neither
     # proportion to be enough
     (True, False): Regression(-2.6, 0.72, 0.80, 0.0),
 }
-LOG_ODDS_UNSEEN = Regression(-0.50, 0.0, 0.0, 1.04)
+LOG_ODDS_UNSEEN = Regression(-0.90, 0.0, 0.0, 0.85)
 """By the network alone, of bodies whose legs nobody saw."""
 CHILD_AGE = {
     (True, True): Regression(0.282, -0.031, 0.019, -0.044),
