@@ -1,11 +1,15 @@
 """A second look at whom the first did not show."""
 
+import cv2
 import numpy as np
 import pytest
 
 from kinflow.body.keypoints import COCO17
+from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.movenet import Detection, Look, MoveNet
 from kinflow.evidence.second_looks import SecondLooksConfig, mirrored, second_looks
+
+FIRST_LOOK_ONLY = SecondLooksConfig(at_most=0, from_people=1000)
 
 
 class NoNetwork(MoveNet):
@@ -76,3 +80,18 @@ def test_a_mirrored_detection_comes_back():
     twice = mirrored(back, 640)
     np.testing.assert_allclose(twice.keypoints_px, one.keypoints_px)
     np.testing.assert_allclose(twice.box_px, one.box_px)
+
+
+def test_people_of_a_blurred_crowd_are_found_at_a_second_look(detector, astronaut):
+    """Of two rows of four, shoulder to shoulder and out of focus, the first look shows half; nobody
+    is found twice, and whom the first look showed stays."""
+    person = cv2.resize(astronaut[:, :400], None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    row = np.concatenate([person, person[:, ::-1]] * 2, axis=1)
+    crowd = cv2.GaussianBlur(np.concatenate((row, row[:, ::-1])), (0, 0), 1.5)
+    once = EvidenceDetector(DetectorConfig(second_looks=FIRST_LOOK_ONLY)).people(crowd, None)
+    people = detector.people(crowd, None)
+    assert len(once) < len(people) <= 8
+    noses = np.array([one.keypoints_px[0, :2] for one in people])
+    places = {tuple(place) for place in (noses // person.shape[1::-1]).tolist()}
+    assert len(places) == len(people)
+    assert len(detector.people(crowd, len(people) - 1)) == len(people) - 1
