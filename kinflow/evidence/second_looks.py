@@ -58,7 +58,7 @@ class SecondLooksConfig:
     min_agreement: float = 0.75
     """Least similarity of BlazePose's and MoveNet's keypoints: a dog reached 0.7."""
     min_certain_keypoints: int = 10
-    """Least keypoints of a confidence above 0.5: cushions have eight."""
+    """Least keypoints of a confidence above 0.5: a tablecloth had seven, an arm eight."""
 
     def __post_init__(self) -> None:
         share(self, "min_score", "of_photo", "same_box", "least", "min_presence", "min_agreement")
