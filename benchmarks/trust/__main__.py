@@ -8,8 +8,8 @@ furniture, behind somebody, or below the image's edge. `pitch`: the camera looks
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
 `space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
 what tells right bodies from wrong ones. `children`: what tells children from adults. `seated`:
-who of people in photographs sits, whose legs nobody saw. With a cache pictures are painted and
-looked at once, and fitted anew every time.
+who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs. With
+a cache pictures are painted and looked at once, and fitted anew every time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 import children
 import doubts
+import found
 import seated
 import tables
 import torch
@@ -26,7 +27,17 @@ import tyro
 from runs import Sets, TrustConfig
 
 Name = Literal[
-    "hidden", "pitch", "sizes", "space", "crowd", "codes", "doubt", "children", "seated", "all"
+    "hidden",
+    "pitch",
+    "sizes",
+    "space",
+    "crowd",
+    "codes",
+    "doubt",
+    "children",
+    "seated",
+    "found",
+    "all",
 ]
 
 TABLES: dict[str, Callable[[Sets], str]] = {
@@ -39,6 +50,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "doubt": doubts.doubts,
     "children": children.children,
     "seated": seated.seated,
+    "found": found.found,
 }
 
 

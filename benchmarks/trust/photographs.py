@@ -82,18 +82,20 @@ def _matched(
     """Labelled people with the nearest detection around their place, which nobody else has."""
     taken: set[int] = set()
     for one in labelled:
-        far = {i: _distance(one, seen) for i, seen in enumerate(people) if i not in taken}
+        far = {i: distance(one.at_px, seen) for i, seen in enumerate(people) if i not in taken}
         if far and (row := min(far, key=lambda i: far[i])) is not None and far[row] < _FARTHEST:
             taken.add(row)
             yield one, row
 
 
-def _distance(one: Labelled, seen: PersonEvidence) -> float:
+def distance(at_px: tuple[float, float], seen: PersonEvidence) -> float:
     """From a place to the middle of head and shoulders, in sizes of the person; infinite outside
     of their box."""
-    at = torch.tensor(one.at_px)
+    at = torch.tensor(at_px)
     low, high = seen.box_px[:2], seen.box_px[2:]
     size = float((high - low).max())
     if bool((at < low - _MARGIN * size).any() or (at > high + _MARGIN * size).any()):
         return torch.inf
-    return float((seen.keypoints_px[:13, :2].mean(0) - at).norm()) / size
+    upper = seen.keypoints_px[:13, :2]
+    known = (upper != 0).any(1)  # of those whom only MoveNet saw fewer are
+    return float((upper[known].mean(0) - at).norm()) / size

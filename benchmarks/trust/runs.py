@@ -37,7 +37,7 @@ class TrustConfig:
     cache: Path | None = None
     """Folder for pictures' truth and detections, so that another run only fits."""
     photographs: Path | None = None
-    """Folder with the photographs of the two lists, for `children` and `seated`."""
+    """Folder with the photographs of the three lists, for `children`, `seated` and `found`."""
     default_focal: bool = False
     """Fit with the default field of view, as for photos that say nothing of their lens, in place of
     the true focal length."""

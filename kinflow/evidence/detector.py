@@ -30,6 +30,7 @@ from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
 from kinflow.evidence.people import keypoint_similarity, person_size, same_person
 from kinflow.evidence.pyramid import PyramidConfig, search
+from kinflow.evidence.second_looks import SecondLooksConfig, second_looks
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.turns import TurnsConfig, search_turned
@@ -51,6 +52,8 @@ class DetectorConfig:
     """Candidates that score less."""
     more_looks: MoreLooksConfig = field(default_factory=MoreLooksConfig)
     """Looks at candidates whom the first look does not show."""
+    second_looks: SecondLooksConfig = field(default_factory=SecondLooksConfig)
+    """Looks at whom nobody found, and at groups."""
     min_presence: float = 0.5
     """Least BlazePose score; below it a candidate is not a person."""
     min_agreement: float = 0.4
@@ -66,6 +69,7 @@ class DetectorConfig:
     def __post_init__(self) -> None:
         nested(self, runtime=RuntimeConfig, pyramid=PyramidConfig)
         nested(self, turns=TurnsConfig, weak=WeakConfig, more_looks=MoreLooksConfig)
+        nested(self, second_looks=SecondLooksConfig)
         share(self, "min_score", "min_presence", "min_agreement")
         whole(self, "min_certain_keypoints", at_most=33)
         flag(self, "silhouette")
@@ -149,7 +153,9 @@ class EvidenceDetector:
         """
         config, weakly = self.config, self.config.weak
         least = min(config.min_score, weakly.min_score)
-        found = search(image_rgb, self.movenet, config.pyramid, least, config.min_score)
+        faint = min(least, config.second_looks.min_score)
+        first = search(image_rgb, self.movenet, config.pyramid, faint, config.min_score)
+        found = [one for one in first if one.score >= least]
         turned = search_turned(image_rgb, self.movenet, found, config.turns, least)
         found, turned = _without(known, found), _without(known, turned)
         sure = sure_candidates(found + turned, config.min_score)
@@ -162,7 +168,25 @@ class EvidenceDetector:
             person = self._look_at(candidate, looks, any(candidate is other for other in turned))
             if person is not None and not self._seen_before(person, people):
                 people.append(person)
-        return sorted(people, key=_size, reverse=True)
+        if not known and (max_people is None or len(people) < max_people):
+            people += self._second_looks(image_rgb, first, people)[:max_people]
+        return sorted(people, key=_size, reverse=True)[:max_people]
+
+    def _second_looks(
+        self, image_rgb: np.ndarray, first: list[Detection], people: list[Person]
+    ) -> list[Person]:
+        """People whom the first look did not show."""
+        config = self.config.second_looks
+        found = [person.detection for person in people]
+        more = second_looks(image_rgb, self.movenet, first, found, config)
+        looks = CloseLooks(image_rgb, self.blazepose, [*found, *more], self.config.more_looks)
+        demands = Demands(config.min_presence, config.min_agreement, config.min_certain_keypoints)
+        others: list[Person] = []
+        for candidate in more:
+            person = looks.at_weak(candidate, demands)
+            if person is not None and not self._seen_before(person, [*people, *others]):
+                others.append(person)
+        return others
 
     def _look_at(self, candidate: Detection, looks: CloseLooks, turned: bool) -> Person | None:
         """BlazePose on one candidate; None when there is nobody."""

@@ -79,7 +79,7 @@ def search(
     heat, scale = np.zeros((1, 1), np.float32), 1.0
     for side in sides:
         scale = side / long_side
-        look = movenet.look(_resized(image_rgb, scale), min_score)
+        look = movenet.look(resized(image_rgb, scale), min_score)
         found += [person.moved((0, 0), scale) for person in look.people]
         heat = np.where(look.center_side_px < config.small_px, look.center_heat, 0)
     sure = [person for person in found if person.score >= (sure_score or min_score)]
@@ -89,7 +89,7 @@ def search(
         # Only the tile is resized: a large photo has no enlarged copy.
         x0, y0 = max(0, round(x / fine_scale)), max(0, round(y / fine_scale))
         reach = round(config.tile_px / fine_scale)
-        tile = _resized(image_rgb[y0 : y0 + reach, x0 : x0 + reach], fine_scale)
+        tile = resized(image_rgb[y0 : y0 + reach, x0 : x0 + reach], fine_scale)
         corner = (round(x0 * fine_scale), round(y0 * fine_scale))
         look = movenet.look(tile, min_score)
         found += [person.moved(corner, fine_scale) for person in look.people]
@@ -126,7 +126,10 @@ def _without_people(
     return heat
 
 
-def _resized(image_rgb: np.ndarray, scale: float) -> np.ndarray:
+def resized(
+    image_rgb: UInt8[np.ndarray, "height width 3"], scale: float
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """A picture at a scale."""
     height, width = (max(1, round(side * scale)) for side in image_rgb.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(image_rgb, (width, height), interpolation=interpolation)
