@@ -5,8 +5,8 @@ python benchmarks/network_alone.py --poses poses.safetensors --cache DIR [--spli
 The people are those of `predictor.py`. Printed are errors as there, of bodies as the product gives
 them; which codes they get, and how many of each are wrong; the coverage of the stated regions, as
 in `uncertainty.py`, and times. On the validation subjects the regressions of
-`fitting/calibration.py` and `fitting/doubt.py` are fitted as well, and judged on pictures that they
-were not fitted to.
+`fitting/calibration.py` and `fitting/doubt.py` and the factors of `fitting/shape_spread.py` are
+fitted as well, and judged on pictures that they were not fitted to.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tyro
 from jaxtyping import Float
 from predictor import everybody, fitted, held_out_kinds, report
 from regression import fitted_regression
+from shape_spreads import Shapes, shape_report
 from torch import Tensor
 from uncertainty import Errors, coverage
 
@@ -82,6 +83,7 @@ class Told:
     person: Person
     signs: tuple[float, float, float]
     network_m: Float[Tensor, "22"]
+    shape_deviation: Float[Tensor, "6"]
 
 
 def main(config: NetworkAloneBenchmark) -> None:
@@ -99,6 +101,7 @@ def main(config: NetworkAloneBenchmark) -> None:
     errors = _errors(people)
     print(coverage("as stated", errors, lambda share: radius_m(errors.std_m, share)))
     print(places(people))
+    print(shape_report(_shapes(people), config.split == "validation"))
     if config.split == "validation":
         print(calibration(people, errors))
         print(doubts(people))
@@ -118,13 +121,18 @@ def told(seen: Sequence[SeenWorld], alone: NetworkAlone) -> list[Told]:
         bodies = alone.fit(one.evidence, one.world.camera).people
         looked = [one.evidence.people[row] for row in rows]
         predicted = alone.predicted(looked, [one.world.camera] * len(rows))
-        network_m = dict(zip(rows, predicted.joint_deviation_m(), strict=True))
+        deviations = zip(
+            predicted.joint_deviation_m(),
+            predicted.shape_deviation(alone.model.shape_prior),
+            strict=True,
+        )
+        told_of = dict(zip(rows, deviations, strict=True))
         for truth, row in zip(one.world.people, one.found, strict=True):
-            if row in network_m:
+            if row in told_of:
                 body = bodies[row]
                 limbs = body.camera.project(body.body().keypoints_m()[_LIMBS])
                 signs = network_signs(body, limb_error(limbs, one.evidence.people[row]))
-                people.append(Told(one.number, truth, body, signs, network_m[row]))
+                people.append(Told(one.number, truth, body, signs, *told_of[row]))
     return people
 
 
@@ -233,6 +241,19 @@ def per_photo(photos: Sequence[Path]) -> str:
         spent["evidence"].append(1000 * (time.process_time() - begin))
     said = ", ".join(f"{name} {median(values[1:]):.0f} ms" for name, values in spent.items())
     return f"{len(photos)} photos, processor time each: {said}"
+
+
+def _shapes(people: list[Told]) -> Shapes:
+    """Phenotypes of everybody."""
+    stated = [one.person.shape_std for one in people]
+    return Shapes(
+        truth=torch.stack([one.truth.shape for one in people]),
+        told=torch.stack([one.person.shape for one in people]),
+        sign=torch.stack([one.shape_deviation for one in people]),
+        std=torch.stack([std for std in stated if std is not None]),
+        child=torch.tensor([one.truth.child for one in people]),
+        world=torch.tensor([one.world for one in people]),
+    )
 
 
 def _errors(people: list[Told]) -> Errors:

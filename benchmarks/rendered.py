@@ -15,6 +15,7 @@ from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.calibration import JointSigns
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.photo import PhotoFitter
+from kinflow.fitting.shape_spread import ShapeSigns
 from kinflow.geometry.pinhole import Camera
 from kinflow.results import Person
 from kinflow.synth.world import WorldPerson
@@ -40,6 +41,7 @@ class FittedPerson:
     person: Person
     """What came out, on its parts where it has any."""
     signs: JointSigns
+    shape_signs: ShapeSigns | None
 
 
 def fitted_people(seen: Sequence[SeenWorld], fitter: PhotoFitter) -> list[FittedPerson]:
@@ -63,7 +65,9 @@ def _fitted(seen: Sequence[SeenWorld], fitter: PhotoFitter) -> list[FittedPerson
                 continue
             targets, bodies = found.of(rows.start + row)
             evidence = one.evidence.people[row]
-            person, signs = fitter.describer.with_signs(row, evidence, camera, targets, bodies)
+            person, signs, shape_signs = fitter.describer.with_signs(
+                row, evidence, camera, targets, bodies
+            )
             each = targets[torch.zeros(len(bodies.energy), dtype=torch.long)]
             _, J = fitter.fitter.energy.linearise(bodies.unknowns, each)
             J = J.double()
@@ -79,6 +83,7 @@ def _fitted(seen: Sequence[SeenWorld], fitter: PhotoFitter) -> list[FittedPerson
                     half_log_det=torch.linalg.slogdet(hessian).logabsdet / 2,
                     person=person,
                     signs=signs,
+                    shape_signs=shape_signs,
                 )
             )
     return people

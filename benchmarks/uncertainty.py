@@ -6,8 +6,10 @@ Rendered pictures of people that no network has seen (those of `predictor.py`), 
 real detector and fitted as the product does, parts included, before known cameras. Printed is the
 share of joints, about the pelvis, within the stated regions of 50 and 90 %: with Laplace's
 deviations and a Gaussian's radii (1.538 and 2.500 of them), then as they are stated
-(`Person.joint_radius_m`). On the validation subjects the regression of `fitting/calibration.py` is
-fitted as well, with how it does on pictures that it was not fitted to. A joint counts as seen where
+(`Person.joint_radius_m`). Then place, height and phenotypes, of adults and of children. On the
+validation subjects the regression of `fitting/calibration.py` and the factors of
+`fitting/shape_spread.py` are fitted as well, with how they do on pictures that they were not fitted
+to. A joint counts as seen where
 its keypoints are in the image and nothing is before them. At last, `choice.py` says what other
 choices among the bodies that were found would be worth.
 """
@@ -25,6 +27,7 @@ from jaxtyping import Bool, Float
 from predictor import held_out_kinds
 from regression import Regression, fitted_regression
 from rendered import FittedPerson, fitted_people
+from shape_spreads import NORMAL, Shapes, shape_report
 from torch import Tensor
 
 import kinflow.priors
@@ -41,8 +44,6 @@ from kinflow.results.regions import JOINT_GROUPS, group_rows, radius_m
 _FOLDS = 5
 _GAUSSIAN = {0.5: 1.538, 0.9: 2.500}
 """Radii of a Gaussian's regions in space, in standard deviations per axis."""
-_NORMAL = {0.5: 0.674, 0.9: 1.645}
-"""Half the width of a normal distribution's intervals, in standard deviations."""
 
 Radius = Callable[[float], Float[Tensor, "people 22"]]
 
@@ -111,6 +112,7 @@ def main(config: UncertaintyBenchmark) -> None:
     print(coverage("Laplace, Gaussian", errors, lambda share: _GAUSSIAN[share] * laplace_m))
     print(coverage("as stated", errors, lambda share: radius_m(errors.std_m, share)))
     print(places(people))
+    print(shape_report(_shapes(people, predictor is not None), config.split == "validation"))
     if config.split == "validation":
         print(calibration(errors, predictor is not None))
     print(choices(people, predictor))
@@ -149,10 +151,26 @@ def places(people: list[FittedPerson]) -> str:
         cells = [
             f"{100 * (ratio[mine, k] < half).float().mean():.1f}"
             for k in range(4)
-            for half in _NORMAL.values()
+            for half in NORMAL.values()
         ]
         lines.append(f"| {name} | {' | '.join(cells)} | {int(mine.sum())} |")
     return "\n".join(lines) + "\n"
+
+
+def _shapes(people: list[FittedPerson], with_network: bool) -> Shapes:
+    """Phenotypes of everybody; not to be judged is of whom a network knows nothing."""
+    signs = [one.shape_signs for one in people if one.shape_signs is not None]
+    assert len(signs) == len(people), "the bundled body has phenotypes"
+    judged = torch.stack([one.believed == with_network for one in signs])
+    laplace = torch.stack([one.laplace for one in signs])
+    return Shapes(
+        truth=torch.stack([one.truth.shape for one in people]),
+        told=torch.stack([one.person.shape for one in people]),
+        sign=torch.where(judged[:, None], laplace, torch.nan),
+        std=torch.stack([one.std() for one in signs]),
+        child=torch.tensor([one.truth.child for one in people]),
+        world=torch.tensor([one.world for one in people]),
+    )
 
 
 def calibration(errors: Errors, with_network: bool) -> str:

@@ -52,6 +52,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "score": _UNIT,
     "joints_cam_m": (-_FAR, _FAR),
     "joint_std_m": (0, _FAR),
+    "shape_std": (0, 1),
     "t_cam_root_m": (-_FAR, _FAR),
     "t_cam_root_std_m": (0, _FAR),
     "z": (-1e6, 1e6),
@@ -131,6 +132,10 @@ def check_ranges(fields: Mapping[str, np.ndarray]) -> None:
     for name in ("shape", "hypothesis_shape"):
         if ((fields[name] < low) | (fields[name] > high)).any():
             raise InputError(f"the field '{name}' holds values that cannot be right")
+    if "shape_std" in fields:
+        unknown = np.isnan(fields["shape_std"].astype(np.float64))
+        if (unknown.any(1) & ~unknown.all(1)).any():
+            raise InputError("the field 'shape_std' is known of some numbers of a shape alone")
     _check_gravity(fields)
     largest = np.finfo(np.float32).max
     for name, field in FIELDS.items():

@@ -78,6 +78,7 @@ def _of_older_files(fields: Mapping[str, np.ndarray]) -> Fields:
         "silhouette_iou": np.full(people, np.nan),
         "start_source": np.full(people, ""),
         "height_std_m": np.full(people, np.nan),
+        "shape_std": np.full(fields["shape"].shape, np.nan),
         "frame_index": index,
         "frame_time_s": time_s,
         "frame_focal_px": np.full(len(index), fields["focal_px"]),
@@ -128,7 +129,7 @@ def _person(
     users_body: UsersBody | None,
 ) -> Person:
     names, part_iou = fields["energy_names"].tolist(), fields["part_iou"][row]
-    foot_contact = fields["foot_contact"][row]
+    foot_contact, shape_std = fields["foot_contact"][row], fields["shape_std"][row]
     return Person(
         person=int(fields["person"][row]),
         camera=cameras[int(fields["frame"][row])],
@@ -140,6 +141,7 @@ def _person(
         ),
         part_iou=None if np.isnan(part_iou).all() else _tensor(part_iou),
         foot_contact=None if np.isnan(foot_contact).any() else _tensor(foot_contact),
+        shape_std=None if np.isnan(shape_std).all() else _tensor(shape_std),
         silhouette_iou=float(fields["silhouette_iou"][row]),
         height_std_m=float(fields["height_std_m"][row]),
         frame=int(fields["frame"][row]),

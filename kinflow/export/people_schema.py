@@ -96,6 +96,7 @@ FIELDS: dict[str, Field] = {
     "pose": Field(("people", 22, 3, 3)),
     "z": Field(("people", "latent")),
     "shape": Field(("people", "shape")),
+    "shape_std": Field(("people", "shape"), optional=True, may_be_unknown=True),
     "height_m": Field(("people",)),
     "height_std_m": Field(("people",), optional=True, may_be_unknown=True),
     "weight_kg": Field(("people",)),

@@ -118,6 +118,12 @@ def _of_people(people: Sequence[Person]) -> dict[str, object]:
         "foot_contact": _stacked(
             [no_contact if p.foot_contact is None else p.foot_contact for p in people]
         ),
+        "shape_std": _stacked(
+            [
+                torch.full_like(p.shape, torch.nan) if p.shape_std is None else p.shape_std
+                for p in people
+            ]
+        ),
     }
     for name in ("person", "frame", "time_s", "score", "code", "start_source"):
         values[name] = [getattr(p, name) for p in people]

@@ -298,6 +298,7 @@ class ClipFitter(Resumable):
             joint_std_m=described.joint_std_m[row],
             t_cam_root_std_m=described.root_std_m[row],
             height_std_m=float(described.height_std_m[row]),
+            shape_std=None if described.shape is None else described.shape[row].std(),
             keypoints_px=torch.zeros(len(BLAZEPOSE33), 3),
             score=0.0,
             code="not_seen",

@@ -16,6 +16,7 @@ from kinflow.fitting.doubt import MAX_DOUBT, doubt
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import AlignedBody, PartAligner
 from kinflow.fitting.plausibility import what_cannot_be_right
+from kinflow.fitting.shape_spread import ShapeSigns
 from kinflow.fitting.solver import PersonFitter
 from kinflow.fitting.uncertainty import Description
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
@@ -57,8 +58,8 @@ class Describer:
         camera: Camera,
         targets: Targets,
         found: Candidates,
-    ) -> tuple[Person, JointSigns]:
-        """The body of one person, and what its joints' deviations rest on.
+    ) -> tuple[Person, JointSigns, ShapeSigns | None]:
+        """The body of one person, and what the deviations of its joints and its shape rest on.
 
         Args:
             index: number of the person.
@@ -74,8 +75,8 @@ class Describer:
         aligned = None
         if self.aligner is not None and seen.parts is not None:
             aligned, code = self.aligner.on_parts(found, targets, seen, camera, code)
-        person, signs = self._described(index, seen, camera, targets, found, code, aligned)
-        return second_thoughts(person, doubt(person)), signs
+        person, joints, shape = self._described(index, seen, camera, targets, found, code, aligned)
+        return second_thoughts(person, doubt(person)), joints, shape
 
     def _worth_telling(self, found: Candidates) -> Candidates:
         close = found.energy - found.energy[0] < self.hypothesis_margin
@@ -90,7 +91,7 @@ class Describer:
         found: Candidates,
         code: ResultCode,
         aligned: AlignedBody | None,
-    ) -> tuple[Person, JointSigns]:
+    ) -> tuple[Person, JointSigns, ShapeSigns | None]:
         """The result as the user gets it, on the CPU."""
         chosen, best = 0, found.unknowns[:1]
         if aligned is not None:
@@ -99,6 +100,7 @@ class Describer:
         body = self._hypothesis(best, float(found.energy[chosen]))
         rivals = [i for i in range(len(found.unknowns)) if i != chosen]
         signs = self._signs(description, found, seen)
+        shape = None if description.shape is None else description.shape[0]
         person = Person(
             person=index,
             camera=camera,
@@ -111,6 +113,7 @@ class Describer:
             joint_std_m=signs.std_m(),
             t_cam_root_std_m=description.root_std_m[0],
             height_std_m=float(description.height_std_m[0]),
+            shape_std=None if shape is None else shape.std(),
             keypoints_px=seen.keypoints_px.cpu(),
             score=seen.score,
             code=code,
@@ -123,7 +126,7 @@ class Describer:
             start_source=found.source[chosen],
             users_body=self.users_body,
         )
-        return person, signs
+        return person, signs, shape
 
     def _signs(
         self, description: Description, found: Candidates, seen: PersonEvidence

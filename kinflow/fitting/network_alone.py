@@ -328,6 +328,7 @@ class NetworkAlone:
                 joint_std_m=spread.joint_std_m[i],
                 t_cam_root_std_m=spread.root_std_m[i],
                 height_std_m=float(spread.height_std_m[i]),
+                shape_std=spread.shape_std[i],
                 keypoints_px=keypoints_px[i],
                 score=one.score,
                 code=judge(limbs, one, ambiguous=False),

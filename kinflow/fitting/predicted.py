@@ -12,7 +12,9 @@ from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.calibration import deviation_m, std_of_network_m, unseen
 from kinflow.fitting.height import height_with_slope_m
+from kinflow.fitting.shape_spread import std_of_network
 from kinflow.fitting.stances import Stances
+from kinflow.priors.shape import LatentShapes
 from kinflow.results import Person
 
 
@@ -72,6 +74,12 @@ class Predicted:
         alike = torch.full_like(joints_m[..., 0, 0], 1 / self.count)
         return deviation_m(joints_m, self.body.joints_m, alike).cpu()
 
+    def shape_deviation(self, shape_prior: LatentShapes) -> Float[Tensor, "people shape"]:
+        """By how much phenotypes of samples are others."""
+        of_samples = shape_prior.decode(self.samples.unknowns.s).unflatten(0, (-1, self.count))
+        gap = of_samples - shape_prior.decode(self.body.unknowns.s)[:, None]
+        return gap.square().mean(1).sqrt().cpu()
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -80,6 +88,7 @@ class Spread:
     joint_std_m: Float[Tensor, "people 22"]
     root_std_m: Float[Tensor, "people 3"]
     height_std_m: Float[Tensor, " people"]
+    shape_std: Float[Tensor, "people 6"]
 
     @staticmethod
     def of(
@@ -95,6 +104,7 @@ class Spread:
             std_of_network_m(predicted.joint_deviation_m(), unseen(keypoints_px)),
             root.diagonal(dim1=-2, dim2=-1).sqrt().cpu(),
             height.clamp_min(0).sqrt(),
+            std_of_network(predicted.shape_deviation(model.shape_prior)),
         )
 
 

@@ -22,6 +22,8 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.calibration import JointSigns, deviation_m, place_factors, unseen
 from kinflow.fitting.height import height_with_slope_m
+from kinflow.fitting.shape_spread import ShapeSigns
+from kinflow.priors.shape import ShapePrior
 
 _DRAWN = 16
 """Bodies that are drawn from a belief; what is stated is no better for twice as many."""
@@ -41,6 +43,8 @@ class Description:
     """Of the pelvis, along each camera axis, as it is stated."""
     height_std_m: Float[Tensor, " batch"]
     """Of the standing height, as it is stated."""
+    shape: ShapeSigns | None
+    """Of the phenotypes; None for another body, whose shapes are no phenotypes."""
     energy: dict[str, Float[Tensor, " batch"]]
     """Per term, in nats."""
 
@@ -77,6 +81,11 @@ def describe(
     if targets.belief is not None:
         believed = targets.belief.says_something().cpu()
     wider = place_factors(believed)
+    of_phenotypes = None
+    if isinstance(model.shape_prior, ShapePrior):
+        slope = model.shape_prior.decode_with_slope(unknowns.s)[1].cpu()
+        in_latent = of_shape.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt().float()
+        of_phenotypes = ShapeSigns(slope * in_latent, believed)
     return Description(
         joints_m=state.keypoints_cam_m.cpu(),
         joint_std_m=variance.mean(-1).clamp_min(0).sqrt().float(),
@@ -85,6 +94,7 @@ def describe(
         ).cpu(),
         root_std_m=(wider[:, :1] * root.clamp_min(0).sqrt()).float(),
         height_std_m=(wider[:, 1] * height.clamp_min(0).sqrt()).float(),
+        shape=of_phenotypes,
         energy={term.name: term.energy().cpu() for term in terms},
     )
 

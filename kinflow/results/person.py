@@ -75,6 +75,9 @@ class Person:
     """Overlap of the body with the person's outline, NaN when it is not known."""
     height_std_m: float = float("nan")
     """Standard deviation of the standing height; NaN when it is not known."""
+    shape_std: Float[Tensor, " shape"] | None = field(default_factory=lambda: None)
+    """Standard deviation of each phenotype, 0 to 1 as `shape` has them; None when it is not known,
+    and for betas."""
     foot_contact: Float[Tensor, "4"] | None = field(default_factory=lambda: None)
     """How surely heels and big toes (`FOOT_KEYPOINTS`) stand still from this frame to the person's
     next, 0 to 1, as fitting through frames took it; None where nothing is known of that."""

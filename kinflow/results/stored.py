@@ -18,7 +18,7 @@ from kinflow.results.person import Person
 
 _NAMES = (
     *("R_cam_root", "t_cam_root_m", "pose", "z", "shape", "joints_cam_m", "joint_std_m"),
-    *("t_cam_root_std_m", "keypoints_px", "foot_contact"),
+    *("t_cam_root_std_m", "keypoints_px", "foot_contact", "shape_std"),
 )
 _ROW, _PLACES = "_row", "_places"
 _Places = dict[str, tuple[slice, tuple[int, ...]]]

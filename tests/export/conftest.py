@@ -35,6 +35,8 @@ def reconstruction() -> Reconstruction:
     part_iou = torch.linspace(0.3, 0.95, 14)
     part_iou[3] = torch.nan  # neither seen nor drawn
     second = replace(second, part_iou=part_iou, silhouette_iou=0.8125)
+    # of the first nothing is known
+    second = replace(second, shape_std=torch.linspace(0.05, 0.3, 6))
     return Reconstruction.of_frame(first.camera, (first, second), "photos/two people.jpg")
 
 

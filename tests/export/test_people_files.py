@@ -103,10 +103,23 @@ def test_what_is_not_known_of_parts(name, reconstruction, tmp_path):
         assert people[1]["part_iou"][:4] == pytest.approx([0.3, 0.35, 0.4, None])
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_not_known_of_shapes(name, reconstruction, tmp_path):
+    WRITERS[name](reconstruction, tmp_path / name)
+    first, second = load(tmp_path / name).people
+    assert first.shape_std is None
+    assert torch.equal(second.shape_std, reconstruction.people[1].shape_std)
+    if name == "people.json":
+        people = json.loads((tmp_path / name).read_text())["people"]
+        assert people[0]["shape_std"] == [None] * 6
+        assert people[1]["shape_std"][:2] == pytest.approx([0.05, 0.1])
+
+
 TRACK_FIELDS = tuple(f"track_{name}" for name in QUALITY)
 LACKING = {
     "before parts": ("part_names", "part_iou", "silhouette_iou"),
     "before turns": TURN_FIELDS,
+    "before spreads of sizes": ("height_std_m", "shape_std"),
     "before floors": FLOOR_FIELDS,
     "before gravity": (*FLOOR_FIELDS, *GRAVITY_FIELDS),
     "before quality": ("foot_names", "foot_contact", "camera_motion", *TRACK_FIELDS),
@@ -145,6 +158,8 @@ def test_older_files_are_read(since, reconstruction, tmp_path):
     forgotten = reconstruction.people
     if "part_iou" in lacking:
         forgotten = [replace(p, part_iou=None, silhouette_iou=math.nan) for p in forgotten]
+    if "shape_std" in lacking:
+        forgotten = [replace(p, shape_std=None) for p in forgotten]
     if "start_source" in lacking:
         forgotten = [replace(p, start_source="") for p in forgotten]
     expected = Reconstruction.of_frame(reconstruction.camera, forgotten, reconstruction.source)
@@ -202,6 +217,12 @@ BAD_ARRAYS = {
     "'person' has shape": lambda a: changed(a, person=np.array(0)),
     "'score' should hold numbers": lambda a: changed(a, score=np.array([True, False])),
     "'joint_std_m' holds values that cannot": lambda a: changed(a, joint_std_m=-a["joint_std_m"]),
+    "'shape_std' holds values that cannot": lambda a: changed(a, shape_std=-a["shape_std"]),
+    "'shape_std' holds values that can": lambda a: changed(a, shape_std=a["shape_std"] + 1),
+    "'shape_std' is known of some": lambda a: changed(
+        a, shape_std=np.where(np.arange(6) == 2, np.nan, a["shape_std"])
+    ),
+    "'shape_std' has shape": lambda a: changed(a, shape_std=a["shape_std"][:, :5]),
     "'shape' holds values that cannot": lambda a: changed(a, shape=a["shape"] + 1),
     "'image_size' holds values that cannot": lambda a: changed(a, image_size=a["image_size"] << 20),
     "'focal_px' holds values that cannot": lambda a: changed(a, focal_px=np.array(1e20)),
@@ -304,6 +325,7 @@ def bad_documents(document: dict) -> dict[str, object]:
         "'person' should hold whole": with_person(person=0.5),
         "'frame' should hold whole": with_person(frame=True),
         "'score' should hold numbers": with_person(score="0.5"),
+        "'shape_std' should hold numbers": with_person(shape_std=["0.1"] * 6),
         "'height_m' should hold numbers": with_person(height_m=None),
         "'code' should hold text": with_person(code=["ok"]),
         "'frame' holds values that cannot be right": with_person(frame=10**17),
@@ -338,7 +360,7 @@ def bad_documents(document: dict) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("index", range(28))
+@pytest.mark.parametrize("index", range(29))
 def test_bad_json(index, reconstruction, tmp_path):
     path = tmp_path / "people.json"
     write_json(reconstruction, path)

@@ -79,7 +79,7 @@ def test_a_person_is_stated_with_what_else_was_found(fitter, make_scene, camera)
         turned = replace(alone.unknowns, z=alone.unknowns.z + 1.0)
         rival = replace(alone, unknowns=turned, energy=alone.energy + 0.5)
         seen = scene.evidence.people[0]
-        one, signs_of_one = fitter.describer.with_signs(0, seen, camera, targets, alone)
+        one, signs_of_one, _ = fitter.describer.with_signs(0, seen, camera, targets, alone)
         both = fitter.describer.person(
             0, seen, camera, targets, type(alone).concatenate([alone, rival])
         )

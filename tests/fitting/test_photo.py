@@ -86,10 +86,10 @@ def test_laplace_covers_the_error_where_all_is_as_it_is_reckoned_with(fitter, ma
                 fitter.describer.with_signs(i, seen, camera, *found.of(i))
                 for i, seen in enumerate(scene.evidence.people)
             ]
-        people = [person for person, _ in told]
+        people = [person for person, *_ in told]
         truth = scene.joints_m - scene.joints_m[:, :1]
         error_m = (joints(people) - joints(people)[:, :1] - truth)[:, 1:].norm(dim=-1)
-        std_m = torch.stack([signs.laplace_m for _, signs in told])[:, 1:]
+        std_m = torch.stack([signs.laplace_m for _, signs, _ in told])[:, 1:]
         assert (torch.stack([p.joint_std_m for p in people])[:, 1:] > std_m).float().mean() > 0.9
         for radius, hits in inside.items():
             hits.append(error_m < radius * std_m)

@@ -166,6 +166,8 @@ def test_a_clip_in_windows_gives_every_frame_once_and_in_order(fitter, walk, cam
     codes = [frame.people[0].code for frame in done]
     assert [i for i, code in enumerate(codes) if code == "not_seen"] == [5, 6]
     people = with_one_shape([frame.people for frame in done])
+    stated = [seen[0].shape_std for seen in people]
+    assert all(std is not None and bool((std > 0).all()) for std in stated)
     found = torch.stack([seen[0].joints_cam_m for seen in people])
     assert float((found[1:] - found[:-1]).norm(dim=-1).max()) < 0.2  # also where windows meet
     frames = [Frame(i, float(TIMES_S[i]), camera) for i in range(FRAMES)]

@@ -14,6 +14,7 @@ from kinflow.evidence.types import ImageEvidence
 from kinflow.export.people_files import load
 from kinflow.fitting.network_alone import SOURCE, NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.fitting.shape_spread import MOST
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import pa_mpjpe
@@ -68,6 +69,8 @@ def test_what_nobody_saw_is_less_certain(models, astronaut_rgb):
     assert std["pelvis"] == 0
     assert std["left_foot"] > 2 * std["left_shoulder"] > 0
     assert (person.t_cam_root_std_m > 0).all() and person.height_std_m > 0.01
+    assert person.shape_std is not None
+    assert (person.shape_std > 0.01).all() and (person.shape_std <= torch.tensor(MOST)).all()
     assert person.code in ("truncated", "few_keypoints")
 
 

@@ -30,6 +30,7 @@ def person(contact: bool = True) -> Person:
         code="uncertain",
         energy={"prior": 0.1 + 0.2},
         foot_contact=block[235:239] if contact else None,
+        shape_std=block[239:245] if contact else None,
     )
 
 
