@@ -34,7 +34,7 @@ class BeliefConfig:
 
     std_scale: float = 0.4
     """Factor on the spread that it states, chosen on rendered validation subjects."""
-    hidden_std_scale: float = 0.6
+    hidden_std_scale: float = 0.65
     """The same for people whose legs nobody saw, of whom it knows less than it says."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""

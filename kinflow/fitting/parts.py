@@ -23,7 +23,13 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import PartLabels, PersonEvidence
 from kinflow.fitting.multistart import Candidates, run
-from kinflow.fitting.verdict import judge, limbs_px, parts_belong, without_parts
+from kinflow.fitting.verdict import (
+    judge,
+    limb_error,
+    limbs_px,
+    parts_belong,
+    without_parts,
+)
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
 from kinflow.results import ResultCode
@@ -124,8 +130,10 @@ class PartAligner:
         if usable(seen.parts, seen.keypoints_px):
             aligned = self.align(self._rivals(found), targets, seen.parts, camera)
             limbs = limbs_px(self.energy.model, aligned.unknowns, camera)[0]
+            before = limbs_px(self.energy.model, found.unknowns[:1], camera)[0]
+            pulled = limb_error(limbs, seen) - limb_error(before, seen)
             aligned_code = judge(limbs, seen, ambiguous=code == "ambiguous")
-            if parts_belong(code, aligned_code, aligned.silhouette_iou):
+            if parts_belong(code, aligned_code, aligned.silhouette_iou, pulled):
                 return aligned, aligned_code
         return None, without_parts(code)
 

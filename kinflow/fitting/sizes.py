@@ -80,7 +80,7 @@ class SizeConfig:
 
     estimate: bool = True
     """Whether people may be children at all."""
-    least_log_odds: float = -0.4
+    least_log_odds: float = 0.0
     """From which somebody is a child, as likely as children are in photographs."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""

@@ -152,14 +152,14 @@ def test_no_proportion_alone_makes_a_child():
 
 def test_the_network_alone_speaks_where_no_proportions_were_seen(fitter):
     estimator = SizeEstimator(fitter.fitter.model, None, SizeConfig())
-    sure, adult = SizeSigns(None, None, 1.0), SizeSigns(None, None, -1.0)
+    sure, adult = SizeSigns(None, None, 1.5), SizeSigns(None, None, -1.0)
     target = estimator.target([sure, adult, None])
     assert target is not None
     age = fitter.fitter.model.shape_prior.decode(target.centre)[:, 1]
     assert age[0] < CHILD_BELOW_AGE and (age[1:] > CHILD_BELOW_AGE).all()
     assert estimator.target([None]) is None
     # who shows proportions is judged by these as well, and a face counts more where no head does
-    assert estimator.target([SizeSigns(0.0, -0.4, 1.0)]) is None
+    assert estimator.target([SizeSigns(0.0, -0.4, 1.5)]) is None
     assert estimator.common_target([sure, sure]) is None
     face = [SizeSigns(head, 0.1, -1.5) for head in (None, 0.032)]
     assert child_log_odds(face[0]) > child_log_odds(face[1])
