@@ -131,9 +131,9 @@ class PartAligner:
             aligned = self.align(self._rivals(found), targets, seen.parts, camera)
             limbs = limbs_px(self.energy.model, aligned.unknowns, camera)[0]
             before = limbs_px(self.energy.model, found.unknowns[:1], camera)[0]
-            pulled = limb_error(limbs, seen) - limb_error(before, seen)
             aligned_code = judge(limbs, seen, ambiguous=code == "ambiguous")
-            if parts_belong(code, aligned_code, aligned.silhouette_iou, pulled):
+            errors = limb_error(before, seen), limb_error(limbs, seen)
+            if parts_belong(*errors, aligned.silhouette_iou):
                 return aligned, aligned_code
         return None, without_parts(code)
 

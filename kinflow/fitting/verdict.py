@@ -42,10 +42,6 @@ MIN_SILHOUETTE_IOU = 0.3
 """A body that overlaps less with what was seen was not what was seen; what bodies on photos have is
 printed by `benchmarks/parts photos`."""
 
-MAX_PULLED = 0.025
-"""Share of the size by which parts may pull a body off its keypoints: more is a tear, whatever the
-body was before."""
-
 LIMB_ROWS = [FITTED_KEYPOINTS.index(BLAZEPOSE33[i]) for i in LIMB_KEYPOINTS]
 """Where the limb keypoints are among FITTED_KEYPOINTS."""
 _LEGS = [KEYPOINT_INDEX[name] for leg in both_sides(UPPER_LEG) for name in leg]
@@ -99,21 +95,18 @@ def limb_error(limbs_px: Float[Tensor, "12 2"], seen: PersonEvidence) -> float:
     return float(distance.mean()) / size
 
 
-def parts_belong(
-    before: ResultCode, after: ResultCode, silhouette_iou: float, pulled: float
-) -> bool:
+def parts_belong(before: float, after: float, silhouette_iou: float) -> bool:
     """Whether the parts that a body was moved onto are this person's.
 
-    Labels that tear a body off its keypoints are not, nor are those that hardly have a place in
-    common with it: a mask of nearly everything, a photo for a mask.
+    Labels that tear a body off its keypoints are not, however few of these there are, nor are those
+    that hardly have a place in common with it: a mask of nearly everything, a photo for a mask.
 
     Args:
-        before: code of the body that follows the keypoints alone.
-        after: code of the body on the parts.
+        before: limb error of the body that follows the keypoints alone, NaN without confident ones.
+        after: limb error of the body on the parts.
         silhouette_iou: its overlap with what was seen, NaN when that is not known.
-        pulled: by how much its limb error is greater than before, NaN where no limb is confident.
     """
-    torn = (after == "poor_fit" and before != "poor_fit") or pulled > MAX_PULLED
+    torn = after > MAX_LIMB_ERROR and not before > MAX_LIMB_ERROR
     return not torn and not silhouette_iou < MIN_SILHOUETTE_IOU
 
 

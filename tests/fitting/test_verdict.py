@@ -8,7 +8,7 @@ import torch
 from kinflow.body.keypoints import KEYPOINT_INDEX, LIMB_KEYPOINTS
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.verdict import (
-    MAX_PULLED,
+    MAX_LIMB_ERROR,
     MIN_SILHOUETTE_IOU,
     is_ambiguous,
     judge,
@@ -67,12 +67,12 @@ def test_another_body_within_two_nats_makes_a_result_ambiguous(energies, expecte
 
 
 def test_parts_that_spoil_a_good_body_are_not_its_own():
-    assert parts_belong("ok", "ambiguous", 0.8, 0.0)
-    assert not parts_belong("ok", "poor_fit", 0.8, 0.0)
-    assert parts_belong("poor_fit", "poor_fit", 0.8, 0.0), "it was no better without them"
-    assert not parts_belong("ok", "ok", MIN_SILHOUETTE_IOU - 0.01, 0.0)
-    assert parts_belong("ok", "ok", math.nan, math.nan), "nothing says otherwise"
-    assert not parts_belong("few_keypoints", "few_keypoints", 0.8, 2 * MAX_PULLED)
+    good, bad = 0.5 * MAX_LIMB_ERROR, 2 * MAX_LIMB_ERROR
+    assert parts_belong(good, 1.5 * good, 0.8)
+    assert not parts_belong(good, bad, 0.8)
+    assert parts_belong(bad, 1.1 * bad, 0.8), "it was no better without them"
+    assert not parts_belong(good, good, MIN_SILHOUETTE_IOU - 0.01)
+    assert parts_belong(math.nan, math.nan, math.nan), "nothing says otherwise"
 
 
 def test_unusable_parts_are_told_unless_something_worse_is():
