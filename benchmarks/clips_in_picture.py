@@ -28,6 +28,7 @@ from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.over_time import Along
 from kinflow.fitting.verdict import LIMB_ROWS, limb_error
+from kinflow.geometry.pinhole import Camera
 from kinflow.metrics.motion import jitter
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 from kinflow.predictors import DEFAULT as DEFAULT_PREDICTOR
@@ -108,7 +109,7 @@ def followed(path: Path, models: Reconstructor, config: ClipsInPictureBenchmark)
     return lasting[: config.people]
 
 
-def _figures(alone: NetworkAlone, one: Followed, camera) -> Tensor:
+def _figures(alone: NetworkAlone, one: Followed, camera: Camera) -> Tensor:
     times = torch.tensor(one.times_s) - one.times_s[0]
     along = Along(tuple(one.shots), times, torch.eye(3).expand(len(times), 3, 3))
     body = alone.predicted(one.seen, [camera] * len(times), along).body

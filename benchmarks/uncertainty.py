@@ -9,9 +9,8 @@ deviations and a Gaussian's radii (1.538 and 2.500 of them), then as they are st
 (`Person.joint_radius_m`). Then place, height and phenotypes, of adults and of children. On the
 validation subjects the regression of `fitting/calibration.py` and the factors of
 `fitting/shape_spread.py` are fitted as well, with how they do on pictures that they were not fitted
-to. A joint counts as seen where
-its keypoints are in the image and nothing is before them. At last, `choice.py` says what other
-choices among the bodies that were found would be worth.
+to. A joint counts as seen where its keypoints are in the image and nothing is before them. At last,
+`choice.py` says what other choices among the bodies that were found would be worth.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def seated(sets: Sets) -> str:
         return "(seated: needs --photographs)\n"
     people = list(photographed(sets, folder, SEATED))
     predictor = Predictor.load(sets.config.fit.predictor or DEFAULT)
-    bent = {one.labelled.photo: _bent(one, predictor) for one in people}
+    of_photo = {one.labelled.photo: one for one in people}
+    bent = {photo: _bent(one, predictor) for photo, one in of_photo.items()}
     hidden = [one for one in people if _is_told(one)]
     sits = torch.tensor([one.labelled.label for one in hidden])
     text = f"{len(sits)} people in photographs, {int(sits.sum())} of whom sit\n"

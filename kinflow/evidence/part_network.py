@@ -29,8 +29,8 @@ from kinflow.body.sides import SIDES
 from kinflow.checks import numbers_of, whole
 from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
-from kinflow.files.reading import guarded
-from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
+from kinflow.files.network_files import Header, read_network
+from kinflow.files.tensor_files import load_weights, write_tensors
 
 GRID = 96
 """Cells along each side of the network's view of a person."""
@@ -39,7 +39,6 @@ PICTURE = 192
 NUM_LABELS = len(PART_NAMES)
 _HALF = GRID // 2
 _FORMAT = "kinflow-parts-2"
-_WHAT = "a readable weight file of a part parser"
 _LIMITS = {
     "widths": (1, 4096),
     "fine_width": (1, 1024),
@@ -278,19 +277,15 @@ def load_part_network(
     Raises:
         InputError: the file is missing, damaged or of another kind.
     """
-    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-    if header.get("format") != _FORMAT:
-        raise InputError(f"'{path}' does not hold a part parser of this version of kinflow.")
-    with guarded(path, _WHAT):
-        try:
-            network = _rebuilt(header.get("config"), tensors)
-            info = from_json(PartNetworkInfo, header.get("info"))
-            if not trusted:
-                _try_out(network)
-        except InputError as error:
-            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
-    return network, info
+
+    def build(header: Header, tensors: dict[str, Tensor]) -> tuple[PartNetwork, PartNetworkInfo]:
+        network = _rebuilt(header.get("config"), tensors)
+        info = from_json(PartNetworkInfo, header.get("info"))
+        if not trusted:
+            _try_out(network)
+        return network, info
+
+    return read_network(path, "a part parser", (_FORMAT,), build, trusted)
 
 
 def _rebuilt(config: object, tensors: dict[str, Tensor]) -> PartNetwork:

@@ -130,7 +130,9 @@ def gaussian(
     y = _in_camera(posterior, vectors)
     columns = slice(3, 3 + posterior.frame.latent_size)
     latent, shape = y[..., columns], y[..., columns.stop + 1 :]
-    postures = Postures.of(latent, hidden, prior.decode, config.sitting_share, config.company)
+    postures = Postures.of(
+        latent, hidden, prior.decode, config.sitting_share, config.company, photo
+    )
     posture = _enough(postures.counts, torch.ones_like(postures.counts))
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)

@@ -23,13 +23,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import PartLabels, PersonEvidence
 from kinflow.fitting.multistart import Candidates, run
-from kinflow.fitting.verdict import (
-    judge,
-    limb_error,
-    limbs_px,
-    parts_belong,
-    without_parts,
-)
+from kinflow.fitting.verdict import judge, limb_error, limbs_px, parts_belong, without_parts
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
 from kinflow.results import ResultCode

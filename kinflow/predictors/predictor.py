@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kinflow.assets import asset_path
-from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
-from kinflow.files.reading import guarded
-from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
+from kinflow.files.network_files import Header, read_network
+from kinflow.files.tensor_files import load_weights, write_tensors
 from kinflow.predictors.coordinates import ViewFrame
 from kinflow.predictors.image_network import ImageNetwork, ImageNetworkConfig
 from kinflow.predictors.looks import Looks
@@ -32,7 +31,6 @@ _FORMATS: dict[str, type[NetworkConfig | ImageNetworkConfig]] = {
     "kinflow predictor 2": NetworkConfig,
     "kinflow image predictor 1": ImageNetworkConfig,
 }
-_WHAT = "a readable weight file of a predictor"
 
 
 @dataclass(frozen=True)
@@ -139,18 +137,12 @@ def _shipped(name: str) -> Predictor:
 
 
 def _read(path: Path | str, trusted: bool = False) -> Predictor:
-    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-    shape = _FORMATS.get(str(header.get("format")))
-    if shape is None:
-        raise InputError(f"'{path}' does not hold a predictor of this version of kinflow.")
-    with guarded(path, _WHAT):
-        try:
-            info = from_json(PredictorInfo, header.get("info"), {})
-            config = from_json(shape, header.get("network"), {})
-            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
-                predictor = Predictor(config, info)
-            load_weights(predictor, tensors)
-        except InputError as error:
-            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return read_network(path, "a predictor", _FORMATS, _built, trusted)
+
+
+def _built(header: Header, tensors: dict[str, Tensor]) -> Predictor:
+    info = from_json(PredictorInfo, header.get("info"), {})
+    config = from_json(_FORMATS[header["format"]], header.get("network"), {})
+    predictor = Predictor(config, info)
+    load_weights(predictor, tensors)
     return predictor.float().eval().requires_grad_(False)

@@ -23,14 +23,11 @@ from torch import Tensor, nn
 
 from kinflow.assets import asset_path
 from kinflow.energy.unknowns import Unknowns
-from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
-from kinflow.files.reading import guarded
+from kinflow.files.network_files import Header, read_network
 from kinflow.files.tensor_files import (
     checksum,
-    header_json,
     load_weights,
-    read_tensors,
     write_tensors,
 )
 from kinflow.predictors.coordinates import ViewFrame
@@ -43,7 +40,6 @@ from kinflow.predictors.words import Words
 SHIPPED = {"sequence": "predictors/sequence.safetensors"}
 DEFAULT = "sequence"
 _FORMAT = "kinflow sequence predictor 2"
-_WHAT = "a readable weight file of a sequence predictor"
 
 
 @dataclass(frozen=True)
@@ -136,19 +132,14 @@ def _shipped(name: str) -> SequencePredictor:
 
 
 def _read(path: Path | str, trusted: bool = False) -> SequencePredictor:
-    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-    if header.get("format") != _FORMAT:
-        raise InputError(f"'{path}' does not hold a sequence predictor of this version of kinflow.")
-    with guarded(path, _WHAT):
-        try:
-            info = from_json(SequencePredictorInfo, header.get("info"), {})
-            config = from_json(TemporalConfig, header.get("network"), {})
-            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
-                predictor = SequencePredictor(config, info)
-            load_weights(predictor, tensors)
-        except InputError as error:
-            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return read_network(path, "a sequence predictor", (_FORMAT,), _built, trusted)
+
+
+def _built(header: Header, tensors: dict[str, Tensor]) -> SequencePredictor:
+    info = from_json(SequencePredictorInfo, header.get("info"), {})
+    config = from_json(TemporalConfig, header.get("network"), {})
+    predictor = SequencePredictor(config, info)
+    load_weights(predictor, tensors)
     return predictor.float().eval().requires_grad_(False)
 
 

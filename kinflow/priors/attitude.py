@@ -22,17 +22,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinflow.assets import asset_path
-from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
-from kinflow.files.reading import guarded
-from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
+from kinflow.files.network_files import Header, read_network
+from kinflow.files.tensor_files import load_weights, write_tensors
 
 SHIPPED = "priors/attitude.safetensors"
 FEATURES = 19 * 3 * 2
 """The first two columns of every free joint's rotation."""
 
 _FORMAT = "kinflow attitude 1"
-_WHAT = "a readable weight file of an attitude prior"
 _UP = (0.0, 1.0, 0.0)
 """What is up for somebody who stands straight."""
 
@@ -137,16 +135,10 @@ def _shipped() -> AttitudePrior:
 
 
 def _read(path: Path | str, trusted: bool = False) -> AttitudePrior:
-    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-    if header.get("format") != _FORMAT:
-        raise InputError(f"'{path}' does not hold an attitude prior of this version of kinflow.")
-    with guarded(path, _WHAT):
-        try:
-            info = from_json(AttitudeInfo, header.get("info"), {"hidden": (1, 4096)})
-            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
-                network = AttitudePrior(info)
-            load_weights(network, tensors)
-        except InputError as error:
-            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return read_network(path, "an attitude prior", (_FORMAT,), _built, trusted)
+
+
+def _built(header: Header, tensors: dict[str, Tensor]) -> AttitudePrior:
+    network = AttitudePrior(from_json(AttitudeInfo, header.get("info"), {"hidden": (1, 4096)}))
+    load_weights(network, tensors)
     return network.float().eval().requires_grad_(False)

@@ -196,6 +196,20 @@ def test_who_hides_their_legs_sits_or_stands(prior, predictor):
     assert 0 < int((hip_flexion_deg(prior.decode(seen)) > BENT_DEG).sum()) < 11
 
 
+def test_people_of_other_photos_are_no_company(prior, predictor):
+    """Five alike of whom few samples sit: together in a photo nobody does, each alone everybody."""
+    look, camera = with_look_of(), Camera.from_fov((1200, 900), 55.0)
+    posterior = predictor(Looks.of([look] * 5, [camera] * 5))
+    config = replace(CONFIG, samples=500, sitting_share=0.001, company=1000.0)
+
+    def sits(photo: torch.Tensor | None) -> torch.Tensor:
+        belief = gaussian(posterior, HIDDEN.expand(5), prior, config, photo)
+        return hip_flexion_deg(prior.decode(belief.starts.z[:, 1])) > BENT_DEG
+
+    assert not sits(None).any() and not sits(torch.zeros(5).long()).any()
+    assert sits(torch.arange(5)).all()
+
+
 def test_what_is_said_of_hidden_legs_is_believed_less(prior, predictor):
     """Spreads are as stated times a factor of their own, and everybody else's stay."""
     posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from kinflow.errors import InputError
 from kinflow.files.json_values import from_json
-from kinflow.files.reading import guarded
-from kinflow.files.tensor_files import header_json, load_weights, read_tensors, write_tensors
+from kinflow.files.network_files import Header, read_network
+from kinflow.files.tensor_files import load_weights, write_tensors
 from kinflow.priors.dynamics.courses import CourseNetwork, bridge, forecast
 from kinflow.priors.dynamics.network import StepConfig, StepDensity, log_time
 from kinflow.priors.dynamics.state import LatentMotion, contexts
 
 _FORMAT = "kinflow dynamics 1"
-_WHAT = "a readable weight file of dynamics"
 _LIMITS = {
     "latent": (1, 57),
     "hidden": (1, 4096),
@@ -113,23 +112,18 @@ def read_weights(path: Path | str, trusted: bool = False) -> tuple[DynamicsNetwo
     Raises:
         InputError: the file is missing, damaged or of another kind.
     """
-    texts, tensors = read_tensors(path, what=_WHAT, trusted=trusted)
-    header = header_json(texts, "kinflow", path) if "kinflow" in texts else {}
-    if header.get("format") != _FORMAT:
-        raise InputError(f"'{path}' does not hold dynamics of this version of kinflow.")
-    with guarded(path, _WHAT):
-        try:
-            info = from_json(DynamicsInfo, header.get("info"))
-            config = from_json(DynamicsConfig, header.get("config"), _LIMITS)
-            for name, value in tensors.items():
-                if not bool((value.abs() <= _LARGEST_WEIGHT).all()):
-                    raise InputError(f"the tensor '{name}' holds numbers that cannot be right")
-            with torch.random.fork_rng(devices=[]):  # loading disturbs nobody's random numbers
-                network = DynamicsNetwork(config)
-            load_weights(network, tensors)
-            _check_linear(network.density)
-        except InputError as error:
-            raise InputError(f"'{path}' is damaged or not of kinflow: {error}.") from error
+    return read_network(path, "dynamics", (_FORMAT,), _built, trusted)
+
+
+def _built(header: Header, tensors: dict[str, Tensor]) -> tuple[DynamicsNetwork, DynamicsInfo]:
+    info = from_json(DynamicsInfo, header.get("info"))
+    config = from_json(DynamicsConfig, header.get("config"), _LIMITS)
+    for name, value in tensors.items():
+        if not bool((value.abs() <= _LARGEST_WEIGHT).all()):
+            raise InputError(f"the tensor '{name}' holds numbers that cannot be right")
+    network = DynamicsNetwork(config)
+    load_weights(network, tensors)
+    _check_linear(network.density)
     return network.float(), info
 
 
