@@ -32,8 +32,11 @@ _LEAST_STD = 0.05
 class BeliefConfig:
     """How far a predictor is believed."""
 
-    std_scale: float = 0.4
+    std_scale: float = 0.25
     """Factor on the spread that it states, chosen on rendered validation subjects."""
+    guess_share: float = 0.5
+    """How far from the mean of its samples towards its best guess orientations and poses are
+    believed to be: both err, and not alike."""
     hidden_std_scale: float = 0.65
     """The same for people whose legs nobody saw, of whom it knows less than it says."""
     prior_weight: float = 0.3
@@ -57,7 +60,7 @@ class BeliefConfig:
         positive(self, "std_scale", "hidden_std_scale")
         not_negative(self, "company")
         flag(self, "keep_hint", "sizes")
-        share(self, "prior_weight", "shrinkage", "sitting_share")
+        share(self, "guess_share", "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
         whole(self, "starts", at_least=1, at_most=1000)
 
@@ -116,7 +119,7 @@ def gaussian(
     config: BeliefConfig,
     photo: Int64[Tensor, " people"] | None = None,
 ) -> Belief:
-    """The mean and spread of a posterior's samples.
+    """The spread of a posterior's samples, about a centre between their mean and its best guess.
 
     Args:
         posterior: of some people.
@@ -127,12 +130,14 @@ def gaussian(
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
-    y = _in_camera(posterior, vectors)
-    columns = slice(3, 3 + posterior.frame.latent_size)
-    latent, shape = y[..., columns], y[..., columns.stop + 1 :]
+    latent = vectors[..., PLACE.stop : PLACE.stop + posterior.frame.latent_size]
     postures = Postures.of(
         latent, hidden, prior.decode, config.sitting_share, config.company, photo
     )
+    vectors = _towards_guess(posterior, vectors, config.guess_share)
+    y = _in_camera(posterior, vectors)
+    columns = slice(3, 3 + posterior.frame.latent_size)
+    shape = y[..., columns.stop + 1 :]
     posture = _enough(postures.counts, torch.ones_like(postures.counts))
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)
@@ -151,6 +156,19 @@ def gaussian(
         child_log_odds=_child_log_odds(shape),
     )
     return belief.weighted(1.0, float(config.sizes))
+
+
+def _towards_guess(
+    posterior: Posterior, vectors: Float[Tensor, "people samples size"], guess_share: float
+) -> Float[Tensor, "people samples size"]:
+    """Samples moved together, so that orientations and poses are nearer to the best guess; what
+    samples say of depths and sizes is better than the guess, which is neither child nor adult."""
+    gap = (posterior.guess.centre - vectors.mean(1)) * guess_share
+    moved = torch.zeros_like(gap)
+    latent = slice(PLACE.stop, PLACE.stop + posterior.frame.latent_size)
+    for columns in (ROTATION, latent):
+        moved[:, columns] = gap[:, columns]
+    return vectors + moved[:, None]
 
 
 def _in_camera(
