@@ -14,6 +14,8 @@ from kinflow.results.regions import JOINT_GROUPS, group_rows, weibull_scale
 
 _RIDGE = 1e-2
 _LEAST_M = 1e-4
+_LEAST_SLOPE = 0.1
+"""Of every sign: few people have other bodies that explain the image too, and theirs count."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def fitted_regression(
 
     def loss() -> Tensor:
         search.zero_grad()
-        shape, slopes = log_shape.exp()[rows], softplus(steep)
+        shape, slopes = log_shape.exp()[rows], softplus(steep) + _LEAST_SLOPE * std
         weights = torch.cat([level, slopes], 1)
         scale = weibull_scale(shape) * (design * weights[rows]).sum(-1).exp()
         ratio = distance_m / scale
@@ -66,6 +68,6 @@ def fitted_regression(
         return total
 
     search.step(loss)
-    slopes = softplus(steep.detach()) / std
+    slopes = softplus(steep.detach()) / std + _LEAST_SLOPE
     intercepts = level.detach() - (slopes * mean).sum(-1, keepdim=True)
     return Regression(torch.cat([intercepts, slopes], 1), log_shape.detach().exp())

@@ -181,6 +181,28 @@ def test_a_gaussian_has_the_samples_moments(prior, predictor):
     assert 0.8 < float(r.square().mean()) < 1.1
 
 
+def test_poses_are_believed_nearer_to_the_best_guess_and_sizes_are_not(prior, predictor):
+    """Everything between the samples' mean and the guess, as surely; depth and shape stay."""
+    look = with_look_of()
+    posterior = predictor(Looks.of([look], [Camera.from_fov((1200, 900), 55.0)]))
+    # nobody is a child, so that all samples count
+    older = torch.zeros_like(posterior.guess.centre)
+    older[:, -5] = 3.0
+    posterior = posterior.about(posterior.guess.centre + older)
+    mean, half, guess = (
+        gaussian(posterior, SEEN, prior, replace(CONFIG, guess_share=share))
+        for share in (0.0, 0.5, 1.0)
+    )
+    torch.testing.assert_close(half.centre, (mean.centre + guess.centre) / 2)
+    torch.testing.assert_close(half.whitening, mean.whitening)
+    best = posterior.point()
+    latent = slice(3, 3 + best.z.shape[1])
+    torch.testing.assert_close(guess.centre[:, latent], best.z, atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(guess.centre[:, :3], torch.zeros(1, 3), atol=1e-4, rtol=0.0)
+    assert (mean.centre[:, latent] - best.z).abs().max() > 0.01
+    torch.testing.assert_close(guess.centre[:, latent.stop :], mean.centre[:, latent.stop :])
+
+
 def test_who_hides_their_legs_sits_or_stands(prior, predictor):
     """All bodies to start from are of one posture, and the other one with another threshold."""
     posterior = predictor(Looks.of([with_look_of()], [Camera.from_fov((1200, 900), 55.0)]))
@@ -251,7 +273,14 @@ def test_nobody_looked_at_means_no_belief(prior, predictor, make_scene, camera):
 
 
 @pytest.mark.parametrize(
-    "change", [{"std_scale": 0.0}, {"prior_weight": 2.0}, {"samples": 1}, {"starts": 0}]
+    "change",
+    [
+        {"std_scale": 0.0},
+        {"guess_share": 1.5},
+        {"prior_weight": 2.0},
+        {"samples": 1},
+        {"starts": 0},
+    ],
 )
 def test_options_out_of_range_are_refused(change):
     with pytest.raises(InputError):
