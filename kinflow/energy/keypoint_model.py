@@ -184,7 +184,7 @@ class KeypointModel:
         return G, joints, self._hung(G, joints, own), offsets[:, 1:]
 
     def _offsets(self, codes: Tensor) -> Tensor:
-        """Offsets of joints and virtual points of a shape (without the mean) and its derivatives."""
+        """Offsets of joints and virtual points from the mean shape's, and their derivatives."""
         return (codes @ self._offset_basis).unflatten(-1, (-1, 3))
 
     def _hung(self, G: Tensor, joints: Tensor, own: Tensor) -> Tensor:
