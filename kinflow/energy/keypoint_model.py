@@ -149,6 +149,15 @@ class KeypointModel:
         up_jacobian = self.layout.columns(rotation=-skew(up_cam), latent=G[:, 0] @ latent)
         return KeypointState(self._mass @ moved, jacobian, motion, up_cam, up_jacobian)
 
+    def moved(self, motion: Motion) -> KeypointState:
+        """Points of bodies of which another model of the same body and priors told how they move,
+        with derivatives; of what is up nothing is said."""
+        offsets = self._offsets(motion.codes)
+        moved = self._hung(motion.G, motion.joints_m, offsets[:, 0] + self._offset_mean)
+        return KeypointState(
+            self._mass @ moved, self._jacobian(motion, moved, offsets[:, 1:]), motion
+        )
+
     def _offsets_of(self, rest: Tensor, used: Tensor) -> Tensor:
         """T-pose offsets of joints from parents and of virtual points from their joints.
 
@@ -168,13 +177,20 @@ class KeypointModel:
 
         The first row of `codes` (batch, 1 + 6, rank) is the shape's, the others its derivatives.
         """
-        offsets = (codes @ self._offset_basis).unflatten(-1, (-1, 3))
+        offsets = self._offsets(codes)
         own = offsets[:, 0] + self._offset_mean
         pose = full_pose(unknowns.R_cam_root, R_free)
         G, joints = forward_kinematics(pose, unknowns.t_cam_root_m, own[:, :NUM_JOINTS])
-        G_points = G.index_select(1, self._joint)
-        moved = (G_points @ own[:, NUM_JOINTS:, :, None])[..., 0]
-        return G, joints, moved + joints.index_select(1, self._joint), offsets[:, 1:]
+        return G, joints, self._hung(G, joints, own), offsets[:, 1:]
+
+    def _offsets(self, codes: Tensor) -> Tensor:
+        """Offsets of joints and virtual points from the mean shape's, and their derivatives."""
+        return (codes @ self._offset_basis).unflatten(-1, (-1, 3))
+
+    def _hung(self, G: Tensor, joints: Tensor, own: Tensor) -> Tensor:
+        """Virtual points where they hang on the joints."""
+        moved = (G.index_select(1, self._joint) @ own[:, NUM_JOINTS:, :, None])[..., 0]
+        return moved + joints.index_select(1, self._joint)
 
     def _jacobian(self, motion: Motion, moved: Tensor, doffsets: Tensor) -> Tensor:
         """d points / d step."""

@@ -11,11 +11,13 @@ and all of them have the rest in common, which is `shared`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from kinflow.threads import lazy
 
 BlockName = Literal["rotation", "position", "latent", "shape", "focal", "body", "frame", "shared"]
 
@@ -99,7 +101,7 @@ class TangentLayout:
         some = next(iter(blocks.values()))
         parts: list[Tensor] = []
         end = 0
-        placed = sorted((_bounds(getattr(self, name)), name) for name in blocks)
+        placed = sorted((self._bounds[name], name) for name in blocks)
         for (start, stop), name in placed:
             width = blocks[name].shape[-1]
             if start < end or width != stop - start:
@@ -123,6 +125,8 @@ class TangentLayout:
         sizes = [3, 3, self.latent_size, self.shape_size, int(self.has_focal)]
         return TangentStep(*step.split(sizes, -1))
 
-
-def _bounds(block: slice) -> tuple[int, int]:
-    return block.start, block.stop
+    @lazy
+    def _bounds(self) -> dict[str, tuple[int, int]]:
+        """Where each block begins and ends; kept, for Jacobians are put together all the time."""
+        blocks = {name: getattr(self, name) for name in get_args(BlockName)}
+        return {name: (block.start, block.stop) for name, block in blocks.items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 
 from kinflow.threads import lazy
 
@@ -48,7 +48,8 @@ class SetOutlines:
 
     def __init__(self, allowed: Int[np.ndarray, "rows columns"]) -> None:
         self.allowed = allowed
-        self._smooth: dict[int, np.ndarray] = {}
+        self._layer: dict[int, int] = {}
+        self._smooth = np.zeros((0, *allowed.shape), np.float32)
 
     @lazy
     def _edge(self) -> tuple[Int[np.ndarray, "cells 2"], Int[np.ndarray, " cells"]]:
@@ -66,34 +67,44 @@ class SetOutlines:
         return cells[sets & parts > 0]
 
     def touches_outside(
-        self, cells: Int[np.ndarray, "cells 2"], parts: int
+        self, cells: Int[np.ndarray, "cells 2"], parts: int | Int[np.ndarray, " cells"]
     ) -> Bool[np.ndarray, " cells"]:
-        """Whether a cell has a neighbour that can show none of `parts`."""
-        limit = np.array(self.allowed.shape) - 1
-        outside = np.zeros(len(cells), bool)
-        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            row, column = np.clip(cells + step, 0, limit).T
-            outside |= self.allowed[row, column] & parts == 0
+        """Whether a cell has a neighbour that can show none of `parts`, its own or those of all."""
+        (row, column), (rows, columns) = cells.T, self.allowed.shape
+        outside = self.allowed[np.minimum(row + 1, rows - 1), column] & parts == 0
+        outside |= self.allowed[np.maximum(row - 1, 0), column] & parts == 0
+        outside |= self.allowed[row, np.minimum(column + 1, columns - 1)] & parts == 0
+        outside |= self.allowed[row, np.maximum(column - 1, 0)] & parts == 0
         return outside
 
-    def normal(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Float[np.ndarray, "cells 2"]:
+    def normal(
+        self, cells: Int[np.ndarray, "cells 2"], parts: int | Int[np.ndarray, " cells"]
+    ) -> Float[np.ndarray, "cells 2"]:
         """Unit vectors (x, y) across the rim of where any of `parts` may be, outwards.
 
         Zero where the grid has no direction: far from the rim, on a speck.
-        """
-        smooth = self._smoothed(parts)
-        (row, column), limit = cells.T, np.array(smooth.shape) - 1
-        left, right = np.maximum(column - 1, 0), np.minimum(column + 1, limit[1])
-        above, below = np.maximum(row - 1, 0), np.minimum(row + 1, limit[0])
-        slope = np.stack(
-            [smooth[row, left] - smooth[row, right], smooth[above, column] - smooth[below, column]],
-            -1,
-        )
-        length = np.linalg.norm(slope, axis=-1, keepdims=True)
-        return np.where(length > 1e-3, slope / np.maximum(length, 1e-3), 0.0)
 
-    def _smoothed(self, parts: int) -> Float32[np.ndarray, "rows columns"]:
-        if parts not in self._smooth:
-            may = (self.allowed & parts > 0).astype(np.float32)
-            self._smooth[parts] = cv2.GaussianBlur(may, (0, 0), SMOOTHING_CELLS)
-        return self._smooth[parts]
+        Args:
+            cells: (row, column).
+            parts: of each cell, or of all.
+        """
+        sets, which = np.unique(np.broadcast_to(parts, len(cells)), return_inverse=True)
+        layer = self._layers_of(sets.tolist())[which]
+        (row, column), (rows, columns), smooth = cells.T, self.allowed.shape, self._smooth
+        left, right = np.maximum(column - 1, 0), np.minimum(column + 1, columns - 1)
+        above, below = np.maximum(row - 1, 0), np.minimum(row + 1, rows - 1)
+        x = smooth[layer, row, left] - smooth[layer, row, right]
+        y = smooth[layer, above, column] - smooth[layer, below, column]
+        length = np.sqrt(x * x + y * y)
+        scale = np.where(length > 1e-3, 1 / np.maximum(length, 1e-3), 0.0)
+        return np.stack([x * scale, y * scale], -1)
+
+    def _layers_of(self, sets: list[int]) -> Int[np.ndarray, " sets"]:
+        """Where these sets' places, smoothed, are among those that were asked for."""
+        new = [parts for parts in sets if parts not in self._layer]
+        if new:
+            self._layer |= {parts: len(self._layer) + i for i, parts in enumerate(new)}
+            may = [(self.allowed & parts > 0).astype(np.float32) for parts in new]
+            more = [cv2.GaussianBlur(one, (0, 0), SMOOTHING_CELLS) for one in may]
+            self._smooth = np.concatenate([self._smooth, np.stack(more)])
+        return np.array([self._layer[parts] for parts in sets], np.intp)

@@ -42,7 +42,8 @@ OCCLUSION_M = 0.03
 """A neighbouring cell nearer to the camera than by this hides what is behind it."""
 
 _Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Cells of the body, the cells they should move to, normals of the outline there, confidences."""
+"""Cells of the body, the cells they should move to, the sets of parts whose outline that is, and
+the cells that tell how far to rely on it."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,9 @@ class PartTarget:
             drawn: the body.
             set_weight: weight of the outlines of sets of several parts.
         """
-        cells = np.zeros((0, 2), np.int64)
-        found = [(cells, cells, np.zeros((0, 2)), np.zeros(0))]
-        found += [*self._pull(drawn), *self._push_and_hold(drawn)]
-        on_body, aim, normal, confidence = (np.concatenate(c) for c in zip(*found, strict=True))
+        found = [*self._pull(drawn), *self._push_and_hold(drawn)]
+        on_body, aim, sets, told_by = (np.concatenate(c) for c in zip(*found, strict=True))
+        normal, confidence = self.sets.normal(aim, sets), self.confidence[tuple(told_by.T)]
         vague, unknown = (grid[tuple(aim.T)] for grid in (self._is_vague, self._is_unknown))
         weight = confidence * np.where(vague, set_weight, 1.0)
         weight = np.where(unknown, weight.clip(max=self.config.unknown_weight), weight)
@@ -215,34 +215,32 @@ class PartTarget:
             open_cells = cells[parts >> drawn.part[tuple(cells.T)] & 1 == 0]
             if not len(covering) or not len(open_cells):
                 continue
-            normal = self.sets.normal(open_cells, parts)
-            yield nearest(open_cells, covering), open_cells, normal, self._confidence(open_cells)
+            sets = np.full(len(open_cells), parts)
+            yield nearest(open_cells, covering), open_cells, sets, open_cells
 
     def _push_and_hold(self, drawn: DrawnParts) -> Iterator[_Found]:
         rim = np.argwhere(drawn.rim)
         part_of_rim = drawn.part[tuple(rim.T)]
-        for part in np.unique(part_of_rim).tolist():
-            bit = 1 << part
-            cells = self._thinned(rim[part_of_rim == part], 1)
-            allowed = self.allowed[tuple(cells.T)] & bit > 0
-            outside, way_in = cells[~allowed], self.sets.rim(bit)
-            if len(outside) and len(way_in):
+        of_parts = [rim[part_of_rim == part] for part in range(1, NUM_PARTS + 1)]
+        thinned = [self._thinned(cells, 1) for cells in of_parts]
+        cells = np.concatenate(thinned)
+        bits = np.repeat(1 << np.arange(1, NUM_PARTS + 1), [len(some) for some in thinned])
+        allowed = self.allowed[tuple(cells.T)] & bits > 0
+        for bit in np.unique(bits[~allowed]).tolist():
+            outside, way_in = cells[~allowed & (bits == bit)], self.sets.rim(bit)
+            if len(way_in):
                 aim = nearest(outside, way_in)
-                yield outside, aim, self.sets.normal(aim, bit), self._confidence(outside)
-            agreeing = cells[
-                allowed & self.shows[tuple(cells.T)] & self.sets.touches_outside(cells, bit)
-            ]
-            normal = self.sets.normal(agreeing, bit)
-            yield agreeing, agreeing, normal, self._confidence(agreeing)
+                yield outside, aim, np.full(len(aim), bit), outside
+        agrees = allowed & self.shows[tuple(cells.T)] & self.sets.touches_outside(cells, bits)
+        agreeing = cells[agrees]
+        yield agreeing, agreeing, bits[agrees], agreeing
 
     def _thinned(self, cells: Int[np.ndarray, "cells 2"], parts: int) -> Int[np.ndarray, "some 2"]:
         """Evenly spread over the outline of so many parts."""
         count = min(len(cells), self.config.samples_per_part * parts)
+        if count == len(cells):
+            return cells
         return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
-
-    def _confidence(self, cells: Int[np.ndarray, "cells 2"]) -> Float[np.ndarray, " cells"]:
-        """Inverse variances, in units of that of an outline."""
-        return self.confidence[tuple(cells.T)]
 
     def _as_matches(
         self,

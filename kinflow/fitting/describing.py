@@ -93,10 +93,11 @@ class Describer:
         aligned: AlignedBody | None,
     ) -> tuple[Person, JointSigns, ShapeSigns | None]:
         """The result as the user gets it, on the CPU."""
-        chosen, best = 0, found.unknowns[:1]
+        chosen, best, known = 0, found.unknowns[:1], None
         if aligned is not None:
             chosen, best, targets = aligned.start, aligned.unknowns, aligned.targets
-        description = self.fitter.describe(best, targets)
+            known = aligned.state
+        description = self.fitter.describe(best, targets, known)
         body = self._hypothesis(best, float(found.energy[chosen]))
         rivals = [i for i in range(len(found.unknowns)) if i != chosen]
         signs = self._signs(description, found, seen)

@@ -113,7 +113,8 @@ def run(energy: Energy, targets: Targets, start: Unknowns, config: LMConfig) -> 
     """Minimise the energy of each row from its start."""
 
     def linearise(x: Unknowns, rows: Tensor) -> DenseModel:
-        return DenseModel.of(*energy.linearise(x, targets[rows]))
+        own = targets if len(rows) == len(start) else targets[rows]
+        return DenseModel.of(*energy.linearise(x, own))
 
     return minimise(start, linearise, config)
 

@@ -18,14 +18,22 @@ from kinflow.body.model import BodyModel
 from kinflow.body.part_mesh import PartMesh
 from kinflow.checks import nested, not_negative, numbers_of, whole
 from kinflow.energy.body_energy import Energy, Targets
+from kinflow.energy.keypoint_model import KeypointState
 from kinflow.energy.part_matching import DrawnParts, MatchingConfig, PartTarget
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.part_labels import usable
 from kinflow.evidence.types import PartLabels, PersonEvidence
-from kinflow.fitting.multistart import Candidates, run
-from kinflow.fitting.verdict import judge, limb_error, limbs_px, parts_belong, without_parts
+from kinflow.fitting.multistart import Candidates
+from kinflow.fitting.verdict import (
+    LIMB_ROWS,
+    judge,
+    limb_error,
+    limbs_px,
+    parts_belong,
+    without_parts,
+)
 from kinflow.geometry.pinhole import Camera
-from kinflow.optim import LMConfig
+from kinflow.optim import DenseModel, LMConfig, minimise
 from kinflow.results import ResultCode
 
 
@@ -77,10 +85,21 @@ def part_body(device: torch.device | str = "cpu", body: BodyModel | None = None)
 
 
 @dataclass(frozen=True)
+class _Body:
+    """A body (one row) and what the energy's model makes of it, which most of a step's time goes
+    into: from round to round only the matches change, so it is kept."""
+
+    unknowns: Unknowns
+    state: KeypointState
+
+
+@dataclass(frozen=True)
 class AlignedBody:
     """A body and how its parts lie on those that were seen."""
 
     unknowns: Unknowns
+    state: KeypointState
+    """What the energy's model makes of the body."""
     targets: Targets
     """With the matches of this body."""
     part_iou: Float[Tensor, "14"]
@@ -123,7 +142,7 @@ class PartAligner:
         assert seen.parts is not None
         if usable(seen.parts, seen.keypoints_px):
             aligned = self.align(self._rivals(found), targets, seen.parts, camera)
-            limbs = limbs_px(self.energy.model, aligned.unknowns, camera)[0]
+            limbs = camera.project(aligned.state.keypoints_cam_m[0, LIMB_ROWS]).cpu()
             before = limbs_px(self.energy.model, found.unknowns[:1], camera)[0]
             aligned_code = judge(limbs, seen, ambiguous=code == "ambiguous")
             errors = limb_error(before, seen), limb_error(limbs, seen)
@@ -136,6 +155,7 @@ class PartAligner:
         near = found.energy - found.energy[0] < self.config.aligned_margin
         return found.unknowns[: min(self.config.max_aligned, int(near.sum()))]
 
+    @torch.no_grad()
     def align(
         self, starts: Unknowns, targets: Targets, labels: PartLabels, camera: Camera
     ) -> AlignedBody:
@@ -148,70 +168,85 @@ class PartAligner:
         worn = self.config.clothes_weight
         rounds = self.config.softening
         tried = self.config.trial_rounds if len(starts.z) > 1 else 0
-        bodies = [starts[i : i + 1] for i in range(len(starts.z))]
+        bodies = [self._body(starts[i : i + 1]) for i in range(len(starts.z))]
         bodies = [self._moved(body, targets, seen, rounds[:tried], worn) for body in bodies]
         start = self._best(bodies, targets, seen) if tried else 0
-        body = self._finished(bodies[start], targets, seen, rounds[tried:], worn)
+        body, drawn = self._finished(bodies[start], targets, seen, rounds[tried:], worn)
         if seen.has_sets:
-            bare = self._finished(body[0], targets, seen, rounds, 1.0)
+            bare = self._finished(body, targets, seen, rounds, 1.0)
             if seen.silhouette_iou(bare[1]) >= self.config.skin_iou:
-                body, worn = bare, 1.0
-        unknowns, drawn = body
+                (body, drawn), worn = bare, 1.0
         matched = self._with_matches(targets, seen, drawn, worn)
         iou = torch.from_numpy(seen.part_iou(drawn))
-        return AlignedBody(unknowns, matched, iou, seen.silhouette_iou(drawn), start)
+        overlap = seen.silhouette_iou(drawn)
+        return AlignedBody(body.unknowns, body.state, matched, iou, overlap, start)
 
     def _moved(
         self,
-        unknowns: Unknowns,
+        body: _Body,
         targets: Targets,
         seen: PartTarget,
         rounds: tuple[float, ...],
         set_weight: float,
-    ) -> Unknowns:
+    ) -> _Body:
         """The body after rounds of these cutoffs."""
         for softening in rounds:
             weight = min(1.0, set_weight * softening**2)
-            matched = self._with_matches(targets, seen, self._draw(unknowns, seen), weight)
-            energy = self.energy.softened(softening)
-            unknowns = run(energy, matched, unknowns, self.config.steps).state
-        return unknowns
+            matched = self._with_matches(targets, seen, self._draw(body, seen), weight)
+            body = self._stepped(self.energy.softened(softening), matched, body)
+        return body
 
     def _finished(
         self,
-        unknowns: Unknowns,
+        body: _Body,
         targets: Targets,
         seen: PartTarget,
         rounds: tuple[float, ...],
         set_weight: float,
-    ) -> tuple[Unknowns, DrawnParts]:
+    ) -> tuple[_Body, DrawnParts]:
         """The body after these rounds and as many of the final cutoffs as are worth it."""
-        unknowns = self._moved(unknowns, targets, seen, rounds, set_weight)
-        drawn = self._draw(unknowns, seen)
+        body = self._moved(body, targets, seen, rounds, set_weight)
+        drawn = self._draw(body, seen)
         for _ in range(self.config.more_rounds):
             before = seen.silhouette_iou(drawn)
             matched = self._with_matches(targets, seen, drawn, set_weight)
-            unknowns = run(self.energy, matched, unknowns, self.config.steps).state
-            drawn = self._draw(unknowns, seen)
+            body = self._stepped(self.energy, matched, body)
+            drawn = self._draw(body, seen)
             if not seen.silhouette_iou(drawn) > before + self.config.worthwhile_iou:
                 break
-        return unknowns, drawn
+        return body, drawn
 
-    def _best(self, bodies: list[Unknowns], targets: Targets, seen: PartTarget) -> int:
+    def _body(self, unknowns: Unknowns) -> _Body:
+        return _Body(unknowns, self.energy.model.evaluate(unknowns))
+
+    def _stepped(self, energy: Energy, targets: Targets, body: _Body) -> _Body:
+        """The body after a few steps on all terms."""
+        best, least = body, float("inf")
+
+        def linearise(x: Unknowns, _: Tensor) -> DenseModel:
+            nonlocal best, least
+            trial = body if x is body.unknowns else self._body(x)
+            model = DenseModel.of(*energy.linearise(x, targets, trial.state))
+            # a step is taken where the energy falls, so that of least energy is where it ends
+            if float(model.energy) < least:
+                best, least = trial, float(model.energy)
+            return model
+
+        minimise(body.unknowns, linearise, self.config.steps)
+        return best
+
+    def _best(self, bodies: list[_Body], targets: Targets, seen: PartTarget) -> int:
         """Which body has the least energy of all terms together."""
         worn = self.config.clothes_weight
         energies = []
-        for unknowns in bodies:
-            matched = self._with_matches(targets, seen, self._draw(unknowns, seen), worn)
-            with torch.no_grad():
-                terms = self.energy.terms(unknowns, matched)
+        for body in bodies:
+            matched = self._with_matches(targets, seen, self._draw(body, seen), worn)
+            terms = self.energy.terms(body.unknowns, matched, state=body.state)
             energies.append(sum(float(term.energy()) for term in terms))
         return min(range(len(bodies)), key=energies.__getitem__)
 
-    def _draw(self, unknowns: Unknowns, seen: PartTarget) -> DrawnParts:
-        with torch.no_grad():
-            state = self.energy.model.evaluate(unknowns, with_jacobian=False)
-            vertices = self.vertices.all_vertices(state.motion)[0]
+    def _draw(self, body: _Body, seen: PartTarget) -> DrawnParts:
+        vertices = self.vertices.all_vertices(body.state.motion)[0]
         return seen.draw(vertices.cpu().numpy())
 
     @staticmethod

@@ -13,7 +13,7 @@ from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.model import BodyModel
 from kinflow.checks import flag, nested
 from kinflow.energy.body_energy import Energy, EnergyConfig, Targets
-from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.keypoint_model import KeypointModel, KeypointState
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.fitting.beliefs import BelievedStarts
@@ -110,6 +110,8 @@ class PersonFitter:
         with torch.no_grad():
             return self.joint_model.evaluate(unknowns, with_jacobian=False).keypoints_cam_m
 
-    def describe(self, unknowns: Unknowns, targets: Targets) -> Description:
+    def describe(
+        self, unknowns: Unknowns, targets: Targets, known: KeypointState | None = None
+    ) -> Description:
         """What is read off solutions, one row of `targets` each (see `uncertainty.describe`)."""
-        return describe(self.energy, self.joint_model, unknowns, targets)
+        return describe(self.energy, self.joint_model, unknowns, targets, known)

@@ -104,8 +104,8 @@ class Stances:
             legs: how certain it is that theirs were seen.
         """
         with torch.no_grad():
-            _, J = energy.linearise(unknowns, replace(targets, up=None, floor=None))
             state = energy.model.evaluate(unknowns)
+            _, J = energy.linearise(unknowns, replace(targets, up=None, floor=None), state)
         assert state.jacobian is not None and state.up_jacobian is not None
         assert state.up_cam is not None
         hessian = (J.mT @ J).cpu().double()  # not every device has float64

@@ -17,7 +17,7 @@ from torch import Tensor
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.energy.belief import Belief
 from kinflow.energy.body_energy import Energy, Targets
-from kinflow.energy.keypoint_model import KeypointModel
+from kinflow.energy.keypoint_model import KeypointModel, KeypointState
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.calibration import JointSigns, deviation_m, place_factors, unseen
@@ -50,18 +50,25 @@ class Description:
 
 
 def describe(
-    energy: Energy, joint_model: KeypointModel, unknowns: Unknowns, targets: Targets
+    energy: Energy,
+    joint_model: KeypointModel,
+    unknowns: Unknowns,
+    targets: Targets,
+    known: KeypointState | None = None,
 ) -> Description:
     """Joints, energies and standard deviations of solutions, one row of `targets` each.
 
     Args:
         energy: the terms that were minimised.
         joint_model: the energy's model with the 22 joints for its points.
+        known: what the energy's model makes of the solutions, with derivatives, where that is
+            known already.
     """
     with torch.no_grad():
-        terms = energy.terms(unknowns, targets, with_jacobian=True)
+        known = known or energy.model.evaluate(unknowns)
+        terms = energy.terms(unknowns, targets, with_jacobian=True, state=known)
         J = torch.cat([t.jacobian for t in terms if t.jacobian is not None], 1)
-        state = joint_model.evaluate(unknowns)
+        state = joint_model.moved(known.motion)
     assert state.jacobian is not None
     hessian = (J.mT @ J).cpu().double()  # not every device has float64
     eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)

@@ -175,25 +175,42 @@ def _drawable(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices of the triangles that may show, their corners (n, 3, 2) and inverse depths (n, 3)."""
     points = vertices_px.astype(np.float64)
-    usable = np.isfinite(points).all(-1) & np.isfinite(depth) & (depth >= near)
-    index = np.flatnonzero(usable[faces].all(1))
-    x, y = (points[:, axis][faces[index]].T for axis in range(2))
+    usable = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1])
+    usable &= np.isfinite(depth) & (depth >= near)
+    index = np.arange(len(faces))
+    if not usable.all():
+        index = np.flatnonzero(usable[faces].all(1))
+        faces = faces[index]
+    # by corner, so that nothing below works on three numbers at a time
+    by_corner = np.ascontiguousarray(faces.T)
+    x, y = (np.ascontiguousarray(points[:, axis])[by_corner] for axis in range(2))
     shows = np.ones(len(index), bool)
-    for axis, size in zip((x, y), image_size, strict=True):
-        shows &= np.maximum.reduce(list(axis)) > 0
-        shows &= np.minimum.reduce(list(axis)) < size
     if cull_back_faces:
         # counter-clockwise from outside is clockwise on a screen whose y points down
-        shows &= (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]) < 0
+        shows = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]) < 0
+    width, height = image_size
+    left, right = _extremes(x)
+    top, bottom = _extremes(y)
+    shows &= (right > 0) & (left < width)
+    # small triangles often lie between the centres of two rows
+    shows &= _first_centre(top, height) < _first_centre(bottom, height)
     index = index[shows]
     corners = np.stack([x[:, shows].T, y[:, shows].T], -1)
-    return index.astype(np.uint64), corners, 1 / depth.astype(np.float64)[faces[index]]
+    inverse = (1 / depth.astype(np.float64))[by_corner[:, shows]].T
+    return index.astype(np.uint64), corners, inverse
+
+
+def _extremes(by_corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest value of each triangle, (3, n)."""
+    a, b, c = by_corner
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
 
 
 def _spans(corners: np.ndarray, inverse: np.ndarray, image_size: tuple[int, int]) -> _Spans:
     width, height = image_size
     order = np.argsort(corners[..., 1], axis=1)
-    top, middle, bottom = np.take_along_axis(corners, order[..., None], 1).transpose(1, 0, 2)
+    order += 3 * np.arange(len(corners))[:, None]
+    top, middle, bottom = (corners.reshape(-1, 2)[rows] for rows in order.T)
     first = _first_centre(top[:, 1], height)
     triangle, step = _expand(_first_centre(bottom[:, 1], height) - first)
     row = first[triangle] + step
@@ -210,7 +227,8 @@ def _spans(corners: np.ndarray, inverse: np.ndarray, image_size: tuple[int, int]
     origin, slope_x, slope_y = (plane[triangle] for plane in _plane(corners, inverse))
     value = origin + slope_x * (start + 0.5) + slope_y * (row + 0.5)
     # rounding must not turn a sliver seen edge-on into infinite nearness
-    value = np.clip(value, inverse.min(1)[triangle], inverse.max(1)[triangle])
+    least, greatest = _extremes(inverse.T)
+    value = np.clip(value, least[triangle], greatest[triangle])
     return _Spans(
         triangle, row, start, length, value.astype(np.float32), slope_x.astype(np.float32)
     )

@@ -21,6 +21,24 @@ _SKEW = torch.tensor(
     dtype=torch.float32,
 )
 
+# The matrix 4 q qᵀ - 1 of a rotation's quaternion q = (x, y, z, w), flattened, of its flattened
+# matrix: row 3 i + j holds in which entries R_ij is, and with which sign.
+_QUATERNIONS = torch.tensor(
+    [
+        [1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1],
+        [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, -1, 0, 0, -1, 0],
+        [0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0],
+        [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0],
+        [-1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1],
+        [0, 0, 0, -1, 0, 0, 1, 0, 0, 1, 0, 0, -1, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0, 0, -1, 1, 0, 0, 0, 0, -1, 0, 0],
+        [0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0],
+        [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+    ],
+    dtype=torch.float32,
+)
+_EYE_4 = torch.eye(4, dtype=torch.float32)
+
 
 def skew(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The matrix [v]ₓ with [v]ₓ u = v × u."""
@@ -73,12 +91,7 @@ def matrix_to_rotvec(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"
     By way of the quaternion q, whose outer product 4 q qᵀ is linear in R: any of its rows is a
     multiple of q, and the one with the largest diagonal entry is well conditioned.
     """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in R.unbind(-2))
-    x_row = torch.stack([1 + xx - yy - zz, xy + yx, xz + zx, zy - yz], -1)
-    y_row = torch.stack([xy + yx, 1 - xx + yy - zz, yz + zy, xz - zx], -1)
-    z_row = torch.stack([xz + zx, yz + zy, 1 - xx - yy + zz, yx - xy], -1)
-    w_row = torch.stack([zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz], -1)
-    rows = torch.stack([x_row, y_row, z_row, w_row], -2)
+    rows = (R.flatten(-2) @ _QUATERNIONS.to(R)).unflatten(-1, (4, 4)) + _EYE_4.to(R)
     best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1, keepdim=True)
     q = rows.gather(-2, best[..., None].expand(*best.shape, 4))[..., 0, :]
     q = torch.nn.functional.normalize(q, dim=-1)

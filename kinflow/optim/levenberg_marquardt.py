@@ -155,17 +155,23 @@ def minimise(start: StateT, linearise: Linearise, config: LMConfig) -> LMResult[
         if not len(active):
             break
         iteration += 1
-        trial = x[active].step(model[active].step(damping[active], config.max_step))
+        # as long as all are active none need be copied
+        some = slice(None) if len(active) == count else active
+        trial = x[some].step(model[some].step(damping[some], config.max_step))
         trial_model = linearise(trial, active)
         previous, reached = energy[active], trial_model.energy
         better = reached < previous
         accepted = active[better]
         factor = torch.where(better, config.decrease, config.increase).to(damping)
         damping[active] = (damping[active] * factor).clamp(_MIN_DAMPING, 10 * config.max_damping)
-        if len(accepted):
+        if len(accepted) == count:
+            x, model = trial, trial_model
+            energy[accepted] = reached
+        elif len(accepted):
             x = x.replaced(accepted, trial[better])
             energy[accepted] = reached[better]
             model.replace(accepted, trial_model[better])
+        if len(accepted):
             moved[accepted] = True
             gain = (previous - reached)[better] / previous[better].clamp_min(1e-12)
             done = (gain < config.relative_tolerance) | (
