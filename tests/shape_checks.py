@@ -9,6 +9,7 @@ To import this module makes `jaxtyping.jaxtyped` remember; kinflow is imported a
 """
 
 import functools
+import random
 import threading
 from collections.abc import Callable, Collection
 from enum import Enum
@@ -44,10 +45,22 @@ def at_first_call(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **keywords: Any) -> Any:
         nonlocal checked
         if checked is None:
-            checked = beartype(function)
+            checked = _with_own_numbers(beartype(function))
         return checked(*arguments, **keywords)
 
     return call
+
+
+def _with_own_numbers(checked: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of beartype's, whose choice of an item to look at leaves Python's numbers alone.
+
+    A program has to draw the same ones whether a call is checked or has passed before.
+    """
+    parts = checked.__kwdefaults__ or {}
+    parts.update(
+        {name: _numbers.getrandbits for name, part in parts.items() if part == random.getrandbits}
+    )
+    return checked
 
 
 def _remembering(function: Any = None, *, typechecker: Any) -> Any:
@@ -136,5 +149,6 @@ def _type_alone(value: Any) -> type:
 
 _HOW: dict[type, Callable[[Any], Any]] = {}
 _given = threading.local()
+_numbers = random.Random(0)
 _jaxtyped = jaxtyping._decorator.jaxtyped
 jaxtyping.jaxtyped = jaxtyping._decorator.jaxtyped = _remembering

@@ -1,5 +1,6 @@
 """Types and shapes of every call in kinflow are checked while tests run."""
 
+import random
 from dataclasses import dataclass
 
 import jaxtyping
@@ -167,3 +168,16 @@ def test_dataclasses_are_checked_where_they_inherit_too():
                 kind(torch.zeros(2), torch.zeros(3))
             with pytest.raises(TypeCheckError):
                 kind(torch.zeros(2), b="b")
+
+
+def test_checks_draw_no_numbers_of_the_programs():
+    @checked
+    def first(words: list[str], pair: dict[str, list[int]]) -> list[str]:
+        return words
+
+    before = random.getstate()
+    first(["a"] * 100, {"a": [1, 2]})
+    assert random.getstate() == before
+    with pytest.raises(TypeCheckError):
+        first([1] * 100, {})
+    assert random.getstate() == before
