@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch.utils.tensorboard"])
+FORKED.set_forkserver_preload(["torch.utils.tensorboard", "torch._dynamo"])  # optimizers ask for it
 
 
 def start(
