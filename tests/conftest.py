@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shape_checks  # noqa: F401 - before kinflow, whose functions it checks
 import skimage.data
 import torch
+from seen_before import SeenBefore
 
 import kinflow
 import kinflow.priors
 from kinflow.assets import asset_path
 from kinflow.body import BodyModel
 from kinflow.body.asset import read_body
+from kinflow.evidence.weights import Network
 from kinflow.files.locks import try_lock
 from kinflow.priors.shape import ShapePrior
 
@@ -48,6 +51,8 @@ LONGEST_FIRST = (
 """Files that take the longest. A process that is given one of them last keeps the others waiting,
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
+NETWORK_RUN = Network.run
+
 # the matrices in these tests are small: more threads would mostly wait for each other, here and in
 # the commands that tests start
 torch.set_num_threads(1)
@@ -76,6 +81,20 @@ def _cache_of_this_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _networks_of_the_detector():
+    """They look at a picture once, not once a test."""
+    seen = SeenBefore(NETWORK_RUN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "run", lambda network, image: seen(network, image))
+        yield
+
+
+@pytest.fixture
+def networks_run_each_time(monkeypatch):
+    monkeypatch.setattr(Network, "run", NETWORK_RUN)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ import torch
 import kinflow
 from kinflow.threads import lazy, one_thread, without_warnings
 
+pytestmark = pytest.mark.usefixtures("networks_run_each_time")
+
 
 @pytest.fixture
 def photos(astronaut_rgb) -> list[np.ndarray]:

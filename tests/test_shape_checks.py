@@ -1,5 +1,8 @@
 """Types and shapes of every call in kinflow are checked while tests run."""
 
+import random
+from dataclasses import dataclass
+
 import jaxtyping
 import pytest
 import torch
@@ -91,3 +94,90 @@ def test_every_kind_of_argument_is_checked():
     assert list(counted(3)) == [0, 1, 2]
     with pytest.raises(TypeCheckError):
         counted("3")
+
+
+def test_a_call_like_one_that_passed_is_not_checked_again_and_any_other_is():
+    looked_at = []
+
+    class Seen(type):
+        def __instancecheck__(cls, value):
+            looked_at.append(value)
+            return isinstance(value, (list, tuple, Tensor))
+
+    class Given(metaclass=Seen):
+        pass
+
+    @checked
+    def given(a: Given, b: Float[Tensor, "n"], returned: list) -> Float[Tensor, "n"]:
+        return returned[0]
+
+    one, other = torch.zeros(3), torch.zeros(3)
+    for a, b, count in (
+        (one, one, 1),
+        (other, other, 0),
+        (other[:2], other, 1),
+        (other.double(), other, 1),
+        (torch.nn.Parameter(one), other, 1),
+        ((one, "a"), other, 1),
+        ((other, "a"), other, 0),
+        ((other, "b"), other, 1),
+        ([other] * 100, other, 1),  # each time
+        ([other] * 100, other, 1),
+    ):
+        looked_at.clear()
+        given(a, b, [b])
+        assert sum(seen is a for seen in looked_at) == count
+    # of arguments that have passed, too, a result that has not is looked at
+    for wrong in (torch.zeros(2), torch.zeros(3).int(), None):
+        for _ in range(2):
+            with pytest.raises(TypeCheckError):
+                given(one, one, [wrong])
+    # and what is wrong is wrong each time
+    for _ in range(2):
+        with pytest.raises(TypeCheckError):
+            given(one, "b", [one])
+
+
+def test_results_of_many_kinds_for_the_same_kind_of_arguments():
+    @checked
+    def either(word: str, answers: object) -> int | None:
+        return answers()  # pyright: ignore
+
+    for answer in (1, None, 2, 1):
+        assert either("a", lambda answer=answer: answer) == answer
+    for wrong in ("1", 1.0, torch.zeros(1)):
+        with pytest.raises(TypeCheckError):
+            either("a", lambda wrong=wrong: wrong)
+
+
+def test_dataclasses_are_checked_where_they_inherit_too():
+    @jaxtyping.jaxtyped(typechecker=at_first_call)
+    @dataclass(frozen=True)
+    class Pair:
+        a: Float[Tensor, "n"]
+        b: Float[Tensor, "n"]
+
+    @jaxtyping.jaxtyped(typechecker=at_first_call)
+    class Two(Pair):
+        pass
+
+    for kind in (Pair, Two):
+        for _ in range(2):
+            assert kind(torch.zeros(2), b=torch.ones(2)).b.sum() == 2
+            with pytest.raises(TypeCheckError):
+                kind(torch.zeros(2), torch.zeros(3))
+            with pytest.raises(TypeCheckError):
+                kind(torch.zeros(2), b="b")
+
+
+def test_checks_draw_no_numbers_of_the_programs():
+    @checked
+    def first(words: list[str], pair: dict[str, list[int]]) -> list[str]:
+        return words
+
+    before = random.getstate()
+    first(["a"] * 100, {"a": [1, 2]})
+    assert random.getstate() == before
+    with pytest.raises(TypeCheckError):
+        first([1] * 100, {})
+    assert random.getstate() == before

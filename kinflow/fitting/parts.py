@@ -9,6 +9,7 @@ used, is decided here too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -80,8 +81,16 @@ def part_body(device: torch.device | str = "cpu", body: BodyModel | None = None)
 
     Pose blend shapes are left out: parts are matched with outlines, which they move by millimetres.
     """
-    coarse = (body or BodyModel.load("full")).coarsened(MESH_CUBE_M)
-    return replace(coarse, pose_basis_m=None).to(device)
+    return (_bundled_coarse() if body is None else _coarse(body)).to(device)
+
+
+@cache
+def _bundled_coarse() -> BodyModel:
+    return _coarse(BodyModel.load("full"))
+
+
+def _coarse(body: BodyModel) -> BodyModel:
+    return replace(body.coarsened(MESH_CUBE_M), pose_basis_m=None)
 
 
 @dataclass(frozen=True)

@@ -101,10 +101,16 @@ def people_json(path: Path, result: kinflow.Reconstruction, **changes: object) -
     return path
 
 
+@pytest.fixture(scope="module")
+def astronaut_png(tmp_path_factory, astronaut_rgb) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.fromarray(astronaut_rgb).save(path)
+    return path
+
+
 @pytest.fixture
-def photo(tmp_path, astronaut_rgb) -> Path:
-    Image.fromarray(astronaut_rgb).save(tmp_path / "photo.png")
-    return tmp_path / "photo.png"
+def photo(tmp_path, astronaut_png) -> Path:
+    return Path(shutil.copyfile(astronaut_png, tmp_path / "photo.png"))
 
 
 @pytest.fixture

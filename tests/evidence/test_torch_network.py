@@ -22,6 +22,7 @@ from kinflow.synth.world_picture import WorldPainter
 from kinflow.synth.world_source import WorldSource
 
 ONE_THREAD = RuntimeConfig(threads=1)
+pytestmark = pytest.mark.usefixtures("networks_run_each_time")
 PER_CROP = ("landmarks", "world_m", "features", "joint_features", "map_features")
 
 

@@ -50,7 +50,8 @@ class Verdict:
 def run_trials(trials: Iterable[Trial], workers: int = 2) -> Iterator[Verdict]:
     """Verdicts in the order in which they come."""
     todo = list(trials)[::-1]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])  # for those that take the place of others, too
     crew: list[_Worker] = []
     try:
         while todo or any(w.trial for w in crew):

@@ -1,6 +1,5 @@
-"""A run without dropout that several processes share; `python shared_run.py FOLDER STEPS`."""
+"""A run without dropout that several processes share."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -44,12 +43,12 @@ def shared_loop(folder: Path, steps: int = STEPS, processes: Processes | None = 
     return Loop(SharedRecipe(), config, folder, processes)
 
 
-if __name__ == "__main__":
+def run_shared(folder: Path, steps: int, slowly: bool = False) -> None:
+    """The part of one process, which finds in its environment what a launcher says there."""
     torch.set_num_threads(1)
-    folder, steps = Path(sys.argv[1]), int(sys.argv[2])
     processes = Processes.started()
     loop = shared_loop(folder, steps, processes)
-    if len(sys.argv) > 3:  # until it is killed
+    if slowly:  # until it is killed
         step = loop.train_step
         loop.train_step = lambda: (time.sleep(0.1), step())[1]
     loop.run()

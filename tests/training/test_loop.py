@@ -3,7 +3,6 @@
 import itertools
 import random
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -12,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import FORKED, start
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
-from toy_run import EVAL_EVERY, STEPS, toy_loop
+from toy_run import EVAL_EVERY, STEPS, run_slowly, toy_loop
 
 from kinflow.errors import InputError
 from kinflow.files.tensor_files import CHECKSUM, read_tensors
@@ -105,18 +105,27 @@ def test_a_run_interrupted_around_a_checkpoint_ends_the_same(
 
 
 def test_a_run_killed_at_random_moments_ends_the_same(tmp_path):
-    script = str(Path(__file__).with_name("toy_run.py"))
-    command = [sys.executable, script, str(tmp_path / "killed")]
-    # in a process too: what checks types in this one draws from Python's generator
-    subprocess.run([sys.executable, script, str(tmp_path / "whole")], check=True)
+    def started(name):
+        begins = FORKED.Event()
+        process = start(run_slowly, tmp_path / name, begins, told=tmp_path / f"{name}.txt")
+        assert begins.wait(120), (tmp_path / f"{name}.txt").read_text()
+        return process
+
+    def ended(name):
+        process = started(name)
+        process.join(120)
+        assert process.exitcode == 0, (tmp_path / f"{name}.txt").read_text()
+
+    # in a process of the same kind
+    ended("whole")
     rng = random.Random(0)
     for _ in range(4):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None and process.stdout.readline() == "begins\n"
-            time.sleep(rng.uniform(0.1, 1.2))
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
-    subprocess.run(command, check=True)
+        process = started("killed")
+        time.sleep(rng.uniform(0.1, 1.2))
+        process.kill()
+        process.join(120)
+        assert process.exitcode == -signal.SIGKILL
+    ended("killed")
     assert what_is_left(tmp_path / "killed") == what_is_left(tmp_path / "whole")
 
 

@@ -1,11 +1,7 @@
 """Two processes that train together take the way of one, also when one of them is killed."""
 
 import importlib.util
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from shared_run import EVAL_EVERY, STEPS, SharedRecipe, shared_loop
+from forked import start
+from shared_run import EVAL_EVERY, STEPS, SharedRecipe, run_shared, shared_loop
 from toy_run import toy_loop
 
 from kinflow.errors import InputError
@@ -29,38 +26,42 @@ needs_accelerate = pytest.mark.skipif(
 
 
 @contextmanager
-def started(folder: Path, steps: int, *more: str, count: int = 2) -> Iterator[list]:
+def started(folder: Path, steps: int, *more: bool, count: int = 2) -> Iterator[list]:
     """Processes as `accelerate launch` and `torchrun` start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = str(Path(__file__).with_name("shared_run.py"))
-    processes = []
-    for rank in range(count):
-        environment = {
-            **os.environ,
-            "WORLD_SIZE": str(count),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "CUDA_VISIBLE_DEVICES": "",
-        }
-        command = [sys.executable, script, str(folder), str(steps), *more]
-        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
+    processes = [
+        start(
+            run_shared,
+            *(folder, steps, *more),
+            told=told_by(folder, rank),
+            WORLD_SIZE=str(count),
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=str(port),
+            CUDA_VISIBLE_DEVICES="",
+        )
+        for rank in range(count)
+    ]
     try:
         yield processes
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.join()
+
+
+def told_by(folder: Path, rank: int) -> Path:
+    return folder.with_name(f"{folder.name}_{rank}.txt")
 
 
 def run_together(folder: Path, steps: int = STEPS) -> None:
     with started(folder, steps) as processes:
-        for process in processes:
-            _, told = process.communicate(timeout=120)
-            assert process.returncode == 0, told.decode()
+        for rank, process in enumerate(processes):
+            process.join(120)
+            assert process.exitcode == 0, told_by(folder, rank).read_text()
 
 
 def curve(folder: Path) -> np.ndarray:
@@ -95,12 +96,12 @@ def test_two_processes_learn_what_one_learns(alone, tmp_path):
 
 @needs_accelerate
 def test_a_run_whose_process_is_killed_goes_on_with_as_many_or_fewer(alone, tmp_path):
-    with started(tmp_path, STEPS, "slowly") as processes:
+    with started(tmp_path, STEPS, True) as processes:
         deadline = time.monotonic() + 100
         while not (tmp_path / "checkpoint.safetensors").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        processes[1].send_signal(signal.SIGKILL)
+        processes[1].kill()
         # what a launcher does to the others, if they do not notice
     done = len(curve(tmp_path))
     assert done < STEPS // EVAL_EVERY

@@ -1,9 +1,9 @@
-"""A run that draws from every generator and reads its data in order; `python toy_run.py FOLDER`."""
+"""A run that draws from every generator and reads its data in order."""
 
 import json
 import random
-import sys
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +89,9 @@ def toy_loop(folder: Path, pause_s: float = 0.0, steps: int = STEPS) -> Loop:
     return Loop(ToyRecipe(pause_s), config, folder)
 
 
-if __name__ == "__main__":
+def run_slowly(folder: Path, begins: Event) -> None:
+    """The run in a folder, in a process of its own."""
     torch.set_num_threads(1)
-    loop = toy_loop(Path(sys.argv[1]), pause_s=0.05)
-    print("begins", flush=True)
+    loop = toy_loop(folder, pause_s=0.05)
+    begins.set()
     loop.run()

@@ -1,0 +1,61 @@
+"""Tests share what the detector's networks say of a picture, and nothing else."""
+
+import numpy as np
+import pytest
+import seen_before
+from seen_before import SeenBefore
+
+from kinflow.evidence.weights import Network, RuntimeConfig
+
+CROP = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network("selfie_multiclass.onnx", RuntimeConfig(threads=1))
+
+
+def test_what_was_seen_is_said_again_and_is_ones_own(network, networks_run_each_time):
+    asked = []
+
+    def run(network, image):
+        asked.append(image)
+        return Network.run(network, image)
+
+    seen = SeenBefore(run)
+    expected = network.run(CROP)
+    for changed in (False, True):
+        answer = seen(network, CROP.copy())
+        assert answer.keys() == expected.keys()
+        for name, values in answer.items():
+            assert np.array_equal(values, expected[name])
+            values[:] = 7.0  # whoever asked may write on it
+        assert len(asked) == 1, changed
+    other = CROP.copy()
+    other[0, 5, 5, 0] ^= 1
+    seen(network, other)
+    assert len(asked) == 2
+
+
+def test_the_oldest_is_forgotten(network, networks_run_each_time, monkeypatch):
+    asked = []
+
+    def run(network, image):
+        asked.append(image)
+        return {"answer": np.zeros(100, np.float32)}
+
+    monkeypatch.setattr(seen_before, "KEPT_BYTES", 1000)
+    seen = SeenBefore(run)
+    pictures = [np.full((1, 2, 2, 3), value, np.float32) for value in range(3)]
+    for picture in pictures:
+        seen(network, picture)
+    seen(network, pictures[2])
+    assert len(asked) == 3
+    seen(network, pictures[0])
+    assert len(asked) == 4
+
+
+def test_networks_of_these_tests_are_asked_like_that(network):
+    first = network.run(CROP)
+    assert Network.run.__name__ == "<lambda>"
+    assert all(np.array_equal(first[name], values) for name, values in network.run(CROP).items())
