@@ -4,6 +4,9 @@ BlazePose reports shoulders, hips and faces as visible even where they are cut o
 border or belong to somebody else; MoveNet, which sees the whole image, then points elsewhere. Where
 the two differ, a keypoint loses confidence, and its error is at least half of the difference.
 Points that MoveNet does not know follow the nearest one that it does.
+
+BlazePose also calls limbs hidden that are in plain view, and mostly has them in the right place
+all the same: those that MoveNet sees there too count as seen.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS
+from kinflow.body.keypoints import BLAZEPOSE33, COCO17, COCO17_ROWS, LIMB_KEYPOINTS
 from kinflow.evidence.blazepose import Pose
 from kinflow.evidence.movenet import Detection
 from kinflow.evidence.people import keypoint_similarity, person_size
@@ -19,6 +22,10 @@ from kinflow.evidence.people import keypoint_similarity, person_size
 COCO_ROWS = np.array(COCO17_ROWS)
 # Differences of this fraction of the person's size leave 0.6 of the confidence.
 TOLERATED_FRACTION = 0.15
+# Two independent answers within about this fraction of the person's size are hardly both wrong.
+CONFIRMED_FRACTION = 0.08
+# Limbs of this much of MoveNet's heat, confirmed so, are as often right as certain ones.
+SURE_HEAT = 2 / 3
 # Whole poses are compared more loosely than duplicates: the networks err differently.
 POSE_TOLERANCE = 1.5
 
@@ -44,6 +51,7 @@ def _stand_in(name: str) -> int:
 
 
 STAND_INS = np.array([_stand_in(name) for name in BLAZEPOSE33])
+_IS_LIMB = np.isin(np.arange(len(BLAZEPOSE33)), LIMB_KEYPOINTS)
 
 
 def pose_agreement(pose: Pose, detection: Detection) -> float:
@@ -63,3 +71,14 @@ def trust(pose: Pose, detection: Detection) -> Float[np.ndarray, " 33"]:
     """Factor in (0, 1] for the confidence of each keypoint."""
     relative = difference_px(pose, detection) / person_size(detection.box_px)
     return np.exp(-0.5 * (relative / TOLERATED_FRACTION) ** 2)
+
+
+def confirmed(pose: Pose, detection: Detection) -> Float[np.ndarray, " 33"]:
+    """Confidence in [0, 1] of each limb keypoint by what MoveNet sees there; 0 for other points.
+
+    Faces are left out: both networks guess them from behind.
+    """
+    relative = difference_px(pose, detection) / person_size(detection.box_px)
+    heat = np.minimum(1.0, detection.keypoints_px[STAND_INS, 2] / SURE_HEAT)
+    confidence = heat * np.exp(-0.5 * (relative / CONFIRMED_FRACTION) ** 2)
+    return np.where(_IS_LIMB, confidence, 0.0)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import UInt8
 
 from kinflow.checks import flag, nested, not_negative, share, whole
-from kinflow.evidence.agreement import difference_px
+from kinflow.evidence.agreement import confirmed, difference_px
 from kinflow.evidence.blazepose import BlazePose, region_from_coco
 from kinflow.evidence.candidates import WeakConfig, sure_candidates, weak_candidates
 from kinflow.evidence.error_model import keypoint_std_px
@@ -247,6 +247,9 @@ def _person_evidence(
     person: Person, image_size: tuple[int, int], mask: PersonMask | None
 ) -> PersonEvidence:
     keypoints = person.keypoints_px
+    if person.pose is not None and person.seen_twice:
+        lent = confirmed(person.pose, person.detection)
+        keypoints[:, 2] = np.maximum(keypoints[:, 2], lent)
     inside = (keypoints[:, :2] >= 0).all(axis=1) & (keypoints[:, :2] <= image_size).all(axis=1)
     keypoints[:, 2] *= inside
     region = (

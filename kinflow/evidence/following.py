@@ -98,7 +98,7 @@ class Follower:
                 if demands.met_by(pose, meant):
                     return Person(meant, pose)
         sure = pose.score >= config.sure_presence and self._is_expected(pose, expected)
-        return Person(_as_detection(pose), pose) if sure else None
+        return Person(_as_detection(pose), pose, seen_twice=False) if sure else None
 
     def _look(self, image_rgb: np.ndarray, region: Region) -> Pose:
         pose = self._blazepose(image_rgb, region)

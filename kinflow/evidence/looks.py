@@ -38,6 +38,8 @@ class Person:
 
     detection: Detection
     pose: Pose | None
+    seen_twice: bool = True
+    """Whether the detection is MoveNet's own, not made of the pose."""
 
     @property
     def keypoints_px(self) -> Float[np.ndarray, "33 3"]:
