@@ -25,6 +25,8 @@ KEYPOINTS = 17
 KEYPOINT_SPREAD_CELLS = 0.3 * 64
 SEEN_KEYPOINT = 0.127
 MIN_CENTER = 0.08
+KEPT_PX = 640 * 640
+"""Of larger inputs, those of large photos, memory is not kept: it would be the most ever taken."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class MoveNet:
     """The network and its decoder."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        self._network = Network("movenet_multipose.onnx", runtime, keep_memory=False)
+        self._network = Network("movenet_multipose.onnx", runtime, KEPT_PX)
 
     def look(self, image_rgb: UInt8[np.ndarray, "height width 3"], min_score: float) -> Look:
         """People in an image at the network's own scale."""

@@ -36,22 +36,26 @@ class Network:
     Args:
         name: file of the network.
         config: how it runs.
-        keep_memory: keep what a run took for the next one, which is quicker. For inputs of any
-            size that would be the most that a network ever took.
+        kept_px: what a run takes is kept for the next one, which is quicker; after inputs of more
+            pixels than this it is given back.
 
     Raises:
         AssetError: the file is missing or altered.
         InputError: there is no execution provider of such a name.
     """
 
-    def __init__(self, name: str, config: RuntimeConfig, keep_memory: bool = True) -> None:
-        self._name, self._config, self._keep_memory = name, config, keep_memory
+    def __init__(self, name: str, config: RuntimeConfig, kept_px: int = 1 << 20) -> None:
+        self._name, self._config, self._kept_px = name, config, kept_px
         self._open()
 
     def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by name, each of the first image of a batch of one."""
         session = self._session if self._process == os.getpid() else self._open()
-        values = session.run(self._outputs, {"image": image})
+        options = None
+        if image.shape[1] * image.shape[2] > self._kept_px:
+            options = self._run_options()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        values = session.run(self._outputs, {"image": image}, options)
         return {
             name: np.asarray(value)[0] for name, value in zip(self._outputs, values, strict=True)
         }
@@ -69,7 +73,8 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._config.threads
         options.log_severity_level = ERRORS_ONLY
-        options.enable_cpu_mem_arena = self._keep_memory
+        # patterns would reserve memory for every size of input, and are no quicker
+        options.enable_mem_pattern = False
         # Threads that wait in a busy loop would take the processor from whatever runs in between.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = asset_path(f"evidence/{self._name}")
@@ -80,12 +85,13 @@ class Network:
         if previous is not None:
             # Its threads did not come along in a fork; closing it would wait for them for ever.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(previous))
+        self._run_options = onnxruntime.RunOptions
         self._outputs = [output.name for output in session.get_outputs()]
         self._session, self._process = session, os.getpid()
         return session
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self._name, "config": self._config, "keep_memory": self._keep_memory}
+        return {"name": self._name, "config": self._config, "kept_px": self._kept_px}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)

@@ -45,7 +45,7 @@ class BeliefConfig:
     """Samples that the Gaussian is taken from."""
     shrinkage: float = 0.1
     """Share of the diagonal in its covariance."""
-    starts: int = 6
+    starts: int = 4
     """Bodies to start from: the best guess and samples."""
     sitting_share: float = 0.5
     """Of samples that sit, from which somebody whose legs nobody saw does; 1 is for nobody."""
