@@ -14,7 +14,7 @@ import pytest
 import shape_checks  # noqa: F401 - before kinflow, whose functions it checks
 import skimage.data
 import torch
-from seen_before import SeenBefore
+from seen_before import OpenBefore, SeenBefore
 
 import kinflow
 import kinflow.priors
@@ -51,7 +51,7 @@ LONGEST_FIRST = (
 """Files that take the longest. A process that is given one of them last keeps the others waiting,
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
-NETWORK_RUN = Network.run
+NETWORK_OPEN, NETWORK_RUN = Network._open, Network.run
 
 # the matrices in these tests are small: more threads would mostly wait for each other, here and in
 # the commands that tests start
@@ -86,14 +86,16 @@ def _cache_of_this_run(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _networks_of_the_detector():
     """They look at a picture once, not once a test."""
-    seen = SeenBefore(NETWORK_RUN)
+    opened, seen = OpenBefore(NETWORK_OPEN), SeenBefore(NETWORK_RUN)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "_open", lambda network: opened(network))
         patch.setattr(Network, "run", lambda network, image: seen(network, image))
         yield
 
 
 @pytest.fixture
 def networks_run_each_time(monkeypatch):
+    monkeypatch.setattr(Network, "_open", NETWORK_OPEN)
     monkeypatch.setattr(Network, "run", NETWORK_RUN)
 
 

@@ -1,13 +1,15 @@
 """What the detector's networks say of pictures that they have seen before, which tests share.
 
 Most tests look at the same few pictures, and to look is a third of their time. What is given again
-is what the network itself has said of exactly these pixels in this process. Tests of how networks
-run ask for `networks_run_each_time`; commands that tests start know nothing of this.
+is what the network itself has said of exactly these pixels in this process. Nor is a network's file
+opened again by everybody who looks. Tests of how networks run ask for `networks_run_each_time`;
+commands that tests start know nothing of this.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +41,23 @@ class SeenBefore:
         while self._bytes > KEPT_BYTES:
             self._bytes -= size(self._answers.popitem(last=False)[1])
         return {name: values.copy() for name, values in answer.items()}
+
+
+class OpenBefore:
+    """Sessions of networks that are open in this process; any number of threads may run one."""
+
+    def __init__(self, open_: Callable[[Network], Any]) -> None:
+        self._open = open_
+        self._sessions: dict[Any, tuple[Any, list[str]]] = {}
+
+    def __call__(self, network: Network) -> Any:
+        """`Network._open`."""
+        key = (network._name, network._config, network._keep_memory, os.getpid())
+        if key not in self._sessions:
+            self._sessions[key] = self._open(network), network._outputs
+        network._session, network._outputs = self._sessions[key]
+        network._process = os.getpid()
+        return network._session
 
 
 def size(answer: dict[str, np.ndarray]) -> int:

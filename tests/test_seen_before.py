@@ -59,3 +59,10 @@ def test_networks_of_these_tests_are_asked_like_that(network):
     first = network.run(CROP)
     assert Network.run.__name__ == "<lambda>"
     assert all(np.array_equal(first[name], values) for name, values in network.run(CROP).items())
+
+
+def test_a_network_is_opened_once_by_those_who_run_it_alike(network):
+    alike = Network("selfie_multiclass.onnx", RuntimeConfig(threads=1))
+    other = Network("selfie_multiclass.onnx", RuntimeConfig(threads=2))
+    assert alike._session is network._session
+    assert other._session is not network._session

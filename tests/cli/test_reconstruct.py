@@ -446,7 +446,7 @@ def test_an_interrupt_reports_what_is_done(
     assert "interrupted" in captured.err
 
 
-def test_a_damaged_network_is_refused(photo, tmp_path, monkeypatch, capsys):
+def test_a_damaged_network_is_refused(photo, tmp_path, monkeypatch, capsys, networks_run_each_time):
     name = "evidence/movenet_multipose.onnx"
     (tmp_path / "evidence").mkdir()
     shutil.copy(ASSET_ROOT / "MANIFEST.json", tmp_path)
