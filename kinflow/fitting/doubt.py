@@ -23,7 +23,7 @@ OF_NETWORK = (-2.12, -3.15, 50.1, 0.016)
 """Likewise of a network's bodies that nobody fitted: intercept, per confidence, per share of the
 person's size by which limbs are off their keypoints, per mm of mean deviation (`python
 benchmarks/network_alone.py` prints it)."""
-MAX_DOUBT = 0.08
+MAX_DOUBT = 0.07
 """Of the bodies that stay `ok`, fewer than one in thirty is wrong."""
 
 
