@@ -24,7 +24,8 @@ from torch import Tensor
 LIKES_KEPT = 1000
 """Of a function that is called with ever new values no more are kept."""
 FEW_ITEMS = 16
-"""Longer tuples and lists are checked each time."""
+DEEPEST = 3
+"""Longer tuples and lists are checked each time, and so are those within more of them."""
 _BY_VALUE = (int, str, type(None), type, Enum)
 """Literal types and names of axes may ask for a value of these."""
 
@@ -113,7 +114,7 @@ def _returning(function: FunctionType) -> Callable[..., Any]:
     return functools.update_wrapper(there, function)
 
 
-def _like(value: Any) -> Any:
+def _like(value: Any, depth: int = 0) -> Any:
     """What a check of a value can depend on; None for one that has to be looked at each time."""
     kind = type(value)
     how = _HOW.get(kind)
@@ -121,7 +122,7 @@ def _like(value: Any) -> Any:
         how = _HOW[kind] = _how(kind)
     if how is _type_alone:
         return kind
-    return how(value)
+    return _items(value, depth) if how is _items else how(value)
 
 
 def _how(kind: type) -> Callable[[Any], Any]:
@@ -136,10 +137,10 @@ def _how(kind: type) -> Callable[[Any], Any]:
     return _type_alone
 
 
-def _items(values: tuple | list) -> Any:
-    if len(values) > FEW_ITEMS:
+def _items(values: tuple | list, depth: int = 0) -> Any:
+    if len(values) > FEW_ITEMS or depth > DEEPEST:
         return None
-    likes = tuple([_like(value) for value in values])
+    likes = tuple([_like(value, depth + 1) for value in values])
     return None if None in likes else (type(values), likes)
 
 

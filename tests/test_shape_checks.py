@@ -112,6 +112,8 @@ def test_a_call_like_one_that_passed_is_not_checked_again_and_any_other_is():
         return returned[0]
 
     one, other = torch.zeros(3), torch.zeros(3)
+    round_: list = [one]
+    round_.append(round_)  # it holds itself
     for a, b, count in (
         (one, one, 1),
         (other, other, 0),
@@ -123,6 +125,8 @@ def test_a_call_like_one_that_passed_is_not_checked_again_and_any_other_is():
         ((other, "b"), other, 1),
         ([other] * 100, other, 1),  # each time
         ([other] * 100, other, 1),
+        (round_, other, 1),
+        (round_, other, 1),
     ):
         looked_at.clear()
         given(a, b, [b])

@@ -22,7 +22,7 @@ AT_MOST = {
     "long": 23,
     "cluster": 12,
     "template": 8,
-    "elsewhere": 21,
+    "elsewhere": 22,
     "program": 2,
 }
 """How many commands may have each reason: whoever leaves out more says so here."""
@@ -34,6 +34,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "make demo": "install",
         "make test": "install",
         "import kinflow": "elsewhere",  # tests/test_readme.py
+        "kinflow serve": "elsewhere",  # docs/serve.md
     },
     "docs/index.md": {"make demo": "install", "source .venv/bin/activate": "install"},
     "docs/install.md": {

@@ -69,7 +69,7 @@ def known_of(recipe: PredictorRecipe) -> Labelled:
 
 
 def test_it_learns_bodies(folders, tmp_path):
-    config = config_of(folders, tmp_path, steps=120, eval_every=40, learning_rate=3e-3)
+    config = config_of(folders, tmp_path, steps=60, eval_every=20, learning_rate=3e-3)
     recipe = PredictorRecipe(config)
     recipe.evaluate()
     before = dict(recipe.figures(0.0, 0.0, 0.0))
@@ -95,7 +95,7 @@ def test_it_learns_from_keypoints_alone(regime, folders, tmp_path):
             return float(keypoint_distance(xy, batch.points).mean())
 
     before, loop = distance(), Loop(recipe, recipe.loop_config, tmp_path)
-    for _ in range(80):
+    for _ in range(60):
         loop.train_step()
     assert distance() < 0.75 * before
     assert recipe.score_name == "minus_mpjpe_mm"
@@ -117,7 +117,7 @@ def test_parts_alone_bring_bodies_to_their_place(folders, tmp_path):
 
     everything = PredictorRecipe(config_of(folders, tmp_path))
     before, loop = off(), Loop(recipe, recipe.loop_config, tmp_path)
-    for _ in range(80):
+    for _ in range(50):
         loop.train_step()
     assert off() < 0.75 * before
 
