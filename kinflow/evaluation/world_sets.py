@@ -105,7 +105,11 @@ def pictures(
 
 
 def seen_worlds(
-    kinds: Sequence[WorldConfig], count: int, detect: Detect, cache: Path | None = None
+    kinds: Sequence[WorldConfig],
+    count: int,
+    detect: Detect,
+    cache: Path | None = None,
+    detector: str = "",
 ) -> list[SeenWorld]:
     """The first photos of a set, with what a detector sees in them.
 
@@ -114,13 +118,13 @@ def seen_worlds(
         count: number of photos.
         detect: the detector.
         cache: folder in which worlds and detections are kept; they are made anew once the code of
-            `kinflow.synth` or `kinflow.evidence`, or the settings of the set, are others. It does
-            not know of other settings of the detector.
+            `kinflow.synth` or `kinflow.evidence`, or the settings of the set, are others.
+        detector: tells detectors of other settings apart, which share a cache.
     """
     if cache is None:
         return [SeenWorld(i, *_looked_at(one, detect)) for i, one in _numbered(kinds, count)]
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{_key(kinds, count)}.safetensors"
+    path = cache / f"{_key(kinds, count, detector)}.safetensors"
     if not path.exists():
         seen = [_looked_at(one, detect) for _, one in _numbered(kinds, count)]
         write_values(path, [list(pair) for pair in seen])
@@ -141,9 +145,9 @@ def _looked_at(
     return world, detect(rgb)
 
 
-def _key(kinds: Sequence[WorldConfig], count: int) -> str:
+def _key(kinds: Sequence[WorldConfig], count: int, detector: str) -> str:
     """Changes with whatever may change worlds or what is detected in their pictures."""
-    digest = hashlib.sha256(str(count).encode())
+    digest = hashlib.sha256(f"{count}{detector}".encode())
     for kind in kinds:
         nameless = replace(kind, people=replace(kind.people, poses=None))
         digest.update(json.dumps(asdict(nameless), sort_keys=True).encode())

@@ -64,7 +64,7 @@ benchmarks/network_alone.py` prints them."""
 ROOT_FACTOR, HEIGHT_FACTOR = 2.3, 1.4
 """By how much Laplace's spreads of the place and the height of rendered adults are too small. Who
 is a child and was not known as one is further away from where they are stated."""
-ROOT_FACTOR_WITH_NETWORK, HEIGHT_FACTOR_WITH_NETWORK = 3.4, 2.9
+ROOT_FACTOR_WITH_NETWORK, HEIGHT_FACTOR_WITH_NETWORK = 3.7, 3.2
 """Likewise where a network says how far away people are and how tall."""
 
 _LEAST_M, _MOST_M = 0.003, 0.6

@@ -87,6 +87,8 @@ def test_a_second_run_looks_at_nothing(tmp_path):
     assert_same(tuple(first), tuple(again))
     seen_worlds((replace(CONFIG, furniture=2),), 1, detect, tmp_path)
     assert len(looked) == 4
+    seen_worlds(kinds, 3, detect, tmp_path, "another detector")
+    assert len(looked) == 7
 
 
 def test_people_are_found_by_their_keypoints(world):
