@@ -103,7 +103,7 @@ class GravityEstimator:
             picture: what `by_picture` says of it.
             stances: of the bodies.
         """
-        log_prob = picture + self._grid.by_votes(stances.up_cam, stances.up_cov, stances.legs)
+        log_prob = picture + self._grid.by_votes(stances.up_cam, stances.up_cov)
         if not self.config.shared_floor:
             return Ground(self._grid.best(log_prob))
         if len(stances) > 1:

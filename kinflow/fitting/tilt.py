@@ -43,8 +43,6 @@ class TiltConfig:
     """How often the lines of a photo are no upright ones at all."""
     vote_std_deg: float = 5.0
     """Of what is up by the true pose of a person."""
-    hidden_vote_std_deg: float = 0.0
-    """The same besides, of people whose legs nobody saw."""
     pose_std_scale: float = 1.7
     """Factor on what the spread of the fitted pose adds to that, which the fit states too small."""
     lying_share: float = 0.3
@@ -55,7 +53,7 @@ class TiltConfig:
     def __post_init__(self) -> None:
         stds = ("pitch_std_deg", "steep_std_deg", "roll_std_deg", "line_std_deg", "vote_std_deg")
         positive(self, *stds, "min_std_deg", "line_weight")
-        not_negative(self, "hidden_vote_std_deg", "pose_std_scale")
+        not_negative(self, "pose_std_scale")
         share(self, "line_share", "steep_share", "line_doubt", "lying_share")
 
 
@@ -100,22 +98,16 @@ class TiltGrid:
         return torch.logaddexp(gain + math.log1p(-doubt), by_chance + math.log(doubt))
 
     def by_votes(
-        self,
-        up_cam: Float64[Tensor, "people 3"],
-        up_cov: Float64[Tensor, "people 3 3"],
-        legs: Float64[Tensor, " people"],
+        self, up_cam: Float64[Tensor, "people 3"], up_cov: Float64[Tensor, "people 3 3"]
     ) -> Float[Tensor, " directions"]:
         """Log likelihood of each direction by people's poses, some of whom lie.
 
         Args:
             up_cam: what is up by the poses.
             up_cov: their covariances, as far as they come from the poses.
-            legs: how certain it is that theirs were seen, 0 to 1.
         """
         config = self.config
-        hidden_deg = (1 - legs) * config.hidden_vote_std_deg
-        own_std = torch.deg2rad(torch.hypot(hidden_deg, legs.new_tensor(config.vote_std_deg)))
-        own = own_std.square()[:, None, None] * torch.eye(3, dtype=up_cov.dtype)
+        own = math.radians(config.vote_std_deg) ** 2 * torch.eye(3, dtype=up_cov.dtype)
         covariance = config.pose_std_scale**2 * up_cov + own
         gap = self.up_cam.double() - up_cam[:, None]
         q = ((gap @ torch.linalg.inv(covariance)) * gap).sum(-1)

@@ -139,7 +139,7 @@ def by_votes(camera: Camera, votes, stds_deg) -> Gravity:
     covariance = torch.deg2rad(torch.tensor(stds_deg, dtype=torch.float64)).square()
     cov = covariance[:, None, None] * torch.eye(3, dtype=torch.float64)
     up = torch.tensor(votes, dtype=torch.float64)
-    return grid.best(grid.log_prob(camera) + grid.by_votes(up, cov, torch.ones(len(up)).double()))
+    return grid.best(grid.log_prob(camera) + grid.by_votes(up, cov))
 
 
 def test_a_vote_counts_by_how_well_the_pose_is_known(camera):
@@ -155,7 +155,5 @@ def test_lines_that_agree_by_chance_do_not_tilt_a_camera_that_people_call_level(
     ramp = upright_lines(camera, pitched(-50.0), lines=25)
     grid, votes = TiltGrid(TiltConfig()), torch.tensor([[0.0, -1.0, 0.0]] * 3).double()
     cov = math.radians(3.0) ** 2 * torch.eye(3).double().expand(3, 3, 3)
-    found = grid.best(
-        grid.log_prob(camera, ramp) + grid.by_votes(votes, cov, torch.ones(len(votes)).double())
-    )
+    found = grid.best(grid.log_prob(camera, ramp) + grid.by_votes(votes, cov))
     assert off_deg(found, pitched(0.0)) < 6

@@ -66,10 +66,7 @@ def test_a_line_without_length_says_nothing():
 
 def told_by(votes: torch.Tensor, std_deg: float = 3.0):
     covariance = math.radians(std_deg) ** 2 * torch.eye(3).double().expand(len(votes), 3, 3)
-    return GRID.best(
-        GRID.log_prob(CAMERA)
-        + GRID.by_votes(votes.double(), covariance, torch.ones(len(votes)).double())
-    )
+    return GRID.best(GRID.log_prob(CAMERA) + GRID.by_votes(votes.double(), covariance))
 
 
 def test_people_vote_and_one_who_lies_is_outvoted():
