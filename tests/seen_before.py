@@ -52,7 +52,7 @@ class OpenBefore:
 
     def __call__(self, network: Network) -> Any:
         """`Network._open`."""
-        key = (network._name, network._config, network._keep_memory, os.getpid())
+        key = (network._name, network._config, network._kept_px, os.getpid())
         if key not in self._sessions:
             self._sessions[key] = self._open(network), network._outputs
         network._session, network._outputs = self._sessions[key]

@@ -30,6 +30,13 @@ class RuntimeConfig:
         words(self, "providers", "a tuple of onnxruntime's execution providers by name")
 
 
+def _onnxruntime() -> Any:
+    # who runs networks in torch needs none of it
+    from kinflow.evidence.onnx_runtime import onnxruntime
+
+    return onnxruntime
+
+
 class Network:
     """One bundled network; any number of threads may run it at once.
 
@@ -53,7 +60,7 @@ class Network:
         session = self._session if self._process == os.getpid() else self._open()
         options = None
         if image.shape[1] * image.shape[2] > self._kept_px:
-            options = self._run_options()
+            options = _onnxruntime().RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         values = session.run(self._outputs, {"image": image}, options)
         return {
@@ -61,9 +68,7 @@ class Network:
         }
 
     def _open(self) -> Any:
-        # who runs networks in torch needs none of it
-        from kinflow.evidence.onnx_runtime import onnxruntime
-
+        onnxruntime = _onnxruntime()
         known = onnxruntime.get_all_providers()
         if unknown := [name for name in self._config.providers if name not in known]:
             raise InputError(
@@ -85,7 +90,6 @@ class Network:
         if previous is not None:
             # Its threads did not come along in a fork; closing it would wait for them for ever.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(previous))
-        self._run_options = onnxruntime.RunOptions
         self._outputs = [output.name for output in session.get_outputs()]
         self._session, self._process = session, os.getpid()
         return session
