@@ -33,7 +33,8 @@ def shared_log_focal(fitter: PersonFitter, targets: Targets) -> float:
     unknowns = candidates.unknowns[best]
     with torch.no_grad():
         _, J = fitter.energy.linearise(unknowns, targets)
-    hessian = (J.mT @ J).cpu().double()  # not every device has float64
+    J = J.cpu().double()  # in single precision the product may be indefinite
+    hessian = J.mT @ J
     focal = fitter.energy.layout.focal
     precision = 1 / torch.linalg.inv(hessian)[:, focal, focal].flatten().clamp_min(1e-9)
     return float((precision * unknowns.log_focal.cpu()).sum() / precision.sum())

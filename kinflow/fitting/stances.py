@@ -108,7 +108,8 @@ class Stances:
             _, J = energy.linearise(unknowns, replace(targets, up=None, floor=None), state)
         assert state.jacobian is not None and state.up_jacobian is not None
         assert state.up_cam is not None
-        hessian = (J.mT @ J).cpu().double()  # not every device has float64
+        J = J.cpu().double()  # in single precision the product may be indefinite
+        hessian = J.mT @ J
         eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
         body = energy.layout.body
         covariance = torch.linalg.inv(hessian + 1e-6 * eye)[:, body, body]

@@ -70,7 +70,8 @@ def describe(
         J = torch.cat([t.jacobian for t in terms if t.jacobian is not None], 1)
         state = joint_model.moved(known.motion)
     assert state.jacobian is not None
-    hessian = (J.mT @ J).cpu().double()  # not every device has float64
+    J = J.cpu().double()  # in single precision the product may be indefinite
+    hessian = J.mT @ J
     eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
     body = energy.layout.body
     covariance = torch.linalg.inv(hessian + 1e-6 * eye)[:, body, body]

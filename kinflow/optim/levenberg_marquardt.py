@@ -155,9 +155,10 @@ def minimise(start: StateT, linearise: Linearise, config: LMConfig) -> LMResult[
         if not len(active):
             break
         iteration += 1
-        # as long as all are active none need be copied
-        some = slice(None) if len(active) == count else active
-        trial = x[some].step(model[some].step(damping[some], config.max_step))
+        if len(active) == count:  # none need be copied
+            trial = x.step(model.step(damping, config.max_step))
+        else:
+            trial = x[active].step(model[active].step(damping[active], config.max_step))
         trial_model = linearise(trial, active)
         previous, reached = energy[active], trial_model.energy
         better = reached < previous
