@@ -1,13 +1,15 @@
 """What is up in a photo: people who stand tell, who lies does not fool them, lines agree."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
+from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.skeleton import JOINT_INDEX
 from kinflow.energy.unknowns import Unknowns
+from kinflow.fitting.stances import Stances
 from kinflow.fitting.tilt import TiltConfig, TiltGrid
 from kinflow.geometry import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
@@ -157,3 +159,21 @@ def test_lines_that_agree_by_chance_do_not_tilt_a_camera_that_people_call_level(
     cov = math.radians(3.0) ** 2 * torch.eye(3).double().expand(3, 3, 3)
     found = grid.best(grid.log_prob(camera, ramp) + grid.by_votes(votes, cov))
     assert off_deg(found, pitched(0.0)) < 6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_spreads_are_spreads_where_hardly_anything_was_seen(fitter, make_scene, camera, seed):
+    """Directions that nothing speaks of have hardly any precision, and never less than none."""
+    hidden = tuple(name for name in BLAZEPOSE33 if name not in ("left_elbow", "nose"))
+    evidence = make_scene((20.0,), seed=seed, hidden=hidden).evidence
+    alone = replace(evidence, people=tuple(replace(p, world_m=None) for p in evidence.people))
+    targets = fitter.targets(alone, camera)
+    found = fitter.fitter.fit(targets)
+    rows = torch.zeros(len(found.energy), dtype=torch.long)
+    stances = Stances.of(
+        fitter.fitter.energy, found.unknowns, targets[rows], fitter.flesh_m, torch.ones(len(rows))
+    )
+    for covariance in (stances.up_cov, stances.point_cov_m2):
+        assert (covariance.diagonal(dim1=-2, dim2=-1) > 0).all()
+    height_m, variance = stances.ground_m(torch.tensor([[0.0, -1.0, 0.0]]).double())
+    assert height_m.isfinite().all() and (variance > 0).all()
