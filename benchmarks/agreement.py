@@ -9,12 +9,13 @@ distances in shares of the person's size, of BlazePose's keypoints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
+from predictor import held_out_kinds
 from rich.progress import track
 
 from kinflow.body.keypoints import LIMB_KEYPOINTS
@@ -23,12 +24,9 @@ from kinflow.evaluation.world_sets import pictures
 from kinflow.evidence.agreement import STAND_INS, confirmed
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.people import person_size
-from kinflow.synth.looks import world_kinds
 from kinflow.synth.matching import match
 
 _LIMBS = list(LIMB_KEYPOINTS)
-_SEED = {"train": 7000, "validation": 8000, "test": 9000}
-"""Worlds of these seeds are in nobody's training."""
 _VISIBLE = ((0.0, 0.15), (0.15, 0.5), (0.5, 0.8), (0.8, 1.01))
 _CONFIRMED, _HEAT = 0.5, 0.3
 _FAR = 0.1
@@ -72,8 +70,7 @@ def main(config: AgreementBenchmark) -> None:
 
 def limbs(config: AgreementBenchmark) -> list[np.ndarray]:
     """Of each person: visibility, confirmed confidence, heat and error of the twelve."""
-    kinds = world_kinds(config.poses, config.split)
-    kinds = tuple(replace(kind, seed=_SEED[config.split] + i) for i, kind in enumerate(kinds))
+    kinds = held_out_kinds(config.poses, config.split)
     detector, rows = EvidenceDetector(), []
     for world, rgb in track(pictures(kinds, config.worlds), "pictures", total=config.worlds):
         people = detector.people(rgb, None)

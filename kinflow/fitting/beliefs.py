@@ -34,11 +34,11 @@ class BeliefConfig:
 
     std_scale: float = 0.25
     """Factor on the spread that it states, chosen on rendered validation subjects."""
+    hidden_std_scale: float = 0.65
+    """The same for people whose legs nobody saw, of whom it knows less than it says."""
     guess_share: float = 0.5
     """How far from the mean of its samples towards its best guess orientations and poses are
     believed to be: both err, and not alike."""
-    hidden_std_scale: float = 0.65
-    """The same for people whose legs nobody saw, of whom it knows less than it says."""
     prior_weight: float = 0.3
     """Weight that is left to the pose prior, of which it knows."""
     samples: int = 128
@@ -46,7 +46,7 @@ class BeliefConfig:
     shrinkage: float = 0.1
     """Share of the diagonal in its covariance."""
     starts: int = 4
-    """Bodies to start from: the best guess and samples."""
+    """Bodies to start from: the middle of what is believed, and samples."""
     sitting_share: float = 0.5
     """Of samples that sit, from which somebody whose legs nobody saw does; 1 is for nobody."""
     company: float = 0.5
