@@ -26,7 +26,7 @@ _CLASSES = (
     *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
     *(World, WorldPerson, Box, Clip, MovingPerson),
 )
-_FORMAT = "kinflow values 3"
+_FORMAT = "kinflow values 4"
 _WHAT = "a file of values"
 _MAX_BYTES = 4 << 30
 

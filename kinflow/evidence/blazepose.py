@@ -88,7 +88,19 @@ class BlazePose:
 
     def __call__(self, image_rgb: UInt8[np.ndarray, "height width 3"], region: Region) -> Pose:
         """Landmarks of the person in a region."""
-        crop = region.crop(image_rgb, CROP_PX)
+        return self._pose(region.crop(image_rgb, CROP_PX), region)
+
+    def in_mirror(
+        self, image_rgb: UInt8[np.ndarray, "height width 3"], region: Region
+    ) -> CloseLook:
+        """What the network sees in the mirror image of a region's crop, in that image's axes.
+
+        It errs there in other ways than in the crop itself.
+        """
+        mirrored = np.ascontiguousarray(region.crop(image_rgb, CROP_PX)[:, ::-1])
+        return self._pose(mirrored, region).close_look()
+
+    def _pose(self, crop: UInt8[np.ndarray, "side side 3"], region: Region) -> Pose:
         outputs = self._network.run(crop[None])
         landmarks = outputs["landmarks"].reshape(-1, 5)
         points = refine_by_heatmap(landmarks[:, :2], sigmoid(outputs["heatmap_logit"]))

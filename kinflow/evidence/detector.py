@@ -82,11 +82,14 @@ class EvidenceDetector:
     Args:
         config: what to look for.
         parts: label body parts as well; that needs silhouettes and so implies them.
+        mirrors: look at the mirror image of everybody in a photo as well.
     """
 
-    def __init__(self, config: DetectorConfig | None = None, parts: bool = False) -> None:
+    def __init__(
+        self, config: DetectorConfig | None = None, parts: bool = False, mirrors: bool = False
+    ) -> None:
         self.config = config or DetectorConfig()
-        self.parts = parts
+        self.parts, self.mirrors = parts, mirrors
 
     @lazy
     def movenet(self) -> MoveNet:
@@ -114,6 +117,8 @@ class EvidenceDetector:
         """The people of an image, largest first, at most `max_people`."""
         height, width = image_rgb.shape[:2]
         people = self.measured(image_rgb, self.people(image_rgb, max_people))
+        if self.mirrors:
+            people = tuple(self._in_mirror(image_rgb, person) for person in people)
         lines = upright_lines(image_rgb, [person.box_px.numpy() for person in people])
         return ImageEvidence((width, height), people, torch.from_numpy(lines).float())
 
@@ -204,6 +209,12 @@ class EvidenceDetector:
             keypoint_similarity(person.keypoints_px, other.keypoints_px, size) > 0.6
             for other in others
         )
+
+    def _in_mirror(self, image_rgb: np.ndarray, person: PersonEvidence) -> PersonEvidence:
+        if person.look is None:
+            return person
+        look = self.blazepose.in_mirror(image_rgb, person.look.region)
+        return replace(person, look_in_mirror=look)
 
     def _masks(
         self, image_rgb: np.ndarray, people: Sequence[Person], parts: bool

@@ -108,6 +108,9 @@ def _person(person: Any, name: str) -> PersonEvidence:
         mask=None if person.mask is None else _mask(person.mask, f"{name}.mask"),
         parts=None if person.parts is None else _parts(person.parts, f"{name}.parts"),
         look=None if person.look is None else _look(person.look, f"{name}.look"),
+        look_in_mirror=None
+        if person.look_in_mirror is None
+        else _look(person.look_in_mirror, f"{name}.look_in_mirror"),
     )
 
 

@@ -142,6 +142,9 @@ class PersonEvidence:
     """Body parts, when they were asked for."""
     look: CloseLook | None = None
     """What the detector's network saw; None where the evidence came from elsewhere."""
+    look_in_mirror: CloseLook | None = None
+    """What it saw in the mirror image of the same crop, in that image's axes, where somebody asked
+    for it; its region is that of the picture itself."""
 
     @property
     def height_px(self) -> float:
@@ -159,6 +162,7 @@ class PersonEvidence:
             mask=None if self.mask is None else self.mask.to(device),
             parts=None if self.parts is None else self.parts.to(device),
             look=None if self.look is None else self.look.to(device),
+            look_in_mirror=None if self.look_in_mirror is None else self.look_in_mirror.to(device),
         )
 
 

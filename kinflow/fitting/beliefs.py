@@ -18,6 +18,7 @@ from kinflow.fitting.initialisers import Proposals
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, Postures, age_of, legs_hidden
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
+from kinflow.predictors.both_sides import of_both_sides
 from kinflow.predictors.coordinates import PLACE, ROTATION
 from kinflow.priors.interface import PoseDistribution
 from kinflow.priors.shape import AGE
@@ -88,12 +89,12 @@ def beliefs(
         photo: number of the photo that each is in; None if all are in one.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
-    looks = [look for person in people if (look := person.look) is not None]
-    if not looks:
+    if not rows:
         return None
     with torch.no_grad():
-        posterior = predictor(Looks.of(looks, [cameras[i] for i in rows]))
-        hidden = legs_hidden([people[i] for i in rows]) & one_posture
+        seen = [people[i] for i in rows]
+        posterior = posterior_of(predictor, seen, [cameras[i] for i in rows], prior)
+        hidden = legs_hidden(seen) & one_posture
         together = None if photo is None else photo[rows]
         known = gaussian(posterior, hidden, prior, config, together)
     if len(rows) == len(people):
@@ -110,6 +111,32 @@ def beliefs(
         prior_weight=torch.where(has, spread.prior_weight, torch.ones_like(spread.prior_weight)),
         child_log_odds=torch.where(has, spread.child_log_odds, torch.nan),
     )
+
+
+def posterior_of(
+    predictor: Predictor,
+    people: Sequence[PersonEvidence],
+    cameras: Sequence[Camera],
+    prior: PoseDistribution,
+) -> Posterior:
+    """What the predictor believes of people with looks, by their mirror images as well where these
+    were looked at.
+
+    Args:
+        predictor: the network.
+        people: what was seen.
+        cameras: of each.
+        prior: of the poses.
+    """
+    looks = Looks.of([person.look for person in people if person.look is not None], cameras)
+    own = predictor(looks)
+    has = [person.look_in_mirror is not None for person in people]
+    if predictor.crop_px is not None or not any(has):
+        return own
+    # whoever was not looked at in a mirror has the own look in that place, which does not count
+    there = [person.look_in_mirror or person.look for person in people]
+    other = predictor(Looks.of([look for look in there if look is not None], cameras).in_mirror())
+    return of_both_sides(own, other, torch.tensor(has, device=looks.region.device), prior)
 
 
 def gaussian(

@@ -134,6 +134,13 @@ class ReconstructorConfig:
         """Whether body parts are looked for, and bodies moved onto them."""
         return self.parts and not self.fast
 
+    @property
+    def looks_in_mirrors(self) -> bool:
+        """Whether the predictor is asked about mirror images as well, which takes a twentieth of a
+        photo's time more."""
+        asked = self.predictor is not None and self.fit.observations.use_hint
+        return asked and not self.fast
+
 
 class Reconstructor:
     """Reconstructs people from photos; models are loaded at first use and kept.
@@ -160,7 +167,10 @@ class Reconstructor:
     @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
-        return EvidenceDetector(self.config.detector, parts=self.config.follows_parts)
+        config = self.config
+        return EvidenceDetector(
+            config.detector, parts=config.follows_parts, mirrors=config.looks_in_mirrors
+        )
 
     @lazy
     def fitter(self) -> PhotoFitter:

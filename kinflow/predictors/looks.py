@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -71,6 +71,13 @@ class Looks:
             principal_px=torch.tensor([c.principal_px for c in cameras], device=device).float(),
             crop=torch.stack(crops) if len(crops) == len(looks) else None,
         )
+
+    def in_mirror(self) -> Looks:
+        """The same where looks are those at mirror images, whose regions are those of the pictures
+        themselves: as a camera with the same principal point sees people in a mirror."""
+        x, y, side, roll = self.region.unbind(1)
+        region = torch.stack([2 * self.principal_px[:, 0] - x, y, side, -roll], 1)
+        return replace(self, region=region)
 
     def R_cam_view(self) -> Float[Tensor, "people 3 3"]:
         """From axes along each person's line of sight, upright in their crop, to the camera's.
