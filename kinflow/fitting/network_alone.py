@@ -11,7 +11,6 @@ Who was not looked at by kinflow's own detector is nobody that the network knows
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,6 +39,7 @@ from kinflow.predictors import Looks, Posterior
 from kinflow.predictors.coordinates import LOG_WIDTH
 from kinflow.predictors.sequence_predictor import SequencePredictor
 from kinflow.results import Person
+from kinflow.tensors import on_device
 from kinflow.threads import one_thread
 
 SOURCE = "network"
@@ -82,8 +82,7 @@ class NetworkAlone:
         )
         self._samples, self.causal = samples, causal
         device = photos.flesh_m.device
-        # a copy: the shipped one is everybody's
-        self.sequence = None if sequence is None else copy.deepcopy(sequence).to(device)
+        self.sequence = None if sequence is None else on_device(sequence, device)
 
     def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
         """The people of a photo, in the order of the evidence, and what is up there."""

@@ -6,7 +6,6 @@ choose and move one of them where they can (`parts.py`), and each body gets its 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +45,7 @@ from kinflow.priors.attitude import AttitudePrior
 from kinflow.priors.base import PosePrior
 from kinflow.priors.shape import BetaPrior, LatentShapes, ShapePrior
 from kinflow.results import Floor, Gravity, Person
+from kinflow.tensors import on_device
 from kinflow.threads import lazy, one_thread
 
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -119,15 +119,15 @@ class PhotoFitter:
         users_body: UsersBody | None = None,
     ) -> None:
         self.config = config
-        self.predictor = None if predictor is None else copy.deepcopy(predictor).to(device)
+        self.predictor = None if predictor is None else on_device(predictor, device)
         self._person_fitter = partial(
             PersonFitter,
             _skeleton(users_body).to(device),
-            copy.deepcopy(prior).to(device),
+            on_device(prior, device),
             _latent_shapes(users_body),
             FITTED_KEYPOINTS,
             further=further,
-            attitude=copy.deepcopy(AttitudePrior.load()).to(device),
+            attitude=on_device(AttitudePrior.load(), device),
         )
         self.users_body = users_body
         whole = None if users_body is None else users_body.body

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import wait
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from clips import passing, write_clip
@@ -57,6 +59,28 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
 def wait_for_rows(process: subprocess.Popen, count: int) -> list[bytes]:
     assert process.stdout is not None
     return [process.stdout.readline() for _ in range(count + 1)]
+
+
+class Forked:
+    """The command in a process that has torch at hand; for what is killed, and for what ends."""
+
+    def __init__(self, words: list[str], folder: Path) -> None:
+        self._out, self._err = folder / "out.txt", folder / "err.txt"
+        folder.mkdir()
+        self._process = forked.start(forked.kinflow, words, told=self._out, complained=self._err)
+
+    def wait_for_rows(self, count: int) -> None:
+        """Until it has said as many rows after the first, or has ended."""
+        while not self._out.exists() or self._out.read_bytes().count(b"\n") <= count:
+            if wait([self._process.sentinel], timeout=0.01):
+                break
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def finish(self) -> tuple[int | None, str, str]:
+        self._process.join(120)
+        return self._process.exitcode, self._out.read_text(), self._err.read_text()
 
 
 def complete(out: Path) -> set[str]:
@@ -133,24 +157,24 @@ def test_a_signal_while_libraries_are_imported(command, library):
 
 def test_kills_hide_nothing_and_the_next_run_tidies_up(command, tmp_path):
     out, rng = tmp_path / "out", random.Random(0)
-    for options in ([], ["--overwrite"]):
+    for number, options in enumerate(([], ["--overwrite"])):
         before = complete(out)
-        process = start([*command, *options])
-        wait_for_rows(process, rng.randrange(4))
+        process = Forked([*command, *options], tmp_path / f"run {number}")
+        process.wait_for_rows(rng.randrange(4))
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
-        finish(process)
+        process.finish()
         assert complete(out) >= before
-    code, _, err = finish(start(command))
+    code, _, err = Forked(command, tmp_path / "last run").finish()
     assert code == 0 and err in ("", READ)  # the kill may have come after the last photo
     assert complete(out) == {p.name for p in out.iterdir()} == ALL
 
 
 def test_two_processes_share_the_work(command, tmp_path):
-    processes = [start(command), start(command)]
+    processes = [Forked(command, tmp_path / name) for name in ("one", "other")]
     rows = []
     for process in processes:
-        code, out, err = finish(process)
+        code, out, err = process.finish()
         assert code == 0, err
         assert set(err.split("\n")) <= {
             *READ.split("\n"),

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from clips import write_clip
 from doc_blocks import PAGES, blocks_in, blocks_of
 from not_run import AT_MOST, NOT_RUN, REASONS
 from page_session import Session
@@ -16,7 +17,6 @@ from PIL import Image
 import kinflow
 from kinflow.cli.main import main, parse
 from kinflow.evidence.video_files import Clip
-from kinflow.export.video_file import VideoFile
 from kinflow.priors.dynamics import LatentMotion
 
 SMALLER = {
@@ -107,10 +107,7 @@ def _clips(folder, walk):
     (folder / "frames").mkdir()
     for number, rgb in enumerate(frames[:4]):
         Image.fromarray(rgb).save(folder / "frames" / f"{number:05d}.png")
-    height, width = frames[0].shape[:2]
-    with VideoFile(folder / "walk.mp4", (width, height), 8.0) as video:
-        for rgb in frames:
-            video.add(rgb)
+    write_clip(folder / "walk.mp4", frames, 8.0)
     for name in ("clip.mp4", "pan.mp4"):
         shutil.copy(folder / "walk.mp4", folder / name)
 

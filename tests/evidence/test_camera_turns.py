@@ -1,5 +1,7 @@
 """How a camera turns is found by what is behind people, and what is no turn is told from turns."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ WIDE = Camera.from_fov((1800, 1200), 110.0)
 FRAMES = 24
 
 
+@cache
 def scenery(size=(1800, 1200), seed=0, side=24) -> np.ndarray:
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 255, (size[1] // side, size[0] // side, 3)).astype(np.uint8)
@@ -29,9 +32,22 @@ def matrix(camera: Camera) -> np.ndarray:
     return K
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _kept_pictures():
+    yield
+    scenery.cache_clear()
+    grain.cache_clear()
+
+
+@cache
+def grain(number: int) -> np.ndarray:
+    """Noise of the frame of that number, of a standard deviation of one."""
+    size = (SIZE[1], SIZE[0], 3)
+    return np.random.default_rng((1, number)).standard_normal(size, np.float32)
+
+
 def filmed(R_cam_first, noise=3.0, walker=False, world=None):
     """What the camera sees of scenery far away, and boxes of somebody who walks past."""
-    rng = np.random.default_rng(1)
     world, person = scenery() if world is None else world, scenery((110, 240), 5)
     for i, R in enumerate(R_cam_first):
         H = matrix(CAMERA) @ R @ np.linalg.inv(matrix(WIDE))
@@ -40,7 +56,7 @@ def filmed(R_cam_first, noise=3.0, walker=False, world=None):
         if walker:
             left, right = int(box[0]), min(int(box[2]), SIZE[0])
             picture[60:300, left:right] = person[:, : right - left]
-        noisy = picture + rng.normal(0, noise, picture.shape)
+        noisy = picture + noise * grain(i)
         yield noisy.clip(0, 255).astype(np.uint8), [box] if walker else []
 
 

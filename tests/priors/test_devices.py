@@ -11,6 +11,7 @@ from kinflow.priors.families import FLOW_FAMILIES, flow_config, make_flow
 from kinflow.priors.flow import FlowPrior
 from kinflow.priors.interface import PriorInfo
 from kinflow.priors.pose_space import Whitening
+from kinflow.tensors import on_device
 
 SHIPPED = ("realnvp", "gaussian", "gmm", "vae")
 FLOWS = tuple(f"{family} {space}" for family in FLOW_FAMILIES for space in ("rotvec", "sixd"))
@@ -144,3 +145,10 @@ def test_decodes_on_cuda(prior):
     assert moved.sample(2).is_cuda
     completed = moved.complete(moved.decode(z.cuda()), ["left_knee", "neck"])
     assert completed.is_cuda
+
+
+def test_a_network_is_itself_where_it_is_and_a_copy_elsewhere():
+    network = torch.nn.Linear(2, 2)
+    assert on_device(network, "cpu") is network
+    elsewhere = on_device(network, "meta")
+    assert elsewhere.weight.device.type == "meta" and network.weight.device.type == "cpu"

@@ -244,30 +244,26 @@ def test_a_job_that_is_cancelled_and_tried_again_at_once_is_done(served, photo):
     assert client.wait(again).state == "done"
 
 
-def test_refusals_name_no_folder_of_the_server(tmp_path, monkeypatch):
-    """Of a server on a relative folder, as the default is."""
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """A server on a relative folder, as the default is."""
     monkeypatch.chdir(tmp_path)
     served = Served(Path("data"))
-    try:
-        for body in (jpeg()[:200], b"PK\x03\x04" + b"\0" * 100, png_of(100, 100)):
-            assert "jobs" not in refused(served, body)[1]
-    finally:
-        assert served.stop() in (0, 130)
+    yield served
+    served.kill()
 
 
-def test_a_server_that_is_ended_in_the_middle_says_nothing_else(tmp_path, photo):
-    served = Served(tmp_path / "data")
-    client = served.client()
+def test_refusals_name_no_folder_and_a_server_that_is_ended_says_nothing_else(beside, photo):
+    for body in (jpeg()[:200], b"PK\x03\x04" + b"\0" * 100, png_of(100, 100)):
+        assert "jobs" not in refused(beside, body)[1]
+    client = beside.client()
     job = client.submit(photo)
     while client.job(job.id).state == "waiting":
         time.sleep(0.005)
-    assert served.stop() in (0, 130)
-    assert served.said() in ("", "kinflow: interrupted\n")
-    served.start()
-    try:
-        assert served.client().wait(job).state == "done"
-    finally:
-        served.kill()
+    assert beside.stop() in (0, 130)
+    assert beside.said() in ("", "kinflow: interrupted\n")
+    beside.start()
+    assert beside.client().wait(job).state == "done"
 
 
 def test_a_token_is_asked_for(tmp_path, photo):

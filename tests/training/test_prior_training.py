@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -102,10 +103,18 @@ def test_a_killed_run_continues_to_the_same_weights(data, tmp_path, monkeypatch)
     assert [scalar.step for scalar in events.Scalars("nats/validation")] == [20, 40, 60]
 
 
-@pytest.mark.parametrize("call", [1, 2, 3])
-def test_a_killed_vae_continues_to_the_same_weights(data, tmp_path, monkeypatch, call):
-    whole = TrainPriorConfig(data, tmp_path / "whole", family="vae", vae=SMALL_VAE, seed=5)
+@pytest.fixture(scope="module")
+def whole_vae(data, tmp_path_factory) -> TrainPriorConfig:
+    """A run that nobody killed."""
+    out = tmp_path_factory.mktemp("vae") / "whole"
+    whole = TrainPriorConfig(data, out, family="vae", vae=SMALL_VAE, seed=5)
     train(whole)
+    return whole
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_killed_vae_continues_to_the_same_weights(whole_vae, tmp_path, monkeypatch, call):
+    whole = whole_vae
     killed = dataclasses.replace(whole, out=tmp_path / "killed")
     save, calls = vae_trainer.save_prior, []
 
@@ -263,31 +272,33 @@ def test_the_stream_adds_noise_of_the_stated_size():
     assert (batches[1] - batches[0]).std().item() == pytest.approx(0.05, rel=0.02)
 
 
-def test_a_flow_is_distilled_from_teachers(data, tmp_path):
-    teacher = TrainPriorConfig(data, tmp_path / "teacher", flow=SMALL_FLOW)
-    train(teacher)
-    weights = teacher.out / "prior.safetensors"
+@pytest.fixture(scope="module")
+def teachers(data, tmp_path_factory) -> tuple[Path, Path]:
+    """Weights of two flows that differ by their seeds."""
+    folders = [tmp_path_factory.mktemp("teacher") for _ in range(2)]
+    for seed, folder in enumerate(folders):
+        train(TrainPriorConfig(data, folder, flow=SMALL_FLOW, seed=seed))
+    one, other = (folder / "prior.safetensors" for folder in folders)
+    return one, other
+
+
+def test_a_flow_is_distilled_from_teachers(data, teachers, tmp_path):
+    weights = teachers[:1]
     only_taught = dataclasses.replace(SMALL_FLOW, teacher_share=1.0)
-    student = dataclasses.replace(
-        teacher, out=tmp_path / "student", flow=only_taught, teachers=(weights,)
-    )
-    train(student)
-    taught = teacher_poses((weights,), 1000, seed=0)
+    train(TrainPriorConfig(data, tmp_path / "student", flow=only_taught, teachers=weights))
+    taught = teacher_poses(weights, 1000, seed=0)
     R_free = rotvec_to_matrix(taught.unflatten(1, (19, 3)))
     student_nats, teacher_nats = (
-        kinflow.priors.load(c.out / "prior.safetensors").log_prob(R_free).mean()
-        for c in (student, teacher)
+        kinflow.priors.load(path).log_prob(R_free).mean()
+        for path in (tmp_path / "student" / "prior.safetensors", *weights)
     )
     assert abs(student_nats - teacher_nats) < 3.0
     with pytest.raises(InputError, match="cannot be a teacher"):
         teacher_poses(("gaussian",), 10, seed=0)
 
 
-def test_draws_that_the_other_teachers_find_unlikely_are_left_out(data, tmp_path):
-    folders = [tmp_path / "a", tmp_path / "b"]
-    for seed, folder in enumerate(folders):
-        train(TrainPriorConfig(data, folder, flow=SMALL_FLOW, seed=seed))
-    weights = tuple(folder / "prior.safetensors" for folder in folders)
+def test_draws_that_the_other_teachers_find_unlikely_are_left_out(teachers):
+    weights = teachers
     alone, agreed = teacher_poses(weights[:1], 5000, seed=0), teacher_poses(weights, 5000, seed=0)
     assert len(alone) >= 5000 and len(agreed) >= 5000
     other = kinflow.priors.load(weights[1])
