@@ -122,6 +122,22 @@ class CloseLook:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """How surely there are things that tell who sits: probabilities in [0, 1]."""
+
+    seat: float = 0.0
+    """Of something to sit on, or a table, about the person's hips."""
+    seat_anywhere: float = 0.0
+    """The same anywhere in the picture."""
+    stand: float = 0.0
+    """Of what people stand beside, or on, or hold in sports, about the person's hips."""
+    stand_anywhere: float = 0.0
+    """The same anywhere in the picture."""
+    ridden: float = 0.0
+    """Of a bicycle, a motorcycle or a horse about the person's hips."""
+
+
+@dataclass(frozen=True)
 class PersonEvidence:
     """All that was measured of one person in one image."""
 
@@ -142,6 +158,8 @@ class PersonEvidence:
     """Body parts, when they were asked for."""
     look: CloseLook | None = None
     """What the detector's network saw; None where the evidence came from elsewhere."""
+    surroundings: Surroundings | None = None
+    """Things about the person; None where nobody looked for them."""
 
     @property
     def height_px(self) -> float:

@@ -160,7 +160,9 @@ class Reconstructor:
     @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
-        return EvidenceDetector(self.config.detector, parts=self.config.follows_parts)
+        config = self.config
+        asked = config.predictor is not None and not config.fast  # of fits who sits
+        return EvidenceDetector(config.detector, config.follows_parts, things=asked)
 
     @lazy
     def fitter(self) -> PhotoFitter:
