@@ -30,12 +30,12 @@ LEAST = 0.1
 KINDS: dict[str, tuple[int, ...]] = {
     "seat": (13, 56, 57, 59, 60, 61),  # bench, chair, couch, bed, dining table, toilet
     "ridden": (1, 3, 17),  # bicycle, motorcycle, horse
-    # kite, skis, snowboard, skateboard, surfboard, frisbee, what balls are hit and caught with, and
-    # microwave, oven, sink, refrigerator
-    "stand": (29, 30, 31, 33, 34, 35, 36, 37, 38, 68, 69, 71, 72),
+    # frisbee, skis, snowboard, kite, skateboard, surfboard, what balls are hit and caught with
+    "sport": (29, 30, 31, 33, 34, 35, 36, 37, 38),
+    "kitchen": (68, 69, 71, 72),  # microwave, oven, sink, refrigerator
 }
 """Classes of COCO, counted from 0, by what people do with them or beside them."""
-SEAT, RIDDEN, STAND = range(3)
+SEAT, RIDDEN, SPORT, KITCHEN = range(4)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Objects:
 
     box_px: Float[np.ndarray, "boxes 4"]
     """(x0, y0, x1, y1)."""
-    probability: Float[np.ndarray, "boxes 3"]
+    probability: Float[np.ndarray, "boxes 4"]
     """That there is something of each kind of `KINDS`, in [0, 1]."""
 
 
@@ -70,7 +70,7 @@ class ObjectDetector:
 
 def _decoded(
     values: Float[np.ndarray, "channels rows columns"], stride: int
-) -> tuple[Float[np.ndarray, "boxes 4"], Float[np.ndarray, "boxes 3"]]:
+) -> tuple[Float[np.ndarray, "boxes 4"], Float[np.ndarray, "boxes 4"]]:
     """Boxes, in pixels of the network's picture, of the cells that are sure enough."""
     logits = np.stack([values[list(kind)].max(0) for kind in KINDS.values()], -1)
     rows, columns = np.nonzero(logits.max(-1) > np.log(LEAST / (1 - LEAST)))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
-from kinflow.evidence.objects import RIDDEN, SEAT, STAND, Objects
+from kinflow.evidence.objects import KITCHEN, RIDDEN, SEAT, SPORT, Objects
 from kinflow.evidence.types import PersonEvidence, Surroundings
 
 _HALF_WIDTH, _HALF_HEIGHT = 0.5, 0.6
@@ -43,8 +43,8 @@ def surroundings(objects: Objects, people: Sequence[PersonEvidence]) -> list[Sur
             Surroundings(
                 seat=float(near[SEAT]),
                 seat_anywhere=float(surest[SEAT]),
-                stand=float(near[STAND]),
-                stand_anywhere=float(surest[STAND]),
+                sport=float(near[SPORT]),
+                kitchen_anywhere=float(surest[KITCHEN]),
                 ridden=float(near[RIDDEN]),
             )
         )

@@ -129,10 +129,10 @@ class Surroundings:
     """Of something to sit on, or a table, about the person's hips."""
     seat_anywhere: float = 0.0
     """The same anywhere in the picture."""
-    stand: float = 0.0
-    """Of what people stand beside, or on, or hold in sports, about the person's hips."""
-    stand_anywhere: float = 0.0
-    """The same anywhere in the picture."""
+    sport: float = 0.0
+    """Of what people stand on or hold in sports, about the person's hips; spectators sit."""
+    kitchen_anywhere: float = 0.0
+    """Of an oven, a sink or a refrigerator anywhere in the picture."""
     ridden: float = 0.0
     """Of a bicycle, a motorcycle or a horse about the person's hips."""
 

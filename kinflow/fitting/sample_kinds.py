@@ -34,10 +34,10 @@ _NEARLY = 1 - 1e-6
 _LEAST_RISE = 25.0
 """Squared degrees by which hips vary at least, so that steps stay small."""
 
-_NOTHING_SEEN = -1.0
+_NOTHING_SEEN = -1.2
 """Log odds of sitting where a picture shows nothing that tells; these and the next were chosen on
 photographs of people whose legs cannot be seen, `benchmarks/trust seated`."""
-_SEAT, _SEAT_ANYWHERE, _STAND, _STAND_ANYWHERE = 6.0, 4.0, -6.0, -9.0
+_SEAT, _SEAT_ANYWHERE, _SPORT, _KITCHEN_ANYWHERE = 6.0, 3.0, -5.0, -8.0
 """What certain things add to that."""
 _RIDDEN = 3.3
 """What something that is ridden adds; of it people whose legs are seen may sit as well, for how
@@ -95,8 +95,8 @@ def surroundings_log_odds(
         _NOTHING_SEEN
         + _SEAT * one.seat
         + _SEAT_ANYWHERE * one.seat_anywhere
-        + _STAND * one.stand
-        + _STAND_ANYWHERE * one.stand_anywhere
+        + _SPORT * one.sport
+        + _KITCHEN_ANYWHERE * one.kitchen_anywhere
         for one in seen
     ]
     ridden = torch.tensor([_RIDDEN * one.ridden for one in seen])

@@ -62,7 +62,7 @@ def person_at(x: float, y: float) -> PersonEvidence:
 
 
 def test_what_is_about_the_hips_is_near_and_the_rest_anywhere():
-    seat, ridden = np.array((0.6, 0.0, 0.0)), np.array((0.0, 0.7, 0.0))
+    seat, ridden = np.array((0.6, 0.0, 0.0, 0.0)), np.array((0.0, 0.7, 0.0, 0.0))
     boxes = np.array([(150.0, 150, 250, 300), (600, 100, 700, 300)])
     found = Objects(boxes, np.stack([seat, ridden]))
     on_seat, rider, aside = surroundings(
@@ -75,7 +75,7 @@ def test_what_is_about_the_hips_is_near_and_the_rest_anywhere():
 
 
 def test_a_picture_without_things_has_nothing_about_anybody():
-    nothing = Objects(np.zeros((0, 4)), np.zeros((0, 3)))
+    nothing = Objects(np.zeros((0, 4)), np.zeros((0, 4)))
     assert surroundings(nothing, [person_at(100, 200)]) == [Surroundings()]
 
 

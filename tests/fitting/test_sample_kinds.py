@@ -111,7 +111,10 @@ def test_means_are_bent_as_samples_are():
 
 def test_things_about_people_tell_who_sits_whose_legs_nobody_saw(make_scene):
     person = make_scene((0.0,)).evidence.people[0]
-    at_table, at_oven = Surroundings(seat=0.5, seat_anywhere=0.5), Surroundings(stand_anywhere=0.5)
+    at_table, at_oven = (
+        Surroundings(seat=0.5, seat_anywhere=0.5),
+        Surroundings(kitchen_anywhere=0.5),
+    )
     people = [person, *(replace(person, surroundings=one) for one in (at_table, at_oven))]
     unlooked, table, oven = surroundings_log_odds(people, torch.tensor([True] * 3)).tolist()
     assert unlooked == 0 and table > 2 and oven < -2
