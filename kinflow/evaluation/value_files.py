@@ -13,7 +13,14 @@ from kinflow.errors import InputError
 from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.region import Region
 from kinflow.evidence.tracking import Sighting
-from kinflow.evidence.types import CloseLook, ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.types import (
+    CloseLook,
+    ImageEvidence,
+    PartLabels,
+    PersonEvidence,
+    PersonMask,
+    Surroundings,
+)
 from kinflow.files.snapshots import Snapshot, restored, taken
 from kinflow.files.tensor_files import header_json, read_tensors, write_tensors
 from kinflow.geometry.image_grid import ImageGrid
@@ -23,7 +30,7 @@ from kinflow.synth.world import Box, World, WorldPerson
 
 _CLASSES = (
     *(Camera, ImageGrid, Sighting, Clothes),
-    *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
+    *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region, Surroundings),
     *(World, WorldPerson, Box, Clip, MovingPerson),
 )
 _FORMAT = "kinflow values 4"

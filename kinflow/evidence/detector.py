@@ -6,7 +6,8 @@
 3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
    neighbour. If it did, the narrower first look, looks at other regions, and at last MoveNet's own
    keypoints stand in.
-4. When asked, two segmenters give each person's silhouette.
+4. When asked, two segmenters give each person's silhouette, and a detector of objects tells what
+   is about them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
 from kinflow.evidence.movenet import Detection, MoveNet
+from kinflow.evidence.objects import ObjectDetector
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
 from kinflow.evidence.people import keypoint_similarity, person_size, same_person
@@ -33,6 +35,7 @@ from kinflow.evidence.pyramid import PyramidConfig, search
 from kinflow.evidence.second_looks import SecondLooksConfig, second_looks
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
+from kinflow.evidence.surroundings import surroundings
 from kinflow.evidence.turns import TurnsConfig, search_turned
 from kinflow.evidence.types import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.weights import RuntimeConfig
@@ -83,13 +86,18 @@ class EvidenceDetector:
         config: what to look for.
         parts: label body parts as well; that needs silhouettes and so implies them.
         mirrors: look at the mirror image of everybody in a photo as well.
+        things: look for things in photos that tell who sits.
     """
 
     def __init__(
-        self, config: DetectorConfig | None = None, parts: bool = False, mirrors: bool = False
+        self,
+        config: DetectorConfig | None = None,
+        parts: bool = False,
+        mirrors: bool = False,
+        things: bool = False,
     ) -> None:
         self.config = config or DetectorConfig()
-        self.parts, self.mirrors = parts, mirrors
+        self.parts, self.mirrors, self.things = parts, mirrors, things
 
     @lazy
     def movenet(self) -> MoveNet:
@@ -111,6 +119,11 @@ class EvidenceDetector:
         """The network that tells body parts apart."""
         return PartParser()
 
+    @lazy
+    def objects(self) -> ObjectDetector:
+        """The network that finds things."""
+        return ObjectDetector(self.config.runtime)
+
     def detect(
         self, image_rgb: UInt8[np.ndarray, "height width 3"], max_people: int | None = None
     ) -> ImageEvidence:
@@ -119,6 +132,11 @@ class EvidenceDetector:
         people = self.measured(image_rgb, self.people(image_rgb, max_people))
         if self.mirrors:
             people = tuple(self._in_mirror(image_rgb, person) for person in people)
+        if self.things and people:
+            found = surroundings(self.objects.look(image_rgb), people)
+            people = tuple(
+                replace(one, surroundings=around) for one, around in zip(people, found, strict=True)
+            )
         lines = upright_lines(image_rgb, [person.box_px.numpy() for person in people])
         return ImageEvidence((width, height), people, torch.from_numpy(lines).float())
 

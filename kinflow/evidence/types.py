@@ -122,6 +122,22 @@ class CloseLook:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """How surely there are things that tell who sits: probabilities in [0, 1]."""
+
+    seat: float = 0.0
+    """Of something to sit on, or a table, about the person's hips."""
+    seat_anywhere: float = 0.0
+    """The same anywhere in the picture."""
+    sport: float = 0.0
+    """Of what people stand on or hold in sports, about the person's hips; spectators sit."""
+    kitchen_anywhere: float = 0.0
+    """Of an oven, a sink or a refrigerator anywhere in the picture."""
+    ridden: float = 0.0
+    """Of a bicycle, a motorcycle or a horse about the person's hips."""
+
+
+@dataclass(frozen=True)
 class PersonEvidence:
     """All that was measured of one person in one image."""
 
@@ -145,6 +161,8 @@ class PersonEvidence:
     look_in_mirror: CloseLook | None = None
     """What it saw in the mirror image of the same crop, in that image's axes, where somebody asked
     for it; its region is that of the picture itself."""
+    surroundings: Surroundings | None = None
+    """Things about the person; None where nobody looked for them."""
 
     @property
     def height_px(self) -> float:

@@ -15,7 +15,14 @@ from kinflow.energy.body_energy import ShapeTarget, Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.initialisers import Proposals
-from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE, Postures, age_of, legs_hidden
+from kinflow.fitting.sample_kinds import (
+    CHILD_BELOW_AGE,
+    Postures,
+    age_of,
+    legs_hidden,
+    may_ride,
+    surroundings_log_odds,
+)
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.both_sides import of_both_sides
@@ -54,16 +61,28 @@ class BeliefConfig:
     """How much who is among people who sit is likelier to sit; both chosen on photographs."""
     sizes: bool = True
     """Whether its word on depth and shape counts."""
+    surroundings: bool = True
+    """Whether things about people tell who sits."""
     keep_hint: bool = False
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
         positive(self, "std_scale", "hidden_std_scale")
         not_negative(self, "company")
-        flag(self, "keep_hint", "sizes")
+        flag(self, "keep_hint", "sizes", "surroundings")
         share(self, "guess_share", "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
         whole(self, "starts", at_least=1, at_most=1000)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What things about people say of who sits."""
+
+    may_ride: Bool[Tensor, " people"]
+    """Who may ride something: of them it is asked although their legs are seen."""
+    log_odds: Float[Tensor, " people"]
+    """What they add to log odds of sitting."""
 
 
 def beliefs(
@@ -95,8 +114,11 @@ def beliefs(
         seen = [people[i] for i in rows]
         posterior = posterior_of(predictor, seen, [cameras[i] for i in rows], prior)
         hidden = legs_hidden(seen) & one_posture
+        around = None
+        if one_posture and config.surroundings:
+            around = Around(may_ride(seen).to(hidden.device), surroundings_log_odds(seen, hidden))
         together = None if photo is None else photo[rows]
-        known = gaussian(posterior, hidden, prior, config, together)
+        known = gaussian(posterior, hidden, prior, config, together, around)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)
@@ -145,6 +167,7 @@ def gaussian(
     prior: PoseDistribution,
     config: BeliefConfig,
     photo: Int64[Tensor, " people"] | None = None,
+    around: Around | None = None,
 ) -> Belief:
     """The spread of a posterior's samples, about a centre between their mean and its best guess.
 
@@ -154,13 +177,14 @@ def gaussian(
         prior: of the poses.
         config: how far it is believed.
         photo: number of the photo that each is in; None if all are in one.
+        around: what things about them say; None where nobody looked.
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
     latent = vectors[..., PLACE.stop : PLACE.stop + posterior.frame.latent_size]
-    postures = Postures.of(
-        latent, hidden, prior.decode, config.sitting_share, config.company, photo
-    )
+    asked, more = (hidden, 0.0) if around is None else (hidden | around.may_ride, around.log_odds)
+    company = config.company * hidden.to(latent)  # others tell little of those who ride
+    postures = Postures.of(latent, asked, prior.decode, config.sitting_share, company, photo, more)
     vectors = _towards_guess(posterior, vectors, config.guess_share)
     y = _in_camera(posterior, vectors)
     columns = slice(3, 3 + posterior.frame.latent_size)

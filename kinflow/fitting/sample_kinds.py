@@ -17,7 +17,7 @@ from torch import Tensor
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.evidence.types import PersonEvidence
+from kinflow.evidence.types import PersonEvidence, Surroundings
 from kinflow.priors.shape import AGE, ShapePrior
 
 CHILD_BELOW_AGE = 0.5
@@ -33,6 +33,17 @@ _STEPS = 3
 _NEARLY = 1 - 1e-6
 _LEAST_RISE = 25.0
 """Squared degrees by which hips vary at least, so that steps stay small."""
+
+_NOTHING_SEEN = -1.2
+"""Log odds of sitting where a picture shows nothing that tells; these and the next were chosen on
+photographs of people whose legs cannot be seen, `benchmarks/trust seated`."""
+_SEAT, _SEAT_ANYWHERE, _SPORT, _KITCHEN_ANYWHERE = 6.0, 3.0, -5.0, -8.0
+"""What certain things add to that."""
+_RIDDEN = 3.3
+"""What something that is ridden adds; of it people whose legs are seen may sit as well, for how
+thighs point towards the camera or away from it is not in keypoints."""
+_LEAST_RIDDEN = 0.3
+"""From which probability on that is asked of them."""
 
 _HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in SIDES]
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
@@ -51,7 +62,7 @@ def hip_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*b
 
 def sitting_log_odds(
     bent: Bool[Tensor, "people samples"],
-    company: float,
+    company: float | Float[Tensor, " people"],
     photo: Int64[Tensor, " people"] | None = None,
 ) -> Float[Tensor, " people"]:
     """Log odds of sitting, by which of the samples do.
@@ -69,6 +80,36 @@ def sitting_log_odds(
     return own + company * (together @ own - own) / together.sum(1)
 
 
+def surroundings_log_odds(
+    people: Sequence[PersonEvidence], hidden: Bool[Tensor, " people"]
+) -> Float[Tensor, " people"]:
+    """Log odds of sitting that things about people add to those by samples; 0 where nobody looked.
+
+    Args:
+        people: what was seen.
+        hidden: whose legs nobody saw; of the others only what is ridden tells.
+    """
+    seen = [one.surroundings or Surroundings() for one in people]
+    looked = torch.tensor([one.surroundings is not None for one in people])
+    seats = [
+        _NOTHING_SEEN
+        + _SEAT * one.seat
+        + _SEAT_ANYWHERE * one.seat_anywhere
+        + _SPORT * one.sport
+        + _KITCHEN_ANYWHERE * one.kitchen_anywhere
+        for one in seen
+    ]
+    ridden = torch.tensor([_RIDDEN * one.ridden for one in seen])
+    told = (looked & hidden.cpu()) * torch.tensor(seats)
+    return (told + ridden).to(hidden.device)
+
+
+def may_ride(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
+    """About whom there is something that is ridden."""
+    about = [one.surroundings or Surroundings() for one in people]
+    return torch.tensor([one.ridden >= _LEAST_RIDDEN for one in about])
+
+
 def legs_hidden(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
     """Whose knees nobody saw."""
     knees = torch.stack([person.keypoints_px[_KNEES, 2].max() for person in people])
@@ -77,42 +118,45 @@ def legs_hidden(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:
 
 @dataclass(frozen=True)
 class Postures:
-    """Who among samples of people sits, for people whose legs nobody saw."""
+    """Who among samples of people sits, for people of whom legs do not tell."""
 
-    hidden: Bool[Tensor, " people"]
+    asked: Bool[Tensor, " people"]
+    """Of whom."""
     flexion_deg: Float[Tensor, "people samples"]
-    """Of the hips; 0 where everybody's legs are seen."""
+    """Of the hips; 0 where nobody is asked about."""
     counts: Bool[Tensor, "people samples"]
     """Samples that sit, of people of whom enough do, else those that do not; all samples of people
-    whose legs are seen."""
+    who are not asked about."""
 
     @staticmethod
     def of(
         latent: Float[Tensor, "people samples latent"],
-        hidden: Bool[Tensor, " people"],
+        asked: Bool[Tensor, " people"],
         decode: Decode,
         sitting_share: float,
-        company: float = 0.0,
+        company: float | Float[Tensor, " people"] = 0.0,
         photo: Int64[Tensor, " people"] | None = None,
+        more_log_odds: Float[Tensor, " people"] | float = 0.0,
     ) -> Postures:
         """Of samples of poses.
 
         Args:
             latent: the poses.
-            hidden: whose legs nobody saw.
+            asked: of whom legs do not tell.
             decode: makes rotations of the free joints of latents.
             sitting_share: from which share of samples somebody sits.
             company: weight of the mean log odds of the others of a photo beside the own ones: who
                 is among people who sit rather sits.
             photo: number of the photo that each person is in; None if all are in one.
+            more_log_odds: of sitting, by what else is known.
         """
         flexion = torch.zeros_like(latent[..., 0])
-        if bool(hidden.any()):
+        if bool(asked.any()):
             flexion = hip_flexion_deg(decode(latent))
         bent = flexion > BENT_DEG
-        log_odds = sitting_log_odds(bent, company, photo)
+        log_odds = sitting_log_odds(bent, company, photo) + more_log_odds
         sits = (log_odds >= torch.logit(log_odds.new_tensor(sitting_share))) & bent.any(1)
-        return Postures(hidden, flexion, (bent == sits[:, None]) | ~hidden[:, None])
+        return Postures(asked, flexion, (bent == sits[:, None]) | ~asked[:, None])
 
     def as_bent(
         self,
@@ -132,14 +176,14 @@ class Postures:
             latent: columns of the pose.
             decode: as in `of`.
         """
-        if not bool(self.hidden.any()):
+        if not bool(self.asked.any()):
             return centre, covariance
-        counts = self.counts[self.hidden].to(centre)
-        flexion = self.flexion_deg[self.hidden]
+        counts = self.counts[self.asked].to(centre)
+        flexion = self.flexion_deg[self.asked]
         total = counts.sum(1).clamp_min(1)
         wanted = (counts * flexion).sum(1) / total
         variance = (counts * (flexion - wanted[:, None]).square()).sum(1) / total
-        spread, moved = covariance[self.hidden], centre[self.hidden]
+        spread, moved = covariance[self.asked], centre[self.asked]
         for _ in range(_STEPS):
             now, along, rise = _hips_at(moved, spread, latent, decode)
             moved = moved + along * ((wanted - now) / rise)[:, None]
@@ -147,7 +191,7 @@ class Postures:
         surplus = (1 - variance / rise).clamp(0, 1) / rise
         spread = spread - surplus[:, None, None] * along[:, :, None] * along[:, None]
         centre, covariance = centre.clone(), covariance.clone()
-        centre[self.hidden], covariance[self.hidden] = moved, spread
+        centre[self.asked], covariance[self.asked] = moved, spread
         return centre, covariance
 
 

@@ -135,11 +135,10 @@ class ReconstructorConfig:
         return self.parts and not self.fast
 
     @property
-    def looks_in_mirrors(self) -> bool:
-        """Whether the predictor is asked about mirror images as well, which takes a twentieth of a
-        photo's time more."""
-        asked = self.predictor is not None and self.fit.observations.use_hint
-        return asked and not self.fast
+    def asks_predictor(self) -> bool:
+        """Whether fits take a predictor's word. Photos are looked at closer then: at mirror images
+        of people, and for things that tell who sits."""
+        return self.predictor is not None and self.fit.observations.use_hint and not self.fast
 
 
 class Reconstructor:
@@ -168,8 +167,9 @@ class Reconstructor:
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints."""
         config = self.config
+        asked = config.asks_predictor
         return EvidenceDetector(
-            config.detector, parts=config.follows_parts, mirrors=config.looks_in_mirrors
+            config.detector, parts=config.follows_parts, mirrors=asked, things=asked
         )
 
     @lazy

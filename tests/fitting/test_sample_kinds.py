@@ -7,7 +7,15 @@ import torch
 
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
-from kinflow.fitting.sample_kinds import Postures, hip_flexion_deg, legs_hidden, sitting_log_odds
+from kinflow.evidence.types import Surroundings
+from kinflow.fitting.sample_kinds import (
+    Postures,
+    hip_flexion_deg,
+    legs_hidden,
+    may_ride,
+    sitting_log_odds,
+    surroundings_log_odds,
+)
 from kinflow.geometry.rotations import about_axis
 
 HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in ("left", "right")]
@@ -99,3 +107,27 @@ def test_means_are_bent_as_samples_are():
     assert slope**2 * float(sure[0, 1, 1]) == pytest.approx(min(variance, slope**2), rel=0.02)
     seen = Postures.of(z, ~hidden, decode, 0.35)
     assert torch.equal(seen.as_bent(centre, covariance, slice(1, 2), decode)[0], centre)
+
+
+def test_things_about_people_tell_who_sits_whose_legs_nobody_saw(make_scene):
+    person = make_scene((0.0,)).evidence.people[0]
+    at_table, at_oven = (
+        Surroundings(seat=0.5, seat_anywhere=0.5),
+        Surroundings(kitchen_anywhere=0.5),
+    )
+    people = [person, *(replace(person, surroundings=one) for one in (at_table, at_oven))]
+    unlooked, table, oven = surroundings_log_odds(people, torch.tensor([True] * 3)).tolist()
+    assert unlooked == 0 and table > 2 and oven < -2
+    assert surroundings_log_odds(people, torch.tensor([False] * 3)).tolist() == [0.0] * 3
+
+
+def test_what_is_ridden_counts_although_legs_are_seen(make_scene):
+    person = make_scene((0.0,)).evidence.people[0]
+    rider = replace(person, surroundings=Surroundings(ridden=0.8))
+    assert may_ride([person, rider]).tolist() == [False, True]
+    angles = torch.tensor([10.0, 12, 85, 20, 90]).repeat(2, 1)[..., None]
+    asked = may_ride([person, rider])
+    more = surroundings_log_odds([person, rider], torch.tensor([False, False]))
+    counts = Postures.of(angles, asked, of_latent, 0.5, more_log_odds=more).counts
+    assert counts[0].all()
+    assert counts[1].tolist() == [False, False, True, False, True]

@@ -3,7 +3,8 @@
 Everything spatial is built channels-first, which is what onnxruntime's kernels want. Constants that
 survive a round trip through float16 unchanged are stored in that type with a `Cast` behind them
 (onnxruntime folds it when a session is made), so a file is half as large and the results are the
-same to the last bit; `allow_rounding` extends this to weights that would change.
+same to the last bit; `allow_rounding` extends this to weights that would change. Kernels of
+convolutions may be stored in eight bits, with a factor for each output.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SMALLEST_HALF_CONSTANT = 256
 class OnnxGraph:
     """Collects nodes and constants; `save` writes the model."""
 
-    def __init__(self, allow_rounding: bool = False) -> None:
-        self.allow_rounding = allow_rounding
+    def __init__(self, allow_rounding: bool = False, eight_bits: bool = False) -> None:
+        self.allow_rounding, self.eight_bits = allow_rounding, eight_bits
         self._nodes: list[onnx.NodeProto] = []
         self._casts: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
@@ -56,11 +57,28 @@ class OnnxGraph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def image_input(self, name: str, scale: float, shift: float) -> str:
-        """An `uint8` image (1, height, width, 3) turned into channels-first `scale * x + shift`."""
+    def _eight_bit_kernel(self, weights: np.ndarray) -> str:
+        """Store a kernel (out, in, height, width) as whole numbers of a 127th of the largest of
+        each output; it is restored when a session is made."""
+        largest = np.abs(weights).max((1, 2, 3), keepdims=True)
+        factor = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        name = self._name("kernel")
+        stored = np.round(weights / factor).astype(np.int8)
+        self._constants.append(numpy_helper.from_array(stored, name + "_bits"))
+        self._constants.append(numpy_helper.from_array(factor, name + "_factor"))
+        whole = name + "_whole"
+        self._casts += [
+            helper.make_node("Cast", [name + "_bits"], [whole], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [whole, name + "_factor"], [name]),
+        ]
+        return name
+
+    def image_input(self, name: str, scale: float | np.ndarray, shift: float | np.ndarray) -> str:
+        """An `uint8` image (1, height, width, 3) turned into channels-first `scale * x + shift`;
+        both are numbers, or one for each channel."""
         values = self.add("Cast", [name], to=TensorProto.FLOAT)
         values = self.add("Mul", [values, self.constant(scale)])
-        if shift:
+        if np.any(shift):
             values = self.add("Add", [values, self.constant(shift)])
         return self.add("Transpose", [values], perm=[0, 3, 1, 2])
 
@@ -74,13 +92,16 @@ class OnnxGraph:
         dilations: Sequence[int],
         same_padding: bool,
         group: int = 1,
+        pads: Sequence[int] = (0, 0, 0, 0),
     ) -> str:
-        """Convolution with `weights` (out, in / group, height, width)."""
+        """Convolution with `weights` (out, in / group, height, width); `pads` unless TensorFlow's
+        SAME padding is asked for."""
         kernel = weights.shape[2:]
-        inputs = [values, self.constant(weights)]
+        kernels = self._eight_bit_kernel(weights) if self.eight_bits else self.constant(weights)
+        inputs = [values, kernels]
         if bias is not None:
             inputs.append(self.constant(bias))
-        pads = same_pads(kernel, strides, dilations) if same_padding else [0, 0, 0, 0]
+        pads = same_pads(kernel, strides, dilations) if same_padding else list(pads)
         return self.add(
             "Conv",
             inputs,

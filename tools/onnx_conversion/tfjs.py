@@ -1,14 +1,16 @@
 """TensorFlow.js graph models: the convolutional part, from given nodes back to the image.
 
-Only what MoveNet's network needs is known. Its post-processing is left out on purpose: it is fixed
-to six people, whereas the heads can be decoded for any number.
+Only what the networks of MoveNet and NanoDet need is known. Their post-processing is left out on
+purpose: it is fixed to six people or one image size, whereas heads can be decoded for any.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,11 +35,19 @@ def load_weights(manifest: list[dict], folder: Path) -> dict[str, np.ndarray]:
 
 
 class GraphModel:
-    """A TensorFlow.js graph model being rewritten into an `OnnxGraph`."""
+    """A TensorFlow.js graph model being rewritten into an `OnnxGraph`.
 
-    def __init__(self, model_json: Path, graph: OnnxGraph) -> None:
+    `resizes` are factors of resizing nodes whose file gives sizes instead.
+    """
+
+    def __init__(
+        self,
+        model_json: Path,
+        graph: OnnxGraph,
+        resizes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         model = json.loads(model_json.read_text())
-        self.graph = graph
+        self.graph, self._resizes = graph, resizes
         self.nodes: dict[str, Node] = {n["name"]: n for n in model["modelTopology"]["node"]}
         self.weights = load_weights(model["weightsManifest"], model_json.parent)
         self._converted: dict[str, str] = {}
@@ -57,10 +67,21 @@ class GraphModel:
         match node["op"]:
             case "_FusedConv2D" | "FusedDepthwiseConv2dNative" | "DepthwiseConv2dNative":
                 return self._convolution(node, inputs)
-            case "AddV2":
-                return self.graph.add("Add", [self.convert(name) for name in inputs])
+            case "Conv2D":
+                return self._padded_convolution(node, inputs)
+            case "MaxPool":
+                return self._max_pool(node, inputs)
+            case "Add" | "AddV2":
+                return self.graph.add("Add", [self._operand(name) for name in inputs])
+            case "ConcatV2":  # of channels, which are first in models that came from ONNX
+                return self.graph.add("Concat", [self.convert(n) for n in inputs[:-1]], axis=1)
+            case "Transpose":  # from one order of axes to the other: here channels stay first
+                return self.convert(inputs[0])
             case "ResizeBilinear":
-                return self._upsample(node, inputs)
+                return self._resize(node, inputs)
+            case "LeakyRelu":
+                slope = float(node["attr"]["alpha"]["f"])
+                return self.graph.add("LeakyRelu", [self.convert(inputs[0])], alpha=slope)
             case "Sigmoid":
                 return self.graph.add("Sigmoid", [self.convert(inputs[0])])
             case unknown:
@@ -90,9 +111,45 @@ class GraphModel:
                 values = self.graph.activation(values, name.upper())
         return values
 
-    def _upsample(self, node: Node, inputs: list[str]) -> str:
-        # The size input is the input's own size times two, computed at run time.
-        factor = self.weights[self.nodes[inputs[1]]["input"][1]]
+    def _padded_convolution(self, node: Node, inputs: list[str]) -> str:
+        values, pads = self._before_padding(inputs[0])
+        return self.graph.convolution(
+            values,
+            self.weights[inputs[1]].transpose(3, 2, 0, 1),
+            None,
+            strides=_int_list(node, "strides")[1:3],
+            dilations=[1, 1],
+            same_padding=False,
+            pads=pads,
+        )
+
+    def _max_pool(self, node: Node, inputs: list[str]) -> str:
+        values, pads = self._before_padding(inputs[0])
+        kernel, strides = _int_list(node, "ksize")[1:3], _int_list(node, "strides")[1:3]
+        return self.graph.add("MaxPool", [values], kernel_shape=kernel, strides=strides, pads=pads)
+
+    def _before_padding(self, node_name: str) -> tuple[str, list[int]]:
+        """What a node that was padded in its model was before, and the padding for ONNX."""
+        node = self.nodes[node_name]
+        while node["op"] == "Transpose":
+            node_name = node["input"][0]
+            node = self.nodes[node_name]
+        if node["op"] not in ("Pad", "PadV2"):
+            return self.convert(node_name), [0, 0, 0, 0]
+        pads = self.weights[node["input"][1]][2:].astype(int)  # channels are first
+        return self.convert(node["input"][0]), pads.T.ravel().tolist()
+
+    def _operand(self, node_name: str) -> str:
+        """A value, or a constant for each channel."""
+        if node_name in self.weights:
+            return self.graph.constant(self.weights[node_name].reshape(-1, 1, 1))
+        return self.convert(node_name)
+
+    def _resize(self, node: Node, inputs: list[str]) -> str:
+        if node["name"] in self._resizes:
+            factor = np.full(2, self._resizes[node["name"]])
+        else:  # the size input is the input's own size times two, computed at run time
+            factor = self.weights[self.nodes[inputs[1]]["input"][1]]
         scales = self.graph.constant(np.array([1, 1, *factor], np.float32))
         if not node["attr"]["half_pixel_centers"]["b"]:
             raise ValueError("only half-pixel bilinear resizing is supported")
