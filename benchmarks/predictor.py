@@ -82,8 +82,8 @@ class Found:
 def main(config: PredictorBenchmark) -> None:
     torch.set_num_threads(1)
     kinds = held_out_kinds(config.poses, config.split)
-    detect = EvidenceDetector(mirrors=True).detect
-    seen = seen_worlds(kinds, config.worlds, detect, config.cache, "with mirrors")
+    detect = EvidenceDetector(mirrors=True, things=True).detect
+    seen = seen_worlds(kinds, config.worlds, detect, config.cache, "with mirrors and things")
     found = everybody(seen)
     print(f"{len(found.rows)} people, {int(found.whole.sum())} of them whole in view")
     report("landmarks", found, found.world_m, None, 0.0)
