@@ -95,4 +95,4 @@ def _seen_length(
 ) -> tuple[Int[np.ndarray, " rays"], Bool[np.ndarray, " rays"]]:
     """The step at which the silhouette ends, and whether it does."""
     beyond = ~shown & (_INSIDE * own[:, None] <= _ALONG)
-    return beyond.argmax(1), beyond.any(1)
+    return beyond.argmax(1), np.asarray(beyond.any(1))

@@ -21,7 +21,7 @@ from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_INDEX, UNKNOWN
 from kinflow.body.sides import SIDES
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import PersonEvidence
+from kinflow.evidence.types import PartLabels, PersonEvidence
 from kinflow.fitting.drawing import drawn_parts
 from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.observations import FITTED_KEYPOINTS
@@ -68,7 +68,7 @@ class SizeSigns:
     """Log odds of being a child by a network; None where it knows nothing of the person."""
     outline: float | None = None
     """Logarithm of how much larger the head is by the silhouette; None where too little of its
-    outline is against the background, and where there is no silhouette."""
+    outline is against the background, and where there is no silhouette but one of the user's."""
 
 
 def shows_size(seen: PersonEvidence) -> bool:
@@ -97,7 +97,7 @@ def signs(
     head = outline = None
     if mesh is not None:
         head = _head(seen, adult, camera, mesh)
-        if seen.mask is not None:
+        if seen.mask is not None and not _is_given(seen.parts):
             outline = head_outline(adult.vertices_m, seen.mask.to("cpu"), camera, mesh)
     if head is None and network is None:
         return None  # a face alone, and it may be somebody else's keypoints
@@ -107,9 +107,15 @@ def signs(
     return SizeSigns(head, face, network, outline)
 
 
+def _is_given(parts: PartLabels | None) -> bool:
+    """Whether the user gave parts, or the silhouette that they are made of: these are sharper than
+    those whose errors are known."""
+    return parts is not None and float(parts.confidence.max()) >= 2 * PARSER_CONFIDENCE
+
+
 def _head(seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMesh) -> float | None:
     parts = seen.parts
-    if parts is None or float(parts.confidence.max()) >= 2 * PARSER_CONFIDENCE:
+    if parts is None or _is_given(parts):
         return None
     allowed = parts.allowed.cpu().numpy()
     found = np.count_nonzero(allowed == 1 << _HEAD)
