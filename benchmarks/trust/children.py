@@ -20,10 +20,19 @@ from kinflow.fitting.sizes import child_log_odds, standardised
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
-_LOG_ODDS = (-1.0, -0.6, -0.5, -0.4, -0.3, 0.0)
+_LOG_ODDS = (-1.0, -0.6, -0.4, -0.3, -0.2, -0.1, 0.0)
+_TAKEN_PERCENT = (1, 2, 3, 5, 10, 20)
+"""Shares of adults who are taken for children."""
 _NOTHING = SizeSigns(None, None)
-_SIGNS = ("head", "face", "network")
-_KINDS = (("head", "face", "network"), ("face", "network"), ("head", "face"), ("network",))
+_SIGNS = ("head", "face", "network", "outline")
+_KINDS = (
+    ("head", "face", "network", "outline"),
+    ("face", "network", "outline"),
+    ("head", "face", "network"),
+    ("face", "network"),
+    ("head", "face"),
+    ("network",),
+)
 """The signs of a regression each."""
 
 
@@ -62,6 +71,7 @@ def children(sets: Sets) -> str:
     folder = sets.config.photographs
     photos = _in_photographs(sets, folder) if folder is not None else []
     text = told_apart(rendered, photos)
+    text += curves(rendered, photos)
     text += crossed(rendered, photos) if photos else ""
     for names in _KINDS:
         text += _weights(names, _known(names, (*rendered, *photos)))
@@ -97,13 +107,37 @@ def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
         for sign in _SIGNS:
             known = [value for one in mine if (value := getattr(one.signs, sign)) is not None]
             cells += [of(known, "mean", 3), f"{torch.tensor(known).std():.3f}"]
-        odds = [child_log_odds(one.signs) for one in mine if one.signs != _NOTHING]
-        odds += [-torch.inf] * (len(mine) - len(odds))
+        odds = _shipped(mine)
         cells += [percent([value >= least for value in odds]) for least in _LOG_ODDS]
         rows.append((name, cells))
     columns = ("people", "show proportions")
     columns += tuple(f"{sign} {what}" for sign in _SIGNS for what in ("mean", "std"))
     return table("children", (*columns, *(f"log odds {least}" for least in _LOG_ODDS)), rows)
+
+
+def _shipped(people: Sequence[Shown]) -> list[float]:
+    """Log odds of being a child by the weights that ship."""
+    return [child_log_odds(one.signs) if one.signs != _NOTHING else -torch.inf for one in people]
+
+
+def curves(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
+    """How many children are known where so many adults are taken for some."""
+    rows = []
+    for name, adults, mine in (
+        ("rendered, under ten", rendered, [one for one in rendered if one.under_ten]),
+        ("in photographs", photos, [one for one in photos if one.child]),
+    ):
+        others = torch.tensor(_shipped([one for one in adults if not one.child]))
+        if not len(others) or not mine:
+            continue
+        odds = torch.tensor(_shipped(mine))
+        ranks = (odds[:, None] > others).double() + 0.5 * (odds[:, None] == others).double()
+        least = others.sort(descending=True).values
+        taken = [int(len(others) * share / 100) for share in _TAKEN_PERCENT]
+        known = [percent((odds > least[count]).numpy()) for count in taken]
+        rows.append((name, [f"{float(ranks.mean()):.3f}", *known]))
+    columns = ("AUC", *(f"{share} % of adults" for share in _TAKEN_PERCENT))
+    return "\n" + table("children known at", columns, rows)
 
 
 def _serves(signs: SizeSigns, names: Sequence[str]) -> bool:
@@ -134,6 +168,8 @@ def _log_odds(
     signs: SizeSigns, fitted: dict[tuple[str, ...], Float64[Tensor, " weights"]]
 ) -> float:
     given = tuple(name for name in _SIGNS if getattr(signs, name) is not None)
+    if signs.network is None:
+        given = tuple(name for name in given if name != "outline")
     if given not in fitted:
         return -torch.inf
     x = [standardised(signs)[_SIGNS.index(name)] for name in given]

@@ -74,7 +74,7 @@ def pitch(sets: Sets) -> str:
     for posture in ("standing", "sitting", "lying"):
         pairs = [p for p in found_pairs(worlds) if p[0].posture == posture]
         tilt = [trunk_error_deg(*pair) for pair in pairs]
-        rows.append((f"people {posture}", ["", "", "", "", *_angles(tilt)]))
+        rows.append((f"people {posture}", [f"{len(tilt)} people", "", "", "", *_angles(tilt)]))
     columns = ("photos", "gravity error median °", "90 % °", "mean °")
     return table("pitched cameras", (*columns, "trunk error median °", "90 % °", "mean °"), rows)
 

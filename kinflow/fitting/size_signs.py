@@ -1,11 +1,10 @@
-"""Signs of a child: a head, and a face, that are large for the body, and what a network says.
+"""Signs of a child: a head and a face that are large for the body, and what a network says.
 
 Detectors give everybody the proportions of an adult, and so does a fit to their keypoints. By that
-body a child's head is too large, where two independent observers see it: the part parser, which
-looks at pixels, and the detector of keypoints, which puts those of a face where the face is. A
-network that learned from children as well sees more than proportions (`fitting/beliefs.py`).
-Outlines are none of the signs: around a head they tell rendered children, who are bald, better than
-all of these together, and children in photos not at all, for the sake of hair and hats.
+body a child's head is too large, where three independent observers see it: the part parser, which
+looks at pixels, the silhouette (`fitting/head_outline.py`), and the detector of keypoints, which
+puts those of a face where the face is. A network that learned from children as well sees more than
+proportions (`fitting/beliefs.py`).
 """
 
 from __future__ import annotations
@@ -15,17 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from kinflow.body.keypoints import BLAZEPOSE33
 from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_INDEX, UNKNOWN
 from kinflow.body.sides import SIDES
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import PersonEvidence
+from kinflow.evidence.types import PartLabels, PersonEvidence
+from kinflow.fitting.drawing import drawn_parts
+from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.observations import FITTED_KEYPOINTS
 from kinflow.geometry.pinhole import Camera
-from kinflow.geometry.rasterizer import rasterize
 
 LEAST_HEAD_CELLS = 30
 """Of a head that is seen and one that is drawn; less says nothing."""
@@ -66,6 +66,9 @@ class SizeSigns:
     nobody saw."""
     network: float | None = None
     """Log odds of being a child by a network; None where it knows nothing of the person."""
+    outline: float | None = None
+    """Logarithm of how much larger the head is by the silhouette; None where too little of its
+    outline is against the background, and where there is no silhouette but one of the user's."""
 
 
 def shows_size(seen: PersonEvidence) -> bool:
@@ -91,17 +94,28 @@ def signs(
     """
     if not shows_size(seen):
         return None if network is None else SizeSigns(None, None, network)
-    head = None if mesh is None else _head(seen, adult, camera, mesh)
+    head = outline = None
+    if mesh is not None:
+        head = _head(seen, adult, camera, mesh)
+        if seen.mask is not None and not _is_given(seen.parts):
+            outline = head_outline(adult.vertices_m, seen.mask.to("cpu"), camera, mesh)
     if head is None and network is None:
         return None  # a face alone, and it may be somebody else's keypoints
     seen_px = seen.keypoints_px.cpu().numpy()[_ROWS[:_FACE], :2]
     fitted_px = camera.project(torch.from_numpy(adult.keypoints_m[:_FACE])).numpy()
-    return SizeSigns(head, math.log(_spread(seen_px) / _spread(fitted_px)), network)
+    face = math.log(_spread(seen_px) / _spread(fitted_px))
+    return SizeSigns(head, face, network, outline)
+
+
+def _is_given(parts: PartLabels | None) -> bool:
+    """Whether the user gave parts, or the silhouette that they are made of: these are sharper than
+    those whose errors are known."""
+    return parts is not None and float(parts.confidence.max()) >= 2 * PARSER_CONFIDENCE
 
 
 def _head(seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMesh) -> float | None:
     parts = seen.parts
-    if parts is None or float(parts.confidence.max()) >= 2 * PARSER_CONFIDENCE:
+    if parts is None or _is_given(parts):
         return None
     allowed = parts.allowed.cpu().numpy()
     found = np.count_nonzero(allowed == 1 << _HEAD)
@@ -111,17 +125,6 @@ def _head(seen: PersonEvidence, adult: FittedAdult, camera: Camera, mesh: PartMe
     own = np.count_nonzero((drawn == _HEAD) & (allowed != UNKNOWN))
     head = 0.5 * math.log((found + _SOME_CELLS) / (own + _SOME_CELLS))
     return None if own < LEAST_HEAD_CELLS or abs(head) > FARTHEST_HEAD else head
-
-
-def drawn_parts(
-    vertices_m: Float[np.ndarray, "vertices 3"], grid_camera: Camera, mesh: PartMesh
-) -> Int[np.ndarray, "rows columns"]:
-    """The part in every cell of a grid, 0 where the body does not show."""
-    points = grid_camera.project(torch.from_numpy(vertices_m)).numpy()
-    raster = rasterize(
-        points, vertices_m[:, 2], mesh.faces, grid_camera.image_size, cull_back_faces=True
-    )
-    return np.where(raster.face >= 0, mesh.face_parts[raster.face], 0)
 
 
 def _spread(points: Float[np.ndarray, "points 2"]) -> float:

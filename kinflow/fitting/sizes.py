@@ -32,7 +32,8 @@ from kinflow.geometry.pinhole import Camera
 from kinflow.priors.shape import AGE, ShapePrior
 
 ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
-"""Mean and spread of both signs of proportions of adults."""
+ADULT_OUTLINE = (0.214, 0.111)
+"""Mean and spread of the signs of proportions of adults."""
 FARTHEST = 2.5
 """Standard deviations beyond which such a sign says no more: one alone makes nobody a child."""
 
@@ -45,27 +46,34 @@ class Regression:
     head: float
     face: float
     network: float
+    outline: float = 0.0
 
     def of(self, found: SizeSigns) -> float:
         """By the signs of a person; what is not there counts as an adult's."""
-        head, face, network = standardised(found)
-        return self.at_adult + self.head * head + self.face * face + self.network * network
+        head, face, network, outline = standardised(found)
+        told = self.head * head + self.face * face + self.network * network
+        return self.at_adult + told + self.outline * outline
 
 
-# by the head and the network being known: log odds of being a child, and a child's phenotype `age`
+# by which of head, outline and network are known: log odds of being a child, and a child's
+# phenotype `age`
 LOG_ODDS = {
-    (True, True): Regression(-0.67, 0.49, 0.50, 0.86),
-    (False, True): Regression(-0.49, 0.0, 0.76, 0.93),
+    (True, True, True): Regression(-0.88, 0.32, 0.16, 0.93, 0.57),
+    (False, True, True): Regression(-0.70, 0.0, 0.28, 0.98, 0.65),
+    (True, False, True): Regression(-0.42, 0.56, 0.29, 0.97),
+    (False, False, True): Regression(-0.05, 0.0, 0.48, 1.08),
     # no network: somebody else's keypoints, whose faces may be off; so a little less, for neither
     # proportion to be enough
-    (True, False): Regression(-2.6, 0.72, 0.80, 0.0),
+    (True, False, False): Regression(-2.6, 0.72, 0.80, 0.0),
 }
-LOG_ODDS_UNSEEN = Regression(-0.90, 0.0, 0.0, 0.85)
+LOG_ODDS_UNSEEN = Regression(-0.92, 0.0, 0.0, 0.84)
 """By the network alone, of bodies whose legs nobody saw."""
 CHILD_AGE = {
-    (True, True): Regression(0.282, -0.031, 0.019, -0.044),
-    (False, True): Regression(0.248, 0.0, 0.016, -0.054),
-    (True, False): Regression(0.351, -0.047, -0.003, 0.0),
+    (True, True, True): Regression(0.309, 0.002, 0.018, -0.043, -0.037),
+    (False, True, True): Regression(0.310, 0.0, 0.018, -0.043, -0.036),
+    (True, False, True): Regression(0.291, -0.016, 0.009, -0.044),
+    (False, False, True): Regression(0.281, 0.0, 0.008, -0.045),
+    (True, False, False): Regression(0.351, -0.047, -0.003, 0.0),
 }
 CHILD_AGE_UNSEEN = 0.19
 """The same by the network alone."""
@@ -91,13 +99,14 @@ class SizeConfig:
         whole(self, "clip_frames", at_least=1, at_most=1000)
 
 
-def standardised(found: SizeSigns) -> tuple[float, float, float]:
-    """The head and the face in standard deviations of adults', no farther than says something, and
-    what the network says; 0 for what is not there."""
+def standardised(found: SizeSigns) -> tuple[float, float, float, float]:
+    """The head, the face, what the network says, and the outline; proportions in standard
+    deviations of adults', no farther than says something. 0 for what is not there."""
     return (
         _deviation(found.head, *ADULT_HEAD),
         _deviation(found.face, *ADULT_FACE),
         0.0 if found.network is None else found.network,
+        _deviation(found.outline, *ADULT_OUTLINE),
     )
 
 
@@ -117,8 +126,10 @@ def age_of_child(found: SizeSigns) -> float:
     return max(_YOUNGEST, CHILD_AGE[_given(found)].of(found))
 
 
-def _given(found: SizeSigns) -> tuple[bool, bool]:
-    return found.head is not None, found.network is not None
+def _given(found: SizeSigns) -> tuple[bool, bool, bool]:
+    # without a network the outline is not asked: it may be the user's own, and as sharp as can be
+    head, network = found.head is not None, found.network is not None
+    return head, network and found.outline is not None, network
 
 
 class SizeEstimator:

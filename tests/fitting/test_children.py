@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,13 +12,15 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import PartLabels
+from kinflow.evidence.types import PartLabels, PersonMask
+from kinflow.fitting.drawing import drawn_parts
+from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import part_body
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.fitting.sequence import TrackFitter
-from kinflow.fitting.size_signs import FittedAdult, SizeSigns, drawn_parts, shows_size, signs
+from kinflow.fitting.size_signs import FittedAdult, SizeSigns, shows_size, signs
 from kinflow.fitting.sizes import (
     SizeConfig,
     SizeEstimator,
@@ -91,6 +94,62 @@ def test_a_larger_head_and_face_show(fitter, vertices, adults, camera):
     assert wide.face - same.face == pytest.approx(math.log(1.3), abs=1e-3)
 
 
+def outlined(drawn) -> PersonMask:
+    """The silhouette of what is drawn in cells of 2 x 2 pixels."""
+    size = (drawn.shape[1], drawn.shape[0])
+    return PersonMask((drawn > 0).float(), ImageGrid((0.0, 0.0), 2.0, size))
+
+
+def with_head(adult, mesh, factor: float) -> FittedAdult:
+    """The body with a head that looks that many times as large."""
+    rows = np.unique(mesh.faces[mesh.face_parts == HEAD])
+    points = adult.vertices_m.copy()
+    middle = points[rows].mean(0)
+    points[rows, :2] = middle[:2] + factor * (points[rows, :2] - middle[:2])
+    return FittedAdult(points, adult.keypoints_m)
+
+
+def test_a_larger_head_shows_in_the_outline(fitter, vertices, adults, camera):
+    """Its own outline makes no head larger, one that is drawn larger is so by as much; and signs of
+    people of whom there is a silhouette have it."""
+    scene, _, best = adults
+    drawn, adult = drawn_body(fitter, vertices, best[:1], camera)
+    mesh, person = PartMesh.of(vertices.body), labelled(scene.evidence.people[0], drawn, camera)
+    own = head_outline(adult.vertices_m, outlined(drawn), camera, mesh)
+    assert own is not None and abs(own) < 0.08
+    for factor in (0.8, 1.35):
+        large = with_head(adult, mesh, factor).vertices_m
+        grid = outlined(drawn).grid
+        mask = outlined(torch.from_numpy(drawn_parts(large, grid.camera(camera), mesh)))
+        told = head_outline(adult.vertices_m, mask, camera, mesh)
+        assert told is not None and told - own == pytest.approx(math.log(factor), abs=0.08)
+        found = signs(replace(person, mask=mask), adult, camera, mesh, network=0.0)
+        assert found is not None and found.outline == told
+    without = signs(person, adult, camera, mesh, network=0.0)
+    assert without is not None and without.outline is None
+    assert person.parts is not None
+    exact = replace(person.parts, confidence=torch.ones_like(person.parts.confidence))
+    given = signs(replace(person, parts=exact, mask=mask), adult, camera, mesh, network=0.0)
+    assert given is not None and given.outline is None
+
+
+def test_no_outline_where_it_is_not_against_a_background(fitter, vertices, adults, camera):
+    """Somebody behind whom everything is taken for them, who is not shown at all, or of whom the
+    head is at the image's edge."""
+    _, _, best = adults
+    drawn, adult = drawn_body(fitter, vertices, best[:1], camera)
+    mesh, mask = PartMesh.of(vertices.body), outlined(drawn)
+    everything = replace(mask, probability=torch.ones_like(mask.probability))
+    nothing = replace(mask, probability=torch.zeros_like(mask.probability))
+    for other in (everything, nothing):
+        assert head_outline(adult.vertices_m, other, camera, mesh) is None
+    head = camera.project(torch.from_numpy(with_head(adult, mesh, 0.0).vertices_m)).numpy()
+    rows = np.unique(mesh.faces[mesh.face_parts == HEAD])
+    middle = int(head[rows, 1].mean())
+    cut = replace(camera, image_size=(camera.image_size[0], max(1, middle // 8)))
+    assert head_outline(adult.vertices_m, mask, cut, mesh) is None
+
+
 def test_nothing_can_be_said_of_some(adults, fitter, vertices, camera):
     """Labels of others than the parser, no labels, and what is twice as wide as a head say nothing
     of the head; hidden legs leave the network alone; and a face alone is not enough."""
@@ -159,10 +218,21 @@ def test_the_network_alone_speaks_where_no_proportions_were_seen(fitter):
     assert age[0] < CHILD_BELOW_AGE and (age[1:] > CHILD_BELOW_AGE).all()
     assert estimator.target([None]) is None
     # who shows proportions is judged by these as well, and a face counts more where no head does
-    assert estimator.target([SizeSigns(0.0, -0.4, 1.5)]) is None
+    assert estimator.target([SizeSigns(-0.1, -0.5, 1.5)]) is None
     assert estimator.common_target([sure, sure]) is None
     face = [SizeSigns(head, 0.1, -1.5) for head in (None, 0.032)]
     assert child_log_odds(face[0]) > child_log_odds(face[1])
+
+
+def test_an_outline_has_a_say_where_there_is_a_network():
+    for head in (0.05, None):
+        odds = [
+            child_log_odds(SizeSigns(head, -0.1, -0.5, outline=told)) for told in (0.0, 0.2, 0.5)
+        ]
+        assert odds[0] < odds[1] < odds[2]
+        assert odds[0] < SizeConfig().least_log_odds < odds[2]
+    found = [child_log_odds(SizeSigns(0.05, -0.1, outline=told)) for told in (0.0, 0.5)]
+    assert found[0] == found[1]
 
 
 def test_the_network_has_a_say_where_it_knows_a_person():

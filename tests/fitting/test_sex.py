@@ -11,8 +11,8 @@ from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import ANY_PART, BACKGROUND
 from kinflow.body.shape import BREASTS_FROM
 from kinflow.evidence.types import ImageEvidence, PartLabels, PersonEvidence
+from kinflow.fitting.drawing import drawn_parts
 from kinflow.fitting.photo import PhotoFitter
-from kinflow.fitting.size_signs import drawn_parts
 from kinflow.geometry import Camera
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.geometry.rotations import rotvec_to_matrix
