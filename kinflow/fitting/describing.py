@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -154,6 +155,14 @@ class Describer:
             shape=shape.cpu(),
             energy=energy,
         )
+
+
+def doubted(people: Sequence[Person], off_floor: Sequence[bool]) -> tuple[Person, ...]:
+    """People of a photo, of whom nobody is `ok` who is off the floor that the others stand on."""
+    return tuple(
+        replace(person, code="uncertain") if off and person.code == "ok" else person
+        for person, off in zip(people, off_floor, strict=True)
+    )
 
 
 def second_thoughts(person: Person, doubted: float) -> Person:

@@ -23,7 +23,7 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
-from kinflow.fitting.describing import second_thoughts
+from kinflow.fitting.describing import doubted, second_thoughts
 from kinflow.fitting.doubt import doubt_of_network
 from kinflow.fitting.observations import FITTED_KEYPOINTS, observe
 from kinflow.fitting.over_time import Along, over_time, steadied
@@ -276,7 +276,8 @@ class NetworkAlone:
         picture = gravity.by_picture(camera, lines_px)
         ground = gravity.with_people(picture, told.stances[mine])
         floor = gravity.floor_under(ground, told.points_m[mine])
-        return PhotoFit(told.of(rows), camera, ground.gravity, floor)
+        off = gravity.off_floor(ground, floor, told.points_m[mine])
+        return PhotoFit(doubted(told.of(rows), off), camera, ground.gravity, floor)
 
     def _with_others(self, photo: ImageEvidence, camera: Camera, known: PhotoFit) -> PhotoFit:
         """The people of a photo in its order, those without a look fitted."""

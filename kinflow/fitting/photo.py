@@ -24,7 +24,7 @@ from kinflow.energy.body_energy import EnergyConfig, Targets
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs, of_another_body, without_sizes
-from kinflow.fitting.describing import Describer
+from kinflow.fitting.describing import Describer, doubted
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.grounding import with_floor, with_nearer, with_trunk, with_up
@@ -215,7 +215,9 @@ class PhotoFitter:
             for name in ("pose", "shape", "t_cam_root_m")
         )
         keypoints = body.with_shape(shape).with_pose(pose, t_cam_root_m).keypoints_m()
-        floor = self.gravity.floor_under(ground, keypoints[:, FITTED_ROWS])
+        points_cam_m = keypoints[:, FITTED_ROWS]
+        floor = self.gravity.floor_under(ground, points_cam_m)
+        people = doubted(people, self.gravity.off_floor(ground, floor, points_cam_m))
         return PhotoFit(people, camera, ground.gravity, floor)
 
     def _pictures(self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> list[Tensor]:

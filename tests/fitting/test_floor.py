@@ -108,21 +108,27 @@ def test_a_body_nearer_is_as_much_smaller(fitter, factor):
     assert extent[1] == pytest.approx(extent[0], rel=0.05), "it looks as tall as before"
 
 
+def on_floor(fitter, place, s) -> Unknowns:
+    """People who face a level camera 1.5 m above their floor."""
+    model, generator = fitter.fitter.model, torch.Generator().manual_seed(3)
+    count = len(place)
+    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0])).expand(count, 3, 3)
+    z = 0.3 * torch.randn(count, model.prior.latent_dim, generator=generator)
+    truth = Unknowns(facing, place, z, s, torch.zeros(count))
+    points = model.evaluate(truth, with_jacobian=False).keypoints_cam_m
+    drop = 1.5 - (points[..., 1] + flesh_m(fitter.fitter.names)).amax(1)
+    return replace(truth, t_cam_root_m=place + torch.stack([0 * drop, drop, 0 * drop], -1))
+
+
 @pytest.fixture(scope="module")
 def family(fitter, camera, see):
-    """A level camera 1.5 m above a floor with two adults and a child of four on it."""
-    model, generator = fitter.fitter.model, torch.Generator().manual_seed(3)
+    """Two adults and a child of four."""
     s = torch.zeros(3, 6)
     s[1, 1] = -4.0
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0])).expand(3, 3, 3)
-    z = 0.3 * torch.randn(3, model.prior.latent_dim, generator=generator)
     place = torch.tensor([[-1.0, 0.0, 4.0], [0.0, 0.0, 3.5], [1.3, 0.0, 5.0]])
-    truth = Unknowns(facing, place, z, s, torch.zeros(3))
-    flesh = flesh_m(fitter.fitter.names)
-    points = model.evaluate(truth, with_jacobian=False).keypoints_cam_m
-    drop = 1.5 - (points[..., 1] + flesh).amax(1)
-    place = place + torch.stack([0 * drop, drop, 0 * drop], -1)
-    return see(replace(truth, t_cam_root_m=place), camera, generator, rough=True), place
+    truth = on_floor(fitter, place, s)
+    scene = see(truth, camera, torch.Generator().manual_seed(4), rough=True)
+    return scene, truth.t_cam_root_m
 
 
 def test_a_child_among_adults_stands_on_their_floor(fitter, family, camera):
@@ -155,3 +161,21 @@ def test_a_camera_of_another_gravity_has_the_floor_along_it(fitter, family, came
     assert isinstance(gravity, Gravity) and math.hypot(*gravity.up_cam) == pytest.approx(1)
     points = torch.cat([p.vertices() for p in fit.people]) @ torch.tensor(gravity.up_cam)
     assert abs(float(points.min()) - fit.floor.height_m) < 0.15
+
+
+def test_nobody_is_certain_who_is_far_above_the_floor_of_the_others(fitter, camera, see):
+    """As a lamp is that looks like somebody; who jumps is not, nor who is there alone."""
+    place = torch.tensor([[x, 0.0, 7.0] for x in (-2.6, -1.3, 0.0, 1.3, 2.6)])
+    truth = on_floor(fitter, place, torch.zeros(5, 6))
+
+    def codes(above_m: float, people: slice = slice(None)) -> list[str]:
+        above = torch.zeros(5, 3)
+        above[-1, 1] = -above_m
+        raised = replace(truth, t_cam_root_m=truth.t_cam_root_m + above)
+        scene = see(raised, camera, torch.Generator().manual_seed(4), rough=True)
+        evidence = replace(scene.evidence, people=scene.evidence.people[people])
+        return [person.code for person in fitter.fit(evidence, camera).people]
+
+    assert codes(0.8) == ["ok"] * 5
+    assert codes(3.0) == ["ok"] * 4 + ["uncertain"]
+    assert codes(3.0, slice(4, None)) == ["ok"]
