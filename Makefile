@@ -10,9 +10,10 @@ PYTHONS ?=
 demo: $(VENV)/.demo
 	$(BIN)/kinflow demo --out $(OUT) --overwrite
 
-# commands that tests run in processes of their own start sooner if what one has compiled is kept
+# three on two cores, for some tests wait; commands that tests run in processes of their own start
+# sooner if what one has compiled is kept
 test: $(VENV)/.dev
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
