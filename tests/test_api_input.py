@@ -28,7 +28,7 @@ from kinflow.errors import InputError
 from kinflow.evidence import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.detector import DetectorConfig
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import CloseLook, PartLabels
+from kinflow.evidence.types import CloseLook, PartLabels, Surroundings
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 from kinflow.metrics.vertices import pve
 
@@ -133,6 +133,14 @@ refused = {
     ],
     "evidence has": [
         lambda v=v: reconstructor(RGB, evidence=v) for v in (5, [], {}, evidence().people)
+    ],
+    "surroundings": [
+        lambda v=v: fit(surroundings=v)
+        for v in (5, {}, (0.1,), *(Surroundings(seat=v) for v in (NAN, 1.5, -0.1, "0.5", None)))
+    ],
+    "look_in_mirror": [
+        lambda v=v: fit(look=look(), look_in_mirror=v)
+        for v in (5, {}, look(features=torch.full((1152,), NAN)), look(landmarks=torch.ones(3)))
     ],
     "people": [
         lambda v=v: reconstructor(RGB, evidence=ImageEvidence(SIZE, v))

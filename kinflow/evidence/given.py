@@ -6,7 +6,7 @@ not known may have had any position, NaN included, and is zero now.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from kinflow.evidence.types import (
     PartLabels,
     PersonEvidence,
     PersonMask,
+    Surroundings,
 )
 from kinflow.geometry.image_grid import ImageGrid
 from kinflow.tensors import finite_tensor, given_tensor, tensor_within
@@ -111,6 +112,9 @@ def _person(person: Any, name: str) -> PersonEvidence:
         look_in_mirror=None
         if person.look_in_mirror is None
         else _look(person.look_in_mirror, f"{name}.look_in_mirror"),
+        surroundings=None
+        if person.surroundings is None
+        else _surroundings(person.surroundings, f"{name}.surroundings"),
     )
 
 
@@ -131,6 +135,13 @@ def _look(look: Any, name: str) -> CloseLook:
             for field, shape in _ACTIVATIONS.items()
         ),
     )
+
+
+def _surroundings(things: Any, name: str) -> Surroundings:
+    if not isinstance(things, Surroundings):
+        raise InputError(f"{name} has to be Surroundings or None, not a {type(things).__name__}.")
+    values = {field.name: getattr(things, field.name) for field in fields(Surroundings)}
+    return Surroundings(**{k: _number(v, f"{name}.{k}", 0, 1) for k, v in values.items()})
 
 
 def _mask(mask: Any, name: str) -> PersonMask:
