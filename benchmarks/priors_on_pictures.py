@@ -95,4 +95,4 @@ def line(values: Tensor, first: Tensor, found: Found) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(PriorsOnPictures))
+    main(tyro.cli(PriorsOnPictures, description=__doc__))

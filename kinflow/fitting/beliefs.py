@@ -112,7 +112,7 @@ def beliefs(
         return None
     with torch.no_grad():
         seen = [people[i] for i in rows]
-        posterior = posterior_of(predictor, seen, [cameras[i] for i in rows], prior)
+        posterior = _posterior_of(predictor, seen, [cameras[i] for i in rows], prior)
         hidden = legs_hidden(seen) & one_posture
         around = None
         if one_posture and config.surroundings:
@@ -135,7 +135,7 @@ def beliefs(
     )
 
 
-def posterior_of(
+def _posterior_of(
     predictor: Predictor,
     people: Sequence[PersonEvidence],
     cameras: Sequence[Camera],

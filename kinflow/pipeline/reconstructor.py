@@ -134,12 +134,6 @@ class ReconstructorConfig:
         """Whether body parts are looked for, and bodies moved onto them."""
         return self.parts and not self.fast
 
-    @property
-    def asks_predictor(self) -> bool:
-        """Whether fits take a predictor's word. Photos are looked at closer then: at mirror images
-        of people, and for things that tell who sits."""
-        return self.predictor is not None and self.fit.observations.use_hint and not self.fast
-
 
 class Reconstructor:
     """Reconstructs people from photos; models are loaded at first use and kept.
@@ -165,11 +159,16 @@ class Reconstructor:
 
     @lazy
     def detector(self) -> EvidenceDetector:
-        """Finds people and their keypoints."""
+        """Finds people and their keypoints; where fits ask a predictor, also what it looks like in
+        a mirror, unless it looks at pictures itself, and things that tell who sits."""
         config = self.config
-        asked = config.asks_predictor
+        asks = config.fit.observations.use_hint and not config.fast
+        predictor = self.fitter.predictor if asks else None
         return EvidenceDetector(
-            config.detector, parts=config.follows_parts, mirrors=asked, things=asked
+            config.detector,
+            parts=config.follows_parts,
+            mirrors=predictor is not None and predictor.crop_px is None,
+            things=predictor is not None,
         )
 
     @lazy

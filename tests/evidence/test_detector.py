@@ -57,6 +57,16 @@ def test_silhouette_covers_the_person_only(evidence, astronaut):
     assert (mask.sample(outside) < 0.3).all()
 
 
+def test_mirror_images_are_looked_at_where_somebody_asks(detector, evidence, astronaut):
+    asked = EvidenceDetector(detector.config, mirrors=True).detect(astronaut)
+    for seen, unasked in zip(asked.people, evidence.people, strict=True):
+        assert unasked.look_in_mirror is None
+        assert seen.look_in_mirror is not None and seen.look is not None
+        assert seen.look_in_mirror.region == seen.look.region
+        apart = seen.look_in_mirror.landmarks[:, :2] - seen.look.landmarks[:, :2]
+        assert float(apart.abs().amax()) > 0.05
+
+
 def test_image_without_people(detector):
     noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
     assert detector.detect(noise).people == ()

@@ -16,6 +16,7 @@ from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
 from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.geometry import Camera
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.metrics.pose import pa_mpjpe
 from kinflow.predictors import Looks, Predictor, PredictorInfo
 from kinflow.predictors.network import NetworkConfig
@@ -201,6 +202,36 @@ def test_poses_are_believed_nearer_to_the_best_guess_and_sizes_are_not(prior, pr
     torch.testing.assert_close(guess.centre[:, :3], torch.zeros(1, 3), atol=1e-4, rtol=0.0)
     assert (mean.centre[:, latent] - best.z).abs().max() > 0.01
     torch.testing.assert_close(guess.centre[:, latent.stop :], mean.centre[:, latent.stop :])
+
+
+def test_a_mirrored_photo_is_believed_to_show_the_mirrored_body(prior, predictor, make_scene):
+    """With a look at each side, whichever of both is the photo; and others are as without."""
+    camera = Camera.from_fov((1200, 900), 55.0)
+    person = make_scene((0.0,)).evidence.people[0]
+    own = replace(with_look_of(), region=Region((820.0, 500.0), 500.0, 0.3))
+    other = replace(own, features=own.features.flip(0), landmarks=own.landmarks.flip(0))
+
+    def believed(first: CloseLook, second: CloseLook | None) -> Belief:
+        seen = [
+            replace(person, look=own),
+            replace(person, look=first, look_in_mirror=second),
+        ]
+        belief = beliefs(predictor, seen, [camera] * 2, prior, replace(CONFIG, guess_share=1.0))
+        assert belief is not None
+        return belief
+
+    def opposite(look: CloseLook) -> CloseLook:
+        region = look.region
+        x, y = region.center_px
+        return replace(look, region=replace(region, center_px=(1200 - x, y), roll=-region.roll))
+
+    both, back = believed(own, other), believed(opposite(other), opposite(own))
+    once = believed(own, None)
+    torch.testing.assert_close(both.centre[0], once.centre[0])
+    assert float((both.centre[1] - once.centre[1]).abs().amax()) > 1e-3
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    R = [rotvec_to_matrix(belief.centre[1, :3]) @ belief.R_cam_base[1] for belief in (both, back)]
+    torch.testing.assert_close(R[1], R[0] * flip[:, None] * flip, atol=0.004, rtol=0)
 
 
 def test_who_hides_their_legs_sits_or_stands(prior, predictor):

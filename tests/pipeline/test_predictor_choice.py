@@ -28,6 +28,18 @@ def test_without_one_the_gallery_does(options, astronaut_rgb):
     assert sources(astronaut_rgb, **options) <= {"gallery", "facing"}
 
 
+@pytest.mark.parametrize("options", [{"predictor": None}, {"prior": "gaussian"}, {"fast": True}])
+def test_photos_are_looked_at_closer_only_for_fits_that_ask_a_predictor(options):
+    closer = [
+        (detector.mirrors, detector.things)
+        for detector in (
+            kinflow.Reconstructor(ReconstructorConfig(parts=False, **chosen)).detector
+            for chosen in ({}, options)
+        )
+    ]
+    assert closer == [(True, True), (False, False)]
+
+
 def test_a_predictor_of_another_prior_is_refused(astronaut_rgb, tmp_path):
     path = tmp_path / "other.safetensors"
     config = NetworkConfig(42, width=12, layers=1, readout=8, blocks=1, context=4, flow_blocks=1)
@@ -51,6 +63,7 @@ def test_a_predictor_that_looks_at_pictures_sees_photos_and_refuses_clips(
     Predictor(config, PredictorInfo(prior_sha256=weights_sha256(prior))).save(path)
     for fast, source in ((False, {"predictor", "facing"}), (True, {"network"})):
         assert sources(astronaut_rgb, predictor=path, fast=fast) <= source
+    assert not kinflow.Reconstructor(ReconstructorConfig(predictor=path)).detector.mirrors
     clip = write_clip(tmp_path / "walk.avi", passing(astronaut_rgb, [10.0, 12.0]), 25.0, "MJPG")
     models = kinflow.Reconstructor(ReconstructorConfig(parts=False, predictor=path))
     with pytest.raises(InputError, match="is for photos"):
