@@ -104,7 +104,9 @@ class RayCrew:
         return self._hired
 
     def give(self, worker: int, assignments: Sequence[Assignment]) -> None:
-        work = self._actors[worker].work.options(num_returns="streaming")
+        # it waits until each of its words is heard, so that none is lost if it dies the next moment
+        stream = {"num_returns": "streaming", "_generator_backpressure_num_objects": 1}
+        work = self._actors[worker].work.options(**stream)
         self._telling[work.remote(list(assignments))] = worker
 
     def news(self, patience_s: float) -> list[News]:
