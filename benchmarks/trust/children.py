@@ -104,14 +104,14 @@ def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
         if not mine:
             continue
         cells = [str(len(mine)), percent([one.signs.face is not None for one in mine])]
-        for sign in _SIGNS:
+        for sign in (*_SIGNS, "floor"):
             known = [value for one in mine if (value := getattr(one.signs, sign)) is not None]
             cells += [of(known, "mean", 3), f"{torch.tensor(known).std():.3f}"]
         odds = _shipped(mine)
         cells += [percent([value >= least for value in odds]) for least in _LOG_ODDS]
         rows.append((name, cells))
     columns = ("people", "show proportions")
-    columns += tuple(f"{sign} {what}" for sign in _SIGNS for what in ("mean", "std"))
+    columns += tuple(f"{sign} {what}" for sign in (*_SIGNS, "floor") for what in ("mean", "std"))
     return table("children", (*columns, *(f"log odds {least}" for least in _LOG_ODDS)), rows)
 
 

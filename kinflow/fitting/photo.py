@@ -21,6 +21,7 @@ from kinflow.body.sides import SIDES
 from kinflow.body.users_body import UsersBody
 from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets
+from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs, of_another_body, without_sizes
@@ -34,6 +35,7 @@ from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.observations import FITTED_KEYPOINTS, FITTED_ROWS, ObservationConfig, observe
 from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.fitting.people import FoundBodies, People
+from kinflow.fitting.size_by_floor import with_floors
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import SizeConfig, SizeEstimator
 from kinflow.fitting.solver import FitConfig, PersonFitter
@@ -193,18 +195,21 @@ class PhotoFitter:
         targets, found = self._searched(people, pictures, legs)
         best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
         rows = people.rows
+        signs = self._size_signs(targets, found.unknowns[best], people)
         stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs)
+        in_photos = [stances[mine.start : mine.stop] for mine in rows]
         ground = [
-            self.gravity.with_people(picture, stances[mine.start : mine.stop])
-            for picture, mine in zip(pictures, rows, strict=True)
+            self.gravity.with_people(picture, mine)
+            for picture, mine in zip(pictures, in_photos, strict=True)
         ]
+        signs = with_floors(signs, in_photos, [known.gravity for known in ground])
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
         targets = with_trunk(targets, self.gravity, up, rows, legs, self.trunk)
         targets = with_floor(targets, self.gravity, ground, rows)
         if self.users_body is None:
             found = with_nearer(found, self.fitter.model, best, ground)
-        targets, found = self._with_children(targets, found, best, people)
+        targets, found = self._with_children(targets, found, signs)
         return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
@@ -241,24 +246,28 @@ class PhotoFitter:
         with one_thread():
             people = People.of([evidence], [camera])
             legs = leg_confidence(people.seen)
-            pictures = self._pictures([evidence], [camera])
-            targets, found = self._searched(people, pictures, legs)
+            (picture,) = self._pictures([evidence], [camera])
+            targets, found = self._searched(people, [picture], legs)
             best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            known = None if targets.belief is None else targets.belief.child_log_odds
-            return self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
+            bodies = found.unknowns[best]
+            stances = Stances.of(self.fitter.energy, bodies, targets, self.flesh_m, legs)
+            gravity = self.gravity.with_people(picture, stances).gravity
+            signs = self._size_signs(targets, bodies, people)
+            return with_floors(signs, [stances], [gravity])
+
+    def _size_signs(
+        self, targets: Targets, adults: Unknowns, people: People
+    ) -> list[SizeSigns | None]:
+        """Signs of a child of everybody, but for those of the floor."""
+        if not self.sizes.config.estimate:
+            return [None] * len(people.seen)
+        known = None if targets.belief is None else targets.belief.child_log_odds
+        return self.sizes.signs(adults, people.seen, people.cameras, known)
 
     def _with_children(
-        self,
-        targets: Targets,
-        found: Candidates,
-        best: Tensor,
-        people: People,
+        self, targets: Targets, found: Candidates, signs: Sequence[SizeSigns | None]
     ) -> tuple[Targets, Candidates]:
         """Targets and bodies of all people, in which those who look like children are some."""
-        if not self.sizes.config.estimate:
-            return targets, found
-        known = None if targets.belief is None else targets.belief.child_log_odds
-        signs = self.sizes.signs(found.unknowns[best], people.seen, people.cameras, known)
         shape = self.sizes.target(signs)
         if shape is None:
             return targets, found

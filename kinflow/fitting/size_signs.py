@@ -69,6 +69,9 @@ class SizeSigns:
     outline: float | None = None
     """Logarithm of how much larger the head is by the silhouette; None where too little of its
     outline is against the background, and where there is no silhouette but one of the user's."""
+    floor: float | None = None
+    """How much likelier the ground under the person is for a child than for an adult, by where
+    others of the photo stand (`fitting/size_by_floor.py`); None where nobody asked."""
 
 
 def shows_size(seen: PersonEvidence) -> bool:

@@ -34,6 +34,8 @@ from kinflow.priors.shape import AGE, ShapePrior
 ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
 ADULT_OUTLINE = (0.214, 0.111)
 """Mean and spread of the signs of proportions of adults."""
+FLOOR_WEIGHT = 0.4
+"""How far the floor is believed: it is no plane, and those on it are fitted alike wrongly."""
 FARTHEST = 2.5
 """Standard deviations beyond which such a sign says no more: one alone makes nobody a child."""
 
@@ -116,7 +118,8 @@ def _deviation(value: float | None, mean: float, std: float) -> float:
 
 def child_log_odds(found: SizeSigns) -> float:
     """Of somebody with these signs being a child."""
-    return (LOG_ODDS[_given(found)] if found.face is not None else LOG_ODDS_UNSEEN).of(found)
+    own = (LOG_ODDS[_given(found)] if found.face is not None else LOG_ODDS_UNSEEN).of(found)
+    return own + FLOOR_WEIGHT * (found.floor or 0.0)
 
 
 def age_of_child(found: SizeSigns) -> float:

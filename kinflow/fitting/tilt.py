@@ -43,7 +43,7 @@ class TiltConfig:
     """How often the lines of a photo are no upright ones at all."""
     vote_std_deg: float = 5.0
     """Of what is up by the true pose of a person."""
-    pose_std_scale: float = 1.7
+    pose_std_scale: float = 2.5
     """Factor on what the spread of the fitted pose adds to that, which the fit states too small."""
     lying_share: float = 0.3
     """Of people whose up may be anywhere, whatever their pose says."""
