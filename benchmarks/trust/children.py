@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -109,10 +109,13 @@ def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
             cells += [of(known, "mean", 3), f"{torch.tensor(known).std():.3f}"]
         odds = _shipped(mine)
         cells += [percent([value >= least for value in odds]) for least in _LOG_ODDS]
+        alone = [replace(one, signs=replace(one.signs, floor=None)) for one in mine]
+        cells += [percent([value >= 0.0 for value in _shipped(alone)])]
         rows.append((name, cells))
     columns = ("people", "show proportions")
     columns += tuple(f"{sign} {what}" for sign in (*_SIGNS, "floor") for what in ("mean", "std"))
-    return table("children", (*columns, *(f"log odds {least}" for least in _LOG_ODDS)), rows)
+    columns += (*(f"log odds {least}" for least in _LOG_ODDS), "0.0 without the floor")
+    return table("children", columns, rows)
 
 
 def _shipped(people: Sequence[Shown]) -> list[float]:
