@@ -4,8 +4,8 @@ MoveNet scores somebody whom others hide in part, or whom the photo's edge cuts,
 how much depends on where they lie in the picture. A candidate that became nobody is looked at once
 more in the middle of a crop that it fills. Where several people are, others are near whom nothing
 showed yet, so the whole photo is searched once more, mirrored and finer. Whom this shows BlazePose
-has to confirm, with more certainty than anybody else. At last, in groups, crops are looked at around
-whom the detector of things saw and nobody else: MoveNet then need not be sure.
+has to confirm, with more certainty than anybody else. At last, in groups, boxes are looked at in
+which only the detector of things saw somebody: MoveNet then need not be sure.
 """
 
 from __future__ import annotations
@@ -104,9 +104,8 @@ def second_looks(
     if len(people) >= config.from_people:
         seen += _in_mirror(image_rgb, movenet, config)
     for candidate in _left(first, people, image_rgb.shape[0], config):
-        seen += _enlarged(
-            image_rgb, movenet, candidate.box_px, config, config.least, config.same_box
-        )
+        box_px = candidate.box_px
+        seen += _enlarged(image_rgb, movenet, box_px, config, config.least, config.same_box)
     seen = [one for one in seen if not _is_one_of(one, people)]
     return sorted(without_duplicates(seen), key=lambda one: one.score, reverse=True)
 
