@@ -27,12 +27,12 @@ from kinflow.evidence.error_model import keypoint_std_px
 from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
 from kinflow.evidence.movenet import Detection, MoveNet
-from kinflow.evidence.objects import ObjectDetector
+from kinflow.evidence.objects import ObjectDetector, Objects
 from kinflow.evidence.part_labels import without_strangers
 from kinflow.evidence.parts import PartParser
 from kinflow.evidence.people import keypoint_similarity, person_size, same_person
 from kinflow.evidence.pyramid import PyramidConfig, search
-from kinflow.evidence.second_looks import SecondLooksConfig, second_looks
+from kinflow.evidence.second_looks import SecondLooksConfig, looks_at_boxes, second_looks
 from kinflow.evidence.selfie import SelfieSegmenter
 from kinflow.evidence.silhouette import Subject, silhouettes
 from kinflow.evidence.surroundings import surroundings
@@ -86,7 +86,8 @@ class EvidenceDetector:
         config: what to look for.
         parts: label body parts as well; that needs silhouettes and so implies them.
         mirrors: look at the mirror image of everybody in a photo as well.
-        things: look for things in photos that tell who sits.
+        things: look for things in photos that tell who sits, and for people of groups whom only
+            the detector of things sees.
     """
 
     def __init__(
@@ -129,13 +130,15 @@ class EvidenceDetector:
     ) -> ImageEvidence:
         """The people of an image, largest first, at most `max_people`."""
         height, width = image_rgb.shape[:2]
-        people = self.measured(image_rgb, self.people(image_rgb, max_people))
+        objects = self.objects.look(image_rgb) if self.things else None
+        found = self.people(image_rgb, max_people, objects=objects)
+        people = self.measured(image_rgb, found)
         if self.mirrors:
             people = tuple(self._in_mirror(image_rgb, person) for person in people)
-        if self.things and people:
-            found = surroundings(self.objects.look(image_rgb), people)
+        if objects is not None:
+            things = surroundings(objects, people)
             people = tuple(
-                replace(one, surroundings=around) for one, around in zip(people, found, strict=True)
+                replace(one, surroundings=about) for one, about in zip(people, things, strict=True)
             )
         lines = upright_lines(image_rgb, [person.box_px.numpy() for person in people])
         return ImageEvidence((width, height), people, torch.from_numpy(lines).float())
@@ -169,10 +172,12 @@ class EvidenceDetector:
         image_rgb: UInt8[np.ndarray, "height width 3"],
         max_people: int | None,
         known: Sequence[Detection] = (),
+        objects: Objects | None = None,
     ) -> list[Person]:
         """Who is in an image besides those who are known to be, largest first.
 
-        Sure candidates go first, so that no weak one takes the place of one of them.
+        Sure candidates go first, so that no weak one takes the place of one of them, and last those
+        of whom the detector of things has to tell.
         """
         config, weakly = self.config, self.config.weak
         least = min(config.min_score, weakly.min_score)
@@ -193,6 +198,8 @@ class EvidenceDetector:
                 people.append(person)
         if not known and (max_people is None or len(people) < max_people):
             people += self._second_looks(image_rgb, first, people)[:max_people]
+            if objects is not None:
+                people += self._in_boxes(image_rgb, objects, people)
         return sorted(people, key=_size, reverse=True)[:max_people]
 
     def _second_looks(
@@ -211,6 +218,24 @@ class EvidenceDetector:
                 others.append(person)
         return others
 
+    def _in_boxes(
+        self, image_rgb: np.ndarray, objects: Objects, people: list[Person]
+    ) -> list[Person]:
+        """People whom only the detector of things showed."""
+        config = self.config.second_looks
+        found = [person.detection for person in people]
+        more = looks_at_boxes(image_rgb, self.movenet, objects.people_px, found, config)
+        looks = CloseLooks(image_rgb, self.blazepose, found, self.config.more_looks)
+        agreement, certain = config.min_agreement_in_box, config.min_certain_keypoints
+        demands = Demands(config.min_presence, agreement, certain)
+        others: list[Person] = []
+        for candidate, box_px in more:
+            person = looks.at_weak(candidate, demands, box_px)
+            before, alike = [*people, *others], config.most_alike_in_box
+            if person is not None and not self._seen_before(person, before, alike):
+                others.append(person)
+        return others
+
     def _look_at(self, candidate: Detection, looks: CloseLooks, turned: bool) -> Person | None:
         """BlazePose on one candidate; None when there is nobody."""
         config, weak, certain = self.config, self.config.weak, self.config.min_certain_keypoints
@@ -220,11 +245,11 @@ class EvidenceDetector:
         demands = Demands(config.min_presence, config.min_agreement, certain)
         return looks.at_sure(candidate, demands)
 
-    def _seen_before(self, person: Person, others: list[Person]) -> bool:
+    def _seen_before(self, person: Person, others: list[Person], alike: float = 0.6) -> bool:
         """Whether two candidates ended up on the same person."""
         size = person_size(person.detection.box_px)
         return any(
-            keypoint_similarity(person.keypoints_px, other.keypoints_px, size) > 0.6
+            keypoint_similarity(person.keypoints_px, other.keypoints_px, size) > alike
             for other in others
         )
 

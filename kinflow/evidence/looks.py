@@ -133,15 +133,24 @@ class CloseLooks:
         certain = alone.certain_keypoints >= demands.certain_keypoints
         return alone if somebody and certain else None
 
-    def at_weak(self, detection: Detection, demands: Demands) -> Person | None:
-        """The person of a candidate that BlazePose has to confirm."""
+    def at_weak(
+        self,
+        detection: Detection,
+        demands: Demands,
+        seen_px: Float[np.ndarray, " 4"] | None = None,
+    ) -> Person | None:
+        """The person of a candidate that BlazePose has to confirm.
+
+        Where another detector saw them too, in the box `seen_px`, the first look need not show
+        anybody, and that box is looked at in place of MoveNet's.
+        """
         first = self._look(region_from_coco(detection.keypoints_px))
-        if first.score < ANYBODY:
+        if first.score < ANYBODY and seen_px is None:
             return None
         for pose in self._with_next(first):
             if demands.met_by(pose, detection) and self._is_of(detection, pose):
                 return Person(detection, pose)
-        return self._by_other_regions(detection, demands)
+        return self._by_other_regions(detection, demands, seen_px)
 
     def _look(self, region: Region) -> Pose:
         return self._blazepose(self._image_rgb, region)
@@ -152,8 +161,13 @@ class CloseLooks:
             return [first]
         return [self._look(first.next_region), first]
 
-    def _by_other_regions(self, detection: Detection, demands: Demands) -> Person | None:
-        box_px = detection.box_px
+    def _by_other_regions(
+        self,
+        detection: Detection,
+        demands: Demands,
+        seen_px: Float[np.ndarray, " 4"] | None = None,
+    ) -> Person | None:
+        box_px = detection.box_px if seen_px is None else seen_px
         if person_size(box_px) < self._min_px:
             return None
         below_shoulders = region_from_shoulders(detection.keypoints_px, box_px)

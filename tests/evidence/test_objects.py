@@ -51,6 +51,22 @@ def test_nothing_in_an_empty_picture(objects):
     assert found.probability.max(initial=0.0) < 0.5
 
 
+def test_each_person_is_found_once_and_no_animal(objects, astronaut):
+    beside = np.concatenate([astronaut[:, :400], astronaut[:, 399::-1]], 1)
+    both = objects.look(beside).people_px
+    assert len(both) == 2
+    left, right = both[both[:, 0].argsort()]
+    np.testing.assert_allclose(left, (14, 14, 364, 507), atol=40)
+    np.testing.assert_allclose(right, (436, 14, 786, 507), atol=40)
+    assert len(objects.look(skimage.data.chelsea()).people_px) == 0
+
+
+def test_boxes_of_people_lie_inside_the_picture(objects, astronaut):
+    cut = np.ascontiguousarray(astronaut[:300, 100:300])
+    found = objects.look(cut).people_px
+    assert len(found) and (found >= 0).all() and (found <= (200, 300, 200, 300)).all()
+
+
 def person_at(x: float, y: float) -> PersonEvidence:
     """Somebody whose hips are at a place, with a trunk of 100 pixels."""
     keypoints = torch.zeros(33, 3)
@@ -64,7 +80,7 @@ def person_at(x: float, y: float) -> PersonEvidence:
 def test_what_is_about_the_hips_is_near_and_the_rest_anywhere():
     seat, ridden = np.array((0.6, 0.0, 0.0, 0.0)), np.array((0.0, 0.7, 0.0, 0.0))
     boxes = np.array([(150.0, 150, 250, 300), (600, 100, 700, 300)])
-    found = Objects(boxes, np.stack([seat, ridden]))
+    found = Objects(boxes, np.stack([seat, ridden]), np.zeros((0, 4)))
     on_seat, rider, aside = surroundings(
         found, [person_at(200, 200), person_at(650, 200), person_at(420, 200)]
     )
@@ -75,7 +91,7 @@ def test_what_is_about_the_hips_is_near_and_the_rest_anywhere():
 
 
 def test_a_picture_without_things_has_nothing_about_anybody():
-    nothing = Objects(np.zeros((0, 4)), np.zeros((0, 4)))
+    nothing = Objects(*[np.zeros((0, 4))] * 3)
     assert surroundings(nothing, [person_at(100, 200)]) == [Surroundings()]
 
 

@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 
 from kinflow.body.keypoints import COCO17
+from kinflow.evidence.candidates import WeakConfig
 from kinflow.evidence.detector import DetectorConfig, EvidenceDetector
 from kinflow.evidence.movenet import Detection, Look, MoveNet
-from kinflow.evidence.second_looks import SecondLooksConfig, mirrored, second_looks
+from kinflow.evidence.second_looks import (
+    SecondLooksConfig,
+    looks_at_boxes,
+    mirrored,
+    second_looks,
+)
 
 FIRST_LOOK_ONLY = SecondLooksConfig(at_most=0, from_people=1000)
 
@@ -95,3 +101,40 @@ def test_people_of_a_blurred_crowd_are_found_at_a_second_look(detector, astronau
     places = {tuple(place) for place in (noses // person.shape[1::-1]).tolist()}
     assert len(places) == len(people)
     assert len(detector.people(crowd, len(people) - 1)) == len(people) - 1
+
+
+GROUP = [somebody(200.0 * i, 0.5) for i in range(3)]
+
+
+@pytest.mark.parametrize("people", [GROUP, GROUP[:2]])
+def test_boxes_of_people_who_were_found_and_of_photos_of_few_are_left_alone(people):
+    boxes = np.stack([one.box_px + 5 for one in people] + [np.array([600.0, 0, 615, 30])])
+    if len(people) < 3:
+        boxes = boxes + 300  # nobody was found there
+    assert looks_at_boxes(pixels(), NoNetwork(), boxes, people, SecondLooksConfig()) == []
+
+
+def test_looks_at_boxes_are_bounded():
+    network, boxes = Counting(), np.stack([somebody(700.0 + 100 * i, 0.5).box_px for i in range(9)])
+    config = SecondLooksConfig(boxes_at_most=4)
+    assert looks_at_boxes(pixels(240, 2000), network, boxes, GROUP, config) == []
+    assert network.asked == [(256, 256, 3)] * 4
+
+
+def test_whom_only_the_detector_of_things_saw_is_found_in_a_group(astronaut):
+    """One of four is out of focus: without any other second look the detector of things shows
+    where, and everybody else stays as they were."""
+    person = cv2.resize(astronaut[:, :400], None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(person[:, ::-1], (0, 0), 3)
+    row = np.concatenate([person, blurred, person[:, ::-1], person], axis=1)
+    config = DetectorConfig(
+        min_score=0.35,
+        weak=WeakConfig(at_most=0),
+        second_looks=SecondLooksConfig(least=1.0),
+    )
+    without = EvidenceDetector(config).detect(row).people
+    noses = [
+        sorted(float(one.keypoints_px[0, 0]) // person.shape[1] for one in people)
+        for people in (without, EvidenceDetector(config, things=True).detect(row).people)
+    ]
+    assert noses == [[0, 2, 3], [0, 1, 2, 3]]
