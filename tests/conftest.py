@@ -1,5 +1,6 @@
 """Shared fixtures: the expensive things are loaded once a session."""
 
+import gc
 import json
 import os
 import subprocess
@@ -71,6 +72,16 @@ torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection() -> None:
+    """Nothing that is imported and collected goes again: to look for it time and again is in vain."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {TESTS / name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
@@ -100,6 +111,14 @@ def _cache_of_this_run(common_folder):
     """What is kept from run to run of a user, in a folder of these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINFLOW_CACHE", str(common_folder / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _options_of_commands():
+    """What tyro finds out about options it keeps, which takes longer than to read any command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tyro._unsafe_cache.clear_cache", lambda: None, raising=False)
         yield
 
 
