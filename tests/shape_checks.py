@@ -5,7 +5,10 @@ for functions that it never calls. Nor is a call checked again whose like has pa
 and beartype say depends on types, shapes and data types alone, and to ask them takes longer than
 much of what the functions themselves do.
 
-To import this module makes `jaxtyping.jaxtyped` remember; kinflow is imported after it.
+To import this module makes `jaxtyping.jaxtyped` remember; kinflow is imported after it. And what
+kinflow's modules import has its compiled files where they always are: jaxtyping, which needs a
+place of its own for those of kinflow, would else have every process of the first tests on a machine
+compile half of torch and SymPy anew.
 """
 
 import contextlib
@@ -15,10 +18,14 @@ import random
 import threading
 from collections.abc import Callable, Collection
 from enum import Enum
-from types import FunctionType
+from importlib.machinery import SourceFileLoader
+from importlib.util import cache_from_source
+from types import CodeType, FunctionType
 from typing import Any
+from unittest.mock import patch
 
 import jaxtyping._decorator
+import jaxtyping._import_hook
 import numpy as np
 from beartype import beartype
 from torch import Tensor
@@ -31,6 +38,20 @@ DEEPEST = 3
 """Longer tuples and lists are checked each time, those within more of them, and longer calls."""
 _BY_VALUE = (int, str, type(None), type, Enum)
 """Literal types and names of axes may ask for a value of these."""
+
+
+_TAG = "checked" + "".join(filter(str.isalnum, jaxtyping.__version__))
+
+
+def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+    """Of a module of kinflow; compiled files of others are looked for elsewhere."""
+    place = functools.partial(cache_from_source, optimization=_TAG)
+    with patch("importlib._bootstrap_external.cache_from_source", place):
+        return SourceFileLoader.get_code(loader, name)
+
+
+jaxtyping._import_hook._JaxtypingLoader.exec_module = SourceFileLoader.exec_module
+jaxtyping._import_hook._JaxtypingLoader.get_code = _get_code
 
 
 def at_first_call(function: Callable[..., Any]) -> Callable[..., Any]:
