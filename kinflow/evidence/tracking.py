@@ -174,9 +174,9 @@ class Tracker(Resumable):
         """
         self._begin(time_s)
         self._frames += 1
-        cost = np.array(
-            [self._costs(track, sightings, time_s) for track in self._tracks]
-        ).reshape(len(self._tracks), len(sightings))
+        cost = np.array([self._costs(track, sightings, time_s) for track in self._tracks]).reshape(
+            len(self._tracks), len(sightings)
+        )
         numbers = [-1] * len(sightings)
         cost[cost > self.config.dearest] = math.inf
         alone = [self._is_alone(seen, sightings, time_s) for seen in sightings]
