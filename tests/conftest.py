@@ -1,5 +1,6 @@
 """Shared fixtures: the expensive things are loaded once a session."""
 
+import gc
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import shape_checks  # noqa: F401 - before kinflow, whose functions it checks
 import skimage.data
 import torch
-from seen_before import OpenBefore, SeenBefore
+from seen_before import FittersBefore, OpenBefore, SeenBefore
 
 import kinflow
 import kinflow.priors
@@ -23,6 +24,7 @@ from kinflow.body import BodyModel
 from kinflow.body.asset import read_body
 from kinflow.evidence.weights import Network
 from kinflow.files.locks import try_lock
+from kinflow.pipeline.reconstructor import Reconstructor
 from kinflow.priors.shape import ShapePrior
 
 TESTS = Path(__file__).parent
@@ -64,11 +66,22 @@ LONGEST_FIRST = (
 and by the number of their tests, which is how pytest-xdist would sort files, they are the last."""
 
 NETWORK_OPEN, NETWORK_RUN = Network._open, Network.run
+MAKE_FITTER = Reconstructor.fitter._make
 
 # the matrices in these tests are small: more threads would mostly wait for each other, here and in
 # the commands that tests start
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection() -> None:
+    """Nothing that is imported and collected goes again; to look for it is in vain."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,6 +117,14 @@ def _cache_of_this_run(common_folder):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _options_of_commands():
+    """What tyro finds out about options it keeps, which takes longer than to read any command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tyro._unsafe_cache.clear_cache", lambda: None, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _networks_of_the_detector():
     """They look at a picture once, not once a test."""
     opened, seen = OpenBefore(NETWORK_OPEN), SeenBefore(NETWORK_RUN)
@@ -111,6 +132,19 @@ def _networks_of_the_detector():
         patch.setattr(Network, "_open", lambda network: opened(network))
         patch.setattr(Network, "run", lambda network, image: seen(network, image))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fitters_of_photos():
+    """They are made once, not for each command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reconstructor.fitter, "_make", FittersBefore(MAKE_FITTER))
+        yield
+
+
+@pytest.fixture
+def fitters_made_each_time(monkeypatch):
+    monkeypatch.setattr(Reconstructor.fitter, "_make", MAKE_FITTER)
 
 
 @pytest.fixture

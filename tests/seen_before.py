@@ -4,6 +4,9 @@ Most tests look at the same few pictures, and to look is a third of their time. 
 is what the network itself has said of exactly these pixels in this process. Nor is a network's file
 opened again by everybody who looks. Tests of how networks run ask for `networks_run_each_time`;
 commands that tests start know nothing of this.
+
+Nor is what fits by the models that ship made again for everybody who asks for it. Tests of how it
+is made ask for `fitters_made_each_time`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ from typing import Any
 import numpy as np
 
 from kinflow.evidence.weights import Network
+from kinflow.fitting.photo import PhotoFitter
+from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 
+KEPT_FITTERS = 8
 KEPT_BYTES = 300 << 20
 
 
@@ -58,6 +64,28 @@ class OpenBefore:
         network._session, network._outputs = self._sessions[key]
         network._process = os.getpid()
         return network._session
+
+
+class FittersBefore:
+    """Fitters of photos by what they are made of, where that ships; the oldest are forgotten."""
+
+    def __init__(self, make: Callable[[Reconstructor], PhotoFitter]) -> None:
+        self._make = make
+        self._fitters: OrderedDict[Any, PhotoFitter] = OrderedDict()
+
+    def __call__(self, reconstructor: Reconstructor) -> PhotoFitter:
+        """`Reconstructor.fitter`."""
+        config, usual = reconstructor.config, ReconstructorConfig()
+        if config.body or config.prior != usual.prior:
+            return self._make(reconstructor)
+        if config.predictor not in (usual.predictor, None):
+            return self._make(reconstructor)
+        key = (config.fit, str(config.device), config.follows_parts, config.predictor, os.getpid())
+        fitter = self._fitters.pop(key, None) or self._make(reconstructor)
+        self._fitters[key] = fitter
+        if len(self._fitters) > KEPT_FITTERS:
+            self._fitters.popitem(last=False)
+        return fitter
 
 
 def size(answer: dict[str, np.ndarray]) -> int:

@@ -16,7 +16,7 @@ import torch
 import kinflow
 from kinflow.threads import lazy, one_thread, without_warnings
 
-pytestmark = pytest.mark.usefixtures("networks_run_each_time")
+pytestmark = pytest.mark.usefixtures("networks_run_each_time", "fitters_made_each_time")
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import seen_before
-from seen_before import SeenBefore
+from seen_before import FittersBefore, SeenBefore
 
 from kinflow.evidence.weights import Network, RuntimeConfig
+from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 
 CROP = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
 
@@ -66,3 +68,19 @@ def test_a_network_is_opened_once_by_those_who_run_it_alike(network):
     other = Network("selfie_multiclass.onnx", RuntimeConfig(threads=2))
     assert alike._session is network._session
     assert other._session is not network._session
+
+
+def test_fitters_are_shared_by_those_who_fit_alike_with_models_that_ship():
+    made: list[Reconstructor] = []
+    fitter = FittersBefore(lambda reconstructor: made.append(reconstructor) or object())  # pyright: ignore
+
+    def of(**options: object) -> object:
+        return fitter(Reconstructor(ReconstructorConfig(**options)))  # pyright: ignore
+
+    assert of() is of(max_people=1)
+    assert len(made) == 1
+    others = ({"parts": False}, {"predictor": None}, {"fit": PhotoFitConfig(max_hypotheses=0)})
+    for options in others:
+        assert of(**options) is of(**options) is not of()
+    for options in ({"prior": "gmm"}, {"predictor": "a file"}, {"body": "a file"}):
+        assert of(**options) is not of(**options)

@@ -174,9 +174,9 @@ class Tracker(Resumable):
         """
         self._begin(time_s)
         self._frames += 1
-        cost = np.array(
-            [[self._cost(track, seen, time_s) for seen in sightings] for track in self._tracks]
-        ).reshape(len(self._tracks), len(sightings))
+        cost = np.array([self._costs(track, sightings, time_s) for track in self._tracks]).reshape(
+            len(self._tracks), len(sightings)
+        )
         numbers = [-1] * len(sightings)
         cost[cost > self.config.dearest] = math.inf
         alone = [self._is_alone(seen, sightings, time_s) for seen in sightings]
@@ -247,12 +247,17 @@ class Tracker(Resumable):
         # of slow clips, the next frame counts whenever it comes
         return max(longest_s, 1.5 * self._step_s)
 
-    def _cost(self, track: FollowedTrack, seen: Sighting, time_s: float) -> float:
-        """How unlike a person is to what a track expects, in [0, 1]; infinite for no match."""
+    def _costs(
+        self, track: FollowedTrack, sightings: Sequence[Sighting], time_s: float
+    ) -> list[float]:
+        """How unlike each person is to what a track expects."""
         expected = track.expected(time_s, self.config.coasting_s)
+        return [self._cost(expected, time_s - track.seen_s, seen) for seen in sightings]
+
+    def _cost(self, expected: Sighting, gap_s: float, seen: Sighting) -> float:
+        """How unlike a person is to one who is expected, in [0, 1]; infinite for no match."""
         if not 1 / self.config.sizes < seen.size_px / expected.size_px < self.config.sizes:
             return math.inf
-        gap_s = time_s - track.seen_s
         blur_px = (self.config.blur + self.config.blur_per_s * gap_s) * expected.size_px
         place = float(np.linalg.norm(seen.center_px - expected.center_px)) / (2 * blur_px)
         weight = np.minimum(seen.keypoints_px[:, 2], expected.keypoints_px[:, 2])

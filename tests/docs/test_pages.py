@@ -21,6 +21,7 @@ from kinflow.priors.dynamics import LatentMotion
 
 SMALLER = {
     "kinflow reconstruct walk.mp4 --out results": "--end 0.5",
+    "kinflow reconstruct clip.mp4 --out quick --fast": "--end 0.5",
     "kinflow reconstruct pan.mp4 --out panned --moving-camera": "--end 0.5",
     "kinflow motion sample --file walk.bvh --out on.bvh --seconds 5 --temperature 0.7": (
         "--seconds 1"

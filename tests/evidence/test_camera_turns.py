@@ -126,7 +126,7 @@ def test_somebody_who_fills_the_picture_hides_how_it_turns():
 def carried(shift_px: float):
     """Near and far stripes of scenery that shift by different amounts, as before a window seat."""
     world = scenery((2400, 360), side=20)
-    for i in range(3 * FRAMES):
+    for i in range(2 * FRAMES):
         picture = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
         for row in range(0, SIZE[1], 40):
             x = round(shift_px * i * (1 + 2 * (row // 40 % 4)))
@@ -143,7 +143,7 @@ def test_a_zoom_is_no_turn():
     world = scenery()
 
     def zoomed():
-        for i in range(3 * FRAMES):
+        for i in range(2 * FRAMES):
             K = matrix(CAMERA)
             K[0, 0] = K[1, 1] = CAMERA.focal_px * (1 + 0.02 * i)
             H = K @ np.linalg.inv(matrix(WIDE))

@@ -8,12 +8,12 @@ from kinflow.evidence.tracking import Sighting, Tracker
 
 FPS = 30.0
 SIZE_PX = 120.0
+POINTS = np.random.default_rng(7).uniform(-0.5, 0.5, (len(BLAZEPOSE33), 2))
 
 
 def standing(x: float, y: float = 240.0, stride: float = 0.0, size: float = SIZE_PX) -> Sighting:
     """Somebody at a place, whose limbs swing with `stride` in [-1, 1]."""
-    rng = np.random.default_rng(7)
-    points = rng.uniform(-0.5, 0.5, (len(BLAZEPOSE33), 2)) * (0.6 * size, 2 * size)
+    points = POINTS * (0.6 * size, 2 * size)
     points[11:13] = ((0.15 * size, -0.6 * size), (-0.15 * size, -0.6 * size))
     points[23:25] = ((0.1 * size, 0), (-0.1 * size, 0))
     swing = np.zeros((len(BLAZEPOSE33), 2))

@@ -118,9 +118,17 @@ class _Worker:
 def work(pipe: Connection) -> None:
     """What a worker process does: trials in, verdicts out, until it is ended."""
     import torch
+    import tyro._unsafe_cache
     from kinds import KINDS
+    from seen_before import FittersBefore
+
+    from kinflow.pipeline.reconstructor import Reconstructor
 
     torch.set_num_threads(1)
+    # what is found out about options takes longer than to read a command
+    tyro._unsafe_cache.clear_cache = lambda: None
+    # and to make the models ready longer than to fit noise
+    Reconstructor.fitter._make = FittersBefore(Reconstructor.fitter._make)
     while True:
         trial = pipe.recv()
         folder = Path(tempfile.mkdtemp(prefix="kinflow-fuzz-"))

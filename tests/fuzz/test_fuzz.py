@@ -11,7 +11,7 @@ INPUTS = 300
 def verdicts():
     names = list(READERS)
     trials = [Trial(names[i % len(names)], i // len(names)) for i in range(INPUTS)]
-    return list(run_trials(trials))
+    return list(run_trials(trials, workers=1))  # each makes the good files for itself
 
 
 def test_damaged_files_are_read_or_refused_with_a_sentence(verdicts):

@@ -21,8 +21,12 @@ from kinflow.export.people_files import load
 from kinflow.export.stage import Stage
 from kinflow.export.writer import ExportOptions
 from kinflow.fitting.clip import ClipFitConfig
+from kinflow.fitting.multistart import MultistartConfig
 from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.fitting.sequence_config import SequenceConfig
+from kinflow.fitting.solver import FitConfig
 from kinflow.geometry.pinhole import Camera
+from kinflow.optim import LMConfig
 from kinflow.pipeline.clips import ClipConfig
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, Progress
@@ -30,7 +34,16 @@ from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import Reconstructor, ReconstructorConfig
 
-MODELS = ReconstructorConfig(parts=False)
+FITTED = ReconstructorConfig(parts=False)
+FEW_STEPS = LMConfig(max_iterations=2)
+MODELS = replace(
+    FITTED,
+    fit=PhotoFitConfig(fit=FitConfig(search=MultistartConfig(FEW_STEPS, keep=1, polish=FEW_STEPS))),
+)
+"""What is stopped, kept and written does not depend on how far fits have come."""
+QUICK = SequenceConfig(
+    begin=FEW_STEPS, solve=FEW_STEPS, begin_far=FEW_STEPS, solve_far=FEW_STEPS, votes=2
+)
 FORMATS: tuple[ClipFormat, ...] = ("npz", "json")
 EXPORT = ExportOptions(("npz", "json"))
 FPS = 29.97
@@ -39,6 +52,11 @@ FPS = 29.97
 @pytest.fixture(scope="module")
 def models() -> Reconstructor:
     return Reconstructor(MODELS)
+
+
+@pytest.fixture(scope="module")
+def fitted_models() -> Reconstructor:
+    return Reconstructor(FITTED)
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +69,18 @@ def clip(tmp_path_factory, astronaut_rgb) -> Path:
 
 
 @pytest.fixture(scope="module")
-def events(clip, models, tmp_path_factory) -> list[Event]:
-    return list(pipeline(models, window=8).run([clip], tmp_path_factory.mktemp("out")))
+def events(clip, fitted_models, tmp_path_factory) -> list[Event]:
+    return list(pipeline(fitted_models, window=8).run([clip], tmp_path_factory.mktemp("out")))
 
 
 def pipeline(models: Reconstructor, window: int = 48, **options: object) -> Pipeline:
-    return Pipeline(
-        PipelineConfig(MODELS, EXPORT, clips=windows_of(window), clip_formats=FORMATS, **options),
-        models,
-    )
+    clips = windows_of(window, SequenceConfig() if models.config == FITTED else QUICK)
+    config = PipelineConfig(models.config, EXPORT, clips=clips, clip_formats=FORMATS, **options)
+    return Pipeline(config, models)
 
 
-def windows_of(frames: int) -> ClipConfig:
-    return ClipConfig(fit=ClipFitConfig(window=frames, ahead=min(8, frames // 4)))
+def windows_of(frames: int, sequence: SequenceConfig = QUICK) -> ClipConfig:
+    return ClipConfig(fit=ClipFitConfig(sequence, window=frames, ahead=min(8, frames // 4)))
 
 
 def outcome_of(events: list[Event]) -> Outcome:
@@ -115,14 +132,17 @@ def panned_clip(path: Path, astronaut_rgb: np.ndarray) -> Path:
     return write_clip(path, frames, FPS, "MJPG")
 
 
-def test_whoever_a_camera_follows_moves_if_it_is_told_to_move(models, astronaut_rgb, tmp_path):
+def test_whoever_a_camera_follows_moves_if_it_is_told_to_move(
+    fitted_models, astronaut_rgb, tmp_path
+):
+    models = fitted_models
     clip = panned_clip(tmp_path / "panned.avi", astronaut_rgb)
     still = outcome_of(list(pipeline(models).run([clip], tmp_path / "still")))
     assert any("its turns can be estimated" in note for note in still.notes)
     assert still.result is not None
     assert all(frame.turn is None for frame in still.result.frames)
     config = ClipConfig(moving_camera=True)
-    moving = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models)
+    moving = Pipeline(PipelineConfig(FITTED, EXPORT, clips=config, clip_formats=FORMATS), models)
     outcome = outcome_of(list(moving.run([clip], tmp_path / "moving")))
     assert not any("carried" in note or "guessed" in note for note in outcome.notes)
     result = load(outcome.folder)
@@ -162,14 +182,15 @@ def test_progress_counts_frames_and_people(events):
     assert all(a.seconds <= b.seconds for a, b in pairwise(steps))
 
 
-def test_results_that_are_there_are_left_alone(events, clip, models):
+def test_results_that_are_there_are_left_alone(events, clip, fitted_models):
+    models = fitted_models
     folder = outcome_of(events).folder
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     again = outcome_of(list(pipeline(models, window=8).run([clip], folder.parent)))
     assert again.already
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     shorter = PipelineConfig(
-        MODELS, EXPORT, clips=ClipConfig(range=ClipRange(end_s=0.5)), clip_formats=FORMATS
+        FITTED, EXPORT, clips=ClipConfig(range=ClipRange(end_s=0.5)), clip_formats=FORMATS
     )
     other = outcome_of(list(Pipeline(shorter, models).run([clip], folder.parent)))
     assert "made with other options" in other.problem
@@ -193,7 +214,7 @@ def test_a_clip_that_is_stopped_keeps_what_is_done(clip, models, tmp_path):
     assert len(result.frames) == steps[-1] + 1
     assert result.tracks
     # other options are another matter
-    shorter = ClipConfig(range=ClipRange(end_s=0.5))
+    shorter = replace(windows_of(8), range=ClipRange(end_s=0.5))
     config = PipelineConfig(MODELS, EXPORT, clips=shorter, clip_formats=FORMATS)
     other = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
     assert "made with other options" in other.problem
@@ -222,12 +243,10 @@ def kept_often(moving: bool = False) -> ClipConfig:
 
 
 @pytest.mark.parametrize("asked, moving", [(7, False), (16, True)])
-def test_work_that_is_stopped_goes_on(clip, models, events, tmp_path, monkeypatch, asked, moving):
+def test_work_that_is_stopped_goes_on(clip, models, tmp_path, monkeypatch, asked, moving):
     """Stopped early or in the middle; killed at the same moment, too."""
     config = PipelineConfig(MODELS, EXPORT, clips=kept_often(moving), clip_formats=FORMATS)
-    whole = outcome_of(events) if not moving else None
-    if whole is None:
-        whole = outcome_of(list(Pipeline(config, models).run([clip], tmp_path / "whole")))
+    whole = outcome_of(list(Pipeline(config, models).run([clip], tmp_path / "whole")))
     out, killed = tmp_path / "out", tmp_path / "killed"
     counted = Counted(models, monkeypatch)
     running = Pipeline(config, models).run([clip], out)
@@ -277,7 +296,7 @@ def test_what_was_kept_of_other_options_is_forgotten(clip, models, tmp_path):
 
 
 def test_whoever_stops_sooner_loses_nothing(clip, models, tmp_path):
-    config = ClipConfig(range=ClipRange(0.33), fit=ClipFitConfig(window=4, ahead=1))
+    config = replace(windows_of(4), range=ClipRange(0.33))
     run = Pipeline(PipelineConfig(MODELS, EXPORT, clips=config, clip_formats=FORMATS), models).run
     reached = []
     for asked in (11, 7, 99):
@@ -427,7 +446,8 @@ def test_the_focal_length_is_estimated_once_for_all_frames(clip, tmp_path):
     models = Reconstructor(
         ReconstructorConfig(parts=False, fit=PhotoFitConfig(estimate_focal=True))
     )
-    config = PipelineConfig(models.config, EXPORT, clips=windows_of(8), clip_formats=FORMATS)
+    clips = windows_of(8, SequenceConfig())
+    config = PipelineConfig(models.config, EXPORT, clips=clips, clip_formats=FORMATS)
     outcome = outcome_of(list(Pipeline(config, models).run([clip], tmp_path)))
     assert outcome.result is not None
     (camera,) = {frame.camera for frame in outcome.result.frames}
@@ -438,7 +458,7 @@ ALL = {"people.npz", "people.json", "overlay.webm", "scene.glb", "viewer.html", 
 
 
 def test_every_file_of_a_clip_is_written_and_drawing_is_progress(clip, models, tmp_path):
-    config = PipelineConfig(MODELS, clips=ClipConfig(range=ClipRange(0.4)))
+    config = PipelineConfig(MODELS, clips=replace(windows_of(48), range=ClipRange(0.4)))
     events = list(Pipeline(config, models).run([clip], tmp_path))
     folder = outcome_of(events).folder
     assert {path.name for path in folder.iterdir()} == {*ALL, ".kinflow"}
@@ -456,7 +476,7 @@ def test_every_file_of_a_clip_is_written_and_drawing_is_progress(clip, models, t
 def test_whoever_interrupts_the_drawing_has_all_but_the_drawing(
     clip, models, tmp_path, monkeypatch
 ):
-    config = PipelineConfig(MODELS, clips=ClipConfig(range=ClipRange(0.4)))
+    config = PipelineConfig(MODELS, clips=replace(windows_of(48), range=ClipRange(0.4)))
     events = []
     with pytest.raises(KeyboardInterrupt):
         stop = iter([False] * 17)
