@@ -32,7 +32,7 @@ site: $(VENV)/.dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# what is imported is compiled then; pip would compile all that it installs, which is four times as much
+# what is imported is compiled then; pip would compile all that it installs, most of which nobody imports
 $(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/bin/python
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[demo]'
 	touch $@
