@@ -453,7 +453,10 @@ def test_a_damaged_network_is_refused(photo, tmp_path, monkeypatch, capsys, netw
     content = np.fromfile(ASSET_ROOT / name, np.uint8)
     content[len(content) // 2] ^= 1
     content.tofile(tmp_path / name)
-    monkeypatch.setattr(weights, "asset_path", lambda name: checked_path(tmp_path, name))
+    roots = {name: tmp_path}
+    monkeypatch.setattr(
+        weights, "asset_path", lambda asked: checked_path(roots.get(asked, ASSET_ROOT), asked)
+    )
     assert main(["reconstruct", str(photo), "--out", str(tmp_path / "out")]) == 2
     assert f"'{name}' is damaged (its checksum is wrong)" in capsys.readouterr().err
 

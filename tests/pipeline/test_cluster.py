@@ -41,8 +41,11 @@ MODELS = ReconstructorConfig(parts=False)
 
 @pytest.fixture(scope="module")
 def ray():
-    with cluster(2) as ray:
-        yield ray
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray would let its workers wait for all other tests, who have the cores
+        patch.setenv("RAY_worker_niceness", "0")
+        with cluster(2) as ray:
+            yield ray
 
 
 @pytest.fixture
