@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,7 +22,6 @@ from kinflow.body.sides import SIDES
 from kinflow.body.users_body import UsersBody
 from kinflow.checks import flag, nested, not_negative, positive, whole
 from kinflow.energy.body_energy import EnergyConfig, Targets
-from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs, of_another_body, without_sizes
@@ -93,6 +93,19 @@ class PhotoFit:
     """What is up; None without people."""
     floor: Floor | None = None
     """What they are on, where that is known."""
+
+
+class _FirstFits(NamedTuple):
+    """Of the people of several photos, before what is up is known by their poses."""
+
+    targets: Targets
+    found: Candidates
+    best: Tensor
+    """Row of each person's best body."""
+    ground: list[Ground]
+    """What is up in each photo, and the floor, by these."""
+    signs: list[SizeSigns | None]
+    """Of a child, by these."""
 
 
 class PhotoFitter:
@@ -190,26 +203,16 @@ class PhotoFitter:
     ) -> FoundBodies:
         """All bodies that explain the people of several photos, before parts are looked at."""
         people = People.of(photos, cameras)
-        legs = leg_confidence(people.seen)
-        pictures = self._pictures(photos, cameras)
-        targets, found = self._searched(people, pictures, legs)
-        best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-        rows = people.rows
-        signs = self._size_signs(targets, found.unknowns[best], people)
-        stances = Stances.of(self.fitter.energy, found.unknowns[best], targets, self.flesh_m, legs)
-        in_photos = [stances[mine.start : mine.stop] for mine in rows]
-        ground = [
-            self.gravity.with_people(picture, mine)
-            for picture, mine in zip(pictures, in_photos, strict=True)
-        ]
-        signs = with_floors(signs, in_photos, [known.gravity for known in ground])
+        legs, rows = leg_confidence(people.seen), people.rows
+        first = self._first_fits(people, self._pictures(photos, cameras), legs)
+        targets, found, ground = first.targets, first.found, first.ground
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
         targets = with_trunk(targets, self.gravity, up, rows, legs, self.trunk)
         targets = with_floor(targets, self.gravity, ground, rows)
         if self.users_body is None:
-            found = with_nearer(found, self.fitter.model, best, ground)
-        targets, found = self._with_children(targets, found, signs)
+            found = with_nearer(found, self.fitter.model, first.best, ground)
+        targets, found = self._with_children(targets, found, first.signs)
         return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
@@ -245,24 +248,30 @@ class PhotoFitter:
         """Signs of a child of each person of a photo, None where there are none to read."""
         with one_thread():
             people = People.of([evidence], [camera])
-            legs = leg_confidence(people.seen)
-            (picture,) = self._pictures([evidence], [camera])
-            targets, found = self._searched(people, [picture], legs)
-            best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
-            bodies = found.unknowns[best]
-            stances = Stances.of(self.fitter.energy, bodies, targets, self.flesh_m, legs)
-            gravity = self.gravity.with_people(picture, stances).gravity
-            signs = self._size_signs(targets, bodies, people)
-            return with_floors(signs, [stances], [gravity])
+            pictures = self._pictures([evidence], [camera])
+            return self._first_fits(people, pictures, leg_confidence(people.seen)).signs
 
-    def _size_signs(
-        self, targets: Targets, adults: Unknowns, people: People
-    ) -> list[SizeSigns | None]:
-        """Signs of a child of everybody, but for those of the floor."""
+    def _first_fits(
+        self, people: People, pictures: Sequence[Tensor], legs: Float[Tensor, " people"]
+    ) -> _FirstFits:
+        """What is found as long as nobody's pose says what is up, and what that tells."""
+        targets, found = self._searched(people, pictures, legs)
+        best = torch.stack([found.of(i)[0] for i in range(len(people.seen))])
+        adults = found.unknowns[best]
+        stances = Stances.of(self.fitter.energy, adults, targets, self.flesh_m, legs)
+        in_photos = [stances[mine.start : mine.stop] for mine in people.rows]
+        ground = [
+            self.gravity.with_people(picture, mine)
+            for picture, mine in zip(pictures, in_photos, strict=True)
+        ]
         if not self.sizes.config.estimate:
-            return [None] * len(people.seen)
-        known = None if targets.belief is None else targets.belief.child_log_odds
-        return self.sizes.signs(adults, people.seen, people.cameras, known)
+            return _FirstFits(targets, found, best, ground, [None] * len(best))
+        network = None if targets.belief is None else targets.belief.child_log_odds
+        signs = self.sizes.signs(adults, people.seen, people.cameras, network)
+        if self.config.gravity.shared_floor:
+            gravity = [known.gravity for known in ground]
+            signs = with_floors(signs, in_photos, gravity, self.config.gravity.floor)
+        return _FirstFits(targets, found, best, ground, signs)
 
     def _with_children(
         self, targets: Targets, found: Candidates, signs: Sequence[SizeSigns | None]

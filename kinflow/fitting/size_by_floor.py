@@ -17,22 +17,22 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from kinflow.fitting.floor import FloorConfig
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import child_log_odds
 from kinflow.fitting.stances import Stances
 from kinflow.results import Gravity
 
-BODY_STD_M, BODY_STD_SCALE = 0.12, 1.7
-"""Of the ground under somebody whose size is known: at least, and as a factor on the fit's own."""
-HIDDEN_STD_M = 0.15
-"""As much more where nobody saw legs."""
+BODY_STD_M = 0.12
+"""Of the ground under somebody whose pose and size are known: twice `FloorConfig.std_m`."""
 ADULT_SIZE_STD = 0.08
 """Of adults' sizes, relative to those that they were fitted with, which hardly differ."""
 CHILD_SIZES, CHILD_SIZE_STD = (0.45, 0.92), 0.04
 """Children's sizes by these of adults, and how far a child of one size was fitted otherwise."""
-ELSEWHERE_SHARE, ELSEWHERE_M = 0.2, 3.0
-"""People on stairs, in the air or badly fitted, and the range of heights at which these are."""
+ELSEWHERE_SHARE = 0.2
+"""People on stairs, in the air or badly fitted, by whom nobody is to become a child."""
 LEAST_PEOPLE = 3
+"""In a photo, for the floor to tell anything."""
 FARTHEST_LOG_ODDS = 4.0
 """Nobody is taken to be a child, or an adult, more surely than this before the floor is asked."""
 
@@ -42,7 +42,10 @@ _SIZES = 24
 
 
 def with_floors(
-    signs: Sequence[SizeSigns | None], stances: Sequence[Stances], gravity: Sequence[Gravity]
+    signs: Sequence[SizeSigns | None],
+    stances: Sequence[Stances],
+    gravity: Sequence[Gravity],
+    config: FloorConfig,
 ) -> list[SizeSigns | None]:
     """Signs of everybody in some photos, with those of the floors.
 
@@ -50,12 +53,13 @@ def with_floors(
         signs: of all people, photo by photo.
         stances: of the adults that explain them, photo by photo.
         gravity: of each photo.
+        config: how closely people keep to floors.
     """
     odds = torch.tensor([math.nan if one is None else child_log_odds(one) for one in signs])
     nats: list[float] = []
     for some, up in zip(stances, gravity, strict=True):
         mine = odds[len(nats) : len(nats) + len(some)]
-        nats += child_nats_by_floor(some, up, mine).tolist()
+        nats += child_nats_by_floor(some, up, mine, config).tolist()
     return [
         None if one is None else replace(one, floor=floor)
         for one, floor in zip(signs, nats, strict=True)
@@ -63,7 +67,7 @@ def with_floors(
 
 
 def child_nats_by_floor(
-    stances: Stances, gravity: Gravity, log_odds: Float[Tensor, " people"]
+    stances: Stances, gravity: Gravity, log_odds: Float[Tensor, " people"], config: FloorConfig
 ) -> Float64[Tensor, " people"]:
     """How much likelier the ground under each person is if they are a child than if they are not
     (log likelihood ratio); 0 where there are fewer than `LEAST_PEOPLE`.
@@ -72,17 +76,19 @@ def child_nats_by_floor(
         stances: of the adults that explain everybody's keypoints.
         gravity: of the photo.
         log_odds: of everybody being a child by all else, NaN where nothing is known.
+        config: how closely people keep to floors.
     """
     if len(stances) < LEAST_PEOPLE:
         return torch.zeros(len(stances), dtype=torch.float64)
     floor_m = torch.linspace(*_HEIGHTS_M, dtype=torch.float64)
-    ground_m, std_m = _ground(stances, gravity)
+    ground_m, std_m = _ground(stances, gravity, config)
     adult = _of_floors(floor_m, ground_m, torch.hypot(std_m, ADULT_SIZE_STD * ground_m))
     sizes = torch.linspace(*CHILD_SIZES, _SIZES, dtype=torch.float64)[:, None, None]
     sized_m = torch.hypot(sizes * std_m, CHILD_SIZE_STD * ground_m)
     child = _of_floors(floor_m, sizes * ground_m, sized_m).mean(0)
     adult, child = (
-        (1 - ELSEWHERE_SHARE) * on_it + ELSEWHERE_SHARE / ELSEWHERE_M for on_it in (adult, child)
+        (1 - ELSEWHERE_SHARE) * on_it + ELSEWHERE_SHARE / config.elsewhere_m
+        for on_it in (adult, child)
     )
     before = log_odds.double().cpu().nan_to_num(-FARTHEST_LOG_ODDS)
     share = before.clamp(-FARTHEST_LOG_ODDS, FARTHEST_LOG_ODDS).sigmoid()[:, None]
@@ -93,7 +99,7 @@ def child_nats_by_floor(
 
 
 def _ground(
-    stances: Stances, gravity: Gravity
+    stances: Stances, gravity: Gravity, config: FloorConfig
 ) -> tuple[Float64[Tensor, "people 1"], Float64[Tensor, "people 1"]]:
     """The height of the ground under each person, and how far that could be otherwise."""
     up = torch.tensor([gravity.up_cam], dtype=torch.float64)
@@ -102,8 +108,8 @@ def _ground(
     # what tilts by some degrees rises or falls the more the further away it is
     away_m = (places - places.median(0).values).norm(dim=1, keepdim=True)
     tilt_m = math.radians(gravity.std_deg) * away_m
-    hidden_m = HIDDEN_STD_M * (1 - stances.legs[:, None])
-    variance = BODY_STD_SCALE**2 * variance + BODY_STD_M**2 + hidden_m**2 + tilt_m**2
+    hidden_m = config.hidden_std_m * (1 - stances.legs[:, None])
+    variance = config.body_std_scale**2 * variance + BODY_STD_M**2 + hidden_m**2 + tilt_m**2
     return ground_m, variance.sqrt()
 
 

@@ -9,6 +9,7 @@ import torch
 from kinflow.energy.unknowns import Unknowns
 from kinflow.fitting.floor import FloorConfig, guess_floor
 from kinflow.fitting.nearer import nearer
+from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.size_by_floor import child_nats_by_floor, with_floors
 from kinflow.fitting.size_signs import SizeSigns
 from kinflow.fitting.sizes import child_log_odds
@@ -186,42 +187,53 @@ def test_nobody_is_certain_who_is_far_above_the_floor_of_the_others(fitter, came
 
 UPRIGHT = Gravity((0.0, -1.0, 0.0), 1.5)
 UNKNOWN_ODDS = torch.full((4,), -2.0)
+FLOOR = FloorConfig()
 
 
 def test_who_has_the_ground_too_far_below_may_be_a_child():
     places = [(-1.0, 1.5, 3.0), (0.5, 1.45, 4.0), (1.0, 1.55, 4.0)]
     child = torch.tensor((0.0, 1.5, 3.5)) / 0.65
-    nats = child_nats_by_floor(standing_at([*places, child.tolist()]), UPRIGHT, UNKNOWN_ODDS)
+    nats = child_nats_by_floor(standing_at([*places, child.tolist()]), UPRIGHT, UNKNOWN_ODDS, FLOOR)
     assert nats[3] > 1 and (nats[:3] < 0).all()
     giant = torch.tensor((0.0, 1.5, 3.5)) * 1.4
     for other in ((giant / 1.4).tolist(), (giant / 2.8).tolist(), (0.0, -1.0, 4.0)):
-        nats = child_nats_by_floor(standing_at([*places, other]), UPRIGHT, UNKNOWN_ODDS)
+        nats = child_nats_by_floor(standing_at([*places, other]), UPRIGHT, UNKNOWN_ODDS, FLOOR)
         assert nats[3] < 0.05, "an adult, a giant or a climber, and no child"
 
 
 def test_the_floor_says_less_of_whom_it_knows_less():
     places = [(-1.0, 1.5, 3.0), (0.5, 1.45, 4.0), (1.0, 1.55, 4.0), (0.0, 2.3, 5.4)]
     seen, hidden = (standing_at(places, legs=legs) for legs in (1.0, 0.0))
-    nats = [float(child_nats_by_floor(s, UPRIGHT, UNKNOWN_ODDS)[3]) for s in (seen, hidden)]
+    nats = [float(child_nats_by_floor(s, UPRIGHT, UNKNOWN_ODDS, FLOOR)[3]) for s in (seen, hidden)]
     assert nats[0] > nats[1] > 0
-    two = child_nats_by_floor(seen[2:], UPRIGHT, UNKNOWN_ODDS[2:])
+    two = child_nats_by_floor(seen[2:], UPRIGHT, UNKNOWN_ODDS[2:], FLOOR)
     assert two.tolist() == [0.0, 0.0], "either may be a child, or nobody"
 
 
 def test_who_stands_with_children_is_one():
     """Where two who are known to be children have the ground, a third has it who is one too."""
     stances = standing_at([(x, 1.0 / 0.65, 4.0 / 0.65) for x in (-0.5, 0.5, 1.0)])
-    children = child_nats_by_floor(stances, UPRIGHT, torch.tensor([3.0, 3.0, -1.0]))
-    adults = child_nats_by_floor(stances, UPRIGHT, torch.tensor([-3.0, -3.0, -1.0]))
+    children = child_nats_by_floor(stances, UPRIGHT, torch.tensor([3.0, 3.0, -1.0]), FLOOR)
+    adults = child_nats_by_floor(stances, UPRIGHT, torch.tensor([-3.0, -3.0, -1.0]), FLOOR)
     assert children[2] > 0 > adults[2]
 
 
 def test_floors_count_among_the_signs_of_their_own_photo():
     places = [(-1.0, 1.5, 3.0), (0.5, 1.45, 4.0), (0.0, 2.3, 5.4)]
-    signs = [*[SizeSigns(None, None, -1.0)] * 2, None] + [SizeSigns(0.1, 0.0, 0.0)]
+    adult = SizeSigns(None, None, -1.0)
+    signs = [adult, adult, None, SizeSigns(0.1, 0.0, 0.0)]
     photos = [standing_at(places), standing_at(places[2:])]
-    found = with_floors(signs, photos, [UPRIGHT, UPRIGHT])
+    found = with_floors(signs, photos, [UPRIGHT, UPRIGHT], FLOOR)
     assert found[2] is None, "of whom nothing is known the floor says nothing"
     assert found[3] == SizeSigns(0.1, 0.0, 0.0, floor=0.0), "alone in another photo"
     assert found[0] is not None and found[0].floor is not None and found[0].floor < 0
-    assert child_log_odds(found[0]) < child_log_odds(SizeSigns(None, None, -1.0))
+    assert child_log_odds(found[0]) < child_log_odds(adult)
+
+
+def test_who_shares_no_floor_is_told_nothing_by_it(fitter, family, camera, monkeypatch):
+    config = replace(fitter.config, gravity=replace(fitter.config.gravity, shared_floor=False))
+    unshared = PhotoFitter(fitter.fitter.model.prior, config, align_parts=False)
+    for fits, is_told in ((fitter, True), (unshared, False)):
+        monkeypatch.setattr(fits.sizes, "signs", lambda *_: [SizeSigns(None, None, -1.0)] * 3)
+        signs = fits.size_signs(family[0].evidence, camera)
+        assert [one is not None and one.floor is not None for one in signs] == [is_told] * 3
