@@ -8,8 +8,9 @@ furniture, behind somebody, or below the image's edge. `pitch`: the camera looks
 much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to eight people.
 `space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
 what tells right bodies from wrong ones. `children`: what tells children from adults. `seated`:
-who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs. With
-a cache pictures are painted and looked at once, and fitted anew every time.
+who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs.
+`bends`: how far knees and elbows are bent, in motion capture, photographs and fits. With a cache
+pictures are painted and looked at once, and fitted anew every time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+import bends
 import children
 import doubts
 import found
@@ -37,6 +39,7 @@ Name = Literal[
     "children",
     "seated",
     "found",
+    "bends",
     "all",
 ]
 
@@ -51,6 +54,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "children": children.children,
     "seated": seated.seated,
     "found": found.found,
+    "bends": bends.bends,
 }
 
 

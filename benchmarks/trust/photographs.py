@@ -53,7 +53,7 @@ def photographed(sets: Sets, folder: Path, people: Path) -> Iterator[Photographe
     """Everybody of a list who is found in the photographs of a folder."""
     for name, labelled in _labelled(people).items():
         photo = read_photo(folder / f"{name}.jpg")
-        evidence = _detected(sets, name, photo)
+        evidence = detected(sets, name, photo)
         camera = sets.reconstructor.camera(photo)
         for person, row in _matched(labelled, evidence.people):
             yield Photographed(person, evidence, row, camera)
@@ -67,7 +67,7 @@ def _labelled(people: Path) -> dict[str, list[Labelled]]:
     return found
 
 
-def _detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
+def detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
     """What the detector sees in a photograph, kept where there is a cache."""
     if (cache := sets.config.cache) is None:
         return sets.reconstructor.detector.detect(photo.rgb)

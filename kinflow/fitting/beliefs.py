@@ -23,6 +23,7 @@ from kinflow.fitting.sample_kinds import (
     may_ride,
     surroundings_log_odds,
 )
+from kinflow.fitting.straight_limbs import Bends, straightened
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.both_sides import of_both_sides
@@ -63,13 +64,16 @@ class BeliefConfig:
     """Whether its word on depth and shape counts."""
     surroundings: bool = True
     """Whether things about people tell who sits."""
+    straight_limbs: bool = True
+    """Whether people in photos hold knees and elbows as straight as people in photographs do, in
+    place of those in the motion capture that the network learned of."""
     keep_hint: bool = False
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
     def __post_init__(self) -> None:
         positive(self, "std_scale", "hidden_std_scale")
         not_negative(self, "company")
-        flag(self, "keep_hint", "sizes", "surroundings")
+        flag(self, "keep_hint", "sizes", "straight_limbs", "surroundings")
         share(self, "guess_share", "prior_weight", "shrinkage", "sitting_share")
         whole(self, "samples", at_least=2, at_most=100_000)
         whole(self, "starts", at_least=1, at_most=1000)
@@ -104,7 +108,8 @@ def beliefs(
         cameras: of each.
         prior: of the poses.
         config: how far the network is believed.
-        one_posture: whether people whose legs nobody saw either sit or do not.
+        one_posture: whether people whose legs nobody saw either sit or do not, and limbs are as
+            straight as in photographs: frames of a clip could not agree.
         photo: number of the photo that each is in; None if all are in one.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
@@ -118,7 +123,8 @@ def beliefs(
         if one_posture and config.surroundings:
             around = Around(may_ride(seen).to(hidden.device), surroundings_log_odds(seen, hidden))
         together = None if photo is None else photo[rows]
-        known = gaussian(posterior, hidden, prior, config, together, around)
+        bends = Bends.of(seen) if one_posture and config.straight_limbs else None
+        known = gaussian(posterior, hidden, prior, config, together, around, bends)
     if len(rows) == len(people):
         return known
     index = torch.zeros(len(people), dtype=torch.long)
@@ -168,6 +174,7 @@ def gaussian(
     config: BeliefConfig,
     photo: Int64[Tensor, " people"] | None = None,
     around: Around | None = None,
+    bends: Bends | None = None,
 ) -> Belief:
     """The spread of a posterior's samples, about a centre between their mean and its best guess.
 
@@ -178,6 +185,7 @@ def gaussian(
         config: how far it is believed.
         photo: number of the photo that each is in; None if all are in one.
         around: what things about them say; None where nobody looked.
+        bends: how far limbs are bent in the picture; None for limbs as they were learned.
     """
     generator = torch.Generator().manual_seed(_STREAM)
     vectors = posterior.sample_vectors(config.samples, generator)
@@ -193,6 +201,8 @@ def gaussian(
     weight = _enough(_grown_up(shape) & posture, posture).float()[..., None]
     moments = _moments(y, weight, config.shrinkage)
     centre, covariance = postures.as_bent(*moments, columns, prior.decode)
+    if bends is not None:
+        centre = straightened(centre, covariance, columns, prior.decode, bends, hidden)
     scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)
     lower = torch.linalg.cholesky(covariance * scale.to(covariance)[:, None, None] ** 2)
     whitening = torch.linalg.solve_triangular(

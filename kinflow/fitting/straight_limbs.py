@@ -1,0 +1,193 @@
+"""Knees and elbows of people in photographs, who hold them straighter than motion capture does.
+
+A network that learned of motion capture has hardly seen a straight leg: knees of those who stand
+there are bent by 40° on average, where people in photographs who are seen from the side have 13°
+(`python benchmarks/trust bends` prints both). Nobody sees how far a knee is bent from in front, so
+what is believed of it is what was learned, and bodies come out in half a squat.
+
+A hinge is straight or it is not: of photographs it is known how many are, and how far these are
+bent nevertheless. Bayes' rule with Gaussians puts that in the place of what the network has
+learned, and asks the picture, where a straight limb is straight from every side. What is not
+straight stays as it was believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.sides import SIDES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.evidence.types import PersonEvidence
+from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
+
+Decode: TypeAlias = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class HingeKind:
+    """How far a kind of hinge is bent, in degrees: means and standard deviations."""
+
+    learned_deg: tuple[float, float]
+    """Of people of the motion capture, knees of those who do not sit."""
+    straight_deg: tuple[float, float]
+    """Of straight ones in photographs; a little less than is seen, for the fit bends them again."""
+    straight_share: float
+    """How many in photographs are straight."""
+
+
+KNEE = HingeKind((40.0, 19.0), (8.0, 7.0), 0.75)
+ELBOW = HingeKind((68.0, 32.0), (14.0, 8.0), 0.3)
+HIDDEN_LOG_ODDS = 1.1
+"""More for knees of whoever does not sit and hides them: squats are photographed to be seen."""
+
+_KINDS = (KNEE, KNEE, ELBOW, ELBOW)
+_KNEES, _ELBOWS = slice(0, 2), slice(2, 4)
+_ROWS = [
+    FREE_JOINTS.index(JOINT_INDEX[f"{side}_{joint}"])
+    for joint in ("knee", "elbow")
+    for side in SIDES
+]
+_LIMBS = [
+    [KEYPOINT_INDEX[f"{side}_{point}"] for point in limb]
+    for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+    for side in SIDES
+]
+_LEAST_CONFIDENCE = 0.5
+_SHORTEST_PX = 1e-3
+_ERROR_SCALE = 0.5
+"""Errors of neighbouring points are alike, so that angles are off by less than they say."""
+_STRAIGHT_NOISE_DEG = 8.0
+"""How far straight limbs are bent in pictures, besides the detector's errors."""
+_LEAST_BENT_DEG, _MOST_BENT_DEG = 10.0, 90.0
+_SHARPNESS = 3.0
+"""Factor on the log odds: between straight and bent there are few."""
+_STEPS = 3
+_LEAST_VARIANCE = 16.0
+"""Squared degrees by which hinges vary at least, so that steps stay small."""
+_NEVER = -20.0
+
+
+@dataclass(frozen=True)
+class Bends:
+    """How far left and right knee and left and right elbow are bent in the picture."""
+
+    angle_deg: Float[Tensor, "people 4"]
+    """NaN where one of the three points was not seen."""
+    std_deg: Float[Tensor, "people 4"]
+    """By the detector's errors."""
+
+    @staticmethod
+    def of(people: Sequence[PersonEvidence]) -> Bends:
+        """As keypoints show them."""
+        points = torch.stack([one.keypoints_px for one in people])[:, _LIMBS]
+        std_px = torch.stack([one.keypoint_std_px for one in people])[:, _LIMBS]
+        first, middle, last = points[..., :2].unbind(-2)
+        upper, lower = middle - first, last - middle
+        a, b = (limb.norm(dim=-1).clamp_min(_SHORTEST_PX) for limb in (upper, lower))
+        cross = upper[..., 0] * lower[..., 1] - upper[..., 1] * lower[..., 0]
+        angle = torch.atan2(cross.abs(), (upper * lower).sum(-1))
+        errors = _ERROR_SCALE * std_px * torch.stack([1 / a, 1 / a + 1 / b, 1 / b], -1)
+        hidden = points[..., 2].amin(-1) < _LEAST_CONFIDENCE
+        return Bends(angle.rad2deg().masked_fill(hidden, torch.nan), errors.norm(dim=-1).rad2deg())
+
+    def log_odds(self, bent_deg: Float[Tensor, "people 4"]) -> Float[Tensor, "people 4"]:
+        """How much likelier these angles are of straight limbs than of limbs that are bent so far,
+        which look bent by anything up to that; 0 of those that were not seen."""
+        variance = _STRAIGHT_NOISE_DEG**2 + self.std_deg**2
+        straight = (2 / (torch.pi * variance)).sqrt().log() - 0.5 * self.angle_deg**2 / variance
+        bent = -bent_deg.clamp(_LEAST_BENT_DEG, _MOST_BENT_DEG).log()
+        return (straight - bent).nan_to_num(0.0)
+
+
+def hinge_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 4"]:
+    """How far left and right knee and left and right elbow are bent; negative where they are
+    overstretched."""
+    R = R_free[..., _ROWS, :, :]
+    legs, arms = R[..., _KNEES, :, :], R[..., _ELBOWS, :, :]
+    forwards = R.new_tensor([1.0, -1.0])  # elbows bend about the vertical, each inwards
+    knees = torch.atan2(legs[..., 2, 1], legs[..., 1, 1])
+    elbows = torch.atan2(forwards * arms[..., 2, 0], arms[..., 0, 0])
+    return torch.rad2deg(torch.cat([knees, elbows], -1))
+
+
+def straightened(
+    centre: Float[Tensor, "people size"],
+    covariance: Float[Tensor, "people size size"],
+    latent: slice,
+    decode: Decode,
+    bends: Bends,
+    hidden: Bool[Tensor, " people"],
+) -> Float[Tensor, "people size"]:
+    """Means of what is believed, moved as little as can be for limbs to be as straight as they are
+    in photographs.
+
+    Args:
+        centre: means of vectors.
+        covariance: of these.
+        latent: columns of the pose.
+        decode: makes rotations of the free joints of latents.
+        bends: how far limbs are bent in the picture.
+        hidden: whose legs nobody saw.
+    """
+    now, along, rise = _hinges_at(centre, covariance, latent, decode)
+    variance = rise.diagonal(dim1=-2, dim2=-1)
+    goal, odds = _of_photographs(now, variance)
+    odds = odds + bends.log_odds(now)
+    sits = hip_flexion_deg(decode(centre[:, latent])) > BENT_DEG
+    odds[:, _KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
+    odds[:, _KNEES] = odds[:, _KNEES].masked_fill(sits[:, None], _NEVER)
+    arms_hidden = bends.angle_deg[:, _ELBOWS].isnan()
+    odds[:, _ELBOWS] = odds[:, _ELBOWS].masked_fill(arms_hidden, _NEVER)
+    goal = now + torch.sigmoid(_SHARPNESS * odds) * (torch.minimum(goal, now) - now)
+    for _ in range(_STEPS):
+        step = torch.linalg.solve(rise, (goal - now)[..., None])
+        centre = centre + (along @ step)[..., 0]
+        now, along, rise = _hinges_at(centre, covariance, latent, decode)
+    return centre
+
+
+def _of_photographs(
+    mean_deg: Float[Tensor, "people 4"], variance: Float[Tensor, "people 4"]
+) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
+    """How far a hinge is bent if it is straight, and the log odds of that, given a Gaussian that
+    was learned: N(x; mean, variance) N(x; straight) / N(x; learned) is one as well."""
+    learned, straight, share = (
+        mean_deg.new_tensor([getattr(kind, name) for kind in _KINDS])
+        for name in ("learned_deg", "straight_deg", "straight_share")
+    )
+    (m0, s0), (m1, s1) = learned.unbind(-1), straight.unbind(-1)
+    variance = torch.minimum(variance, 0.98 * s0**2)  # nobody knows less than what was learned
+    precision = 1 / variance + 1 / s1**2 - 1 / s0**2
+    slope = mean_deg / variance + m1 / s1**2 - m0 / s0**2
+    square = mean_deg**2 / variance + m1**2 / s1**2 - m0**2 / s0**2
+    scale = (precision * variance * s1**2 / s0**2).log()
+    log_odds = 0.5 * (slope**2 / precision - square - scale) + share.logit()
+    return slope / precision, log_odds
+
+
+def _hinges_at(
+    y: Float[Tensor, "people size"],
+    covariance: Float[Tensor, "people size size"],
+    latent: slice,
+    decode: Decode,
+) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people size 4"], Float[Tensor, "people 4 4"]]:
+    """Flexions, their covariances with all that is unknown, and among each other."""
+    z = y[:, latent].detach().requires_grad_()
+    with torch.enable_grad():
+        flexion = hinge_flexion_deg(decode(z))
+        slopes = [
+            torch.autograd.grad(flexion[:, hinge].sum(), z, retain_graph=True)[0]
+            for hinge in range(len(_KINDS))
+        ]
+    slope = torch.stack(slopes, -1)
+    along = covariance[:, :, latent] @ slope
+    rise = slope.mT @ along[:, latent]
+    rise = rise + _LEAST_VARIANCE * torch.eye(len(_KINDS)).to(rise)
+    return flexion.detach(), along, rise

@@ -1,0 +1,103 @@
+"""Knees and elbows that are as straight as in photographs, unless something says otherwise."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
+from kinflow.fitting.straight_limbs import KNEE, Bends, hinge_flexion_deg, straightened
+from kinflow.geometry.rotations import rotvec_to_matrix
+
+LIMBS = ("left_knee", "right_knee", "left_elbow", "right_elbow")
+BENT_DEG = (38.0, 33.0, 60.0, 55.0)
+TOWARDS = {"left_knee": (0, 1.0), "right_knee": (0, 1.0), "left_elbow": (1, -1.0)}
+TOWARDS["right_elbow"] = (1, 1.0)
+STD = 0.6
+
+
+def posed(bent_deg, hips_deg: float = 0.0) -> torch.Tensor:
+    """Free rotations of somebody whose limbs are bent so far."""
+    rotvec = torch.zeros(len(FREE_JOINTS), 3)
+    for name, angle in zip(LIMBS, bent_deg, strict=True):
+        axis, sign = TOWARDS[name]
+        rotvec[FREE_JOINTS.index(JOINT_INDEX[name]), axis] = sign * angle
+    for side in ("left", "right"):
+        rotvec[FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]), 0] = -hips_deg
+    return rotvec_to_matrix(torch.deg2rad(rotvec))
+
+
+def pictured(angles_deg, std_deg: float = 3.0) -> Bends:
+    angle = torch.tensor([angles_deg])
+    return Bends(angle, torch.full_like(angle, std_deg))
+
+
+NOTHING = pictured([torch.nan] * 4)
+
+
+def flexion_after(prior, bends: Bends, hips_deg: float = 8.0, bent=BENT_DEG, hidden=False):
+    """Flexions before and after of a body of which as much is unknown as poses differ."""
+    centre = prior.encode(posed(bent, hips_deg)[None])
+    covariance = STD**2 * torch.eye(centre.shape[1])[None]
+    latent = slice(0, centre.shape[1])
+    moved = straightened(centre, covariance, latent, prior.decode, bends, torch.tensor([hidden]))
+    return (hinge_flexion_deg(prior.decode(y))[0] for y in (centre, moved))
+
+
+def test_flexions_are_the_angles_that_limbs_were_bent_by():
+    told = hinge_flexion_deg(torch.stack([posed(BENT_DEG), posed((-4.0, 110.0, 130.0, -2.0))]))
+    expected = torch.tensor([BENT_DEG, (-4.0, 110.0, 130.0, -2.0)])
+    torch.testing.assert_close(told, expected, atol=1e-3, rtol=0.0)
+
+
+def test_bends_are_angles_of_the_picture_of_what_was_seen(make_scene):
+    person = make_scene((20.0,), seed=3).evidence.people[0]
+    points = person.keypoints_px.clone()
+    for name, at in (("left_hip", (0, 0)), ("left_knee", (0, 100)), ("left_ankle", (100, 100))):
+        points[KEYPOINT_INDEX[name]] = torch.tensor([*at, 0.9])
+    points[KEYPOINT_INDEX["right_ankle"], 2] = 0.1
+    bends = Bends.of([replace(person, keypoints_px=points)])
+    assert float(bends.angle_deg[0, 0]) == pytest.approx(90.0, abs=1e-3)
+    assert bool(bends.angle_deg[0, 1].isnan())
+    larger = Bends.of([replace(person, keypoints_px=points * torch.tensor([2.0, 2.0, 1.0]))])
+    assert float(larger.std_deg[0, 0]) == pytest.approx(float(bends.std_deg[0, 0]) / 2)
+
+
+def test_straight_in_the_picture_is_likelier_of_straight_limbs_and_bent_of_bent_ones():
+    bent = torch.full((1, 4), 40.0)
+    told = [pictured([angle] * 4).log_odds(bent)[0, 0] for angle in (0.0, 10.0, 20.0, 40.0)]
+    assert told[0] > 0 > told[2] and sorted(told, reverse=True) == told
+    assert torch.equal(NOTHING.log_odds(bent), torch.zeros(1, 4))
+
+
+def test_legs_of_which_nothing_is_known_are_straightened_and_arms_are_not(prior):
+    before, after = flexion_after(prior, NOTHING, hidden=True)
+    assert (before[:2] > 30).all() and (after[:2] < KNEE.straight_deg[0] + 10).all()
+    torch.testing.assert_close(after[2:], before[2:], atol=2.0, rtol=0.0)
+
+
+def test_limbs_that_the_picture_shows_bent_stay_bent(prior):
+    before, after = flexion_after(prior, pictured([70.0, 2.0, 80.0, 80.0]))
+    assert float(before[0] - after[0]) < 3.0 and float(before[1] - after[1]) > 10.0
+    torch.testing.assert_close(after[2:], before[2:], atol=3.0, rtol=0.0)
+
+
+def test_who_sits_keeps_bent_knees(prior):
+    before, after = flexion_after(prior, NOTHING, hips_deg=80.0, bent=(60.0, 60.0, 60.0, 60.0))
+    torch.testing.assert_close(after, before, atol=1.0, rtol=0.0)
+
+
+def test_straight_legs_stay_as_they_are(prior):
+    before, after = flexion_after(prior, pictured([2.0, 2.0, 70.0, 70.0]), bent=(6, 5, 60.0, 60.0))
+    torch.testing.assert_close(after, before, atol=4.0, rtol=0.0)
+
+
+def test_what_is_known_is_moved_less(prior):
+    """Along other directions nothing moves, and certain knees stay."""
+    centre = prior.encode(posed(BENT_DEG, 8.0)[None])
+    known = 1e-6 * torch.eye(centre.shape[1])[None]
+    latent = slice(0, centre.shape[1])
+    hidden = torch.tensor([True])
+    moved = straightened(centre, known, latent, prior.decode, NOTHING, hidden)
+    torch.testing.assert_close(moved, centre, atol=0.05, rtol=0.0)
