@@ -38,6 +38,8 @@ class TrustConfig:
     """Folder for pictures' truth and detections, so that another run only fits."""
     photographs: Path | None = None
     """Folder with the photographs of the three lists, for `children`, `seated` and `found`."""
+    straight_limbs: bool = False
+    """People bend knees and elbows as those in photographs do, in place of motion capture."""
     default_focal: bool = False
     """Fit with the default field of view, as for photos that say nothing of their lens, in place of
     the true focal length."""
@@ -72,7 +74,12 @@ class Sets:
     config: TrustConfig
 
     def __post_init__(self) -> None:
-        people = PeopleConfig(poses=self.config.poses, split=self.config.split, prior_share=0.0)
+        people = PeopleConfig(
+            poses=self.config.poses,
+            split=self.config.split,
+            prior_share=0.0,
+            straight_limbs=self.config.straight_limbs,
+        )
         self._kinds = world_sets(people)
         self._seen: dict[str, list[SeenWorld]] = {}
         self._fitted: dict[tuple[str, bool], list[FittedWorld]] = {}

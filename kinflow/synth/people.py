@@ -14,13 +14,14 @@ from torch import Tensor
 
 import kinflow.priors
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES, NUM_JOINTS
-from kinflow.checks import not_negative, one_of, path, share
+from kinflow.checks import flag, not_negative, one_of, path, share
 from kinflow.datasets.poses import PoseSet, Split
 from kinflow.errors import InputError
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors import PosePrior
 from kinflow.priors.pose_space import mirror_rotvec
 from kinflow.priors.shape import ShapePrior
+from kinflow.synth.straight_limbs import straightened_limbs
 
 ADULT_MEAN = (0.5, 0.83, 0.5, 0.5, 0.39, 0.5)
 ADULT_STD = (0.3, 0.03, 0.2, 0.25, 0.07, 0.2)
@@ -49,6 +50,7 @@ class PeopleConfig:
         wide_share: share of bodies drawn evenly from the whole shape space of teenagers and adults.
         exchange_share: share of recorded poses that get the arms, and of those that get the legs,
             of another one.
+        straight_limbs: recorded people bend knees and elbows as far as people in photographs.
     """
 
     poses: Path | None = None
@@ -58,12 +60,14 @@ class PeopleConfig:
     child_share: float = 0.08
     wide_share: float = 0.15
     exchange_share: float = 0.0
+    straight_limbs: bool = False
 
     def __post_init__(self) -> None:
         path(self, "poses", or_none=True)
         one_of(self, "split", get_args(Split))
         share(self, "prior_share", "child_share", "wide_share", "exchange_share")
         not_negative(self, "shape_spread")
+        flag(self, "straight_limbs")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,10 @@ class PeopleSource:
                 if rng.random() < self.config.exchange_share:
                     rotvec = rotvec.clone()
                     rotvec[limbs] = self._recorded(self._poses, rng)[0][limbs]
-        pose[list(FREE_JOINTS)] = rotvec_to_matrix(rotvec)
+        R_free = rotvec_to_matrix(rotvec)
+        if self.config.straight_limbs:
+            R_free = straightened_limbs(R_free)
+        pose[list(FREE_JOINTS)] = R_free
         pose[0] = rotvec_to_matrix(root)
         return pose
 

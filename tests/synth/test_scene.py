@@ -135,3 +135,16 @@ def test_poses_of_a_set(pose_set_path):
         angle = torch.arccos(((pose[elbow].trace() - 1) / 2).clamp(-1, 1))
         # the only pose of the set, or its mirror image: one elbow bent by 1 rad
         assert float(angle) == pytest.approx(1.0, abs=1e-3) or float(angle) < 1e-3
+
+
+def test_recorded_people_hold_their_limbs_straighter_where_they_are_asked_to(pose_set_path):
+    elbow, angles = 18, []
+    for straight in (False, True):
+        people = PeopleConfig(poses=pose_set_path, prior_share=0.0, straight_limbs=straight)
+        source = SceneSource(SceneConfig(people=people, grid_cells=64))
+        poses = [source.people.pose(source.rng(seed)) for seed in range(4)]
+        angles.append(
+            [float(((pose[elbow].trace() - 1) / 2).clamp(-1, 1).acos()) for pose in poses]
+        )
+    for before, after in zip(*angles, strict=True):
+        assert after < before - 0.2 if before > 0.5 else after == pytest.approx(before, abs=1e-3)
