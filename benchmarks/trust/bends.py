@@ -88,11 +88,12 @@ def _in_photographs(sets: Sets) -> Iterator[Shown]:
         if fit.gravity is None:
             continue
         up, seen = torch.tensor(fit.gravity.up_cam), evidence.people
-        pictures, legs = Bends.of(seen).angle_deg, leg_confidence(seen)
+        pictures, legs = Bends.of(seen), leg_confidence(seen)
+        angles = pictures.angle_deg.masked_fill(pictures.seen < 1, torch.nan)
         for row, person in enumerate(fit.people):
             if seen[row].height_px < _LEAST_PX:
                 continue
-            yield from _limbs_of(person, up, pictures[row], bool(legs[row] < HIDDEN_LEGS))
+            yield from _limbs_of(person, up, angles[row], bool(legs[row] < HIDDEN_LEGS))
 
 
 def _limbs_of(

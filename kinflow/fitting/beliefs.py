@@ -65,8 +65,8 @@ class BeliefConfig:
     surroundings: bool = True
     """Whether things about people tell who sits."""
     straight_limbs: bool = True
-    """Whether people in photos hold knees and elbows as straight as people in photographs do, in
-    place of those in the motion capture that the network learned of."""
+    """Whether people hold knees and elbows as straight as people in photographs do, in place of
+    those in the motion capture that the network learned of."""
     keep_hint: bool = False
     """Whether the detector's rough 3D counts besides, of which the predictor knows."""
 
@@ -108,8 +108,7 @@ def beliefs(
         cameras: of each.
         prior: of the poses.
         config: how far the network is believed.
-        one_posture: whether people whose legs nobody saw either sit or do not, and limbs are as
-            straight as in photographs: frames of a clip could not agree.
+        one_posture: whether people whose legs nobody saw either sit or do not.
         photo: number of the photo that each is in; None if all are in one.
     """
     rows = [i for i, person in enumerate(people) if person.look is not None]
@@ -123,7 +122,7 @@ def beliefs(
         if one_posture and config.surroundings:
             around = Around(may_ride(seen).to(hidden.device), surroundings_log_odds(seen, hidden))
         together = None if photo is None else photo[rows]
-        bends = Bends.of(seen) if one_posture and config.straight_limbs else None
+        bends = Bends.of(seen) if config.straight_limbs else None
         known = gaussian(posterior, hidden, prior, config, together, around, bends)
     if len(rows) == len(people):
         return known

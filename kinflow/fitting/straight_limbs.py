@@ -59,7 +59,8 @@ _LIMBS = [
     for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
     for side in SIDES
 ]
-_LEAST_CONFIDENCE = 0.5
+_CONFIDENCE = (0.4, 0.6)
+"""Of points that were not seen, and that were: in between gradually, for clips not to jump."""
 _SHORTEST_PX = 1e-3
 _ERROR_SCALE = 0.5
 """Errors of neighbouring points are alike, so that angles are off by less than they say."""
@@ -71,7 +72,8 @@ _SHARPNESS = 3.0
 _STEPS = 3
 _LEAST_VARIANCE = 16.0
 """Squared degrees by which hinges vary at least, so that steps stay small."""
-_NEVER = -20.0
+_NEVER, _OF_HIDDEN_ARMS = -20.0, -3.0
+"""Log odds of knees of whoever sits, and of arms of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,10 @@ class Bends:
     """How far left and right knee and left and right elbow are bent in the picture."""
 
     angle_deg: Float[Tensor, "people 4"]
-    """NaN where one of the three points was not seen."""
     std_deg: Float[Tensor, "people 4"]
     """By the detector's errors."""
+    seen: Float[Tensor, "people 4"]
+    """How surely all three points were seen, in [0, 1]."""
 
     @staticmethod
     def of(people: Sequence[PersonEvidence]) -> Bends:
@@ -94,16 +97,17 @@ class Bends:
         cross = upper[..., 0] * lower[..., 1] - upper[..., 1] * lower[..., 0]
         angle = torch.atan2(cross.abs(), (upper * lower).sum(-1))
         errors = _ERROR_SCALE * std_px * torch.stack([1 / a, 1 / a + 1 / b, 1 / b], -1)
-        hidden = points[..., 2].amin(-1) < _LEAST_CONFIDENCE
-        return Bends(angle.rad2deg().masked_fill(hidden, torch.nan), errors.norm(dim=-1).rad2deg())
+        low, high = _CONFIDENCE
+        seen = ((points[..., 2].amin(-1) - low) / (high - low)).clamp(0.0, 1.0)
+        return Bends(angle.rad2deg(), errors.norm(dim=-1).rad2deg(), seen)
 
     def log_odds(self, bent_deg: Float[Tensor, "people 4"]) -> Float[Tensor, "people 4"]:
         """How much likelier these angles are of straight limbs than of limbs that are bent so far,
-        which look bent by anything up to that; 0 of those that were not seen."""
+        which look bent by anything up to that; less of those that were hardly seen."""
         variance = _STRAIGHT_NOISE_DEG**2 + self.std_deg**2
         straight = (2 / (torch.pi * variance)).sqrt().log() - 0.5 * self.angle_deg**2 / variance
         bent = -bent_deg.clamp(_LEAST_BENT_DEG, _MOST_BENT_DEG).log()
-        return (straight - bent).nan_to_num(0.0)
+        return self.seen * (straight - bent)
 
 
 def hinge_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 4"]:
@@ -143,8 +147,8 @@ def straightened(
     sits = hip_flexion_deg(decode(centre[:, latent])) > BENT_DEG
     odds[:, _KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
     odds[:, _KNEES] = odds[:, _KNEES].masked_fill(sits[:, None], _NEVER)
-    arms_hidden = bends.angle_deg[:, _ELBOWS].isnan()
-    odds[:, _ELBOWS] = odds[:, _ELBOWS].masked_fill(arms_hidden, _NEVER)
+    arms = bends.seen[:, _ELBOWS]
+    odds[:, _ELBOWS] = arms * odds[:, _ELBOWS] + (1 - arms) * _OF_HIDDEN_ARMS
     goal = now + torch.sigmoid(_SHARPNESS * odds) * (torch.minimum(goal, now) - now)
     for _ in range(_STEPS):
         step = torch.linalg.solve(rise, (goal - now)[..., None])

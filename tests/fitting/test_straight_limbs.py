@@ -28,12 +28,12 @@ def posed(bent_deg, hips_deg: float = 0.0) -> torch.Tensor:
     return rotvec_to_matrix(torch.deg2rad(rotvec))
 
 
-def pictured(angles_deg, std_deg: float = 3.0) -> Bends:
+def pictured(angles_deg, seen: float = 1.0) -> Bends:
     angle = torch.tensor([angles_deg])
-    return Bends(angle, torch.full_like(angle, std_deg))
+    return Bends(angle, torch.full_like(angle, 3.0), torch.full_like(angle, seen))
 
 
-NOTHING = pictured([torch.nan] * 4)
+NOTHING = pictured([0.0] * 4, seen=0.0)
 
 
 def flexion_after(prior, bends: Bends, hips_deg: float = 8.0, bent=BENT_DEG, hidden=False):
@@ -59,7 +59,7 @@ def test_bends_are_angles_of_the_picture_of_what_was_seen(make_scene):
     points[KEYPOINT_INDEX["right_ankle"], 2] = 0.1
     bends = Bends.of([replace(person, keypoints_px=points)])
     assert float(bends.angle_deg[0, 0]) == pytest.approx(90.0, abs=1e-3)
-    assert bool(bends.angle_deg[0, 1].isnan())
+    assert float(bends.seen[0, 0]) == 1 and float(bends.seen[0, 1]) == 0
     larger = Bends.of([replace(person, keypoints_px=points * torch.tensor([2.0, 2.0, 1.0]))])
     assert float(larger.std_deg[0, 0]) == pytest.approx(float(bends.std_deg[0, 0]) / 2)
 
