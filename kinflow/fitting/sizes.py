@@ -87,7 +87,7 @@ CHILD_AGE = {
 }
 CHILD_AGE_UNSEEN = 0.19
 """The same by the network alone."""
-CHILD_AGE_STD = 0.10
+CHILD_AGE_STD = 0.05
 """Spread of a child's phenotype `age`."""
 YEARS = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 AGE_OF_YEARS = (0.05, 0.063, 0.12, 0.195, 0.257, 0.31, 0.385, 0.485)
