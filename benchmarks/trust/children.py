@@ -153,7 +153,7 @@ def curves(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
 
 def _curve(name: str, people: Sequence[tuple[Shown, float]]) -> list[tuple[str, list[str]]]:
     """A row of the table of curves, none without children or adults."""
-    child = torch.tensor([one.child for one, _ in people])
+    child = torch.tensor([one.child for one, _ in people], dtype=torch.bool)
     told = torch.tensor([value for _, value in people])
     odds, others = told[child], told[~child]
     if not len(odds) or not len(others):
@@ -229,6 +229,7 @@ def _face_weights(
         torch.tensor(x, dtype=torch.float64),
         torch.tensor(child, dtype=torch.float64),
         torch.tensor(own, dtype=torch.float64),
+        ridge=0.01,  # one sign of hundreds of people
     )
 
 

@@ -36,7 +36,7 @@ from kinflow.priors.shape import AGE, ShapePrior
 ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
 ADULT_OUTLINE = (0.214, 0.111)
 """Mean and spread of the signs of proportions of adults."""
-FACE_AT_EVEN, FACE_WEIGHT = 3.5, 1.2
+FACE_AT_EVEN, FACE_WEIGHT = 4.5, 1.8
 """Log odds that a face adds whose own are even, and more for each of its own."""
 _SOFTER = 1e-3
 """Added to the network's probabilities: it is not as sure as it says."""
