@@ -236,7 +236,7 @@ def _face_weights(
 def _with_face(signs: SizeSigns, own: float, weights: Float64[Tensor, " weights"]) -> float:
     if signs.face_age is None:
         return own
-    return own + float(weights[0] + weights[1] * face_log_odds(signs.face_age))
+    return own + max(0.0, float(weights[0] + weights[1] * face_log_odds(signs.face_age)))
 
 
 def _faces(photos: Sequence[Shown]) -> str:

@@ -37,7 +37,8 @@ ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
 ADULT_OUTLINE = (0.214, 0.111)
 """Mean and spread of the signs of proportions of adults."""
 FACE_AT_EVEN, FACE_WEIGHT = 4.5, 1.8
-"""Log odds that a face adds whose own are even, and more for each of its own."""
+"""Log odds that a face adds whose own are even, and more for each of its own; as many as are above
+zero, for faces that are drawn or odd look old as well."""
 _SOFTER = 1e-3
 """Added to the network's probabilities: it is not as sure as it says."""
 FLOOR_WEIGHT = 0.4
@@ -140,7 +141,7 @@ def child_log_odds(found: SizeSigns) -> float:
     own = _log_odds_by_body(found) + FLOOR_WEIGHT * (found.floor or 0.0)
     if found.face_age is None:
         return own
-    return own + FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(found.face_age)
+    return own + max(0.0, FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(found.face_age))
 
 
 def _log_odds_by_body(found: SizeSigns) -> float:
