@@ -99,8 +99,10 @@ class Errors:
 def main(config: UncertaintyBenchmark) -> None:
     torch.set_num_threads(1)
     kinds = held_out_kinds(config.poses, config.split)
-    detect = EvidenceDetector(parts=True, mirrors=True, things=True).detect
-    seen = seen_worlds(kinds, config.worlds, detect, config.cache, "with parts, mirrors, things")
+    detect = EvidenceDetector(parts=True, mirrors=True, things=True, faces=True).detect
+    seen = seen_worlds(
+        kinds, config.worlds, detect, config.cache, "with parts, mirrors, things, faces"
+    )
     predictor = None if config.predictor == "none" else Predictor.load(config.predictor)
     prior = kinflow.priors.load()
     fitter = PhotoFitter(prior, config.fit, "cpu", config.parts, predictor=predictor)

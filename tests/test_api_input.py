@@ -28,7 +28,7 @@ from kinflow.errors import InputError
 from kinflow.evidence import ImageEvidence, PersonEvidence, PersonMask
 from kinflow.evidence.detector import DetectorConfig
 from kinflow.evidence.region import Region
-from kinflow.evidence.types import CloseLook, PartLabels, Surroundings
+from kinflow.evidence.types import CloseLook, FaceAge, PartLabels, Surroundings
 from kinflow.metrics.pose import mpjpe, pa_mpjpe
 from kinflow.metrics.vertices import pve
 
@@ -137,6 +137,10 @@ refused = {
     "surroundings": [
         lambda v=v: fit(surroundings=v)
         for v in (5, {}, (0.1,), *(Surroundings(seat=v) for v in (NAN, 1.5, -0.1, "0.5", None)))
+    ],
+    "face_age": [
+        lambda v=v: fit(face_age=v)
+        for v in (5, (0.1, 3.0), FaceAge(NAN, 3.0), FaceAge(1.5, 3.0), FaceAge(0.5, 16.0))
     ],
     "look_in_mirror": [
         lambda v=v: fit(look=look(), look_in_mirror=v)

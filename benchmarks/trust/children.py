@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from doubts import logistic
 from jaxtyping import Float64
 from photographs import CHILDREN, photographed
 from runs import Sets, of, percent, table
@@ -15,14 +14,24 @@ from torch import Tensor
 
 from kinflow.body import BodyModel
 from kinflow.body.measure import measure
+from kinflow.evaluation.logistic import logistic
 from kinflow.fitting.size_signs import SizeSigns
-from kinflow.fitting.sizes import child_log_odds, standardised
+from kinflow.fitting.sizes import (
+    FLOOR_WEIGHT,
+    LOG_ODDS_UNKNOWN,
+    child_log_odds,
+    face_log_odds,
+    standardised,
+)
 
 UNDER_TEN_M = 1.38
 """True children of less than this height count as under ten years."""
 _LOG_ODDS = (-1.0, -0.6, -0.4, -0.3, -0.2, -0.1, 0.0)
 _TAKEN_PERCENT = (1, 2, 3, 5, 10, 20)
 """Shares of adults who are taken for children."""
+_CURVE = ("AUC", *(f"{share} % of adults" for share in _TAKEN_PERCENT))
+_ADULT = -9.0
+"""Log odds of whom nothing is known."""
 _NOTHING = SizeSigns(None, None)
 _SIGNS = ("head", "face", "network", "outline")
 _KINDS = (
@@ -73,6 +82,7 @@ def children(sets: Sets) -> str:
     text = told_apart(rendered, photos)
     text += curves(rendered, photos)
     text += crossed(rendered, photos) if photos else ""
+    text += _faces(photos) if photos else ""
     for names in _KINDS:
         text += _weights(names, _known(names, (*rendered, *photos)))
     return text
@@ -107,15 +117,21 @@ def told_apart(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
         for sign in (*_SIGNS, "floor"):
             known = [value for one in mine if (value := getattr(one.signs, sign)) is not None]
             cells += [of(known, "mean", 3), f"{torch.tensor(known).std():.3f}"]
+        cells += [percent([one.signs.face_age is not None for one in mine])]
         odds = _shipped(mine)
         cells += [percent([value >= least for value in odds]) for least in _LOG_ODDS]
-        alone = [replace(one, signs=replace(one.signs, floor=None)) for one in mine]
-        cells += [percent([value >= 0.0 for value in _shipped(alone)])]
+        for sign in ("floor", "face_age"):
+            cells += [percent([value >= 0.0 for value in _shipped(_without(sign, mine))])]
         rows.append((name, cells))
     columns = ("people", "show proportions")
     columns += tuple(f"{sign} {what}" for sign in (*_SIGNS, "floor") for what in ("mean", "std"))
-    columns += (*(f"log odds {least}" for least in _LOG_ODDS), "0.0 without the floor")
+    columns += ("show a face", *(f"log odds {least}" for least in _LOG_ODDS))
+    columns += ("0.0 without the floor", "0.0 without faces' ages")
     return table("children", columns, rows)
+
+
+def _without(sign: str, people: Sequence[Shown]) -> list[Shown]:
+    return [replace(one, signs=replace(one.signs, **{sign: None})) for one in people]
 
 
 def _shipped(people: Sequence[Shown]) -> list[float]:
@@ -126,21 +142,27 @@ def _shipped(people: Sequence[Shown]) -> list[float]:
 def curves(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
     """How many children are known where so many adults are taken for some."""
     rows = []
-    for name, adults, mine in (
-        ("rendered, under ten", rendered, [one for one in rendered if one.under_ten]),
-        ("in photographs", photos, [one for one in photos if one.child]),
+    for name, people in (
+        ("rendered, under ten", [one for one in rendered if one.under_ten or not one.child]),
+        ("in photographs", photos),
+        ("the same without faces' ages", _without("face_age", photos)),
     ):
-        others = torch.tensor(_shipped([one for one in adults if not one.child]))
-        if not len(others) or not mine:
-            continue
-        odds = torch.tensor(_shipped(mine))
-        ranks = (odds[:, None] > others).double() + 0.5 * (odds[:, None] == others).double()
-        least = others.sort(descending=True).values
-        taken = [int(len(others) * share / 100) for share in _TAKEN_PERCENT]
-        known = [percent((odds > least[count]).numpy()) for count in taken]
-        rows.append((name, [f"{float(ranks.mean()):.3f}", *known]))
-    columns = ("AUC", *(f"{share} % of adults" for share in _TAKEN_PERCENT))
-    return "\n" + table("children known at", columns, rows)
+        rows += _curve(name, list(zip(people, _shipped(people), strict=True)))
+    return "\n" + table("children known at", _CURVE, rows)
+
+
+def _curve(name: str, people: Sequence[tuple[Shown, float]]) -> list[tuple[str, list[str]]]:
+    """A row of the table of curves, none without children or adults."""
+    child = torch.tensor([one.child for one, _ in people], dtype=torch.bool)
+    told = torch.tensor([value for _, value in people])
+    odds, others = told[child], told[~child]
+    if not len(odds) or not len(others):
+        return []
+    ranks = (odds[:, None] > others).double() + 0.5 * (odds[:, None] == others).double()
+    least = others.sort(descending=True).values
+    taken = [int(len(others) * share / 100) for share in _TAKEN_PERCENT]
+    known = [percent((odds > least[count]).numpy()) for count in taken]
+    return [(name, [f"{float(ranks.mean()):.3f}", *known])]
 
 
 def _serves(signs: SizeSigns, names: Sequence[str]) -> bool:
@@ -152,32 +174,77 @@ def _serves(signs: SizeSigns, names: Sequence[str]) -> bool:
 
 def crossed(rendered: Sequence[Shown], photos: Sequence[Shown]) -> str:
     """The same of photographs by regressions on rendered people and on the other photographs."""
-    odds: dict[bool, list[float]] = {True: [], False: []}
+    bodies: list[tuple[Shown, float]] = []
+    everything: list[tuple[Shown, float]] = []
     for half in (0, 1):
-        others = [*rendered, *(one for one in photos if one.photo % 2 != half)]
-        fitted = {names: _odds(names, _known(names, others)) for names in _KINDS}
-        for one in photos:
-            if one.photo % 2 == half:
-                odds[one.child].append(_log_odds(one.signs, fitted))
-    rows = [
-        (name, [percent([value >= least for value in odds[child]]) for least in _LOG_ODDS])
-        for name, child in (("adults", False), ("children", True))
-    ]
+        mine = [one for one in photos if one.photo % 2 == half]
+        others = [one for one in photos if one.photo % 2 != half]
+        learned = [*rendered, *others]
+        fitted = {names: _odds(names, _known(names, learned)) for names in _KINDS}
+        faces = _face_weights(others, [_log_odds(one.signs, fitted) for one in others])
+        own = [_log_odds(one.signs, fitted) for one in mine]
+        told = [_with_face(one.signs, value, faces) for one, value in zip(mine, own, strict=True)]
+        bodies += zip(mine, own, strict=True)
+        everything += zip(mine, told, strict=True)
+    text, rows = "", []
+    for name, found in (("all signs", everything), ("without faces' ages", bodies)):
+        for who, child in (("adults", False), ("children", True)):
+            odds = [value for one, value in found if one.child == child]
+            cells = [percent([value >= least for value in odds]) for least in _LOG_ODDS]
+            rows.append((f"{who}, {name}", cells))
+        text += table(
+            f"children known by the others, {name}, at", _CURVE, _curve("in photographs", found)
+        )
     columns = tuple(f"log odds {least}" for least in _LOG_ODDS)
-    return "\n" + table("photographs, by the others", columns, rows)
+    return "\n" + table("photographs, by the others", columns, rows) + "\n" + text
 
 
 def _log_odds(
     signs: SizeSigns, fitted: dict[tuple[str, ...], Float64[Tensor, " weights"]]
 ) -> float:
+    """By everything but how old the face looks."""
     given = tuple(name for name in _SIGNS if getattr(signs, name) is not None)
     if signs.network is None:
         given = tuple(name for name in given if name != "outline")
     if given not in fitted:
-        return -torch.inf
+        return LOG_ODDS_UNKNOWN if signs.face_age is not None else _ADULT
     x = [standardised(signs)[_SIGNS.index(name)] for name in given]
     weights = fitted[given]
-    return float(weights[0] + torch.tensor(x, dtype=weights.dtype) @ weights[1:])
+    own = float(weights[0] + torch.tensor(x, dtype=weights.dtype) @ weights[1:])
+    return own + FLOOR_WEIGHT * (signs.floor or 0.0)
+
+
+def _face_weights(
+    people: Sequence[Shown], log_odds: Sequence[float]
+) -> Float64[Tensor, " weights"]:
+    """What a face whose own log odds are even adds to log odds by everything else, and by each."""
+    known = [
+        (one, value)
+        for one, value in zip(people, log_odds, strict=True)
+        if one.signs.face_age is not None
+    ]
+    x = [[face_log_odds(one.signs.face_age)] for one, _ in known if one.signs.face_age is not None]
+    child, own = [one.child for one, _ in known], [value for _, value in known]
+    return logistic(
+        torch.tensor(x, dtype=torch.float64),
+        torch.tensor(child, dtype=torch.float64),
+        torch.tensor(own, dtype=torch.float64),
+        ridge=0.01,  # one sign of hundreds of people
+    )
+
+
+def _with_face(signs: SizeSigns, own: float, weights: Float64[Tensor, " weights"]) -> float:
+    if signs.face_age is None:
+        return own
+    return own + max(0.0, float(weights[0] + weights[1] * face_log_odds(signs.face_age)))
+
+
+def _faces(photos: Sequence[Shown]) -> str:
+    """How far faces are believed beside the shipped weights of everything else."""
+    own = _shipped(_without("face_age", photos))
+    weights = _face_weights(photos, [max(value, _ADULT) for value in own])
+    count = sum(one.signs.face_age is not None for one in photos)
+    return f"\nFaces of {count} people: log odds where even, and by each: {_told(weights)}.\n"
 
 
 def _known(names: Sequence[str], people: Sequence[Shown]) -> list[Shown]:

@@ -81,13 +81,20 @@ def detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
 def _matched(
     labelled: list[Labelled], people: tuple[PersonEvidence, ...]
 ) -> Iterator[tuple[Labelled, int]]:
-    """Labelled people with the nearest detection around their place, which nobody else has."""
-    taken: set[int] = set()
-    for one in labelled:
-        far = {i: distance(one.at_px, seen) for i, seen in enumerate(people) if i not in taken}
-        if far and (row := min(far, key=lambda i: far[i])) is not None and far[row] < _FARTHEST:
-            taken.add(row)
-            yield one, row
+    """Labelled people with the nearest detection around their place, the nearest pairs first: of
+    two on the list who are close to one detection, it is the closer one's."""
+    far = {
+        (distance(one.at_px, seen), i, row)
+        for i, one in enumerate(labelled)
+        for row, seen in enumerate(people)
+    }
+    found: dict[int, int] = {}
+    for away, i, row in sorted(far):
+        if away < _FARTHEST and i not in found and row not in found.values():
+            found[i] = row
+    for i, one in enumerate(labelled):
+        if i in found:
+            yield one, found[i]
 
 
 def distance(at_px: tuple[float, float], seen: PersonEvidence) -> float:

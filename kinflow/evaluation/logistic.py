@@ -10,9 +10,19 @@ _RIDGE = 1.0
 
 
 def logistic(
-    x: Float64[Tensor, "people signs"], wrong: Float64[Tensor, " people"]
+    x: Float64[Tensor, "people signs"],
+    wrong: Float64[Tensor, " people"],
+    known: Float64[Tensor, " people"] | float = 0.0,
+    ridge: float = _RIDGE,
 ) -> Float64[Tensor, " weights"]:
-    """Intercept and weights of a logistic regression with a little ridge on standardised signs."""
+    """Intercept and weights of a logistic regression with a little ridge on standardised signs.
+
+    Args:
+        x: signs.
+        wrong: what is to be told, 0 or 1.
+        known: log odds of it by other signs, to which those by these are added.
+        ridge: how strongly weights of standardised signs are held near zero.
+    """
     mean, std = x.mean(0), x.std(0)
     design = torch.cat([torch.ones(len(x), 1, dtype=x.dtype), (x - mean) / std], 1)
     weights = torch.zeros(design.shape[1], dtype=x.dtype, requires_grad=True)
@@ -21,9 +31,9 @@ def logistic(
     def loss() -> Tensor:
         search.zero_grad()
         fit = torch.nn.functional.binary_cross_entropy_with_logits(
-            design @ weights, wrong, reduction="sum"
+            design @ weights + known, wrong, reduction="sum"
         )
-        total = fit + _RIDGE * weights[1:].square().sum()
+        total = fit + ridge * weights[1:].square().sum()
         total.backward()
         return total
 

@@ -15,6 +15,7 @@ from kinflow.evidence.region import Region
 from kinflow.evidence.tracking import Sighting
 from kinflow.evidence.types import (
     CloseLook,
+    FaceAge,
     ImageEvidence,
     PartLabels,
     PersonEvidence,
@@ -30,10 +31,11 @@ from kinflow.synth.world import Box, World, WorldPerson
 
 _CLASSES = (
     *(Camera, ImageGrid, Sighting, Clothes),
-    *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region, Surroundings),
+    *(ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook, Region),
+    *(Surroundings, FaceAge),
     *(World, WorldPerson, Box, Clip, MovingPerson),
 )
-_FORMAT = "kinflow values 4"
+_FORMAT = "kinflow values 5"
 _WHAT = "a file of values"
 _MAX_BYTES = 4 << 30
 

@@ -6,8 +6,8 @@
 3. The result has to show the person that MoveNet meant: in a crowd BlazePose may lock onto a
    neighbour. If it did, the narrower first look, looks at other regions, and at last MoveNet's own
    keypoints stand in.
-4. When asked, two segmenters give each person's silhouette, and a detector of objects tells what
-   is about them.
+4. When asked, two segmenters give each person's silhouette, a detector of objects tells what is
+   about them, and another network how old their faces look.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from kinflow.evidence.agreement import confirmed, difference_px
 from kinflow.evidence.blazepose import BlazePose, region_from_coco
 from kinflow.evidence.candidates import WeakConfig, sure_candidates, weak_candidates
 from kinflow.evidence.error_model import keypoint_std_px
+from kinflow.evidence.faces import FaceAges
 from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import CloseLooks, Demands, MoreLooksConfig, Person
 from kinflow.evidence.movenet import Detection, MoveNet
@@ -88,6 +89,7 @@ class EvidenceDetector:
         mirrors: look at the mirror image of everybody in a photo as well.
         things: look for things in photos that tell who sits, and for people of groups whom only
             the detector of things sees.
+        faces: tell how old everybody in a photo looks.
     """
 
     def __init__(
@@ -96,9 +98,10 @@ class EvidenceDetector:
         parts: bool = False,
         mirrors: bool = False,
         things: bool = False,
+        faces: bool = False,
     ) -> None:
         self.config = config or DetectorConfig()
-        self.parts, self.mirrors, self.things = parts, mirrors, things
+        self.parts, self.mirrors, self.things, self.faces = parts, mirrors, things, faces
 
     @lazy
     def movenet(self) -> MoveNet:
@@ -125,6 +128,11 @@ class EvidenceDetector:
         """The network that finds things."""
         return ObjectDetector(self.config.runtime)
 
+    @lazy
+    def face_ages(self) -> FaceAges:
+        """The network that tells how old faces look."""
+        return FaceAges(self.config.runtime)
+
     def detect(
         self, image_rgb: UInt8[np.ndarray, "height width 3"], max_people: int | None = None
     ) -> ImageEvidence:
@@ -139,6 +147,11 @@ class EvidenceDetector:
             things = surroundings(objects, people)
             people = tuple(
                 replace(one, surroundings=about) for one, about in zip(people, things, strict=True)
+            )
+        if self.faces:
+            look = self.face_ages.look
+            people = tuple(
+                replace(one, face_age=look(image_rgb, one.keypoints_px.numpy())) for one in people
             )
         lines = upright_lines(image_rgb, [person.box_px.numpy() for person in people])
         return ImageEvidence((width, height), people, torch.from_numpy(lines).float())

@@ -16,10 +16,12 @@ from kinflow.checks import is_number
 from kinflow.errors import InputError
 from kinflow.evidence.region import Region
 from kinflow.evidence.types import (
+    ADULT_YEARS,
     NUM_FEATURES,
     NUM_JOINT_FEATURES,
     NUM_MAP_FEATURES,
     CloseLook,
+    FaceAge,
     ImageEvidence,
     PartLabels,
     PersonEvidence,
@@ -115,6 +117,9 @@ def _person(person: Any, name: str) -> PersonEvidence:
         surroundings=None
         if person.surroundings is None
         else _surroundings(person.surroundings, f"{name}.surroundings"),
+        face_age=None
+        if person.face_age is None
+        else _face_age(person.face_age, f"{name}.face_age"),
     )
 
 
@@ -142,6 +147,13 @@ def _surroundings(things: Any, name: str) -> Surroundings:
         raise InputError(f"{name} has to be Surroundings or None, not a {type(things).__name__}.")
     values = {field.name: getattr(things, field.name) for field in fields(Surroundings)}
     return Surroundings(**{k: _number(v, f"{name}.{k}", 0, 1) for k, v in values.items()})
+
+
+def _face_age(face: Any, name: str) -> FaceAge:
+    if not isinstance(face, FaceAge):
+        raise InputError(f"{name} has to be a FaceAge or None, not a {type(face).__name__}.")
+    child = _number(face.child, f"{name}.child", 0, 1)
+    return FaceAge(child, _number(face.years, f"{name}.years", 0, ADULT_YEARS))
 
 
 def _mask(mask: Any, name: str) -> PersonMask:

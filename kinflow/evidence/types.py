@@ -23,6 +23,8 @@ NUM_JOINT_FEATURES = 288
 """Numbers in the network's maps of 32 x 32 and 16 x 16 cells at one point."""
 NUM_MAP_FEATURES = 4608
 """Numbers in the network's map of 4 x 4 cells."""
+ADULT_YEARS = 15
+"""From which age on nobody's face is a child's; bodies are nearly as large as they become."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,16 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class FaceAge:
+    """How old a face looks."""
+
+    child: float
+    """Probability in [0, 1] of less than 15 years, by the network as it is."""
+    years: float
+    """Mean age in years, should it be less than 15."""
+
+
+@dataclass(frozen=True)
 class PersonEvidence:
     """All that was measured of one person in one image."""
 
@@ -163,6 +175,9 @@ class PersonEvidence:
     for it; its region is that of the picture itself."""
     surroundings: Surroundings | None = None
     """Things about the person; None where nobody looked for them."""
+    face_age: FaceAge | None = None
+    """How old the face looks; None where it is hardly seen or does not tell, and where nobody
+    looked."""
 
     @property
     def height_px(self) -> float:

@@ -1,10 +1,12 @@
-"""Signs of a child: a head and a face that are large for the body, and what a network says.
+"""Signs of a child: a head and a face that are large for the body, how old the face looks, and what
+a network says.
 
 Detectors give everybody the proportions of an adult, and so does a fit to their keypoints. By that
 body a child's head is too large, where three independent observers see it: the part parser, which
 looks at pixels, the silhouette (`fitting/head_outline.py`), and the detector of keypoints, which
 puts those of a face where the face is. A network that learned from children as well sees more than
-proportions (`fitting/beliefs.py`).
+proportions (`fitting/beliefs.py`). How old a face looks (`evidence/faces.py`) tells of people of
+whom nothing else is seen as well.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_INDEX, UNKNOWN
 from kinflow.body.sides import SIDES
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import PartLabels, PersonEvidence
+from kinflow.evidence.types import FaceAge, PartLabels, PersonEvidence
 from kinflow.fitting.drawing import drawn_parts
 from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.observations import FITTED_KEYPOINTS
@@ -72,6 +74,8 @@ class SizeSigns:
     floor: float | None = None
     """How much likelier the ground under the person is for a child than for an adult, by where
     others of the photo stand (`fitting/size_by_floor.py`); None where nobody asked."""
+    face_age: FaceAge | None = None
+    """How old the face looks; None where it is hardly seen, or nobody looked."""
 
 
 def shows_size(seen: PersonEvidence) -> bool:
@@ -85,6 +89,7 @@ def signs(
     camera: Camera,
     mesh: PartMesh | None,
     network: float | None = None,
+    reads_faces: bool = True,
 ) -> SizeSigns | None:
     """The signs of one person; None where there are none.
 
@@ -94,20 +99,24 @@ def signs(
         camera: what they were seen with.
         mesh: the adult's triangles; None where parts are not looked at.
         network: log odds of being a child by a network.
+        reads_faces: whether it counts how old the face looks.
     """
+    face_age = seen.face_age if reads_faces else None
+    nothing_else = network is None and face_age is None
     if not shows_size(seen):
-        return None if network is None else SizeSigns(None, None, network)
+        return None if nothing_else else SizeSigns(None, None, network, face_age=face_age)
     head = outline = None
     if mesh is not None:
         head = _head(seen, adult, camera, mesh)
         if seen.mask is not None and not _is_given(seen.parts):
             outline = head_outline(adult.vertices_m, seen.mask.to("cpu"), camera, mesh)
     if head is None and network is None:
-        return None  # a face alone, and it may be somebody else's keypoints
+        # a face's size alone, and it may be somebody else's keypoints
+        return None if nothing_else else SizeSigns(None, None, None, face_age=face_age)
     seen_px = seen.keypoints_px.cpu().numpy()[_ROWS[:_FACE], :2]
     fitted_px = camera.project(torch.from_numpy(adult.keypoints_m[:_FACE])).numpy()
     face = math.log(_spread(seen_px) / _spread(fitted_px))
-    return SizeSigns(head, face, network, outline)
+    return SizeSigns(head, face, network, outline, face_age=face_age)
 
 
 def _is_given(parts: PartLabels | None) -> bool:

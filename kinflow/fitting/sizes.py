@@ -2,8 +2,9 @@
 
 Among adults the shape prior's `age` changes next to nothing, so no descent leads from an adult to a
 child. Logistic regressions on the signs, one for whichever are there, say how likely somebody is
-one. Whoever is likely enough is fitted anew from the same poses with a child's shape, as much
-nearer to the camera as it is smaller, and held near the age that the signs tell.
+one; how old the face looks is added to that. Whoever is likely enough is fitted anew from the same
+poses with a child's shape, as much nearer to the camera as it is smaller, and held near the age
+that the signs tell.
 `python benchmarks/trust children` prints the numbers below, of rendered people of training subjects
 and of people in photographs told apart by eye.
 """
@@ -14,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,7 +26,7 @@ from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.energy.vertex_model import VertexModel
-from kinflow.evidence.types import PersonEvidence
+from kinflow.evidence.types import FaceAge, PersonEvidence
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
 from kinflow.fitting.size_signs import FittedAdult, SizeSigns, signs
@@ -34,6 +36,11 @@ from kinflow.priors.shape import AGE, ShapePrior
 ADULT_HEAD, ADULT_FACE = (0.032, 0.058), (-0.202, 0.150)
 ADULT_OUTLINE = (0.214, 0.111)
 """Mean and spread of the signs of proportions of adults."""
+FACE_AT_EVEN, FACE_WEIGHT = 4.5, 1.8
+"""Log odds that a face adds whose own are even, and more for each of its own; as many as are above
+zero, for faces that are drawn or odd look old as well."""
+_SOFTER = 1e-3
+"""Added to the network's probabilities: it is not as sure as it says."""
 FLOOR_WEIGHT = 0.4
 """How far the floor is believed: it is no plane, and those on it are fitted alike wrongly."""
 FARTHEST = 2.5
@@ -70,6 +77,8 @@ LOG_ODDS = {
 }
 LOG_ODDS_UNSEEN = Regression(-0.92, 0.0, 0.0, 0.84)
 """By the network alone, of bodies whose legs nobody saw."""
+LOG_ODDS_UNKNOWN = -1.9
+"""Of people in photographs of whom nothing is known but a face."""
 CHILD_AGE = {
     (True, True, True): Regression(0.309, 0.002, 0.018, -0.043, -0.037),
     (False, True, True): Regression(0.310, 0.0, 0.018, -0.043, -0.036),
@@ -79,8 +88,12 @@ CHILD_AGE = {
 }
 CHILD_AGE_UNSEEN = 0.19
 """The same by the network alone."""
-CHILD_AGE_STD = 0.10
+CHILD_AGE_STD = 0.05
 """Spread of a child's phenotype `age`."""
+YEARS = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+AGE_OF_YEARS = (0.05, 0.063, 0.12, 0.195, 0.257, 0.31, 0.385, 0.485)
+"""Phenotypes `age` of which bodies are as tall as children of so many years: medians of boys and
+girls by the WHO's Child Growth Standards (2006) and growth reference (2007)."""
 _YOUNGEST = 0.05
 
 
@@ -94,11 +107,18 @@ class SizeConfig:
     """From which somebody is a child, as likely as children are in photographs."""
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
+    faces: bool = True
+    """Whether it counts how old faces look in photos."""
 
     def __post_init__(self) -> None:
-        flag(self, "estimate")
+        flag(self, "estimate", "faces")
         number(self, "least_log_odds", at_least=-100, at_most=100)
         whole(self, "clip_frames", at_least=1, at_most=1000)
+
+    @property
+    def reads_faces(self) -> bool:
+        """Whether anybody asks how old faces look."""
+        return self.estimate and self.faces
 
 
 def standardised(found: SizeSigns) -> tuple[float, float, float, float]:
@@ -118,15 +138,38 @@ def _deviation(value: float | None, mean: float, std: float) -> float:
 
 def child_log_odds(found: SizeSigns) -> float:
     """Of somebody with these signs being a child."""
-    own = (LOG_ODDS[_given(found)] if found.face is not None else LOG_ODDS_UNSEEN).of(found)
-    return own + FLOOR_WEIGHT * (found.floor or 0.0)
+    own = _log_odds_by_body(found) + FLOOR_WEIGHT * (found.floor or 0.0)
+    if found.face_age is None:
+        return own
+    return own + max(0.0, FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(found.face_age))
+
+
+def _log_odds_by_body(found: SizeSigns) -> float:
+    if found.face is not None:
+        return LOG_ODDS[_given(found)].of(found)
+    return LOG_ODDS_UNKNOWN if found.network is None else LOG_ODDS_UNSEEN.of(found)
+
+
+def face_log_odds(face: FaceAge) -> float:
+    """Of being a child, by the face alone and as the network says it."""
+    return math.log((face.child + _SOFTER) / (1 - face.child + _SOFTER))
 
 
 def age_of_child(found: SizeSigns) -> float:
-    """The phenotype `age` of somebody with these signs, should it be a child."""
-    if found.face is None:
-        return CHILD_AGE_UNSEEN
-    return max(_YOUNGEST, CHILD_AGE[_given(found)].of(found))
+    """The phenotype `age` of somebody with these signs, should it be a child: that of the face as
+    far as it is a child's, else that of the body."""
+    by_body = CHILD_AGE_UNSEEN
+    if found.face is not None:
+        by_body = max(_YOUNGEST, CHILD_AGE[_given(found)].of(found))
+    if found.face_age is None:
+        return by_body
+    child = found.face_age.child
+    return child * age_of_years(found.face_age.years) + (1 - child) * by_body
+
+
+def age_of_years(years: float) -> float:
+    """The phenotype `age` of a child of so many years, that of twelve beyond."""
+    return float(np.interp(years, YEARS, AGE_OF_YEARS))
 
 
 def _given(found: SizeSigns) -> tuple[bool, bool, bool]:
@@ -179,6 +222,7 @@ class SizeEstimator:
                 camera,
                 self.mesh,
                 None if math.isnan(told[i]) else told[i],
+                self.config.faces,
             )
             for i, (seen, camera) in enumerate(zip(people, cameras, strict=True))
         ]

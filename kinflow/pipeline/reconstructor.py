@@ -160,7 +160,8 @@ class Reconstructor:
     @lazy
     def detector(self) -> EvidenceDetector:
         """Finds people and their keypoints; where fits ask a predictor, also what it looks like in
-        a mirror, unless it looks at pictures itself, and things that tell who sits."""
+        a mirror, unless it looks at pictures itself, and things that tell who sits. Where it may
+        tell of children, also how old faces look."""
         config = self.config
         asks = config.fit.observations.use_hint and not config.fast
         predictor = self.fitter.predictor if asks else None
@@ -169,6 +170,7 @@ class Reconstructor:
             parts=config.follows_parts,
             mirrors=predictor is not None and predictor.crop_px is None,
             things=predictor is not None,
+            faces=not config.fast and self.fitter.sizes.config.reads_faces,
         )
 
     @lazy

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from kinflow.body.measure import measure
+from kinflow.body.model import BodyModel
 from kinflow.body.part_mesh import PartMesh
 from kinflow.body.parts import PART_INDEX
 from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import PartLabels, PersonMask
+from kinflow.evidence.types import FaceAge, PartLabels, PersonMask
 from kinflow.fitting.drawing import drawn_parts
 from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.multistart import Candidates
@@ -25,6 +27,7 @@ from kinflow.fitting.sizes import (
     SizeConfig,
     SizeEstimator,
     age_of_child,
+    age_of_years,
     child_log_odds,
     number_of_age,
 )
@@ -243,6 +246,61 @@ def test_the_network_has_a_say_where_it_knows_a_person():
     assert says[0] < SizeConfig().least_log_odds < says[2]
     ages = [age_of_child(replace(doubtful, network=word)) for word in (-3.0, 3.0)]
     assert ages[1] < ages[0]
+
+
+def test_a_young_face_makes_a_child_likelier():
+    """Whatever else is known; a grown-up one takes nothing away."""
+    for found in (
+        SizeSigns(0.09, -0.1, -1.0),
+        SizeSigns(None, None, -0.5),
+        SizeSigns(None, None, -0.5, floor=0.5),
+        SizeSigns(None, None, None),
+    ):
+        faces = [FaceAge(child, 5.0) for child in (0.001, 0.1, 0.5, 0.99)]
+        odds = [child_log_odds(replace(found, face_age=face)) for face in faces]
+        assert odds == sorted(odds)
+        assert odds[0] == child_log_odds(found) < odds[2] < odds[3]
+        assert odds[0] < SizeConfig().least_log_odds < odds[3]
+
+
+def test_a_child_is_as_old_as_its_face_looks_if_that_is_a_childs():
+    body = SizeSigns(0.2, 0.0, 1.0)
+    ages = [age_of_child(replace(body, face_age=FaceAge(0.98, years))) for years in (0.2, 3.0, 9.0)]
+    assert ages == sorted(ages) and ages[0] < 0.07 and ages[2] > 0.3
+    vague = age_of_child(replace(body, face_age=FaceAge(0.02, 0.2)))
+    assert vague == pytest.approx(age_of_child(body), abs=0.01)
+    assert all(age_of_years(years) < CHILD_BELOW_AGE for years in (0.0, 12.0, 15.0))
+
+
+def test_bodies_are_as_tall_as_children_of_their_years():
+    """Medians of the WHO at 2, 6 and 10 years: 87, 116 and 138 cm."""
+    body, prior = BodyModel.load(), ShapePrior()
+    ages = torch.tensor([age_of_years(years) for years in (2.0, 6.0, 10.0)])
+    s = torch.zeros(3, 6)
+    s[:, 1] = number_of_age(prior, ages)[0]
+    heights = [measure(body.with_shape(shape)).height_m for shape in prior.decode(s)]
+    assert heights == pytest.approx([0.87, 1.16, 1.38], abs=0.02)
+
+
+def test_a_face_tells_of_people_of_whom_nothing_else_is_seen(fitter, vertices, adults, camera):
+    scene, _, best = adults
+    keypoints = scene.evidence.people[0].keypoints_px.clone()
+    keypoints[25:27, 2] = 0.2
+    baby = replace(
+        scene.evidence.people[0], keypoints_px=keypoints, face_age=FaceAge(0.97, 0.5), parts=None
+    )
+    adult = replace(baby, face_age=FaceAge(0.01, 9.0))
+    for reads in (True, False):
+        estimator = SizeEstimator(fitter.fitter.model, vertices, SizeConfig(faces=reads))
+        found = estimator.signs(best, [baby, adult], [camera] * 2, None)
+        assert [one is not None and one.face is None for one in found] == [reads] * 2
+        target = estimator.target(found)
+        if not reads:
+            assert target is None
+            continue
+        assert target is not None
+        age = fitter.fitter.model.shape_prior.decode(target.centre)[:, 1]
+        assert age[0] < 0.1 and age[1] > CHILD_BELOW_AGE
 
 
 def test_what_a_network_says_is_that_of_its_person(fitter, vertices, adults, camera):

@@ -1,7 +1,8 @@
 """TensorFlow.js graph models: the convolutional part, from given nodes back to the image.
 
-Only what the networks of MoveNet and NanoDet need is known. Their post-processing is left out on
-purpose: it is fixed to six people or one image size, whereas heads can be decoded for any.
+Only what the networks of MoveNet, NanoDet and HSE-FaceRes need is known. The post-processing of the
+first two is left out on purpose: it is fixed to six people or one image size, whereas heads can be
+decoded for any.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class GraphModel:
             case "_FusedConv2D" | "FusedDepthwiseConv2dNative" | "DepthwiseConv2dNative":
                 return self._convolution(node, inputs)
             case "Conv2D":
+                if "padding" in node["attr"] and _string(node, "padding") == "SAME":
+                    return self._convolution(node, inputs)
                 return self._padded_convolution(node, inputs)
             case "MaxPool":
                 return self._max_pool(node, inputs)
@@ -82,6 +85,18 @@ class GraphModel:
             case "LeakyRelu":
                 slope = float(node["attr"]["alpha"]["f"])
                 return self.graph.add("LeakyRelu", [self.convert(inputs[0])], alpha=slope)
+            case "Mul":
+                return self.graph.add("Mul", [self._operand(name) for name in inputs])
+            case "Relu":
+                return self.graph.add("Relu", [self.convert(inputs[0])])
+            case "Maximum":
+                return self._clip(inputs)
+            case "Mean":
+                return self._mean(inputs)
+            case "_FusedMatMul":
+                return self._matrix(node, inputs)
+            case "Softmax":  # of channels
+                return self.graph.add("Softmax", [self.convert(inputs[0])], axis=1)
             case "Sigmoid":
                 return self.graph.add("Sigmoid", [self.convert(inputs[0])])
             case unknown:
@@ -122,6 +137,38 @@ class GraphModel:
             same_padding=False,
             pads=pads,
         )
+
+    def _clip(self, inputs: list[str]) -> str:
+        """The larger of a number and of the smaller of a value and another number."""
+        inner = self.nodes[inputs[0]]
+        if inner["op"] != "Minimum":
+            raise ValueError(f"only a minimum may be clipped from below, not {inner['op']}")
+        values, most = inner["input"]
+        ends = [self.graph.constant(float(self.weights[name])) for name in (inputs[1], most)]
+        return self.graph.add("Clip", [self.convert(values), *ends])
+
+    def _mean(self, inputs: list[str]) -> str:
+        """Over rows and columns, of which one each is left, so that matrices are kernels."""
+        axes = sorted(self.weights[inputs[1]].ravel().tolist())
+        if axes != [1, 2]:
+            raise ValueError(f"only means over rows and columns are supported, not over {axes}")
+        return self.graph.add("GlobalAveragePool", [self.convert(inputs[0])])
+
+    def _matrix(self, node: Node, inputs: list[str]) -> str:
+        """A matrix times the channels of what has one row and one column."""
+        fused = _string_list(node, "fused_ops")
+        values = self.graph.convolution(
+            self.convert(inputs[0]),
+            self.weights[inputs[1]].T[:, :, None, None],
+            self.weights[inputs[2]] if "BiasAdd" in fused else None,
+            strides=[1, 1],
+            dilations=[1, 1],
+            same_padding=False,
+        )
+        for name in fused:
+            if name != "BiasAdd":
+                values = self.graph.activation(values, name.upper())
+        return values
 
     def _max_pool(self, node: Node, inputs: list[str]) -> str:
         values, pads = self._before_padding(inputs[0])
