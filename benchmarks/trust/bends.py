@@ -17,12 +17,13 @@ from photographs import detected
 from runs import Sets, of, table
 from torch import Tensor
 
+from kinflow.body.hinges import hinge_flexion_deg
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.image import read_photo
 from kinflow.fitting.photo import leg_confidence
 from kinflow.fitting.sample_kinds import BENT_DEG, HIDDEN_LEGS, hip_flexion_deg
-from kinflow.fitting.straight_limbs import Bends, hinge_flexion_deg
+from kinflow.fitting.straight_limbs import Bends
 from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.results import Person
 

@@ -201,7 +201,7 @@ def gaussian(
     moments = _moments(y, weight, config.shrinkage)
     centre, covariance = postures.as_bent(*moments, columns, prior.decode)
     if bends is not None:
-        centre = straightened(centre, covariance, columns, prior.decode, bends, hidden)
+        centre = straightened(centre, covariance, columns, prior, bends, hidden)
     scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)
     lower = torch.linalg.cholesky(covariance * scale.to(covariance)[:, None, None] ** 2)
     whitening = torch.linalg.solve_triangular(

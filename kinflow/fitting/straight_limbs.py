@@ -13,21 +13,19 @@ straight stays as it was believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinflow.body.hinges import ELBOWS, KNEES, hinge_flexion_deg, unbent
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
-from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
-
-Decode: TypeAlias = Callable[[Tensor], Tensor]
+from kinflow.priors.interface import PoseDistribution
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,6 @@ HIDDEN_LOG_ODDS = 1.1
 """More for knees of whoever does not sit and hides them: squats are photographed to be seen."""
 
 _KINDS = (KNEE, KNEE, ELBOW, ELBOW)
-_KNEES, _ELBOWS = slice(0, 2), slice(2, 4)
-_ROWS = [
-    FREE_JOINTS.index(JOINT_INDEX[f"{side}_{joint}"])
-    for joint in ("knee", "elbow")
-    for side in SIDES
-]
 _LIMBS = [
     [KEYPOINT_INDEX[f"{side}_{point}"] for point in limb]
     for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
@@ -69,9 +61,8 @@ _STRAIGHT_NOISE_DEG = 8.0
 _LEAST_BENT_DEG, _MOST_BENT_DEG = 10.0, 90.0
 _SHARPNESS = 3.0
 """Factor on the log odds: between straight and bent there are few."""
-_STEPS = 3
 _LEAST_VARIANCE = 16.0
-"""Squared degrees by which hinges vary at least, so that steps stay small."""
+"""Squared degrees by which a hinge varies at least."""
 _NEVER, _OF_HIDDEN_ARMS = -20.0, -3.0
 """Log odds of knees of whoever sits, and of arms of which nothing is known."""
 
@@ -110,50 +101,37 @@ class Bends:
         return self.seen * (straight - bent)
 
 
-def hinge_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 4"]:
-    """How far left and right knee and left and right elbow are bent; negative where they are
-    overstretched."""
-    R = R_free[..., _ROWS, :, :]
-    legs, arms = R[..., _KNEES, :, :], R[..., _ELBOWS, :, :]
-    forwards = R.new_tensor([1.0, -1.0])  # elbows bend about the vertical, each inwards
-    knees = torch.atan2(legs[..., 2, 1], legs[..., 1, 1])
-    elbows = torch.atan2(forwards * arms[..., 2, 0], arms[..., 0, 0])
-    return torch.rad2deg(torch.cat([knees, elbows], -1))
-
-
 def straightened(
     centre: Float[Tensor, "people size"],
     covariance: Float[Tensor, "people size size"],
     latent: slice,
-    decode: Decode,
+    prior: PoseDistribution,
     bends: Bends,
     hidden: Bool[Tensor, " people"],
 ) -> Float[Tensor, "people size"]:
-    """Means of what is believed, moved as little as can be for limbs to be as straight as they are
-    in photographs.
+    """Means of what is believed, with limbs as straight as they are in photographs. Nothing else of
+    a pose moves, but for thighs and feet: ankles stay in the same direction from hips.
 
     Args:
         centre: means of vectors.
         covariance: of these.
         latent: columns of the pose.
-        decode: makes rotations of the free joints of latents.
+        prior: of the poses.
         bends: how far limbs are bent in the picture.
         hidden: whose legs nobody saw.
     """
-    now, along, rise = _hinges_at(centre, covariance, latent, decode)
-    variance = rise.diagonal(dim1=-2, dim2=-1)
+    now, variance = _believed(centre[:, latent], covariance[:, latent, latent], prior)
     goal, odds = _of_photographs(now, variance)
     odds = odds + bends.log_odds(now)
-    sits = hip_flexion_deg(decode(centre[:, latent])) > BENT_DEG
-    odds[:, _KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
-    odds[:, _KNEES] = odds[:, _KNEES].masked_fill(sits[:, None], _NEVER)
-    arms = bends.seen[:, _ELBOWS]
-    odds[:, _ELBOWS] = arms * odds[:, _ELBOWS] + (1 - arms) * _OF_HIDDEN_ARMS
-    goal = now + torch.sigmoid(_SHARPNESS * odds) * (torch.minimum(goal, now) - now)
-    for _ in range(_STEPS):
-        step = torch.linalg.solve(rise, (goal - now)[..., None])
-        centre = centre + (along @ step)[..., 0]
-        now, along, rise = _hinges_at(centre, covariance, latent, decode)
+    R_free = prior.decode(centre[:, latent])
+    sits = hip_flexion_deg(R_free) > BENT_DEG
+    odds[:, KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
+    odds[:, KNEES] = odds[:, KNEES].masked_fill(sits[:, None], _NEVER)
+    arms = bends.seen[:, ELBOWS]
+    odds[:, ELBOWS] = arms * odds[:, ELBOWS] + (1 - arms) * _OF_HIDDEN_ARMS
+    less = torch.sigmoid(_SHARPNESS * odds) * (now - torch.minimum(goal, now))
+    centre = centre.clone()
+    centre[:, latent] = prior.encode(unbent(R_free, less))
     return centre
 
 
@@ -176,22 +154,19 @@ def _of_photographs(
     return slope / precision, log_odds
 
 
-def _hinges_at(
-    y: Float[Tensor, "people size"],
-    covariance: Float[Tensor, "people size size"],
-    latent: slice,
-    decode: Decode,
-) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people size 4"], Float[Tensor, "people 4 4"]]:
-    """Flexions, their covariances with all that is unknown, and among each other."""
-    z = y[:, latent].detach().requires_grad_()
+def _believed(
+    z: Float[Tensor, "people latent"],
+    covariance: Float[Tensor, "people latent latent"],
+    prior: PoseDistribution,
+) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
+    """Flexions of means of latents, and their variances to first order, squared degrees."""
+    z = z.detach().requires_grad_()
     with torch.enable_grad():
-        flexion = hinge_flexion_deg(decode(z))
+        flexion = hinge_flexion_deg(prior.decode(z))
         slopes = [
             torch.autograd.grad(flexion[:, hinge].sum(), z, retain_graph=True)[0]
             for hinge in range(len(_KINDS))
         ]
-    slope = torch.stack(slopes, -1)
-    along = covariance[:, :, latent] @ slope
-    rise = slope.mT @ along[:, latent]
-    rise = rise + _LEAST_VARIANCE * torch.eye(len(_KINDS)).to(rise)
-    return flexion.detach(), along, rise
+    slope = torch.stack(slopes, 1)
+    variance = ((slope @ covariance) * slope).sum(-1)
+    return flexion.detach(), variance.clamp_min(_LEAST_VARIANCE)
