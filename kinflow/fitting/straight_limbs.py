@@ -35,12 +35,12 @@ class HingeKind:
     learned_deg: tuple[float, float]
     """Of people of the motion capture, knees of those who do not sit."""
     straight_deg: tuple[float, float]
-    """Of straight ones in photographs; a little less than is seen, for the fit bends them again."""
+    """Of straight ones in photographs."""
     straight_share: float
     """How many in photographs are straight."""
 
 
-KNEE = HingeKind((40.0, 19.0), (8.0, 7.0), 0.75)
+KNEE = HingeKind((40.0, 19.0), (10.0, 7.0), 0.75)
 ELBOW = HingeKind((68.0, 32.0), (14.0, 8.0), 0.3)
 HIDDEN_LOG_ODDS = 1.1
 """More for knees of whoever does not sit and hides them: squats are photographed to be seen."""
