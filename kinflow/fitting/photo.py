@@ -246,6 +246,8 @@ class PhotoFitter:
 
     def size_signs(self, evidence: ImageEvidence, camera: Camera) -> list[SizeSigns | None]:
         """Signs of a child of each person of a photo, None where there are none to read."""
+        if not evidence.people:
+            return []
         with one_thread():
             people = People.of([evidence], [camera])
             pictures = self._pictures([evidence], [camera])

@@ -237,3 +237,7 @@ def test_who_shares_no_floor_is_told_nothing_by_it(fitter, family, camera, monke
         monkeypatch.setattr(fits.sizes, "signs", lambda *_: [SizeSigns(None, None, -1.0)] * 3)
         signs = fits.size_signs(family[0].evidence, camera)
         assert [one is not None and one.floor is not None for one in signs] == [is_told] * 3
+
+
+def test_a_photo_of_nobody_has_no_signs(fitter, family, camera):
+    assert fitter.size_signs(replace(family[0].evidence, people=()), camera) == []
