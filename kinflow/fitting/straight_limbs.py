@@ -1,7 +1,7 @@
 """Knees and elbows of people in photographs, who hold them straighter than motion capture does.
 
 A network that learned of motion capture has hardly seen a straight leg: knees of those who stand
-there are bent by 40° on average, where people in photographs who are seen from the side have 13°
+there are bent by 40° on average, where people in photographs who are seen from the side have 15°
 (`python benchmarks/trust bends` prints both). Nobody sees how far a knee is bent from in front, so
 what is believed of it is what was learned, and bodies come out in half a squat.
 
