@@ -26,7 +26,7 @@ ORIGINS: tuple[tuple[str, str, str], ...] = (
     (r"evidence/blazepose_heavy\.onnx", "Apache-2.0", f"{_GOOGLE} BlazePose GHUM heavy"),
     (r"evidence/selfie_multiclass\.onnx", "Apache-2.0", f"{_GOOGLE} MediaPipe selfie segmentation"),
     (r"evidence/nanodet_g\.onnx", "Apache-2.0", "converted from RangiLyu's NanoDet-g"),
-    (r"evidence/face_age\.onnx", "Apache-2.0", "converted from A. Savchenko's HSE-FaceRes"),
+    (r"evidence/face_age\.onnx", "MIT", "converted from A. Savchenko's HSE-FaceRes"),
     (r"(evidence|predictors|priors)/\w+\.safetensors", "Apache-2.0", _OURS),
     (r"(viewer|page)/\w+\.(html|css|js)", "Apache-2.0", "written by kinflow"),
 )
