@@ -17,7 +17,7 @@ from photographs import detected
 from runs import Sets, of, table
 from torch import Tensor
 
-from kinflow.body.hinges import hinge_flexion_deg
+from kinflow.body.hinges import ELBOWS, KNEES, hinge_flexion_deg
 from kinflow.body.skeleton import FREE_JOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.evidence.image import read_photo
@@ -65,8 +65,8 @@ def _learned(sets: Sets) -> str:
     rows = [
         (name, _spread(values.flatten()))
         for name, values in (
-            ("knees of who does not sit", flexion[upright, :2]),
-            ("elbows", flexion[:, 2:]),
+            ("knees of who does not sit", flexion[upright, KNEES]),
+            ("elbows", flexion[:, ELBOWS]),
         )
     ]
     return table("training subjects, °", ("mean", "std", "5 %", "25 %", "median", "75 %"), rows)
@@ -109,7 +109,7 @@ def _limbs_of(
     ]
     facing = abs(float(along[0] @ along[1]))
     for limb, fitted in enumerate(hinge_flexion_deg(R_free).tolist()):
-        yield Shown(limb < 2, facing, float(picture_deg[limb]), fitted, hidden)
+        yield Shown(limb < KNEES.stop, facing, float(picture_deg[limb]), fitted, hidden)
 
 
 def _by_view(shown: Sequence[Shown]) -> str:

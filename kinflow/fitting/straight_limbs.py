@@ -120,10 +120,9 @@ def straightened(
         bends: how far limbs are bent in the picture.
         hidden: whose legs nobody saw.
     """
-    now, variance = _believed(centre[:, latent], covariance[:, latent, latent], prior)
+    R_free, now, variance = _believed(centre[:, latent], covariance[:, latent, latent], prior)
     goal, odds = _of_photographs(now, variance)
     odds = odds + bends.log_odds(now)
-    R_free = prior.decode(centre[:, latent])
     sits = hip_flexion_deg(R_free) > BENT_DEG
     odds[:, KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
     odds[:, KNEES] = odds[:, KNEES].masked_fill(sits[:, None], _NEVER)
@@ -158,15 +157,16 @@ def _believed(
     z: Float[Tensor, "people latent"],
     covariance: Float[Tensor, "people latent latent"],
     prior: PoseDistribution,
-) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
-    """Flexions of means of latents, and their variances to first order, squared degrees."""
+) -> tuple[Float[Tensor, "people 19 3 3"], Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
+    """Poses of means of latents, their flexions, and the variances of these to first order."""
     z = z.detach().requires_grad_()
     with torch.enable_grad():
-        flexion = hinge_flexion_deg(prior.decode(z))
+        R_free = prior.decode(z)
+        flexion = hinge_flexion_deg(R_free)
         slopes = [
             torch.autograd.grad(flexion[:, hinge].sum(), z, retain_graph=True)[0]
             for hinge in range(len(_KINDS))
         ]
     slope = torch.stack(slopes, 1)
     variance = ((slope @ covariance) * slope).sum(-1)
-    return flexion.detach(), variance.clamp_min(_LEAST_VARIANCE)
+    return R_free.detach(), flexion.detach(), variance.clamp_min(_LEAST_VARIANCE)

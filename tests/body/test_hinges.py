@@ -7,10 +7,7 @@ from kinflow.body.hinges import HINGES, hinge_flexion_deg, unbent
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.geometry.rotations import rotvec_to_matrix
 
-ROW = {
-    name: FREE_JOINTS.index(JOINT_INDEX[name])
-    for name in (*HINGES, "left_hip", "left_ankle", "left_shoulder")
-}
+ROW = {name: FREE_JOINTS.index(JOINT_INDEX[name]) for name in (*HINGES, "left_hip", "left_ankle")}
 AXES = ((1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
 DOWN = torch.tensor([0.0, -1.0, 0.0])
 

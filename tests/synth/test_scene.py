@@ -146,5 +146,6 @@ def test_recorded_people_hold_their_limbs_straighter_where_they_are_asked_to(pos
         angles.append(
             [float(((pose[elbow].trace() - 1) / 2).clamp(-1, 1).acos()) for pose in poses]
         )
+    assert max(angles[0]) > 0.5
     for before, after in zip(*angles, strict=True):
         assert after < before - 0.2 if before > 0.5 else after == pytest.approx(before, abs=1e-3)
