@@ -7,7 +7,6 @@ are replaced by those that as many people in photographs have who are seen from 
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,16 +22,25 @@ ELBOW_DEG = ((0.0, 23.0, 42.0, 65.0, 93.0), (0.0, 4.0, 20.0, 45.0, 93.0))
 """The same of elbows."""
 
 
-def straightened_limbs(R_free: Float[Tensor, "19 3 3"]) -> Float[Tensor, "19 3 3"]:
-    """A pose with straighter knees and elbows, and feet that stay where they were seen from hips.
+def straightened_limbs(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 19 3 3"]:
+    """Poses with straighter knees and elbows, and feet that stay where they were seen from hips.
 
     Args:
         R_free: local rotations of the free joints.
     """
-    bent = hinge_flexion_deg(R_free).double().numpy()
-    instead = bent.copy()
+    bent = hinge_flexion_deg(R_free)
+    less = torch.zeros_like(bent)
     for limbs, (angles, photographed) in ((KNEES, KNEE_DEG), (ELBOWS, ELBOW_DEG)):
-        within = (bent[limbs] > 0) & (bent[limbs] < angles[-1])
-        told = np.interp(bent[limbs], angles, photographed)
-        instead[limbs] = np.where(within, told, bent[limbs])
-    return unbent(R_free, torch.from_numpy(bent - instead).to(R_free))
+        mine = bent[..., limbs]
+        within = (mine > 0) & (mine < angles[-1])
+        less[..., limbs] = torch.where(within, mine - _between(mine, angles, photographed), 0.0)
+    return unbent(R_free, less)
+
+
+def _between(x: Tensor, at: tuple[float, ...], values: tuple[float, ...]) -> Tensor:
+    """Values on the straight lines between points."""
+    points, heights = x.new_tensor(at), x.new_tensor(values)
+    right = torch.searchsorted(points, x.contiguous()).clamp(1, len(at) - 1)
+    start, end = points[right - 1], points[right]
+    share = (x - start) / (end - start)
+    return torch.lerp(heights[right - 1], heights[right], share)

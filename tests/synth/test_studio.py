@@ -11,6 +11,7 @@ from studio_sets import write_poses
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.part_mesh import PartMesh
+from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
@@ -89,20 +90,21 @@ def test_the_same_seed_gives_the_same_pictures_and_another_others(studio, batch)
     assert not torch.equal(other.rgb, batch.rgb)
 
 
-def test_the_detector_sees_these_people(studio):
+def test_the_detector_sees_these_people(poses):
+    """Of those who ride and squat it sees fewer."""
     blazepose = BlazePose(RuntimeConfig(threads=1))
+    studio = Studio(StudioConfig(poses=poses, sitting_share=0.0))
     batch = studio.draw(24, torch.Generator().manual_seed(8))
-    seen, right = 0, 0
+    seen, gaps = 0, []
     for i in range(len(batch)):
         pose = blazepose(batch.rgb[i].numpy(), Region((128.0, 128.0), 256.0))
         seen += pose.score > 0.5
         shows = batch.keypoint_shows[i].numpy()
         truth = (batch.keypoints_crop[i].numpy() + 0.5) * 256
         if shows.any():
-            gap = np.linalg.norm(pose.keypoints_px - truth, axis=1)[shows]
-            right += float(np.median(gap)) < 0.06 * 256
+            gaps.append(np.median(np.linalg.norm(pose.keypoints_px - truth, axis=1)[shows]))
     assert seen >= 20
-    assert right >= 17
+    assert np.median(gaps) < 0.045 * 256
 
 
 def test_edges_of_the_image_cut_people_whose_share_that_is(poses):
@@ -119,19 +121,20 @@ def test_edges_of_the_image_cut_people_whose_share_that_is(poses):
 
 
 def test_tables_hide_the_legs_of_who_sits_at_one(poses):
-    """A third sits on the floor, and hides nothing."""
+    """Half of them are on chairs; the others hide nothing."""
     knees = [KEYPOINT_INDEX["left_knee"], KEYPOINT_INDEX["right_knee"]]
 
     def knees_show(share: float) -> float:
         alone = {"other_shares": (1.0, 0.0, 0.0), "cut_share": 0.0, "occluder_share": 0.0}
         seated = {"sitting_share": 1.0, "lying_share": 0.0, "table_share": share}
         drawn = Studio(StudioConfig(poses=poses, **alone, **seated)).draw(
-            COUNT, torch.Generator().manual_seed(5)
+            2 * COUNT, torch.Generator().manual_seed(5)
         )
         return float(drawn.keypoint_shows[:, knees].float().mean())
 
-    assert knees_show(0.0) > 0.8
-    assert knees_show(1.0) < 0.5
+    without, with_tables = knees_show(0.0), knees_show(1.0)
+    assert without > 0.8
+    assert with_tables < without - 0.12
 
 
 def test_arms_of_people_at_tables_are_of_who_had_their_hands_there(tmp_path):
@@ -149,10 +152,31 @@ def test_arms_of_people_at_tables_are_of_who_had_their_hands_there(tmp_path):
     same = {"exchange_share": 0.0, "bent_share": 0.0, "bent_std_rad": 0.0, "prior_share": 0.0}
     people = People(StudioConfig(poses=path, **seated, **same), torch.device("cpu"))
     pose, at_table = people.poses(200, Dice(torch.Generator().manual_seed(0)))
-    bent = matrix_to_rotvec(pose[:, JOINT_INDEX["left_elbow"]]).norm(dim=1)
-    assert 0.5 < float(at_table.float().mean()) < 0.9  # the others sit on the floor
-    assert 0.5 < float((bent[at_table] > 1).float().mean()) < 0.9
-    assert float((bent[~at_table] > 1).float().mean()) < 0.1
+    bent = matrix_to_rotvec(pose[:, JOINT_INDEX["left_elbow"]]).norm(dim=1) > 1
+    assert 0.35 < float(at_table.float().mean()) < 0.65  # the others are not on chairs
+    assert 0.5 < float(bent[at_table].float().mean()) < 0.9
+    # of the others half ride, and hold on to something
+    assert 0.2 < float(bent[~at_table].float().mean()) < 0.5
+
+
+def test_limbs_are_straighter_than_recorded_as_often_as_is_wanted(tmp_path):
+    knee = FREE_JOINTS.index(JOINT_INDEX["left_knee"])
+    rotvec = torch.zeros(40, len(FREE_JOINTS), 3)
+    rotvec[:, knee, 0] = torch.deg2rad(torch.tensor(28.0))
+    steps = torch.arange(40).int()
+    path = tmp_path / "poses.safetensors"
+    PoseSet(rotvec, torch.zeros(40, 3), steps // 20, steps, ("a", "b"), ("01", "01")).save(path)
+    same = {"exchange_share": 0.0, "bent_share": 0.0, "prior_share": 0.0}
+    standing = {"sitting_share": 0.0, "lying_share": 0.0}
+    config = StudioConfig(poses=path, straight_share=0.7, **standing, **same)
+    people = People(config, torch.device("cpu"))
+    pose, _ = people.poses(300, Dice(torch.Generator().manual_seed(0)))
+    bent_deg = torch.rad2deg(
+        matrix_to_rotvec(pose[:, [JOINT_INDEX[f"{side}_knee"] for side in SIDES]]).norm(dim=-1)
+    ).amax(1)  # half of the poses are mirrored
+    straight = (bent_deg - 5).abs() < 0.1
+    assert bool((straight | ((bent_deg - 28).abs() < 0.1)).all())
+    assert 0.6 < float(straight.float().mean()) < 0.8
 
 
 def test_up_is_where_the_camera_has_it(batch):

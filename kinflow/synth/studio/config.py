@@ -23,8 +23,10 @@ class StudioConfig:
         exchange_share: of poses with the arms, and of those with the legs, of another one.
         bent_share: of poses whose joints are bent a little further.
         bent_std_rad: by how much.
+        straight_share: of people who hold knees and elbows as straight as people in photographs
+            do, in place of as in motion capture.
         facing_share: of people who turn to the camera, as those who are photographed do.
-        sitting_share: of people who sit.
+        sitting_share: of people who sit, ride or squat.
         lying_share: of people who lie.
         table_share: of people on chairs who sit at a table, which hides what is below its edge.
         shape_spread: multiple of the spread of adults.
@@ -48,8 +50,9 @@ class StudioConfig:
     exchange_share: float = 0.2
     bent_share: float = 0.3
     bent_std_rad: float = 0.12
+    straight_share: float = 0.85
     facing_share: float = 0.4
-    sitting_share: float = 0.3
+    sitting_share: float = 0.34
     lying_share: float = 0.12
     table_share: float = 0.45
     shape_spread: float = 1.25

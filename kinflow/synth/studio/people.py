@@ -2,8 +2,9 @@
 
 The same kinds of people as in `kinflow.synth.world_source`: recorded poses, some of them with
 another recording's arms or legs, people who sit and who lie, samples of the pose prior, and limbs
-that are bent a little further, so that nobody is quite like a recording. Of those who sit some are
-at a table, on which most have their hands.
+that are bent a little further, so that nobody is quite like a recording. Most hold knees and elbows
+as straight as people in photographs. Of those who sit some are at a table, on which most have their
+hands, as those who ride have theirs on what they hold on to.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import kinflow.priors
 from kinflow.body import BodyModel
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
-from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_NAMES, NUM_JOINTS
 from kinflow.datasets.poses import PoseSet
 from kinflow.errors import InputError
 from kinflow.geometry.rotations import about_axis, matrix_to_rotvec, rotvec_to_matrix
 from kinflow.priors.pose_space import mirror_rotvec
 from kinflow.synth.people import ADULT_MEAN, ADULT_STD
+from kinflow.synth.straight_limbs import straightened_limbs
 from kinflow.synth.studio.config import StudioConfig
 from kinflow.synth.studio.dice import Dice
+from kinflow.synth.studio.seats import seated
 
 _ADULT_AGES = (0.75, 0.93)
 _PRIOR_POSES = 20_000
@@ -37,7 +40,7 @@ _ARMS, _LEGS = (
     for ends in (("collar", "shoulder", "elbow", "wrist"), ("_hip", "knee", "ankle", "foot"))
 )
 _ON_TABLE_SHARE = 0.7
-"""Of people at tables, those whose arms are as if hands or elbows were on it."""
+"""Of people at tables, those whose arms are as if hands were on it; of who rides as well."""
 _TABLE_TOPS = (0.05, 0.9)
 """How far above the hips wrists of people at tables are, in lengths of the torso."""
 _LEAST_REACH = 0.3
@@ -86,8 +89,10 @@ class People:
         root = torch.where(sampled[:, None], torch.zeros_like(root), root)
         bent = dice.chance(count, 1, 1, share=config.bent_share)
         rotvec = rotvec + bent * dice.normal(count, len(FREE_JOINTS), 3, std=config.bent_std_rad)
+        R_free = rotvec_to_matrix(rotvec)
+        straight = dice.chance(count, 1, 1, 1, share=config.straight_share)
         pose = torch.eye(3, device=dice.device).repeat(count, NUM_JOINTS, 1, 1)
-        pose[:, list(FREE_JOINTS)] = rotvec_to_matrix(rotvec)
+        pose[:, list(FREE_JOINTS)] = torch.where(straight, straightened_limbs(R_free), R_free)
         pose[:, 0] = rotvec_to_matrix(root)
         posture = dice.kinds(
             count,
@@ -97,18 +102,18 @@ class People:
                 config.lying_share,
             ),
         )
-        sitting, on_chair = _sitting(pose, dice)
-        pose = torch.where((posture == 1)[:, None, None, None], sitting, pose)
+        sitting = seated(pose, dice)
+        pose = torch.where((posture == 1)[:, None, None, None], sitting.pose, pose)
         pose = torch.where((posture == 2)[:, None, None, None], _lying(pose, rotvec, dice), pose)
-        at_table = (posture == 1) & on_chair & dice.chance(count, share=config.table_share)
-        self._lay_on_table(pose, at_table, dice)
+        at_table = (posture == 1) & sitting.on_chair & dice.chance(count, share=config.table_share)
+        self._reach_out(pose, at_table | ((posture == 1) & sitting.rides), dice)
         pose[:, 0] = about_axis("y", self._heading(pose, dice)) @ pose[:, 0]
         return pose, at_table
 
-    def _lay_on_table(self, pose: Tensor, at_table: Tensor, dice: Dice) -> None:
-        """Most people at tables get arms of recordings whose wrists were where tables are."""
+    def _reach_out(self, pose: Tensor, who: Tensor, dice: Dice) -> None:
+        """Most who sit at tables or ride get arms of recordings whose wrists were before them."""
         count = len(pose)
-        lays = at_table & dice.chance(count, share=_ON_TABLE_SHARE)
+        lays = who & dice.chance(count, share=_ON_TABLE_SHARE)
         if not len(self._table_arms):
             return
         arms = self._table_arms[dice.whole(count, below=len(self._table_arms))]
@@ -172,29 +177,6 @@ def _with_arms_at_table(rotvec: Float[Tensor, "poses 19 3"]) -> Bool[Tensor, " p
         at = (away[..., 1] > low) & (away[..., 1] < high) & (away[..., 2] > _LEAST_REACH)
         found.append(at.all(1))
     return torch.cat(found)
-
-
-def _sitting(pose: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
-    """On a chair, or on the floor with legs stretched or crossed; and who sits on a chair."""
-    count, pose = len(pose), pose.clone()
-    degree = math.pi / 180
-    chair = dice.chance(count, share=0.7)
-    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
-        hip = dice.uniform(count, low=60, high=110) * degree
-        knee = torch.where(
-            chair, dice.uniform(count, low=50, high=115), dice.uniform(count, low=5, high=125)
-        )
-        apart = torch.where(
-            chair, dice.uniform(count, low=-5, high=25), dice.uniform(count, low=0, high=45)
-        )
-        R_hip = about_axis("y", sign * apart * degree) @ about_axis("x", -hip)
-        spin = about_axis("y", dice.normal(count, std=12 * degree))
-        pose[:, JOINT_INDEX[f"{side}_hip"]] = R_hip @ spin
-        pose[:, JOINT_INDEX[f"{side}_knee"]] = about_axis("x", knee * degree)
-        pose[:, JOINT_INDEX[f"{side}_ankle"]] = about_axis("x", dice.normal(count, std=8 * degree))
-    lean = dice.normal(count, std=10 * degree) + 4 * degree
-    pose[:, 0] = about_axis("z", dice.normal(count, std=8 * degree)) @ about_axis("x", lean)
-    return pose, chair
 
 
 def _lying(pose: Tensor, rotvec: Tensor, dice: Dice) -> Tensor:
