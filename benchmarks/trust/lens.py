@@ -27,7 +27,6 @@ def lens(sets: Sets) -> str:
         for title, some in ((name, assumed), (f"{name}, by floors", told)):
             worlds = [one for one in some.fitted(name) if len(one.result.people) > 1]
             rows.append((title, _cells(worlds)))
-    off = ("lens off by %", "up °", "90 %", "distance off by %", "median %")
     columns = (
         "photos",
         "other lens",
