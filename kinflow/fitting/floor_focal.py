@@ -49,32 +49,35 @@ class FloorFocal:
     def camera(
         self,
         assumed: Camera,
+        fitted: Camera,
         lines_px: Float[Tensor, "lines 4"] | None,
         stances: Stances,
         child_log_odds: Float[Tensor, " people"],
     ) -> Camera:
-        """The camera of the likeliest focal length, or the one that was assumed where no other
-        one is clearly likelier.
+        """The camera of the likeliest focal length, or the one that bodies were fitted with where
+        no other one is clearly likelier.
 
         Args:
-            assumed: with which bodies were fitted.
+            assumed: of the usual focal length.
+            fitted: with which bodies were fitted.
             lines_px: edges that may be upright.
             stances: of the bodies.
             child_log_odds: of those being children, NaN where nothing tells.
         """
         if len(stances) < 2:
-            return assumed
+            return fitted
         known = stances.legs.argsort(descending=True, stable=True)[:_MOST_PEOPLE].tolist()
         stances, odds = stances[known], child_log_odds[known]
         votes = self._grid.by_votes(stances.up_cam, stances.up_cov)
+        before = fitted.focal_px / assumed.focal_px
 
         def nats_of(factor: float) -> float:
-            camera, moved = _refocused(assumed, factor), stances.farther(factor)
+            camera, moved = _refocused(assumed, factor), stances.farther(factor / before)
             return _log_prior(factor) + self._evidence(camera, lines_px, votes, moved, odds)
 
         nats = [nats_of(factor) for factor in FACTORS]
-        if max(nats) - nats[FACTORS.index(1.0)] < LEAST_NATS:
-            return assumed
+        if max(nats) - nats_of(before) < LEAST_NATS:
+            return fitted
         return _refocused(assumed, _peak(nats))
 
     def _evidence(

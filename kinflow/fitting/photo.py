@@ -99,6 +99,10 @@ class PhotoFit:
     """What they are on, where that is known."""
 
 
+_FOCAL_ROUNDS = 2
+"""Bodies that were fitted with the right lens tell it better."""
+
+
 class _FirstFits(NamedTuple):
     """Of the people of several photos, before what is up is known by their poses."""
 
@@ -238,11 +242,13 @@ class PhotoFitter:
         people = People.of(photos, cameras)
         legs, rows = leg_confidence(people.seen), people.rows
         first = self._first_fits(people, self._pictures(photos, cameras), legs)
-        if self.config.floor_focal and not lens_known:
-            found_out = self._refocused_by_floor(photos, cameras, rows, first)
-            if found_out != list(cameras):
-                cameras, people = found_out, People.of(photos, found_out)
-                first = self._first_fits(people, self._pictures(photos, cameras), legs)
+        assumed = list(cameras)
+        for _ in range(_FOCAL_ROUNDS if self.config.floor_focal and not lens_known else 0):
+            found_out = self._by_floor(photos, assumed, cameras, rows, first)
+            if found_out == list(cameras):
+                break
+            cameras, people = found_out, People.of(photos, found_out)
+            first = self._first_fits(people, self._pictures(photos, cameras), legs)
         targets, found, ground = first.targets, first.found, first.ground
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
@@ -254,9 +260,10 @@ class PhotoFitter:
         bodies = self.fitter.polish(found, targets)
         return FoundBodies(rows, tuple(cameras), ground, targets, bodies)
 
-    def _refocused_by_floor(
+    def _by_floor(
         self,
         photos: Sequence[ImageEvidence],
+        assumed: Sequence[Camera],
         cameras: Sequence[Camera],
         rows: Sequence[range],
         first: _FirstFits,
@@ -265,12 +272,13 @@ class PhotoFitter:
         odds = child_log_odds_of(first.signs)
         return [
             self.floor_focal.camera(
+                usual,
                 camera,
                 photo.lines_px,
                 first.stances[mine.start : mine.stop],
                 odds[mine.start : mine.stop],
             )
-            for photo, camera, mine in zip(photos, cameras, rows, strict=True)
+            for photo, usual, camera, mine in zip(photos, assumed, cameras, rows, strict=True)
         ]
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:

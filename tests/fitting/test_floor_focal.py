@@ -46,7 +46,7 @@ def standing(factor: float, pitch_deg: float, places=PLACES, camera_m: float = 1
 
 def found(stances: Stances, odds: torch.Tensor = ADULTS) -> float:
     finder = FloorFocal(TiltConfig(), FloorConfig())
-    camera = finder.camera(ASSUMED, None, stances, odds[: len(stances)])
+    camera = finder.camera(ASSUMED, ASSUMED, None, stances, odds[: len(stances)])
     return camera.focal_px / ASSUMED.focal_px
 
 
