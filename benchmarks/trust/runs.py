@@ -22,6 +22,8 @@ from kinflow.synth.world import WorldPerson
 
 PHOTOS = {"hidden": 99, "pitch": 64, "sizes": 100, "crowd": 24}
 """Photos of each set, for about a hundred people."""
+OTHER_PHOTOS = {"telephoto": 24}
+"""Of sets that one table alone is about."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,18 @@ class Sets:
     def seen(self, name: str) -> list[SeenWorld]:
         """The photos of a set with what the product's detector sees in them."""
         if name not in self._seen:
-            begin, count = time.perf_counter(), self.config.photos or PHOTOS[name]
+            begin, count = time.perf_counter(), self.config.photos or (PHOTOS | OTHER_PHOTOS)[name]
             detect = self._reconstructors[True].detector.detect
             self._seen[name] = seen_worlds(self._kinds[name], count, detect, self.config.cache)
             seconds = time.perf_counter() - begin
             print(f"({name}: {count} photos looked at in {seconds:.0f} s)\n", flush=True)
         return self._seen[name]
+
+    def with_options(self, config: TrustConfig) -> Sets:
+        """The same pictures, fitted otherwise; options may differ in how alone."""
+        others = Sets(config)
+        others._seen = self._seen
+        return others
 
     def size_signs(self, seen: SeenWorld) -> list[tuple[WorldPerson, SizeSigns | None]]:
         """Everybody in a photo who was found, and the signs of a child that they show."""

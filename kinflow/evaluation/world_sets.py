@@ -55,6 +55,7 @@ def world_sets(people: PeopleConfig) -> dict[str, tuple[WorldConfig, ...]]:
     `hidden`: legs behind furniture, behind somebody who sits in front, below the image's edge.
     `pitch`: cameras pitched by -40 to 40 degrees in eight steps, one to four people who stand, sit
     and lie. `sizes`: adults and children, alone and in full view. `crowd`: three to eight people.
+    `telephoto`: three to six people from above through long lenses, as from the stands.
     """
     hidden = WorldConfig(people=people, postures=(0.6, 0.4, 0.0), seed=1)
     kinds: tuple[Hiding, ...] = ("furniture", "person", "edge")
@@ -82,6 +83,9 @@ def world_sets(people: PeopleConfig) -> dict[str, tuple[WorldConfig, ...]]:
         depth_range=(0.6, 2.2),
         seed=4,
     )
+    telephoto = replace(
+        crowd, count=(3, 6), fov_deg=(8.0, 30.0), pitch_deg=(2.0, 20.0), child_share=0.0, seed=5
+    )
     # steps are visited in an order in which every first few are spread out
     steps = [-40.0 + 10 * step for step in (3, 6, 1, 4, 7, 0, 5, 2)]
     return {
@@ -89,6 +93,7 @@ def world_sets(people: PeopleConfig) -> dict[str, tuple[WorldConfig, ...]]:
         "pitch": tuple(replace(pitch, pitch_deg=(low, low + 10)) for low in steps),
         "sizes": (sizes,),
         "crowd": (crowd,),
+        "telephoto": (telephoto,),
     }
 
 

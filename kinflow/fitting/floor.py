@@ -21,6 +21,9 @@ from torch import Tensor
 from kinflow.checks import numbers_of, positive, share, whole
 from kinflow.fitting.stances import Stances
 
+FARTHEST_LOG_ODDS = 4.0
+"""Nobody is taken to be a child, or an adult, more surely than this before the floor is asked."""
+
 
 @dataclass(frozen=True)
 class FloorConfig:
@@ -33,11 +36,14 @@ class FloorConfig:
     hidden_std_m: float = 0.15
     """Of the ground under a body whose legs nobody saw, which may stand or sit."""
     child_share: float = 0.1
-    """Of people who were taken for adults further away; of those whose legs nobody saw, none."""
+    """Of people who were taken for adults further away, where nothing else tells; of those whose
+    legs nobody saw, none."""
     child_sizes: tuple[float, float] = (0.38, 0.95)
     """How tall they are, relative to what they were taken for."""
     elsewhere_share: float = 0.05
     """Of people who are not on it."""
+    hidden_elsewhere_share: float = 0.05
+    """Of those whose legs nobody saw: spectators, who are above it, hide theirs behind others."""
     elsewhere_m: float = 3.0
     """The range of heights at which these are."""
     unknown_std_m: float = 0.5
@@ -47,8 +53,9 @@ class FloorConfig:
 
     def __post_init__(self) -> None:
         positive(self, "std_m", "body_std_scale", "elsewhere_share", "elsewhere_m")
+        positive(self, "hidden_elsewhere_share")
         positive(self, "unknown_std_m", "hidden_std_m")
-        share(self, "elsewhere_share", "child_share")
+        share(self, "elsewhere_share", "hidden_elsewhere_share", "child_share")
         numbers_of(self, "child_sizes", count=2, above=0, at_most=1, ascending=True)
         whole(self, "rounds", at_least=1, at_most=100)
 
@@ -70,19 +77,30 @@ class FloorGuess:
 
 
 def guess_floor(
-    stances: Stances, up_cam: Float64[Tensor, "directions 3"], config: FloorConfig
+    stances: Stances,
+    up_cam: Float64[Tensor, "directions 3"],
+    config: FloorConfig,
+    child_log_odds: Float[Tensor, " people"] | None = None,
 ) -> FloorGuess:
-    """The floor by all people together, for each direction."""
+    """The floor by all people together, for each direction.
+
+    Args:
+        stances: of the people.
+        up_cam: directions that may be up.
+        config: how closely they keep to it.
+        child_log_odds: of who was taken for an adult being a child, NaN where nothing tells.
+    """
     ground_m, variance = stances.ground_m(up_cam)
-    hidden_m = config.hidden_std_m * (1 - stances.legs[:, None])
+    hidden = 1 - stances.legs[:, None]
+    hidden_m = config.hidden_std_m * hidden
     variance = config.body_std_scale**2 * variance + config.std_m**2 + hidden_m**2
-    child = config.child_share * stances.legs[:, None]
+    shares = _shares(stances, config, child_log_odds)
     # one start at the ground of each person, on the first axis; the people are on the second
     height = ground_m[:, None]
     for _ in range(config.rounds):
-        weight = _membership(ground_m, variance, height, child, config).on_it / variance
+        weight = _membership(ground_m, variance, height, shares, config).on_it / variance
         height = ((weight * ground_m).sum(1) / weight.sum(1))[:, None]
-    members = _membership(ground_m, variance, height, child, config)
+    members = _membership(ground_m, variance, height, shares, config)
     precision = (members.on_it / variance).sum(1)
     # the height is integrated out, by Laplace, or those who know it best would count for most
     total = members.log_likelihood.sum(1) + 0.5 * (2 * math.pi / precision).log()
@@ -99,6 +117,29 @@ def guess_floor(
     )
 
 
+class _Shares(NamedTuple):
+    """Probabilities of each person before any floor is looked at."""
+
+    elsewhere: Float64[Tensor, "people 1"]
+    child: Float64[Tensor, "people 1"]
+
+
+def _shares(
+    stances: Stances, config: FloorConfig, child_log_odds: Float[Tensor, " people"] | None
+) -> _Shares:
+    legs = stances.legs
+    child = torch.full_like(legs, config.child_share)
+    if child_log_odds is not None:
+        odds = child_log_odds.to(legs).clamp(-FARTHEST_LOG_ODDS, FARTHEST_LOG_ODDS)
+        child = torch.where(odds.isnan(), child, odds.sigmoid())
+    elsewhere = torch.lerp(
+        torch.full_like(legs, config.hidden_elsewhere_share),
+        torch.full_like(legs, config.elsewhere_share),
+        legs,
+    )
+    return _Shares(elsewhere[:, None], (child * legs)[:, None])
+
+
 class _Members(NamedTuple):
     """Of each person, by the height of the floor that each start came to."""
 
@@ -111,16 +152,17 @@ def _membership(
     ground_m: Float[Tensor, "people directions"],
     variance: Float[Tensor, "people directions"],
     height: Float[Tensor, "starts 1 directions"],
-    child: Float[Tensor, "people 1"],
+    shares: _Shares,
     config: FloorConfig,
 ) -> _Members:
     """Who is on a floor of this height."""
     std = variance.sqrt()
     on_it = (-0.5 * ((ground_m - height) / std).square()).exp() / (math.sqrt(2 * math.pi) * std)
-    on_it = (1 - child - config.elsewhere_share) * on_it
+    on_it = (1 - shares.elsewhere) * (1 - shares.child) * on_it
     # whoever is smaller and as much nearer has the ground as much nearer to the camera's height
     near, far = (size * ground_m for size in config.child_sizes)
     inside = torch.special.ndtr((far - height) / std) - torch.special.ndtr((near - height) / std)
-    nearer = child * inside.abs() / (far - near).abs().clamp_min(1e-6)
-    either = on_it + nearer + config.elsewhere_share / config.elsewhere_m
+    nearer = inside.abs() / (far - near).abs().clamp_min(1e-6)
+    nearer = (1 - shares.elsewhere) * shares.child * nearer
+    either = on_it + nearer + shares.elsewhere / config.elsewhere_m
     return _Members(either.log(), on_it / either, nearer / either)

@@ -99,24 +99,31 @@ class GravityEstimator:
         """
         return self._grid.best(picture)
 
-    def with_people(self, picture: Float[Tensor, " directions"], stances: Stances) -> Ground:
+    def with_people(
+        self,
+        picture: Float[Tensor, " directions"],
+        stances: Stances,
+        child_log_odds: Float[Tensor, " people"] | None = None,
+    ) -> Ground:
         """By the picture and the fitted bodies in it, one row a person.
 
         Args:
             picture: what `by_picture` says of it.
             stances: of the bodies.
+            child_log_odds: of those being children, by all but the floor; NaN where nothing tells.
         """
         log_prob = picture + self._grid.by_votes(stances.up_cam, stances.up_cov)
         if not self.config.shared_floor:
             return Ground(self._grid.best(log_prob))
         if len(stances) > 1:
             likely = log_prob > log_prob.max() - _HOPELESS_NATS
-            guess = guess_floor(stances, self._grid.up_cam[likely].double(), self.config.floor)
+            directions = self._grid.up_cam[likely].double()
+            guess = guess_floor(stances, directions, self.config.floor, child_log_odds)
             log_prob = torch.where(likely, log_prob, -torch.inf)
             log_prob[likely] += guess.log_likelihood.float()
         gravity = self._grid.best(log_prob)
         up = torch.tensor([gravity.up_cam], dtype=torch.float64)
-        guess = guess_floor(stances, up, self.config.floor)
+        guess = guess_floor(stances, up, self.config.floor, child_log_odds)
         floor = Floor(float(guess.height_m), float(guess.std_m))
         distance = torch.full((len(stances),), torch.nan, dtype=torch.float64)
         distance[guess.on_it[:, 0] > 0.5] = 1.0

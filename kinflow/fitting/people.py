@@ -50,6 +50,8 @@ class FoundBodies:
 
     rows: tuple[range, ...]
     """The people of each photo."""
+    cameras: tuple[Camera, ...]
+    """What each photo was taken with."""
     ground: list[Ground]
     """What is up in each photo, and the floor."""
     targets: Targets

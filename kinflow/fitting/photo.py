@@ -26,6 +26,7 @@ from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.beliefs import BeliefConfig, beliefs, of_another_body, without_sizes
 from kinflow.fitting.describing import Describer, doubted
+from kinflow.fitting.floor_focal import FloorFocal
 from kinflow.fitting.focal import shared_log_focal, with_free_focal
 from kinflow.fitting.gravity import GravityConfig, GravityEstimator, Ground
 from kinflow.fitting.grounding import with_floor, with_nearer, with_trunk, with_up
@@ -37,7 +38,7 @@ from kinflow.fitting.parts import PartAligner, PartFitConfig, part_body
 from kinflow.fitting.people import FoundBodies, People
 from kinflow.fitting.size_by_floor import with_floors
 from kinflow.fitting.size_signs import SizeSigns
-from kinflow.fitting.sizes import SizeConfig, SizeEstimator
+from kinflow.fitting.sizes import SizeConfig, SizeEstimator, child_log_odds_of
 from kinflow.fitting.solver import FitConfig, PersonFitter
 from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.starts import trunk_weights
@@ -64,6 +65,9 @@ class PhotoFitConfig:
     gravity: GravityConfig = field(default_factory=GravityConfig)
     belief: BeliefConfig = field(default_factory=BeliefConfig)
     sizes: SizeConfig = field(default_factory=SizeConfig)
+    floor_focal: bool = True
+    """Find the focal length of photos that say nothing of their lens by the floor that people
+    share, where that tells it."""
     estimate_focal: bool = False
     """Estimate the focal length from all people together, about the one that is assumed."""
     focal_log_std: float = 0.3
@@ -76,7 +80,7 @@ class PhotoFitConfig:
     def __post_init__(self) -> None:
         nested(self, fit=FitConfig, observations=ObservationConfig, parts=PartFitConfig)
         nested(self, gravity=GravityConfig, belief=BeliefConfig, sizes=SizeConfig)
-        flag(self, "estimate_focal")
+        flag(self, "estimate_focal", "floor_focal")
         positive(self, "focal_log_std")
         whole(self, "max_hypotheses", at_most=1000)
         not_negative(self, "hypothesis_margin")
@@ -88,11 +92,15 @@ class PhotoFit:
 
     people: tuple[Person, ...]
     camera: Camera
-    """The one that was given, with another focal length if that was to be estimated."""
+    """The one that was given, with another focal length if that was to be found."""
     gravity: Gravity | None
     """What is up; None without people."""
     floor: Floor | None = None
     """What they are on, where that is known."""
+
+
+_FOCAL_ROUNDS = 2
+"""Bodies that were fitted with the right lens tell it better."""
 
 
 class _FirstFits(NamedTuple):
@@ -102,10 +110,12 @@ class _FirstFits(NamedTuple):
     found: Candidates
     best: Tensor
     """Row of each person's best body."""
+    stances: Stances
+    """Of these."""
     ground: list[Ground]
     """What is up in each photo, and the floor, by these."""
     signs: list[SizeSigns | None]
-    """Of a child, by these."""
+    """Of a child, by these; the floor is among them."""
 
 
 class PhotoFitter:
@@ -160,18 +170,29 @@ class PhotoFitter:
         self.sizes = SizeEstimator(self.fitter.model, vertices, sizes)
 
     @lazy
+    def floor_focal(self) -> FloorFocal:
+        """Finds focal lengths by floors."""
+        return FloorFocal(self.config.gravity.tilt, self.config.gravity.floor)
+
+    @lazy
     def focal_fitter(self) -> PersonFitter:
         """Fits people with a focal length of their own each."""
         return self._person_fitter(with_free_focal(self.config.fit, self.config.focal_log_std))
 
-    def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
-        """The people of a photo, in the order of the evidence, and what is up there."""
+    def fit(self, evidence: ImageEvidence, camera: Camera, lens_known: bool = True) -> PhotoFit:
+        """The people of a photo, in the order of the evidence, and what is up there.
+
+        Args:
+            evidence: what was seen.
+            camera: that the photo was taken with.
+            lens_known: False if its focal length is but assumed, and may be found out.
+        """
         if not evidence.people:
             return PhotoFit((), camera, None)
         with one_thread():
             if self.config.estimate_focal:
-                camera = self.refocused(camera, evidence.people)
-            (photo,) = self.fit_photos([evidence], [camera])
+                camera, lens_known = self.refocused(camera, evidence.people), True
+            (photo,) = self.fit_photos([evidence], [camera], lens_known)
             return photo
 
     def refocused(self, camera: Camera, people: Sequence[PersonEvidence]) -> Camera:
@@ -181,30 +202,53 @@ class PhotoFitter:
         return replace(camera, focal_px=camera.focal_px * math.exp(log_focal))
 
     def fit_photos(
-        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+        self,
+        photos: Sequence[ImageEvidence],
+        cameras: Sequence[Camera],
+        lens_known: bool = True,
     ) -> tuple[PhotoFit, ...]:
-        """Several photos in one batch, each with people, and with the camera it was taken with."""
+        """Several photos in one batch, each with people, and with the camera it was taken with.
+
+        Args:
+            photos: what was seen.
+            cameras: of each.
+            lens_known: False if their focal lengths are but assumed, and may be found out.
+        """
         with one_thread():
-            found = self.found_bodies(photos, cameras)
+            found = self.found_bodies(photos, cameras, lens_known)
             people = [
                 tuple(
                     self.describer.person(i - mine.start, seen, camera, *found.of(i))
                     for i, seen in zip(mine, photo.people, strict=True)
                 )
-                for photo, camera, mine in zip(photos, cameras, found.rows, strict=True)
+                for photo, camera, mine in zip(photos, found.cameras, found.rows, strict=True)
             ]
         return tuple(
             self._photo(some, camera, known)
-            for some, camera, known in zip(people, cameras, found.ground, strict=True)
+            for some, camera, known in zip(people, found.cameras, found.ground, strict=True)
         )
 
     def found_bodies(
-        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+        self,
+        photos: Sequence[ImageEvidence],
+        cameras: Sequence[Camera],
+        lens_known: bool = True,
     ) -> FoundBodies:
-        """All bodies that explain the people of several photos, before parts are looked at."""
+        """All bodies that explain the people of several photos, before parts are looked at.
+
+        Args:
+            photos, cameras, lens_known: as in `fit_photos`.
+        """
         people = People.of(photos, cameras)
         legs, rows = leg_confidence(people.seen), people.rows
         first = self._first_fits(people, self._pictures(photos, cameras), legs)
+        assumed = list(cameras)
+        for _ in range(_FOCAL_ROUNDS if self.config.floor_focal and not lens_known else 0):
+            found_out = self._by_floor(photos, assumed, cameras, rows, first)
+            if found_out == list(cameras):
+                break
+            cameras, people = found_out, People.of(photos, found_out)
+            first = self._first_fits(people, self._pictures(photos, cameras), legs)
         targets, found, ground = first.targets, first.found, first.ground
         up = [known.gravity for known in ground]
         targets = with_up(targets, self.gravity, up, rows, legs)
@@ -213,7 +257,29 @@ class PhotoFitter:
         if self.users_body is None:
             found = with_nearer(found, self.fitter.model, first.best, ground)
         targets, found = self._with_children(targets, found, first.signs)
-        return FoundBodies(rows, ground, targets, self.fitter.polish(found, targets))
+        bodies = self.fitter.polish(found, targets)
+        return FoundBodies(rows, tuple(cameras), ground, targets, bodies)
+
+    def _by_floor(
+        self,
+        photos: Sequence[ImageEvidence],
+        assumed: Sequence[Camera],
+        cameras: Sequence[Camera],
+        rows: Sequence[range],
+        first: _FirstFits,
+    ) -> list[Camera]:
+        """Cameras of photos, with the focal lengths that the floors of their people tell."""
+        odds = child_log_odds_of(first.signs)
+        return [
+            self.floor_focal.camera(
+                usual,
+                camera,
+                photo.lines_px,
+                first.stances[mine.start : mine.stop],
+                odds[mine.start : mine.stop],
+            )
+            for photo, usual, camera, mine in zip(photos, assumed, cameras, rows, strict=True)
+        ]
 
     def _photo(self, people: tuple[Person, ...], camera: Camera, ground: Ground) -> PhotoFit:
         """The result of a photo, with the floor where its people stand."""
@@ -262,18 +328,19 @@ class PhotoFitter:
         adults = found.unknowns[best]
         stances = Stances.of(self.fitter.energy, adults, targets, self.flesh_m, legs)
         in_photos = [stances[mine.start : mine.stop] for mine in people.rows]
+        signs: list[SizeSigns | None] = [None] * len(best)
+        if self.sizes.config.estimate:
+            network = None if targets.belief is None else targets.belief.child_log_odds
+            signs = self.sizes.signs(adults, people.seen, people.cameras, network)
+        odds = child_log_odds_of(signs)
         ground = [
-            self.gravity.with_people(picture, mine)
-            for picture, mine in zip(pictures, in_photos, strict=True)
+            self.gravity.with_people(picture, some, odds[mine.start : mine.stop])
+            for picture, some, mine in zip(pictures, in_photos, people.rows, strict=True)
         ]
-        if not self.sizes.config.estimate:
-            return _FirstFits(targets, found, best, ground, [None] * len(best))
-        network = None if targets.belief is None else targets.belief.child_log_odds
-        signs = self.sizes.signs(adults, people.seen, people.cameras, network)
-        if self.config.gravity.shared_floor:
+        if self.sizes.config.estimate and self.config.gravity.shared_floor:
             gravity = [known.gravity for known in ground]
             signs = with_floors(signs, in_photos, gravity, self.config.gravity.floor)
-        return _FirstFits(targets, found, best, ground, signs)
+        return _FirstFits(targets, found, best, stances, ground, signs)
 
     def _with_children(
         self, targets: Targets, found: Candidates, signs: Sequence[SizeSigns | None]

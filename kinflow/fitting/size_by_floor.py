@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from kinflow.fitting.floor import FloorConfig
+from kinflow.fitting.floor import FARTHEST_LOG_ODDS, FloorConfig
 from kinflow.fitting.size_signs import SizeSigns
-from kinflow.fitting.sizes import child_log_odds
+from kinflow.fitting.sizes import child_log_odds_of
 from kinflow.fitting.stances import Stances
 from kinflow.results import Gravity
 
@@ -33,8 +33,6 @@ ELSEWHERE_SHARE = 0.2
 """People on stairs, in the air or badly fitted, by whom nobody is to become a child."""
 LEAST_PEOPLE = 3
 """In a photo, for the floor to tell anything."""
-FARTHEST_LOG_ODDS = 4.0
-"""Nobody is taken to be a child, or an adult, more surely than this before the floor is asked."""
 
 _HEIGHTS_M = (-6.0, 1.0, 351)
 """Floors that are tried: the lowest, the highest and how many."""
@@ -55,7 +53,7 @@ def with_floors(
         gravity: of each photo.
         config: how closely people keep to floors.
     """
-    odds = torch.tensor([math.nan if one is None else child_log_odds(one) for one in signs])
+    odds = child_log_odds_of(signs)
     nats: list[float] = []
     for some, up in zip(stances, gravity, strict=True):
         mine = odds[len(nats) : len(nats) + len(some)]

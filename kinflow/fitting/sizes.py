@@ -144,6 +144,11 @@ def child_log_odds(found: SizeSigns) -> float:
     return own + max(0.0, FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(found.face_age))
 
 
+def child_log_odds_of(found: Sequence[SizeSigns | None]) -> Float[Tensor, " people"]:
+    """The same of several people, NaN where nothing tells."""
+    return torch.tensor([math.nan if one is None else child_log_odds(one) for one in found])
+
+
 def _log_odds_by_body(found: SizeSigns) -> float:
     if found.face is not None:
         return LOG_ODDS[_given(found)].of(found)

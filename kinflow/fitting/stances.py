@@ -86,6 +86,19 @@ class Stances:
             point_cov_m2=R[:, None] @ self.point_cov_m2 @ R[:, None].mT,
         )
 
+    def farther(self, factor: float) -> Stances:
+        """The same people before a lens that is as many times as long: they look the same from as
+        much further away, and are as deep as they were."""
+        x, y, z = self.points_cam_m.unbind(-1)
+        away = z + (factor - 1) * z.mean(1, keepdim=True)
+        aside = away / (factor * z)
+        stretch = torch.diag(z.new_tensor((1.0, 1.0, factor)))
+        return replace(
+            self,
+            points_cam_m=torch.stack([x * aside, y * aside, away], -1),
+            point_cov_m2=stretch @ self.point_cov_m2 @ stretch,
+        )
+
     @staticmethod
     def of(
         energy: Energy,

@@ -58,12 +58,17 @@ class TiltConfig:
 
 
 class TiltGrid:
-    """Directions that up may have in the camera frame, and what is held of them."""
+    """Directions that up may have in the camera frame, and what is held of them.
 
-    def __init__(self, config: TiltConfig) -> None:
+    Args:
+        config: what is known of cameras, lines and poses.
+        step_deg: between directions.
+    """
+
+    def __init__(self, config: TiltConfig, step_deg: float = _STEP_DEG) -> None:
         self.config = config
         pitch, roll = (
-            torch.arange(-most, most + 0.5, _STEP_DEG, dtype=torch.float32)
+            torch.arange(-most, most + 0.5 * step_deg, step_deg, dtype=torch.float32)
             for most in (_MAX_PITCH_DEG, _MAX_ROLL_DEG)
         )
         pitch_deg, roll_deg = (v.flatten() for v in torch.meshgrid(pitch, roll, indexing="ij"))

@@ -264,6 +264,7 @@ class Reconstructor:
         self, image: Image, evidence: ImageEvidence | None, camera: Camera | None
     ) -> Reconstruction:
         photo = _photo(image)
+        lens_known = camera is not None or self.knows_lens(photo)
         camera = checked_camera(self.camera(photo) if camera is None else camera, photo.size)
         if evidence is None:
             evidence = self.detector.detect(photo.rgb, max_people=self.config.max_people)
@@ -277,9 +278,19 @@ class Reconstructor:
         if (crop_px := self.crop_px) is not None:
             people = tuple(with_crop(person, photo.rgb, crop_px) for person in evidence.people)
             evidence = replace(evidence, people=people)
-        fit = (self.alone or self.fitter).fit(evidence, camera)
+        fit = (
+            self.fitter.fit(evidence, camera, lens_known)
+            if self.alone is None
+            else self.alone.fit(evidence, camera)
+        )
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
         return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity, fit.floor)
+
+    def knows_lens(self, photo: Photo) -> bool:
+        """Whether `camera` has the focal length from the options or EXIF; else it may be found out
+        by fits of several people (`PhotoFitConfig.floor_focal`)."""
+        told = (self.config.focal_px, self.config.fov_deg, photo.focal_px)
+        return any(one is not None for one in told)
 
     def camera(self, photo: Photo) -> Camera:
         """The camera by the options, else by EXIF, else with the default field of view."""

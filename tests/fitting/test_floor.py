@@ -86,6 +86,41 @@ def test_who_hides_the_legs_may_sit_and_is_no_child_for_that():
     assert hidden.on_it.min() > 0.5 and hidden.std_m > seen.std_m
 
 
+@pytest.mark.parametrize(("log_odds", "is_child"), [(-4.0, False), (0.0, True), (4.0, True)])
+def test_who_looks_grown_up_is_no_child_for_standing_further_away(log_odds, is_child):
+    stances = standing_at([(-0.5, 1.4, 4.0), (0.5, 1.8, 5.2)])
+    odds = torch.tensor([-4.0, log_odds])
+    guess = guess_floor(stances, LEVEL, FloorConfig(), odds)
+    assert (float(guess.nearer[1]) > 0.5) == is_child
+    surely = guess_floor(stances, LEVEL, FloorConfig(), torch.tensor([-4.0, 40.0]))
+    assert surely.log_likelihood.isfinite().all() and surely.nearer[1] > 0.5
+
+
+def test_what_is_not_known_of_children_is_as_usual():
+    stances = standing_at([(-0.5, 1.4, 4.0), (0.5, 2.4, 7.0)])
+    unknown = torch.full((2,), math.nan)
+    usual, told = (guess_floor(stances, LEVEL, FloorConfig(), odds) for odds in (None, unknown))
+    assert torch.equal(usual.nearer, told.nearer)
+
+
+def test_grown_ups_near_and_far_tell_what_is_up_where_children_might_tell_otherwise():
+    """The same heads and feet could be a child's who is nearer, under a camera that is level."""
+    up, sideways, ahead = directions([8.0])[0], torch.tensor([1.0, 0.0, 0.0]).double(), None
+    ahead = directions([-82.0])[0]
+    places = [
+        x * sideways + z * ahead - 1.6 * up for x, z in ((-1.0, 3.0), (0.3, 9.0), (1.0, 10.0))
+    ]
+    stances = standing_at(torch.stack(places).tolist(), 0.05)
+    asked = directions([0.0, 8.0])
+
+    def pitched(log_odds: float) -> float:
+        odds = torch.full((3,), log_odds)
+        level, right = guess_floor(stances, asked, FloorConfig(), odds).log_likelihood
+        return float(right - level)
+
+    assert pitched(-4.0) > pitched(0.0)
+
+
 def test_a_floor_at_the_height_of_the_camera_is_no_trouble():
     guess = guess_floor(standing_at([(0.0, 0.0, 4.0), (1.0, 0.0, 3.0)]), LEVEL, FloorConfig())
     assert guess.log_likelihood.isfinite().all() and float(guess.height_m) == pytest.approx(0.0)
