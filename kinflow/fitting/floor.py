@@ -42,8 +42,6 @@ class FloorConfig:
     """How tall they are, relative to what they were taken for."""
     elsewhere_share: float = 0.05
     """Of people who are not on it."""
-    hidden_elsewhere_share: float = 0.05
-    """Of those whose legs nobody saw: spectators, who are above it, hide theirs behind others."""
     elsewhere_m: float = 3.0
     """The range of heights at which these are."""
     unknown_std_m: float = 0.5
@@ -53,9 +51,8 @@ class FloorConfig:
 
     def __post_init__(self) -> None:
         positive(self, "std_m", "body_std_scale", "elsewhere_share", "elsewhere_m")
-        positive(self, "hidden_elsewhere_share")
         positive(self, "unknown_std_m", "hidden_std_m")
-        share(self, "elsewhere_share", "hidden_elsewhere_share", "child_share")
+        share(self, "elsewhere_share", "child_share")
         numbers_of(self, "child_sizes", count=2, above=0, at_most=1, ascending=True)
         whole(self, "rounds", at_least=1, at_most=100)
 
@@ -91,16 +88,15 @@ def guess_floor(
         child_log_odds: of who was taken for an adult being a child, NaN where nothing tells.
     """
     ground_m, variance = stances.ground_m(up_cam)
-    hidden = 1 - stances.legs[:, None]
-    hidden_m = config.hidden_std_m * hidden
+    hidden_m = config.hidden_std_m * (1 - stances.legs[:, None])
     variance = config.body_std_scale**2 * variance + config.std_m**2 + hidden_m**2
-    shares = _shares(stances, config, child_log_odds)
+    child = _child_share(stances, config, child_log_odds)
     # one start at the ground of each person, on the first axis; the people are on the second
     height = ground_m[:, None]
     for _ in range(config.rounds):
-        weight = _membership(ground_m, variance, height, shares, config).on_it / variance
+        weight = _membership(ground_m, variance, height, child, config).on_it / variance
         height = ((weight * ground_m).sum(1) / weight.sum(1))[:, None]
-    members = _membership(ground_m, variance, height, shares, config)
+    members = _membership(ground_m, variance, height, child, config)
     precision = (members.on_it / variance).sum(1)
     # the height is integrated out, by Laplace, or those who know it best would count for most
     total = members.log_likelihood.sum(1) + 0.5 * (2 * math.pi / precision).log()
@@ -117,27 +113,15 @@ def guess_floor(
     )
 
 
-class _Shares(NamedTuple):
-    """Probabilities of each person before any floor is looked at."""
-
-    elsewhere: Float64[Tensor, "people 1"]
-    child: Float64[Tensor, "people 1"]
-
-
-def _shares(
+def _child_share(
     stances: Stances, config: FloorConfig, child_log_odds: Float[Tensor, " people"] | None
-) -> _Shares:
-    legs = stances.legs
-    child = torch.full_like(legs, config.child_share)
+) -> Float64[Tensor, "people 1"]:
+    """How likely each person is a child before any floor is looked at."""
+    share = torch.full_like(stances.legs, config.child_share)
     if child_log_odds is not None:
-        odds = child_log_odds.to(legs).clamp(-FARTHEST_LOG_ODDS, FARTHEST_LOG_ODDS)
-        child = torch.where(odds.isnan(), child, odds.sigmoid())
-    elsewhere = torch.lerp(
-        torch.full_like(legs, config.hidden_elsewhere_share),
-        torch.full_like(legs, config.elsewhere_share),
-        legs,
-    )
-    return _Shares(elsewhere[:, None], (child * legs)[:, None])
+        odds = child_log_odds.to(share).clamp(-FARTHEST_LOG_ODDS, FARTHEST_LOG_ODDS)
+        share = torch.where(odds.isnan(), share, odds.sigmoid())
+    return (share * stances.legs)[:, None]
 
 
 class _Members(NamedTuple):
@@ -152,17 +136,17 @@ def _membership(
     ground_m: Float[Tensor, "people directions"],
     variance: Float[Tensor, "people directions"],
     height: Float[Tensor, "starts 1 directions"],
-    shares: _Shares,
+    child: Float64[Tensor, "people 1"],
     config: FloorConfig,
 ) -> _Members:
     """Who is on a floor of this height."""
     std = variance.sqrt()
     on_it = (-0.5 * ((ground_m - height) / std).square()).exp() / (math.sqrt(2 * math.pi) * std)
-    on_it = (1 - shares.elsewhere) * (1 - shares.child) * on_it
+    on_it = (1 - config.elsewhere_share) * (1 - child) * on_it
     # whoever is smaller and as much nearer has the ground as much nearer to the camera's height
     near, far = (size * ground_m for size in config.child_sizes)
     inside = torch.special.ndtr((far - height) / std) - torch.special.ndtr((near - height) / std)
     nearer = inside.abs() / (far - near).abs().clamp_min(1e-6)
-    nearer = (1 - shares.elsewhere) * shares.child * nearer
-    either = on_it + nearer + shares.elsewhere / config.elsewhere_m
+    nearer = (1 - config.elsewhere_share) * child * nearer
+    either = on_it + nearer + config.elsewhere_share / config.elsewhere_m
     return _Members(either.log(), on_it / either, nearer / either)
