@@ -9,8 +9,9 @@ much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to
 `space`: where people of all sets are. `codes`: how many people of each code are right. `doubt`:
 what tells right bodies from wrong ones. `children`: what tells children from adults. `seated`:
 who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs.
-`bends`: how far knees and elbows are bent, in motion capture, photographs and fits. With a cache
-pictures are painted and looked at once, and fitted anew every time.
+`bends`: how far knees and elbows are bent, in motion capture, photographs and fits. `clips`: who
+is known as a child in clips, photographs that a camera pans over. With a cache pictures are painted
+and looked at once, and fitted anew every time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import bends
 import children
 import doubts
 import found
+import panned
 import seated
 import tables
 import torch
@@ -40,6 +42,7 @@ Name = Literal[
     "seated",
     "found",
     "bends",
+    "clips",
     "all",
 ]
 
@@ -55,6 +58,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "seated": seated.seated,
     "found": found.found,
     "bends": bends.bends,
+    "clips": panned.panned,
 }
 
 
