@@ -29,8 +29,8 @@ from kinflow.results import Person
 
 WITH_CHILDREN, OF_ADULTS = 20, 40
 """Photographs."""
-FRAMES, FPS = 36, 15.0
-_MOST_PEOPLE = 4
+FRAMES, FPS = 24, 10.0
+_MOST_PEOPLE = 3
 _SHOWN = (0.72, 0.95)
 """Share of the photograph's sides that frames show, least and most."""
 _SHAKE_PX, _NOISE, _BLUR_PX = 1.5, 3.0, 7
@@ -143,9 +143,9 @@ def pan_over(rgb: UInt8[np.ndarray, "height width 3"], seed: int) -> Panned:
     """A clip of a photograph, of the same size."""
     rng = np.random.default_rng(seed)
     size = np.array(rgb.shape[1::-1], float)
-    shown = np.linspace(*rng.uniform(*_SHOWN, 2), FRAMES)[:, None] * size
-    ways = rng.uniform(0, 1, (2, 2))
     share = np.linspace(0, 1, FRAMES)[:, None]
+    (begin, end), ways = rng.uniform(*_SHOWN, 2), rng.uniform(0, 1, (2, 2))
+    shown = (begin * (1 - share) + end * share) * size
     corner = (size - shown) * (ways[0] * (1 - share) + ways[1] * share)
     corner += rng.normal(0, _SHAKE_PX, corner.shape)
     frames, places = [], []
@@ -169,5 +169,6 @@ def _filmed(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         picture = cv2.filter2D(picture, -1, kernel if rng.uniform() < 0.5 else kernel.T)
     noisy = (picture + rng.normal(0, _NOISE, picture.shape)).clip(0, 255).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*_QUALITY))]
-    coded = cv2.imencode(".jpg", noisy[..., ::-1], quality)[1]
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = cv2.imdecode(cv2.imencode(".jpg", noisy[..., ::-1], quality)[1], cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.ascontiguousarray(decoded[..., ::-1])
