@@ -30,11 +30,17 @@ from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.track_dynamics import bridged, dynamics_for, steps_about
-from kinflow.fitting.track_sizes import as_before, shows_young_face, with_child
+from kinflow.fitting.track_sizes import (
+    KNOWN_AGE_STD,
+    as_before,
+    shows_young_face,
+    with_child,
+)
 from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
+from kinflow.priors.shape import AGE
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
@@ -240,6 +246,8 @@ class TrackFitter:
             s, std = track.known.s[-1], std * self.config.known_shape_std
             start = replace(start, s=s.expand_as(start.s))
             targets = as_before(self.photos.sizes, targets, s)
+            if targets.shape is not None:
+                std[AGE] = KNOWN_AGE_STD
         if track.settled:
             assert track.known is not None
             rows = torch.arange(track.settled, device=s.device)
@@ -321,6 +329,8 @@ class TrackFitter:
             return chain, bodies
         s = torch.cat(shapes).mean(0)
         std = torch.full_like(s, self.config.parts_shape_std)
+        if chain.targets.shape is not None:  # parts do not tell the age of a child
+            s[AGE], std[AGE] = chain.shape[AGE], chain.shape_std[AGE]
         # whoever is larger is further away
         t = bodies.t_cam_root_m * torch.stack(nearer).mean()
         bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)

@@ -20,6 +20,11 @@ from kinflow.fitting.paths import evenly
 from kinflow.fitting.sizes import SizeEstimator, looks_young
 from kinflow.fitting.track_targets import TrackWindow
 from kinflow.geometry.pinhole import Camera
+from kinflow.priors.shape import AGE
+
+KNOWN_AGE_STD = 0.01
+"""Spread of the latent of the age of a child whose earlier frames are settled: nothing that tells
+ages is seen anew in later ones, and keypoints, which would have an adult, would have it again."""
 
 
 def with_child(
@@ -52,6 +57,8 @@ def with_child(
         return chain, bodies
     small = sizes.smaller(bodies, shape.centre.expand_as(bodies.s))
     mean, std = shape.centre[0], 1 / shape.inverse_std[0]
+    # what keypoints say of proportions, an adult's, is wrong in all frames alike: as in one photo
+    std[AGE] /= len(track.shown) ** 0.5
     return replace(chain, targets=_of_shape(chain.targets, shape), shape=mean, shape_std=std), small
 
 
