@@ -10,8 +10,9 @@ much as 40 degrees. `sizes`: adults and children in full view. `crowd`: three to
 what tells right bodies from wrong ones. `children`: what tells children from adults. `seated`:
 who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs.
 `bends`: how far knees and elbows are bent, in motion capture, photographs and fits. `lens`: how far
-off focal lengths are of photos that say nothing of them. With a cache pictures are painted and
-looked at once, and fitted anew every time.
+off focal lengths are of photos that say nothing of them. `clips`: who is known as a child in clips,
+photographs that a camera pans over. With a cache pictures are painted and looked at once, and
+fitted anew every time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import children
 import doubts
 import found
 import lens
+import panned
 import seated
 import tables
 import torch
@@ -43,6 +45,7 @@ Name = Literal[
     "found",
     "bends",
     "lens",
+    "clips",
     "all",
 ]
 
@@ -59,6 +62,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "found": found.found,
     "bends": bends.bends,
     "lens": lens.lens,
+    "clips": panned.panned,
 }
 
 

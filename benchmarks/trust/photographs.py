@@ -51,15 +51,15 @@ class Photographed:
 
 def photographed(sets: Sets, folder: Path, people: Path) -> Iterator[Photographed]:
     """Everybody of a list who is found in the photographs of a folder."""
-    for name, labelled in _labelled(people).items():
+    for name, labelled in labelled_people(people).items():
         photo = read_photo(folder / f"{name}.jpg")
         evidence = detected(sets, name, photo)
         camera = sets.reconstructor.camera(photo)
-        for person, row in _matched(labelled, evidence.people):
+        for person, row in matched(labelled, evidence.people):
             yield Photographed(person, evidence, row, camera)
 
 
-def _labelled(people: Path) -> dict[str, list[Labelled]]:
+def labelled_people(people: Path) -> dict[str, list[Labelled]]:
     found: dict[str, list[Labelled]] = defaultdict(list)
     with people.open(newline="") as lines:
         for photo, x, y, label in list(csv.reader(lines))[1:]:
@@ -78,7 +78,7 @@ def detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
     return read_values(path)[0]
 
 
-def _matched(
+def matched(
     labelled: list[Labelled], people: tuple[PersonEvidence, ...]
 ) -> Iterator[tuple[Labelled, int]]:
     """Labelled people with the nearest detection around their place, the nearest pairs first: of

@@ -4,6 +4,7 @@
 2. Everybody who was there in the frame before is followed (`following.py`).
 3. The whole frame is searched for others twice a second, and whenever somebody was lost.
 4. All who are seen are matched with all tracks at once (`tracking.py`).
+5. Now and then it is looked at how old somebody's face looks (`track_faces.py`).
 
 Frames are given out a little later than they come, once it is settled who of them is somebody.
 """
@@ -32,6 +33,7 @@ from kinflow.evidence.following import FollowConfig, Follower, shifted
 from kinflow.evidence.lines import upright_lines
 from kinflow.evidence.looks import Person
 from kinflow.evidence.people import keypoint_similarity
+from kinflow.evidence.track_faces import TrackFaces, TrackFacesConfig
 from kinflow.evidence.tracking import Sighting, Tracker, TrackingConfig
 from kinflow.evidence.turning_focal import TurningFocalConfig
 from kinflow.evidence.types import ImageEvidence
@@ -53,6 +55,8 @@ class ClipPeopleConfig:
     camera: CameraMotionConfig = field(default_factory=CameraMotionConfig)
     turns: CameraTurnConfig = field(default_factory=CameraTurnConfig)
     focal: TurningFocalConfig = field(default_factory=TurningFocalConfig)
+    faces: TrackFacesConfig = field(default_factory=TrackFacesConfig)
+    """Which faces are looked at, where the detector was told to tell how old they look."""
     search_s: float = 0.5
     """The whole frame is searched at least this often, for whoever came in."""
     search_lost_s: float = 0.2
@@ -65,7 +69,7 @@ class ClipPeopleConfig:
     def __post_init__(self) -> None:
         nested(self, tracking=TrackingConfig, follow=FollowConfig, cuts=CutConfig)
         nested(self, camera=CameraMotionConfig, turns=CameraTurnConfig)
-        nested(self, focal=TurningFocalConfig)
+        nested(self, focal=TurningFocalConfig, faces=TrackFacesConfig)
         positive(self, "search_s", "search_lost_s", "parts_s")
         flag(self, "follow_others")
 
@@ -110,7 +114,7 @@ class ClipPeople(Resumable):
     changing = (
         *("_labelled_s", "_cuts", "_tracker", "_shown", "_searched_s", "_lines", "_shot"),
         *("camera_moves", "_camera", "_turning", "_turned", "_waiting", "_identities"),
-        "last_seen",
+        *("last_seen", "_faces"),
     )
 
     def __init__(
@@ -126,6 +130,7 @@ class ClipPeople(Resumable):
         self._detector, self._config, self._max_people = detector, config, max_people
         self._follower = Follower(detector.movenet, detector.blazepose, config.follow)
         self._cuts, self._tracker = CutFinder(config.cuts), Tracker(config.tracking)
+        self._faces = TrackFaces(detector.face_ages, config.faces) if detector.faces else None
         self._shown: dict[int, Person] = {}
         self._searched_s: float | None = None
         self._lines: Float[Tensor, "lines 4"] | None = None
@@ -202,6 +207,9 @@ class ClipPeople(Resumable):
         ]
         numbers = self._tracker.update(frame.time_s, sightings)
         self._shown = dict(zip(numbers, people, strict=True))
+        if self._faces is not None:
+            evidence = self._faces.look(frame.rgb, frame.time_s, evidence, numbers)
+            self._faces.forget(others_than={*expected, *numbers})
         height, width = frame.rgb.shape[:2]
         seen = ImageEvidence((width, height), evidence, self._lines)
         return WaitingFrame(

@@ -71,15 +71,31 @@ def region_of_face(keypoints_px: Float[np.ndarray, "33 3"]) -> Region | None:
     Args:
         keypoints_px: (x, y, confidence) of a person.
     """
-    rows = [*_EYES, *_MOUTH]
-    if not (keypoints_px[rows, 2] > 0).all():
+    if not (keypoints_px[[*_EYES, *_MOUTH], 2] > 0).all():
         return None
-    left, right = keypoints_px[_EYES, :2].astype(np.float64)
-    eyes, mouth = (keypoints_px[rows, :2].astype(np.float64).mean(0) for rows in (_EYES, _MOUTH))
-    up, across = eyes - mouth, left - right
+    middle, up, across = _face(keypoints_px)
     size = max(math.hypot(*up), EYES_TO_MOUTH * math.hypot(*across))
     if size < LEAST_SIZE_PX or up[0] * across[1] - up[1] * across[0] <= 0:
         return None
-    middle = (eyes + mouth) / 2
     roll = math.atan2(up[0], -up[1])
     return Region((float(middle[0]), float(middle[1])), SIDE * size, roll)
+
+
+def size_of_face_px(keypoints_px: Float[np.ndarray, "33 3"]) -> float:
+    """How well a face is seen: from the eyes to the mouth, should it be seen from in front, and
+    less of one that is turned or bowed, by the root of its area; 0 of one that is not looked at.
+
+    Args:
+        keypoints_px: (x, y, confidence) of a person.
+    """
+    if region_of_face(keypoints_px) is None:
+        return 0.0
+    _, up, across = _face(keypoints_px)
+    return math.sqrt(EYES_TO_MOUTH * float(up[0] * across[1] - up[1] * across[0]))
+
+
+def _face(keypoints_px: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of a face, and from its mouth to its eyes and from the right eye to the left."""
+    left, right = keypoints_px[_EYES, :2].astype(np.float64)
+    eyes, mouth = (keypoints_px[rows, :2].astype(np.float64).mean(0) for rows in (_EYES, _MOUTH))
+    return (eyes + mouth) / 2, eyes - mouth, left - right

@@ -177,7 +177,7 @@ class PersonEvidence:
     """Things about the person; None where nobody looked for them."""
     face_age: FaceAge | None = None
     """How old the face looks; None where it is hardly seen or does not tell, and where nobody
-    looked."""
+    looked. In clips it is that of the best faces of the frames so far (`track_faces.py`)."""
 
     @property
     def height_px(self) -> float:

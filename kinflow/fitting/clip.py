@@ -99,13 +99,15 @@ class ClipFitter(Resumable):
         config: windows and motion.
     """
 
-    changing = ("camera", "_focal_is_open", "_frames", "_settled", "_known")
+    changing = ("camera", "late_children", "_focal_is_open", "_frames", "_settled", "_known")
 
     def __init__(
         self, photos: PhotoFitter, camera: Camera, config: ClipFitConfig | None = None
     ) -> None:
         self.config = config or ClipFitConfig()
         self.camera, self._photos = camera, photos
+        self.late_children: set[int] = set()
+        """Who turned out to be a child when frames of theirs were settled as those of an adult."""
         self._focal_is_open = photos.config.estimate_focal
         self._tracks = TrackFitter(photos, self.config.sequence)
         self._frames: list[SeenPeople] = []
@@ -162,6 +164,8 @@ class ClipFitter(Resumable):
             fits, gravity = self._tracks.fit(tracks, self.camera, lines)
             for (identity, begin, window), fit in zip(windows, fits, strict=True):
                 times = [frame.time_s for frame in frames[begin : begin + len(window.seen)]]
+                if fit.turned_out_a_child:
+                    self.late_children.add(identity)
                 self._known[identity] = {t: fit.bodies[i : i + 1] for i, t in enumerate(times)}
                 rows = range(max(first - begin, 0), min(end - begin, len(times)))
                 with one_thread():

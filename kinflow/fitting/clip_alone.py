@@ -36,6 +36,9 @@ class ClipAlone(Resumable):
     bridge = None
     """Through frames that lack somebody people go evenly: no motion is known here."""
 
+    late_children: frozenset[int] = frozenset()
+    """Faces are not looked at here."""
+
     def __init__(self, alone: NetworkAlone, camera: Camera) -> None:
         self.camera, self._alone = camera, alone
         self._frames: list[SeenPeople] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,23 +11,34 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinflow.body.skeleton import NUM_JOINTS
+from kinflow.fitting.sample_kinds import CHILD_BELOW_AGE
+from kinflow.priors.shape import AGE
 from kinflow.results import Gravity, Person, stored
 
 _BATCH = 512
 
 
-def with_one_shape(frames: Sequence[Sequence[Person]]) -> list[list[Person]]:
+def with_one_shape(
+    frames: Sequence[Sequence[Person]], late_children: Collection[int] = ()
+) -> list[list[Person]]:
     """The same people, each with one shape in all frames.
 
     The shape is the median over the frames whose bodies can be relied on, or over all where there
     are none. A body that is larger by some factor is further away by the same, so that its image
     stays what it was.
+
+    Args:
+        frames: the people of each.
+        late_children: who turned out to be children after some frames; these have no say.
     """
     tracks: dict[int, list[Person]] = {}
     for people in frames:
         for person in people:
             tracks.setdefault(person.person, []).append(person)
-    replaced = {identity: iter(_of_one_shape(bodies)) for identity, bodies in tracks.items()}
+    replaced = {
+        identity: iter(_of_one_shape(bodies, identity in late_children))
+        for identity, bodies in tracks.items()
+    }
     return [[next(replaced[person.person]) for person in people] for people in frames]
 
 
@@ -62,8 +73,10 @@ def one_gravity(known: Sequence[Gravity | None]) -> Gravity | None:
     return Gravity((x, y, z), float(np.median([gravity.std_deg for gravity in there])))
 
 
-def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
-    reliable = [body for body in bodies if body.code == "ok"] or bodies
+def _of_one_shape(bodies: Sequence[Person], late_child: bool) -> list[Person]:
+    asked = [body for body in bodies if _is_child(body)] if late_child else bodies
+    asked = asked or bodies
+    reliable = [body for body in asked if body.code == "ok"] or asked
     shape = torch.stack([body.shape for body in reliable]).median(dim=0).values
     model = bodies[0].skeleton
     shaped = model.with_shape(shape)
@@ -81,6 +94,10 @@ def _of_one_shape(bodies: Sequence[Person]) -> list[Person]:
         )
         for row, body in enumerate(bodies)
     ]
+
+
+def _is_child(body: Person) -> bool:
+    return float(body.shape[AGE]) < CHILD_BELOW_AGE
 
 
 def _length_m(offsets_m: Float[Tensor, "*batch 22 3"]) -> Float[Tensor, "*batch"]:

@@ -5,7 +5,7 @@
 3. From there some frames of a person, all together: keypoints, the network's belief and what is up
    in each, one shape for all, and what motion costs. The others are between these.
 4. Feet that hardly move stand, and whoever looks like a child in several frames is one; the chain
-   is fitted with all frames and that.
+   is fitted with all frames and that. Of whom earlier frames made an adult nothing is kept then.
 """
 
 from __future__ import annotations
@@ -30,11 +30,17 @@ from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.sequence_config import SequenceConfig
 from kinflow.fitting.stances import Stances
 from kinflow.fitting.track_dynamics import bridged, dynamics_for, steps_about
-from kinflow.fitting.track_sizes import as_before, with_child
+from kinflow.fitting.track_sizes import (
+    KNOWN_AGE_STD,
+    as_before,
+    shows_young_face,
+    with_child,
+)
 from kinflow.fitting.track_targets import TrackWeights, TrackWindow, targets_of_tracks
 from kinflow.fitting.verdict import judge, limbs_px
 from kinflow.geometry.pinhole import Camera
 from kinflow.optim import LMConfig
+from kinflow.priors.shape import AGE
 from kinflow.results import Gravity
 from kinflow.threads import one_thread
 
@@ -53,6 +59,8 @@ class TrackFit:
     """What they were fitted to, one row a frame."""
     stands: Float[Tensor, "steps feet"]
     """How surely points of the feet stand from a frame to the next."""
+    turned_out_a_child: bool = False
+    """Whether they were fitted as an adult in earlier frames."""
 
 
 class TrackFitter:
@@ -238,6 +246,8 @@ class TrackFitter:
             s, std = track.known.s[-1], std * self.config.known_shape_std
             start = replace(start, s=s.expand_as(start.s))
             targets = as_before(self.photos.sizes, targets, s)
+            if targets.shape is not None:
+                std[AGE] = KNOWN_AGE_STD
         if track.settled:
             assert track.known is not None
             rows = torch.arange(track.settled, device=s.device)
@@ -248,9 +258,16 @@ class TrackFitter:
             chain, track, start, self.config.begin_far if far else self.config.begin
         )
         stands = self._stands(track.in_still(bodies), targets, track.times_s)
-        told = chain
+        told, turned_out = chain, False
         if track.known is None:
             told, bodies = with_child(self.photos.sizes, track, chain, bodies, camera)
+        elif targets.shape is None and shows_young_face(self.photos.sizes, track):
+            # bodies of adults, which are farther away, have nothing to tell of a child's motion
+            again = replace(chain, settled=0)
+            told, bodies = with_child(self.photos.sizes, track, again, bodies, camera)
+            turned_out = told is not again
+            told = told if turned_out else chain
+        if track.known is None or turned_out:
             told, bodies = self._with_shape_of_parts(track, told, bodies, camera)
         if self._dynamics is not None:
             bodies = bridged(self._dynamics, track, bodies, up_still)
@@ -259,7 +276,7 @@ class TrackFitter:
         if told is not chain or steps is not None or feet:
             effort = self.config.solve_far if far else self.config.solve
             bodies = self._solved(told, bodies, effort, stands, steps)
-        return TrackFit(bodies, told.targets, stands)
+        return TrackFit(bodies, told.targets, stands, turned_out)
 
     def _is_far(self, times_s: Float[Tensor, " frames"]) -> bool:
         """Whether bodies that are searched for are far apart, and so those that begin between."""
@@ -312,6 +329,8 @@ class TrackFitter:
             return chain, bodies
         s = torch.cat(shapes).mean(0)
         std = torch.full_like(s, self.config.parts_shape_std)
+        if chain.targets.shape is not None:  # parts do not tell the age of a child
+            s[AGE], std[AGE] = chain.shape[AGE], chain.shape_std[AGE]
         # whoever is larger is further away
         t = bodies.t_cam_root_m * torch.stack(nearer).mean()
         bodies = replace(bodies, s=s.expand_as(bodies.s), t_cam_root_m=t)

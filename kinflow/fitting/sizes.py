@@ -108,7 +108,7 @@ class SizeConfig:
     clip_frames: int = 5
     """Frames of a person of a clip that have a say in that."""
     faces: bool = True
-    """Whether it counts how old faces look in photos."""
+    """Whether it counts how old faces look."""
 
     def __post_init__(self) -> None:
         flag(self, "estimate", "faces")
@@ -139,9 +139,17 @@ def _deviation(value: float | None, mean: float, std: float) -> float:
 def child_log_odds(found: SizeSigns) -> float:
     """Of somebody with these signs being a child."""
     own = _log_odds_by_body(found) + FLOOR_WEIGHT * (found.floor or 0.0)
-    if found.face_age is None:
-        return own
-    return own + max(0.0, FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(found.face_age))
+    return own if found.face_age is None else own + added_by_face(found.face_age)
+
+
+def added_by_face(face: FaceAge) -> float:
+    """To log odds by everything else, by how old a face looks."""
+    return max(0.0, FACE_AT_EVEN + FACE_WEIGHT * face_log_odds(face))
+
+
+def looks_young(face: FaceAge | None) -> bool:
+    """Whether a face makes a child likelier."""
+    return face is not None and added_by_face(face) > 0
 
 
 def child_log_odds_of(found: Sequence[SizeSigns | None]) -> Float[Tensor, " people"]:
@@ -244,8 +252,13 @@ class SizeEstimator:
 
     def common_target(self, found: Sequence[SizeSigns | None]) -> ShapeTarget | None:
         """The shape of one person who showed these signs at several times; None for an adult, and
-        for whom no proportions were seen."""
-        known = [one for one in found if one is not None and one.face is not None]
+        for whom neither proportions nor a young face were seen.
+
+        How old the face looks is to be the same in all signs, and so counts once.
+        """
+        there = [one for one in found if one is not None]
+        known = [one for one in there if one.face is not None]
+        known = known or [one for one in there if looks_young(one.face_age)]
         if not known:
             return None
         log_odds = sum(child_log_odds(one) for one in known) / len(known)

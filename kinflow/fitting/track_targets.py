@@ -17,7 +17,7 @@ from kinflow.energy.body_energy import Targets
 from kinflow.energy.ground import UpTarget
 from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
-from kinflow.evidence.types import PersonEvidence
+from kinflow.evidence.types import FaceAge, PersonEvidence
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.starts import resting
 from kinflow.geometry.pinhole import Camera
@@ -52,6 +52,12 @@ class TrackWindow:
     def looked_at(self) -> list[int]:
         """Rows of those that the network can be asked of."""
         return [row for row in self.shown if (one := self.seen[row]) is not None and one.look]
+
+    @property
+    def face_age(self) -> FaceAge | None:
+        """How old the face looks by all frames up to the last; None where no frame tells."""
+        told = [one.face_age for one in self.seen if one is not None and one.face_age is not None]
+        return told[-1] if told else None
 
     def in_still(self, bodies: Unknowns, rows: Int[Tensor, " rows"] | None = None) -> Unknowns:
         """Bodies of some frames, or of all, as the camera that stands still has them."""

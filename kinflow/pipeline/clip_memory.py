@@ -25,8 +25,16 @@ from kinflow.evidence.clothes import Clothes
 from kinflow.evidence.looks import Person as SeenPerson
 from kinflow.evidence.movenet import Detection
 from kinflow.evidence.region import Region
+from kinflow.evidence.track_faces import FacesOfTrack, LookAtFace
 from kinflow.evidence.tracking import FollowedTrack, Sighting
-from kinflow.evidence.types import CloseLook, ImageEvidence, PartLabels, PersonEvidence, PersonMask
+from kinflow.evidence.types import (
+    CloseLook,
+    FaceAge,
+    ImageEvidence,
+    PartLabels,
+    PersonEvidence,
+    PersonMask,
+)
 from kinflow.export.results import Origin
 from kinflow.files.folders import Claim
 from kinflow.files.ledger import Ledger
@@ -62,7 +70,7 @@ _STATES = (
     *(OpenFrame, Camera, SeenPeople, Unknowns),
     *(SeenFrame, WaitingFrame, ImageEvidence, PersonEvidence, PersonMask, PartLabels, CloseLook),
     *(ImageGrid, Region, Pose, SeenPerson, Detection, FollowedTrack, Sighting, Clothes),
-    *(Keyframe, ShotTurns),
+    *(Keyframe, ShotTurns, FacesOfTrack, LookAtFace, FaceAge),
 )
 
 

@@ -316,7 +316,7 @@ class ClipRun:
             )
             for f, gravity, turn in zip(done, up, turns, strict=True)
         ]
-        people = with_one_shape([frame.fitted.people for frame in done])
+        people = with_one_shape([f.fitted.people for f in done], self._fitter.late_children)
         people = with_gaps_filled(people, times_s, shots, turns, up, self._fitter.bridge)
         result = Reconstruction.of_frames(frames, people, source)
         turned = any(turn is not None for turn in turns)

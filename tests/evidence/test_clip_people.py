@@ -123,3 +123,15 @@ def test_following_sees_what_a_search_sees(detector, people):
         sure = np.minimum(a[:, 2], b[:, 2]) > 0.5
         assert sure.sum() >= 5
         assert np.median(np.linalg.norm((a - b)[sure, :2], axis=1)) < 0.03 * 190
+
+
+def test_faces_are_looked_at_if_that_is_wanted(detector, people):
+    """A grown-up, once her face has been seen, in all frames from there on."""
+    there = empty()
+    paste(there, people[0], 200)
+    asked = EvidenceDetector(detector.config, faces=True)
+    for models, told in ((detector, False), (asked, True)):
+        seen = watched(models, [there] * 4)
+        ages = [person.face_age for frame in seen for person in frame.evidence.people]
+        assert len(ages) == 4
+        assert all((age is not None and age.child < 0.1) == told for age in ages)

@@ -14,7 +14,9 @@ from kinflow.body.parts import PART_INDEX
 from kinflow.energy.body_energy import ShapeTarget
 from kinflow.energy.vertex_model import VertexModel
 from kinflow.evidence.part_labels import PARSER_CONFIDENCE
-from kinflow.evidence.types import FaceAge, PartLabels, PersonMask
+from kinflow.evidence.types import FaceAge, ImageEvidence, PartLabels, PersonMask
+from kinflow.fitting.clip import ClipFitConfig, ClipFitter, SeenPeople
+from kinflow.fitting.clip_tracks import with_one_shape
 from kinflow.fitting.drawing import drawn_parts
 from kinflow.fitting.head_outline import head_outline
 from kinflow.fitting.multistart import Candidates
@@ -403,3 +405,58 @@ def test_a_child_of_a_clip_is_one_in_every_frame(fitter, vertices, adults, camer
         assert (fit.targets.shape is not None) == small
         assert float(age.max() - age.min()) < 0.02
     assert bool((first.bodies.t_cam_root_m[:, 2] < adult.bodies.t_cam_root_m[:, 2]).all())
+
+
+YOUNG, GROWN_UP = FaceAge(0.97, 4.0), FaceAge(0.01, 9.0)
+
+
+def test_the_face_of_a_clip_is_that_of_its_last_frames(fitter, adults, camera):
+    """A grown-up one, or a young one that nobody asks for, changes nothing."""
+    person = adults[0].evidence.people[0]
+    times_s = torch.arange(4) / 30.0
+    without = PhotoFitter(fitter.fitter.model.prior, PhotoFitConfig(sizes=SizeConfig(faces=False)))
+    told = {
+        "none": (fitter, (None,) * 4),
+        "old": (fitter, (None, YOUNG, GROWN_UP, GROWN_UP)),
+        "not asked": (without, (YOUNG,) * 4),
+    }
+    fits = {}
+    for name, (models, faces) in told.items():
+        seen = tuple(replace(person, face_age=face) for face in faces)
+        (fits[name],), _ = TrackFitter(models).fit([TrackWindow(times_s, seen)], camera)
+    for name in ("old", "not asked"):
+        torch.testing.assert_close(fits[name].bodies.s, fits["none"].bodies.s, atol=0, rtol=0)
+        assert fits[name].targets.shape is None
+
+
+def test_a_young_face_makes_a_child_of_its_age(fitter, vertices, adults, camera):
+    """Which keypoints and parts of an adult in many frames do not outweigh."""
+    scene, _, best = adults
+    drawn = drawn_body(fitter, vertices, best[:1], camera)[0]
+    person = labelled(scene.evidence.people[0], drawn, camera)
+    seen = (person, *(replace(person, face_age=YOUNG),) * 7, person)
+    (fit,), _ = TrackFitter(fitter).fit([TrackWindow(torch.arange(9) / 30.0, seen)], camera)
+    age = fitter.fitter.model.shape_prior.decode(fit.bodies.s)[:, 1]
+    assert float((age - age_of_years(4.0)).abs().max()) < 0.07
+
+
+def test_who_shows_a_young_face_late_is_a_child_all_along(fitter, adults, camera):
+    person = adults[0].evidence.people[0]
+    faces = [None] * 7 + [YOUNG] * 5
+    clip = ClipFitter(fitter, camera, ClipFitConfig(window=6, ahead=2))
+    done = []
+    for i, face in enumerate(faces):
+        seen = ImageEvidence(camera.image_size, (replace(person, face_age=face),))
+        done += clip.add(SeenPeople(i / 30.0, 0, seen, (5,)))
+    done += clip.finish()
+    bodies = [body for frame in done for body in frame.people]
+    assert [float(body.shape[1]) < CHILD_BELOW_AGE for body in bodies] == [False] * 4 + [True] * 8
+    assert clip.late_children == {5}
+    told = [float(body.shape[1]) for body in bodies[4:]]
+    assert max(abs(age - age_of_years(4.0)) for age in told) < 0.1, "keypoints are an adult's"
+    assert max(told) - min(told) < 0.02, "nor does it grow from window to window"
+    small = [one for (one,) in with_one_shape([f.people for f in done], clip.late_children)]
+    for body, before in zip(small, bodies, strict=True):
+        assert float(body.shape[1]) < 0.3
+        shift = camera.project(body.joints_cam_m) - camera.project(before.joints_cam_m)
+        assert float(shift.norm(dim=-1).mean()) < 0.03 * person.height_px
