@@ -33,7 +33,7 @@ from kinflow.fitting.photo import PhotoFit, PhotoFitter, leg_confidence
 from kinflow.fitting.placing import placed
 from kinflow.fitting.predicted import Bodies, Predicted, Spread, Told
 from kinflow.fitting.stances import Stances
-from kinflow.fitting.straight_guesses import unbending_of, with_unbent_samples
+from kinflow.fitting.straight_guesses import unbending_of, unbent_together
 from kinflow.fitting.straight_limbs import Unbending
 from kinflow.fitting.verdict import LIMB_ROWS, judge, limb_error
 from kinflow.geometry.pinhole import Camera
@@ -184,17 +184,18 @@ class NetworkAlone:
         if self.sequence is None or along is None:
             posterior = self.predictor(looks)[wanted]
             unbending = self._unbending(posterior, people[wanted])
-            point = self._unbent(posterior.point(), unbending)
-            return self._about(posterior, point, targets[wanted], unbending)
+            return self._about(posterior, posterior.point(), targets[wanted], unbending)
         along = along.to(targets.focal_px.device)
         motion = over_time(self.sequence, self.predictor, looks, along, self.causal)
         spread = targets.focal_px.new_full((len(people),), _LOG_DEPTH_STD)
         unbending = self._unbending(motion, people, along)
-        body = self._unbent(motion.point(), unbending)
+        body = motion.point()
         # the frame network knows better in which direction somebody is, the other one how far away
         aside = self.predictor(looks).point().t_cam_root_m
         far = body.t_cam_root_m.norm(dim=1, keepdim=True)
         begun = replace(body, t_cam_root_m=far * torch.nn.functional.normalize(aside, dim=1))
+        if unbending is not None:
+            begun = replace(begun, z=unbending.latents(self.model.prior))
         t = self._placed(begun, targets, spread).unknowns.t_cam_root_m
         t = steadied(t, body.t_cam_root_m, along)
         mine = None if unbending is None else unbending[wanted]
@@ -210,22 +211,19 @@ class NetworkAlone:
             return None
         return unbending_of(posterior, people, self.model.prior, along)
 
-    def _unbent(self, point: Unknowns, unbending: Unbending | None) -> Unknowns:
-        return point if unbending is None else replace(point, z=unbending.latents(self.model.prior))
-
     def _about(
         self, posterior: Posterior, point: Unknowns, targets: Targets, unbending: Unbending | None
     ) -> Predicted:
-        """The best guesses, whose limbs have been unbent, and samples about them, on keypoints."""
+        """The best guesses and samples about them, with limbs that are bent less, on keypoints."""
         count, people = self._samples, len(point)
         generator = torch.Generator().manual_seed(_STREAM)
         vectors = posterior.sample_vectors(count, generator)
-        if unbending is not None:
-            vectors = with_unbent_samples(posterior, vectors, unbending, self.model.prior)
         rows = torch.arange(people, device=vectors.device).repeat_interleave(count)
         samples = posterior.frame[rows].to_unknowns(
             vectors.flatten(0, 1), posterior.guess.R_view_base[rows]
         )
+        if unbending is not None:
+            point, samples = unbent_together(point, samples, unbending, self.model.prior)
         spread = _DEPTH_SHARE * vectors[..., LOG_WIDTH].std(1).clamp_min(_LEAST_LOG_DEPTH_STD)
         # the best guesses, then the samples
         each = torch.cat([torch.arange(people, device=rows.device), rows])

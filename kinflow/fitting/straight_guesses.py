@@ -1,6 +1,7 @@
 """Best guesses of a network with knees and elbows as in photographs, where nothing is fitted.
 
 How far they are believed to be bent is by the spread that the network states of each coordinate.
+Nothing brings hands back to where they were seen, so upper arms turn with elbows.
 Of frames that follow each other, what is taken is averaged over a moment: angles in the picture
 tremble as keypoints do, and motion should not.
 """
@@ -11,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.over_time import Along, averaged
 from kinflow.fitting.sample_kinds import legs_hidden
@@ -37,27 +37,19 @@ def unbending_of(
         prior: of the poses.
         along: who they are, where they are of frames that follow each other.
     """
-    columns = latent_columns(posterior)
+    columns = slice(PLACE.stop, PLACE.stop + posterior.frame.latent_size)
     z, std = posterior.guess.centre[:, columns], posterior.guess.std[:, columns]
     hidden = legs_hidden(people).to(z.device)
     unbending = Unbending.of(z, torch.diag_embed(std**2), prior, Bends.of(people), hidden)
-    if along is None:
-        return unbending
-    return replace(unbending, less_deg=averaged(unbending.less_deg, along))
+    less_deg = unbending.less_deg if along is None else averaged(unbending.less_deg, along)
+    return replace(unbending, less_deg=less_deg, whole_arms=True)
 
 
-def with_unbent_samples(
-    posterior: Posterior,
-    vectors: Float[Tensor, "people samples size"],
-    unbending: Unbending,
-    prior: PoseDistribution,
-) -> Float[Tensor, "people samples size"]:
-    """Samples of the posterior with limbs that are bent less."""
-    columns, moved = latent_columns(posterior), vectors.clone()
-    moved[..., columns] = unbending.of_samples(vectors[..., columns], prior)
-    return moved
-
-
-def latent_columns(posterior: Posterior) -> slice:
-    """Where vectors of a posterior have the latent of the pose."""
-    return slice(PLACE.stop, PLACE.stop + posterior.frame.latent_size)
+def unbent_together(
+    point: Unknowns, samples: Unknowns, unbending: Unbending, prior: PoseDistribution
+) -> tuple[Unknowns, Unknowns]:
+    """Best guesses and samples about them, by person, then by draw, with limbs bent less."""
+    # as one more sample: for one person each turn through the prior counts
+    z = torch.cat([point.z[:, None], samples.z.unflatten(0, (len(point), -1))], 1)
+    z = unbending.of_samples(z, prior)
+    return replace(point, z=z[:, 0]), replace(samples, z=z[:, 1:].flatten(0, 1))

@@ -26,6 +26,7 @@ from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.interface import PoseDistribution
 
 
@@ -53,6 +54,9 @@ _LIMBS = [
     for side in SIDES
 ]
 _ROWS = [FREE_JOINTS.index(JOINT_INDEX[name]) for name in HINGES]
+_SHOULDERS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_shoulder"]) for side in SIDES]
+_ELBOW_AXES = ((0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
+"""About which elbows bend, left and right."""
 _CONFIDENCE = (0.4, 0.6)
 """Of points that were not seen, and that were: in between gradually, for clips not to jump."""
 _SHORTEST_PX = 1e-3
@@ -115,6 +119,9 @@ class Unbending:
     narrowing: Float[Tensor, "people 4"]
     """Share that is taken of what samples are bent more or less than that: of straight limbs it is
     known how far they are bent."""
+    whole_arms: bool = False
+    """Whether wrists stay in their direction from shoulders, as ankles do from hips. In fits they
+    are where the picture has them anyway."""
 
     @staticmethod
     def of(
@@ -147,12 +154,13 @@ class Unbending:
 
     def __getitem__(self, rows: slice) -> Unbending:
         """Of some people."""
-        return Unbending(**{name: value[rows] for name, value in vars(self).items()})
+        some = (self.R_free, self.flexion_deg, self.less_deg, self.narrowing)
+        return Unbending(*(value[rows] for value in some), self.whole_arms)
 
     def latents(self, prior: PoseDistribution) -> Float[Tensor, "people latent"]:
         """What is believed then. Nothing else of a pose moves, but for thighs and feet: ankles stay
         in the same direction from hips."""
-        return prior.encode(unbent(self.R_free, self.less_deg))
+        return prior.encode(self._unbent(self.R_free, self.less_deg))
 
     def of_samples(
         self, z: Float[Tensor, "people samples latent"], prior: PoseDistribution
@@ -161,7 +169,16 @@ class Unbending:
         R_free = prior.decode(z)
         gap = hinge_flexion_deg(R_free) - self.flexion_deg[:, None]
         less = self.less_deg[:, None] + self.narrowing[:, None] * gap
-        return prior.encode(unbent(R_free, less))
+        return prior.encode(self._unbent(R_free, less))
+
+    def _unbent(
+        self, R_free: Float[Tensor, "*batch 19 3 3"], less_deg: Float[Tensor, "*batch 4"]
+    ) -> Float[Tensor, "*batch 19 3 3"]:
+        R = unbent(R_free, less_deg)
+        if self.whole_arms:
+            half = torch.deg2rad(0.5 * less_deg[..., ELBOWS, None]) * R.new_tensor(_ELBOW_AXES)
+            R[..., _SHOULDERS, :, :] = R[..., _SHOULDERS, :, :] @ rotvec_to_matrix(half)
+        return R
 
 
 def _of_photographs(

@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from kinflow.body import BodyModel
 from kinflow.body.hinges import hinge_flexion_deg
 from kinflow.body.keypoints import KEYPOINT_INDEX
+from kinflow.body.kinematics import full_pose
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.fitting.straight_limbs import KNEE, Bends, Unbending, _believed
 from kinflow.geometry.rotations import rotvec_to_matrix
+from kinflow.priors.shape import ShapePrior
 
 LIMBS = ("left_knee", "right_knee", "left_elbow", "right_elbow")
 BENT_DEG = (38.0, 33.0, 60.0, 55.0)
@@ -135,3 +139,25 @@ def test_what_is_known_of_a_bend_is_by_how_it_goes_with_latents(prior):
     _, _, variance = _believed(z, 400.0 * torch.outer(along, along)[None], prior)
     expected = (400.0 * rise**2).clamp_min(16.0)
     torch.testing.assert_close(variance[0], expected, atol=0.5, rtol=0.02)
+
+
+def test_hands_stay_in_their_direction_from_shoulders_where_nothing_else_holds_them(prior):
+    straight = pictured([80.0, 80.0, 2.0, 2.0])
+    less = unbending(prior, straight, bent=(10.0, 10.0, 40.0, 40.0))
+    body = BodyModel.load("joints").with_shape(ShapePrior().decode(torch.zeros(1, 6)))
+    shoulders, wrists = (
+        [JOINT_INDEX[f"{side}_{joint}"] for side in ("left", "right")]
+        for joint in ("shoulder", "wrist")
+    )
+
+    def arms(R_free: torch.Tensor) -> torch.Tensor:
+        pose = full_pose(torch.eye(3)[None], R_free)
+        joints_m = body.with_pose(pose, torch.zeros(1, 3)).joints_m[0]
+        return joints_m[wrists] - joints_m[shoulders]
+
+    before = arms(less.R_free)
+    after = arms(prior.decode(replace(less, whole_arms=True).latents(prior)))
+    only_elbows = arms(prior.decode(less.latents(prior)))
+    assert (less.less_deg[0, 2:] > 10).all() and (after.norm(dim=1) > before.norm(dim=1)).all()
+    cosine = [F.cosine_similarity(before, arm, dim=1) for arm in (after, only_elbows)]
+    assert (cosine[0] > 0.999).all() and (cosine[1] < 0.995).all()
