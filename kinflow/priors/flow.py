@@ -60,7 +60,8 @@ class FlowPrior(PosePrior):
 
     def encode(self, R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch latent"]:
         y = self.whitening.whiten(self.space.from_matrix(R_free))
-        return self.flow.transform()(y[..., : self.latent_dim])
+        z, _ = self.flow.transform().call_and_ladj(y[..., : self.latent_dim])
+        return z
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch 19 3 3"]:
         points = self._decoder.decode(z.reshape(-1, self.latent_dim))
