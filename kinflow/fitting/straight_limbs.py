@@ -14,7 +14,7 @@ straight stays as it was believed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -154,8 +154,13 @@ class Unbending:
 
     def __getitem__(self, rows: slice) -> Unbending:
         """Of some people."""
-        some = (self.R_free, self.flexion_deg, self.less_deg, self.narrowing)
-        return Unbending(*(value[rows] for value in some), self.whole_arms)
+        return replace(
+            self,
+            R_free=self.R_free[rows],
+            flexion_deg=self.flexion_deg[rows],
+            less_deg=self.less_deg[rows],
+            narrowing=self.narrowing[rows],
+        )
 
     def latents(self, prior: PoseDistribution) -> Float[Tensor, "people latent"]:
         """What is believed then. Nothing else of a pose moves, but for thighs and feet: ankles stay
