@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +47,7 @@ class ClipsAloneBenchmark:
         camera: one on a tripod, or one in a hand.
         clips: number of clips.
         frames: of each.
+        fit: its `belief.straight_limbs` is whether knees and elbows are straightened.
     """
 
     motions: tuple[Path, ...]
@@ -57,6 +58,7 @@ class ClipsAloneBenchmark:
     camera: Literal["still", "moving"] = "still"
     clips: int = 12
     frames: int = 60
+    fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
 
 def main(config: ClipsAloneBenchmark) -> None:
@@ -70,7 +72,7 @@ def main(config: ClipsAloneBenchmark) -> None:
     )
     photos = PhotoFitter(
         kinflow.priors.load(),
-        PhotoFitConfig(),
+        config.fit,
         "cpu",
         align_parts=False,
         predictor=Predictor.load(config.predictor or DEFAULT),

@@ -13,7 +13,7 @@ frames, which tremble with them: the aim is not more than a tenth farther.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from kinflow.evidence.image_sequences import open_frames
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.over_time import Along
+from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.fitting.verdict import LIMB_ROWS, limb_error
 from kinflow.geometry.pinhole import Camera
 from kinflow.metrics.motion import jitter
@@ -48,6 +49,7 @@ class ClipsInPictureBenchmark:
         frames: of each clip, at most.
         people: of each clip, at most, the largest.
         least_s: who is followed for less does not count.
+        fit: its `belief.straight_limbs` is whether knees and elbows are straightened.
     """
 
     clips: tuple[Path, ...]
@@ -56,6 +58,7 @@ class ClipsInPictureBenchmark:
     frames: int = 90
     people: int = 2
     least_s: float = 1.0
+    fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Followed:
 def main(config: ClipsInPictureBenchmark) -> None:
     torch.set_num_threads(1)
     predictor = config.predictor or DEFAULT_PREDICTOR
-    models = Reconstructor(ReconstructorConfig(fast=True, predictor=predictor))
+    models = Reconstructor(ReconstructorConfig(fast=True, predictor=predictor, fit=config.fit))
     sequence = SequencePredictor.load(config.sequence or DEFAULT)
     assert models.fitter.predictor is not None and sequence.is_of(models.fitter.predictor)
     manners = {

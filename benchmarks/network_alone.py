@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -64,6 +64,9 @@ class NetworkAloneBenchmark:
         split: whose poses.
         worlds: number of pictures.
         photos: real photos, for times.
+        straight_limbs: people bend knees and elbows as far as those in photographs do.
+        fit: how far the network is believed; its `belief.straight_limbs` is whether knees and
+            elbows are straightened.
     """
 
     poses: Path
@@ -72,6 +75,8 @@ class NetworkAloneBenchmark:
     split: Split = "validation"
     worlds: int = 160
     photos: tuple[Path, ...] = ()
+    straight_limbs: bool = False
+    fit: PhotoFitConfig = field(default_factory=PhotoFitConfig)
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,10 @@ class Told:
 
 def main(config: NetworkAloneBenchmark) -> None:
     torch.set_num_threads(1)
-    kinds = held_out_kinds(config.poses, config.split)
+    kinds = held_out_kinds(config.poses, config.split, config.straight_limbs)
     seen = seen_worlds(kinds, config.worlds, EvidenceDetector().detect, config.cache)
     predictor = Predictor.load(config.predictor)
-    photos = PhotoFitter(kinflow.priors.load(), PhotoFitConfig(), "cpu", False, predictor=predictor)
+    photos = PhotoFitter(kinflow.priors.load(), config.fit, "cpu", False, predictor=predictor)
     alone, found = NetworkAlone(photos), everybody(seen)
     begin = time.perf_counter()
     points, R = fitted(seen, found, alone)

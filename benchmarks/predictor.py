@@ -99,10 +99,18 @@ def main(config: PredictorBenchmark) -> None:
     report("network + fit", found, points, R, time.perf_counter() - begin)
 
 
-def held_out_kinds(poses: Path, split: Split) -> tuple[WorldConfig, ...]:
+def held_out_kinds(
+    poses: Path, split: Split, straight_limbs: bool = False
+) -> tuple[WorldConfig, ...]:
     """The kinds of worlds that networks learn from, with worlds that none of them saw."""
-    kinds = world_kinds(poses, split)
-    return tuple(replace(kind, seed=SEED_OF_SPLIT[split] + i) for i, kind in enumerate(kinds))
+    return tuple(
+        replace(
+            kind,
+            seed=SEED_OF_SPLIT[split] + i,
+            people=replace(kind.people, straight_limbs=straight_limbs),
+        )
+        for i, kind in enumerate(world_kinds(poses, split))
+    )
 
 
 def everybody(seen: Sequence[SeenWorld]) -> Found:

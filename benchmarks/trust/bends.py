@@ -85,7 +85,8 @@ def _in_photographs(sets: Sets) -> Iterator[Shown]:
     for path in sorted(sets.config.photographs.glob("*.jpg")):
         photo = read_photo(path)
         evidence = detected(sets, path.stem, photo)
-        fit = sets.reconstructor.fitter.fit(evidence, sets.reconstructor.camera(photo))
+        models = sets.reconstructor
+        fit = (models.alone or models.fitter).fit(evidence, models.camera(photo))
         if fit.gravity is None:
             continue
         up, seen = torch.tensor(fit.gravity.up_cam), evidence.people

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,10 @@ class FittedWorld:
 
 @dataclass
 class Sets:
-    """The sets of a configuration: photos are looked at, and fitted, when they are first needed."""
+    """The sets of a configuration: photos are looked at, and fitted, when they are first needed.
+
+    `reconstructor` is the product as it is configured.
+    """
 
     config: TrustConfig
 
@@ -86,18 +90,13 @@ class Sets:
         self._kinds = world_sets(people)
         self._seen: dict[str, list[SeenWorld]] = {}
         self._fitted: dict[tuple[str, bool], list[FittedWorld]] = {}
-        with_landmarks = self.config.fit
-        observations = replace(with_landmarks.fit.observations, use_hint=False)
-        without = replace(
-            with_landmarks, fit=replace(with_landmarks.fit, observations=observations)
-        )
-        self._reconstructors = {True: Reconstructor(with_landmarks), False: Reconstructor(without)}
+        self.reconstructor = Reconstructor(self.config.fit)
 
     def seen(self, name: str) -> list[SeenWorld]:
         """The photos of a set with what the product's detector sees in them."""
         if name not in self._seen:
             begin, count = time.perf_counter(), self.config.photos or (PHOTOS | OTHER_PHOTOS)[name]
-            detect = self._reconstructors[True].detector.detect
+            detect = self.reconstructor.detector.detect
             self._seen[name] = seen_worlds(self._kinds[name], count, detect, self.config.cache)
             seconds = time.perf_counter() - begin
             print(f"({name}: {count} photos looked at in {seconds:.0f} s)\n", flush=True)
@@ -120,16 +119,19 @@ class Sets:
             if row is not None
         ]
 
-    @property
-    def reconstructor(self) -> Reconstructor:
-        """The product as it is configured."""
-        return self._reconstructors[True]
+    @cached_property
+    def _without_landmarks(self) -> Reconstructor:
+        """The product without the detector's 3D landmarks."""
+        fit = self.config.fit.fit
+        observations = replace(fit.observations, use_hint=False)
+        return Reconstructor(replace(self.config.fit, fit=replace(fit, observations=observations)))
 
     def fitted(self, name: str, landmarks_3d: bool = True) -> list[FittedWorld]:
         """The photos of a set, fitted, with or without the detector's 3D landmarks."""
         if (name, landmarks_3d) not in self._fitted:
             seen, begin = self.seen(name), time.perf_counter()
-            fitted = [_fit(one, self._reconstructors[landmarks_3d], self.config) for one in seen]
+            models = self.reconstructor if landmarks_3d else self._without_landmarks
+            fitted = [_fit(one, models, self.config) for one in seen]
             self._fitted[name, landmarks_3d] = fitted
             print(f"({name}: fitted in {time.perf_counter() - begin:.0f} s)\n", flush=True)
         return self._fitted[name, landmarks_3d]

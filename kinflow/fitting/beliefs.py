@@ -23,7 +23,7 @@ from kinflow.fitting.sample_kinds import (
     may_ride,
     surroundings_log_odds,
 )
-from kinflow.fitting.straight_limbs import Bends, straightened
+from kinflow.fitting.straight_limbs import Bends, Unbending
 from kinflow.geometry.pinhole import NEAR_M, Camera
 from kinflow.predictors import Looks, Posterior, Predictor
 from kinflow.predictors.both_sides import of_both_sides
@@ -201,7 +201,9 @@ def gaussian(
     moments = _moments(y, weight, config.shrinkage)
     centre, covariance = postures.as_bent(*moments, columns, prior.decode)
     if bends is not None:
-        centre = straightened(centre, covariance, columns, prior, bends, hidden)
+        of_pose = covariance[:, columns, columns]
+        unbending = Unbending.of(centre[:, columns], of_pose, prior, bends, hidden)
+        centre[:, columns] = unbending.latents(prior)
     scale = torch.where(hidden, config.hidden_std_scale, config.std_scale)
     lower = torch.linalg.cholesky(covariance * scale.to(covariance)[:, None, None] ** 2)
     whitening = torch.linalg.solve_triangular(

@@ -33,6 +33,8 @@ from kinflow.fitting.photo import PhotoFit, PhotoFitter, leg_confidence
 from kinflow.fitting.placing import placed
 from kinflow.fitting.predicted import Bodies, Predicted, Spread, Told
 from kinflow.fitting.stances import Stances
+from kinflow.fitting.straight_guesses import unbending_of, unbent_together
+from kinflow.fitting.straight_limbs import Unbending
 from kinflow.fitting.verdict import LIMB_ROWS, judge, limb_error
 from kinflow.geometry.pinhole import Camera
 from kinflow.predictors import Looks, Posterior
@@ -180,24 +182,39 @@ class NetworkAlone:
         looks = Looks.of([p.look for p in people if p.look], cameras)
         targets = self._targets(people, cameras)
         if self.sequence is None or along is None:
-            posterior, targets = self.predictor(looks)[wanted], targets[wanted]
-            return self._about(posterior, posterior.point(), targets)
+            posterior = self.predictor(looks)[wanted]
+            unbending = self._unbending(posterior, people[wanted])
+            return self._about(posterior, posterior.point(), targets[wanted], unbending)
         along = along.to(targets.focal_px.device)
         motion = over_time(self.sequence, self.predictor, looks, along, self.causal)
         spread = targets.focal_px.new_full((len(people),), _LOG_DEPTH_STD)
+        unbending = self._unbending(motion, people, along)
         body = motion.point()
         # the frame network knows better in which direction somebody is, the other one how far away
         aside = self.predictor(looks).point().t_cam_root_m
         far = body.t_cam_root_m.norm(dim=1, keepdim=True)
         begun = replace(body, t_cam_root_m=far * torch.nn.functional.normalize(aside, dim=1))
+        if unbending is not None:
+            begun = replace(begun, z=unbending.latents(self.model.prior))
         t = self._placed(begun, targets, spread).unknowns.t_cam_root_m
         t = steadied(t, body.t_cam_root_m, along)
-        found = self._about(motion[wanted], body[wanted], targets[wanted])
+        mine = None if unbending is None else unbending[wanted]
+        found = self._about(motion[wanted], body[wanted], targets[wanted], mine)
         by_m = t[wanted] - found.body.unknowns.t_cam_root_m
         return found.moved(by_m)
 
-    def _about(self, posterior: Posterior, point: Unknowns, targets: Targets) -> Predicted:
-        """The best guesses and samples about them, on keypoints."""
+    def _unbending(
+        self, posterior: Posterior, people: Sequence[PersonEvidence], along: Along | None = None
+    ) -> Unbending | None:
+        """By how much less limbs are bent than the network has them; None where that is off."""
+        if not self._photos.config.belief.straight_limbs:
+            return None
+        return unbending_of(posterior, people, self.model.prior, along)
+
+    def _about(
+        self, posterior: Posterior, point: Unknowns, targets: Targets, unbending: Unbending | None
+    ) -> Predicted:
+        """The best guesses and samples about them, with limbs that are bent less, on keypoints."""
         count, people = self._samples, len(point)
         generator = torch.Generator().manual_seed(_STREAM)
         vectors = posterior.sample_vectors(count, generator)
@@ -205,6 +222,8 @@ class NetworkAlone:
         samples = posterior.frame[rows].to_unknowns(
             vectors.flatten(0, 1), posterior.guess.R_view_base[rows]
         )
+        if unbending is not None:
+            point, samples = unbent_together(point, samples, unbending, self.model.prior)
         spread = _DEPTH_SHARE * vectors[..., LOG_WIDTH].std(1).clamp_min(_LEAST_LOG_DEPTH_STD)
         # the best guesses, then the samples
         each = torch.cat([torch.arange(people, device=rows.device), rows])

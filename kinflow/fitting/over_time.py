@@ -80,6 +80,16 @@ def over_time(
     return refined(predictor, words, bodies, torch.cat([std for _, std in parts])[back])
 
 
+def averaged(values: Float[Tensor, "bodies *size"], along: Along) -> Float[Tensor, "bodies *size"]:
+    """Something of each body, averaged over a moment of the same person."""
+    mean = torch.empty_like(values)
+    for rows in along.people():
+        apart = along.times_s[rows][:, None] - along.times_s[rows]
+        weight = torch.softmax(-0.5 * (apart / _MOMENT_S).square(), 1)
+        mean[rows] = torch.tensordot(weight, values[rows], 1)
+    return mean
+
+
 def steadied(
     placed_m: Float[Tensor, "bodies 3"], believed_m: Float[Tensor, "bodies 3"], along: Along
 ) -> Float[Tensor, "bodies 3"]:
@@ -90,12 +100,7 @@ def steadied(
         believed_m: the same, as they go evenly.
         along: whose they are.
     """
-    R, steady = along.R_still_cam, placed_m.clone()
+    far = believed_m.norm(dim=1, keepdim=True)
     # farther away by a share, and aside by an angle: both are alike wherever somebody goes
-    way = (R @ ((placed_m - believed_m) / believed_m.norm(dim=1, keepdim=True))[..., None])[..., 0]
-    for rows in along.people():
-        apart = along.times_s[rows][:, None] - along.times_s[rows]
-        weight = torch.softmax(-0.5 * (apart / _MOMENT_S).square(), 1)
-        mean = (R[rows].mT @ (weight @ way[rows])[..., None])[..., 0]
-        steady[rows] = believed_m[rows] + mean * believed_m[rows].norm(dim=1, keepdim=True)
-    return steady
+    way = along.R_still_cam @ ((placed_m - believed_m) / far)[..., None]
+    return believed_m + (along.R_still_cam.mT @ averaged(way, along))[..., 0] * far

@@ -14,17 +14,19 @@ straight stays as it was believed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.body.hinges import ELBOWS, KNEES, hinge_flexion_deg, unbent
+from kinflow.body.hinges import ELBOWS, HINGES, KNEES, hinge_flexion_deg, unbent
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
+from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.sample_kinds import BENT_DEG, hip_flexion_deg
+from kinflow.geometry.rotations import rotvec_to_matrix
 from kinflow.priors.interface import PoseDistribution
 
 
@@ -51,6 +53,10 @@ _LIMBS = [
     for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
     for side in SIDES
 ]
+_ROWS = [FREE_JOINTS.index(JOINT_INDEX[name]) for name in HINGES]
+_SHOULDERS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_shoulder"]) for side in SIDES]
+_ELBOW_AXES = ((0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
+"""About which elbows bend, left and right."""
 _CONFIDENCE = (0.4, 0.6)
 """Of points that were not seen, and that were: in between gradually, for clips not to jump."""
 _SHORTEST_PX = 1e-3
@@ -101,44 +107,91 @@ class Bends:
         return self.seen * (straight - bent)
 
 
-def straightened(
-    centre: Float[Tensor, "people size"],
-    covariance: Float[Tensor, "people size size"],
-    latent: slice,
-    prior: PoseDistribution,
-    bends: Bends,
-    hidden: Bool[Tensor, " people"],
-) -> Float[Tensor, "people size"]:
-    """Means of what is believed, with limbs as straight as they are in photographs. Nothing else of
-    a pose moves, but for thighs and feet: ankles stay in the same direction from hips.
+@dataclass(frozen=True)
+class Unbending:
+    """By how much less knees and elbows are bent than was believed, in the order of `Bends`."""
 
-    Args:
-        centre: means of vectors.
-        covariance: of these.
-        latent: columns of the pose.
-        prior: of the poses.
-        bends: how far limbs are bent in the picture.
-        hidden: whose legs nobody saw.
-    """
-    R_free, now, variance = _believed(centre[:, latent], covariance[:, latent, latent], prior)
-    goal, odds = _of_photographs(now, variance)
-    odds = odds + bends.log_odds(now)
-    sits = hip_flexion_deg(R_free) > BENT_DEG
-    odds[:, KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
-    odds[:, KNEES] = odds[:, KNEES].masked_fill(sits[:, None], _NEVER)
-    arms = bends.seen[:, ELBOWS]
-    odds[:, ELBOWS] = arms * odds[:, ELBOWS] + (1 - arms) * _OF_HIDDEN_ARMS
-    less = torch.sigmoid(_SHARPNESS * odds) * (now - torch.minimum(goal, now))
-    centre = centre.clone()
-    centre[:, latent] = prior.encode(unbent(R_free, less))
-    return centre
+    R_free: Float[Tensor, "people 19 3 3"]
+    """What was believed."""
+    flexion_deg: Float[Tensor, "people 4"]
+    """Of that."""
+    less_deg: Float[Tensor, "people 4"]
+    narrowing: Float[Tensor, "people 4"]
+    """Share that is taken of what samples are bent more or less than that: of straight limbs it is
+    known how far they are bent."""
+    whole_arms: bool = False
+    """Whether wrists stay in their direction from shoulders, as ankles do from hips. In fits they
+    are where the picture has them anyway."""
+
+    @staticmethod
+    def of(
+        z: Float[Tensor, "people latent"],
+        covariance: Float[Tensor, "people latent latent"],
+        prior: PoseDistribution,
+        bends: Bends,
+        hidden: Bool[Tensor, " people"],
+    ) -> Unbending:
+        """By Bayes' rule, with limbs as straight as they are in photographs.
+
+        Args:
+            z: latents of the poses that are believed.
+            covariance: of these.
+            prior: of the poses.
+            bends: how far limbs are bent in the picture.
+            hidden: whose legs nobody saw.
+        """
+        R_free, now, variance = _believed(z, covariance, prior)
+        goal, odds, narrowing = _of_photographs(now, variance)
+        odds = odds + bends.log_odds(now)
+        sits = hip_flexion_deg(R_free) > BENT_DEG
+        odds[:, KNEES] += HIDDEN_LOG_ODDS * hidden[:, None].to(odds)
+        odds[:, KNEES] = odds[:, KNEES].masked_fill(sits[:, None], _NEVER)
+        arms = bends.seen[:, ELBOWS]
+        odds[:, ELBOWS] = arms * odds[:, ELBOWS] + (1 - arms) * _OF_HIDDEN_ARMS
+        straight = torch.sigmoid(_SHARPNESS * odds)
+        less = straight * (now - torch.minimum(goal, now))
+        return Unbending(R_free, now, less, straight * narrowing)
+
+    def __getitem__(self, rows: slice) -> Unbending:
+        """Of some people."""
+        return replace(
+            self,
+            R_free=self.R_free[rows],
+            flexion_deg=self.flexion_deg[rows],
+            less_deg=self.less_deg[rows],
+            narrowing=self.narrowing[rows],
+        )
+
+    def latents(self, prior: PoseDistribution) -> Float[Tensor, "people latent"]:
+        """What is believed then. Nothing else of a pose moves, but for thighs and feet: ankles stay
+        in the same direction from hips."""
+        return prior.encode(self._unbent(self.R_free, self.less_deg))
+
+    def of_samples(
+        self, z: Float[Tensor, "people samples latent"], prior: PoseDistribution
+    ) -> Float[Tensor, "people samples latent"]:
+        """Samples about what was believed, moved along and, where limbs are straight, together."""
+        R_free = prior.decode(z)
+        gap = hinge_flexion_deg(R_free) - self.flexion_deg[:, None]
+        less = self.less_deg[:, None] + self.narrowing[:, None] * gap
+        return prior.encode(self._unbent(R_free, less))
+
+    def _unbent(
+        self, R_free: Float[Tensor, "*batch 19 3 3"], less_deg: Float[Tensor, "*batch 4"]
+    ) -> Float[Tensor, "*batch 19 3 3"]:
+        R = unbent(R_free, less_deg)
+        if self.whole_arms:
+            half = torch.deg2rad(0.5 * less_deg[..., ELBOWS, None]) * R.new_tensor(_ELBOW_AXES)
+            R[..., _SHOULDERS, :, :] = R[..., _SHOULDERS, :, :] @ rotvec_to_matrix(half)
+        return R
 
 
 def _of_photographs(
     mean_deg: Float[Tensor, "people 4"], variance: Float[Tensor, "people 4"]
-) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
-    """How far a hinge is bent if it is straight, and the log odds of that, given a Gaussian that
-    was learned: N(x; mean, variance) N(x; straight) / N(x; learned) is one as well."""
+) -> tuple[Float[Tensor, "people 4"], Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
+    """How far a hinge is bent if it is straight, the log odds of that, and by which share this is
+    known better, given a Gaussian that was learned: N(x; mean, variance) N(x; straight) /
+    N(x; learned) is one as well."""
     learned, straight, share = (
         mean_deg.new_tensor([getattr(kind, name) for kind in _KINDS])
         for name in ("learned_deg", "straight_deg", "straight_share")
@@ -150,7 +203,7 @@ def _of_photographs(
     square = mean_deg**2 / variance + m1**2 / s1**2 - m0**2 / s0**2
     scale = (precision * variance * s1**2 / s0**2).log()
     log_odds = 0.5 * (slope**2 / precision - square - scale) + share.logit()
-    return slope / precision, log_odds
+    return slope / precision, log_odds, 1 - (precision * variance).rsqrt()
 
 
 def _believed(
@@ -158,15 +211,22 @@ def _believed(
     covariance: Float[Tensor, "people latent latent"],
     prior: PoseDistribution,
 ) -> tuple[Float[Tensor, "people 19 3 3"], Float[Tensor, "people 4"], Float[Tensor, "people 4"]]:
-    """Poses of means of latents, their flexions, and the variances of these to first order."""
-    z = z.detach().requires_grad_()
-    with torch.enable_grad():
-        R_free = prior.decode(z)
-        flexion = hinge_flexion_deg(R_free)
-        slopes = [
-            torch.autograd.grad(flexion[:, hinge].sum(), z, retain_graph=True)[0]
-            for hinge in range(len(_KINDS))
-        ]
-    slope = torch.stack(slopes, 1)
+    """Poses of latents, their flexions, and the variances of these to first order."""
+    R_free, omega = prior.decode_with_jacobian(z)
+    slope = _flexion_slope_deg(R_free, omega)
     variance = ((slope @ covariance) * slope).sum(-1)
-    return R_free.detach(), flexion.detach(), variance.clamp_min(_LEAST_VARIANCE)
+    return R_free, hinge_flexion_deg(R_free), variance.clamp_min(_LEAST_VARIANCE)
+
+
+def _flexion_slope_deg(
+    R_free: Float[Tensor, "people 19 3 3"], omega: Float[Tensor, "people 19 3 latent"]
+) -> Float[Tensor, "people 4 latent"]:
+    """Derivatives of `hinge_flexion_deg` by latents that turn joints by omega in their parents."""
+    R, spin = R_free[:, _ROWS], omega[:, _ROWS]
+    # knees bend the second column, elbows the first one, which move by the cross product with spin
+    x, y, z = torch.cat([R[:, KNEES, :, 1], R[:, ELBOWS, :, 0]], 1)[..., None, :].unbind(-1)
+    wx, wy, wz = spin.unbind(-2)
+    dx, dy, dz = wy * z - wz * y, wz * x - wx * z, wx * y - wy * x
+    knees = ((y * dz - z * dy) / (y * y + z * z))[:, KNEES]
+    elbows = ((x * dz - z * dx) / (x * x + z * z))[:, ELBOWS]
+    return torch.rad2deg(torch.cat([knees, elbows * R.new_tensor([[1.0], [-1.0]])], 1))

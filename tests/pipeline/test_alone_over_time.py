@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from legs import knees_deg, with_legs
 
 import kinflow
 from kinflow.evidence.types import ImageEvidence
@@ -83,6 +84,18 @@ def test_bodies_tremble_less_than_those_of_single_frames(alone, camera, frames, 
     assert float(jitter(joints(whole), RATE_HZ)) < 0.3 * float(jitter(single, RATE_HZ))
     gap_m = (joints(whole) - joints(whole)[:, :1]) - (single - single[:, :1])
     assert float(gap_m.norm(dim=-1).mean()) < 0.15  # and are the same person
+
+
+def test_legs_whose_angles_tremble_in_the_picture_keep_still(alone, camera, frames):
+    seen = [with_legs(frame.evidence, 45.0 * (i % 2)) for i, frame in enumerate(frames[8:20])]
+    when = [(frame.time_s, frame.identities) for frame in frames[8:20]]
+    still = alone.fit_frames(seen, camera, [None] * 12, when)
+    single = alone.fit_frames(seen, camera, [None] * 12)
+    jumps = [
+        knees_deg([fit.people[0] for fit in fits]).diff(dim=0).abs().mean(0)
+        for fits in (still, single)
+    ]
+    assert (jumps[0] < 2.0).all() and (jumps[1] > 10.0).all()
 
 
 def test_a_clip_goes_on_from_its_state(alone, camera, frames, whole):

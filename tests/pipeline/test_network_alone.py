@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from clips import passing, write_clip
+from legs import knees_deg, with_legs
 
 import kinflow
 import kinflow.body.skeleton
@@ -12,8 +13,9 @@ from kinflow.body.keypoints import LIMB_KEYPOINTS
 from kinflow.errors import InputError
 from kinflow.evidence.types import ImageEvidence
 from kinflow.export.people_files import load
+from kinflow.fitting.beliefs import BeliefConfig
 from kinflow.fitting.network_alone import SOURCE, NetworkAlone
-from kinflow.fitting.photo import PhotoFitConfig
+from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.shape_spread import MOST
 from kinflow.geometry.pinhole import Camera
 from kinflow.geometry.rotations import rotvec_to_matrix
@@ -23,6 +25,7 @@ from kinflow.pipeline.events import Outcome
 from kinflow.pipeline.own_evidence import OwnEvidenceConfig
 from kinflow.pipeline.photos import Pipeline
 from kinflow.pipeline.reconstructor import ReconstructorConfig
+from kinflow.predictors import Looks
 
 FAST = ReconstructorConfig(fast=True)
 
@@ -82,6 +85,21 @@ def test_keypoints_that_the_network_did_not_see_make_a_poor_fit(alone, evidence,
     elsewhere = replace(evidence, people=(replace(seen, keypoints_px=moved),))
     (person,) = alone.fit(elsewhere, camera).people
     assert person.code == "poor_fit"
+
+
+def test_knees_that_are_straight_in_the_picture_are_straighter_than_the_network_has_them(
+    models, alone, evidence, camera
+):
+    config = replace(models.fitter.config, belief=BeliefConfig(straight_limbs=False))
+    off = PhotoFitter(models.fitter.fitter.model.prior, config, "cpu", False, (), alone.predictor)
+    straight, bent = with_legs(evidence, 0.0), with_legs(evidence, 70.0)
+    (as_learned,) = NetworkAlone(off).fit(straight, camera).people
+    looks = Looks.of([p.look for p in straight.people if p.look], [camera])
+    torch.testing.assert_close(as_learned.z, alone.predictor(looks).point().z[0])
+    now, still = (alone.fit(legs, camera).people[0] for legs in (straight, bent))
+    learned_deg, now_deg, still_deg = knees_deg([as_learned, now, still])
+    assert (now_deg < learned_deg - 20).all()
+    torch.testing.assert_close(still_deg, learned_deg, atol=3.0, rtol=0)
 
 
 def test_who_has_no_look_is_fitted_and_all_keep_their_places(alone, evidence, camera):
