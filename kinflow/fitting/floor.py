@@ -78,6 +78,7 @@ def guess_floor(
     up_cam: Float64[Tensor, "directions 3"],
     config: FloorConfig,
     child_log_odds: Float[Tensor, " people"] | None = None,
+    step_deg: float = 0.0,
 ) -> FloorGuess:
     """The floor by all people together, for each direction.
 
@@ -86,8 +87,13 @@ def guess_floor(
         up_cam: directions that may be up.
         config: how closely they keep to it.
         child_log_odds: of who was taken for an adult being a child, NaN where nothing tells.
+        step_deg: between directions, each of which stands for all that are nearest to it: the
+            farther people are from each other, the more these differ.
     """
     ground_m, variance = stances.ground_m(up_cam)
+    places = stances.points_cam_m.mean(1)
+    away_m = (places - places.mean(0)).norm(dim=1, keepdim=True)
+    variance = variance + (math.radians(step_deg) / math.sqrt(12) * away_m) ** 2
     hidden_m = config.hidden_std_m * (1 - stances.legs[:, None])
     variance = config.body_std_scale**2 * variance + config.std_m**2 + hidden_m**2
     child = _child_share(stances, config, child_log_odds)

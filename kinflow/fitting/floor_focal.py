@@ -21,16 +21,18 @@ from kinflow.fitting.stances import Stances
 from kinflow.fitting.tilt import TiltConfig, TiltGrid
 from kinflow.geometry.pinhole import Camera
 
-FACTORS: tuple[float, ...] = tuple(2 ** (quarters / 4) for quarters in range(-2, 11))
+FACTORS: tuple[float, ...] = tuple(2 ** (halves / 2) for halves in range(-1, 6))
 """Focal lengths that are tried, of the one that was assumed: from 0.7 to 5.7."""
 LEAST_NATS = 1.0
 """How much likelier another one has to be than the one that was assumed."""
 
 _USUAL_SHARE, _USUAL_LOG_STD = 0.75, 0.3
 """Lenses that are about the usual one; the others have any length from `FACTORS`."""
+_BELOW_FLOOR_SHARE = 0.05
+"""Of cameras, as before a stage."""
 _STEP_DEG = 2.0
 """Between directions that may be up."""
-_HOPELESS_NATS = 30.0
+_HOPELESS_NATS = 15.0
 _MOST_PEOPLE = 10
 """Those whose legs are seen best tell; each costs time by the number of all."""
 
@@ -92,8 +94,9 @@ class FloorFocal:
         log_prob = self._grid.log_prob(camera, lines_px) + votes
         likely = log_prob > log_prob.max() - _HOPELESS_NATS
         up_cam = self._grid.up_cam[likely].double()
-        by_floor = guess_floor(stances, up_cam, self._floor, child_log_odds).log_likelihood
-        return float((log_prob[likely].double() + by_floor).logsumexp(0))
+        floor = guess_floor(stances, up_cam, self._floor, child_log_odds, self._grid.step_deg)
+        seldom = (floor.height_m > 0) * math.log(_BELOW_FLOOR_SHARE)
+        return float((log_prob[likely].double() + floor.log_likelihood + seldom).logsumexp(0))
 
 
 def _refocused(camera: Camera, factor: float) -> Camera:

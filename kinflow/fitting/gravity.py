@@ -115,15 +115,15 @@ class GravityEstimator:
         log_prob = picture + self._grid.by_votes(stances.up_cam, stances.up_cov)
         if not self.config.shared_floor:
             return Ground(self._grid.best(log_prob))
+        told = (self.config.floor, child_log_odds, self._grid.step_deg)
         if len(stances) > 1:
             likely = log_prob > log_prob.max() - _HOPELESS_NATS
-            directions = self._grid.up_cam[likely].double()
-            guess = guess_floor(stances, directions, self.config.floor, child_log_odds)
+            guess = guess_floor(stances, self._grid.up_cam[likely].double(), *told)
             log_prob = torch.where(likely, log_prob, -torch.inf)
             log_prob[likely] += guess.log_likelihood.float()
         gravity = self._grid.best(log_prob)
         up = torch.tensor([gravity.up_cam], dtype=torch.float64)
-        guess = guess_floor(stances, up, self.config.floor, child_log_odds)
+        guess = guess_floor(stances, up, *told)
         floor = Floor(float(guess.height_m), float(guess.std_m))
         distance = torch.full((len(stances),), torch.nan, dtype=torch.float64)
         distance[guess.on_it[:, 0] > 0.5] = 1.0

@@ -86,17 +86,33 @@ class NetworkAlone:
         device = photos.flesh_m.device
         self.sequence = None if sequence is None else on_device(sequence, device)
 
-    def fit(self, evidence: ImageEvidence, camera: Camera) -> PhotoFit:
-        """The people of a photo, in the order of the evidence, and what is up there."""
-        (photo,) = self.fit_photos([evidence], [camera])
+    def fit(self, evidence: ImageEvidence, camera: Camera, lens_known: bool = True) -> PhotoFit:
+        """The people of a photo, in the order of the evidence, and what is up there.
+
+        Args:
+            evidence, camera, lens_known: as `PhotoFitter.fit` has them.
+        """
+        (photo,) = self.fit_photos([evidence], [camera], lens_known)
         return photo
 
     def fit_photos(
-        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]
+        self,
+        photos: Sequence[ImageEvidence],
+        cameras: Sequence[Camera],
+        lens_known: bool = True,
     ) -> tuple[PhotoFit, ...]:
-        """Several photos in one batch, each with the camera it was taken with."""
+        """Several photos in one batch, each with the camera it was taken with.
+
+        Args:
+            photos, cameras, lens_known: as `PhotoFitter.fit_photos` has them.
+        """
         with one_thread():
-            told = self.told([_looked_at(photo, True) for photo in photos], cameras)
+            looked_at = [_looked_at(photo, True) for photo in photos]
+            told = self.told(looked_at, cameras)
+            if not lens_known:
+                found_out = self._by_floor(photos, cameras, told)
+                if found_out != list(cameras):
+                    cameras, told = found_out, self.told(looked_at, found_out)
             fits = [
                 self._on_ground(camera, photo.lines_px, told, rows)
                 for photo, camera, rows in zip(photos, cameras, told.rows, strict=True)
@@ -297,6 +313,20 @@ class NetworkAlone:
         floor = gravity.floor_under(ground, told.points_m[mine])
         off = gravity.off_floor(ground, floor, told.points_m[mine])
         return PhotoFit(doubted(told.of(rows), off), camera, ground.gravity, floor)
+
+    def _by_floor(
+        self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera], told: Told
+    ) -> list[Camera]:
+        """Cameras of photos, with the focal lengths that the floors of their people tell."""
+        found = list(cameras)
+        if not told.people or not self._photos.config.floor_focal:
+            return found
+        floors = self._photos.floor_focal
+        for i, (photo, camera, rows) in enumerate(zip(photos, cameras, told.rows, strict=True)):
+            mine = told.stances[rows.start : rows.stop]
+            unknown = torch.full((len(rows),), torch.nan)
+            found[i] = floors.camera(camera, camera, photo.lines_px, mine, unknown)
+        return found
 
     def _with_others(self, photo: ImageEvidence, camera: Camera, known: PhotoFit) -> PhotoFit:
         """The people of a photo in its order, those without a look fitted."""

@@ -66,7 +66,7 @@ class TiltGrid:
     """
 
     def __init__(self, config: TiltConfig, step_deg: float = _STEP_DEG) -> None:
-        self.config = config
+        self.config, self.step_deg = config, step_deg
         pitch, roll = (
             torch.arange(-most, most + 0.5 * step_deg, step_deg, dtype=torch.float32)
             for most in (_MAX_PITCH_DEG, _MAX_ROLL_DEG)

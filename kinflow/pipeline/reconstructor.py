@@ -278,11 +278,7 @@ class Reconstructor:
         if (crop_px := self.crop_px) is not None:
             people = tuple(with_crop(person, photo.rgb, crop_px) for person in evidence.people)
             evidence = replace(evidence, people=people)
-        fit = (
-            self.fitter.fit(evidence, camera, lens_known)
-            if self.alone is None
-            else self.alone.fit(evidence, camera)
-        )
+        fit = (self.alone or self.fitter).fit(evidence, camera, lens_known)
         source = os.fsdecode(image) if isinstance(image, str | os.PathLike) else ""
         return Reconstruction.of_frame(fit.camera, fit.people, source, fit.gravity, fit.floor)
 

@@ -121,6 +121,19 @@ def test_grown_ups_near_and_far_tell_what_is_up_where_children_might_tell_otherw
     assert pitched(-4.0) > pitched(0.0)
 
 
+def test_directions_that_stand_for_their_neighbours_tell_less_of_who_is_far_apart():
+    """From one direction of a grid to the next the ground of who is far away moves far."""
+    up, ahead = directions([10.4])[0], directions([-79.6])[0]
+    places = [z * ahead - 2.0 * up for z in (10.0, 30.0, 60.0)]
+    stances = standing_at(torch.stack(places).tolist(), 0.001)
+    exact, coarse = (
+        guess_floor(stances, directions([10.0, 40.0]), FloorConfig(child_share=0.0), None, step)
+        for step in (0.0, 1.0)
+    )
+    assert coarse.on_it[:, 0].min() > 0.5 > exact.on_it[:, 0].min()
+    assert coarse.log_likelihood[0] > coarse.log_likelihood[1]
+
+
 def test_a_floor_at_the_height_of_the_camera_is_no_trouble():
     guess = guess_floor(standing_at([(0.0, 0.0, 4.0), (1.0, 0.0, 3.0)]), LEVEL, FloorConfig())
     assert guess.log_likelihood.isfinite().all() and float(guess.height_m) == pytest.approx(0.0)

@@ -54,8 +54,9 @@ def found(stances: Stances, odds: torch.Tensor = ADULTS) -> float:
     ("factor", "pitch_deg"), [(0.6, 25.0), (2.0, 10.0), (3.0, 10.0), (4.5, 8.0)]
 )
 def test_another_lens_is_found_where_people_stand_near_and_far(factor, pitch_deg):
-    """Floors look as much steeper as the lens is longer."""
-    assert found(standing(factor, pitch_deg)) == pytest.approx(factor, rel=0.25)
+    """Floors look as much steeper as the lens is longer; usual lenses are likelier."""
+    told = math.log(found(standing(factor, pitch_deg))) / math.log(factor)
+    assert 0.5 < told < 1.2
 
 
 @pytest.mark.parametrize("pitch_deg", [-5.0, 0.0, 10.0])
@@ -73,7 +74,7 @@ def test_what_does_not_tell_changes_nothing():
 def test_many_people_are_not_looked_at_all():
     crowd = [(0.3 * i - 5, 4.0 + 0.4 * i) for i in range(30)]
     odds = torch.full((30,), -4.0)
-    assert found(standing(3.0, 10.0, crowd), odds) == pytest.approx(3.0, rel=0.25)
+    assert 2.0 < found(standing(3.0, 10.0, crowd), odds) < 3.6
     assert found(standing(1.0, 10.0, crowd), odds) == 1.0
 
 
