@@ -18,6 +18,7 @@ from torch import Tensor
 from kinflow.energy.body_energy import Energy, Targets
 from kinflow.energy.terms import lowest
 from kinflow.energy.unknowns import Unknowns
+from kinflow.geometry.pinhole import NEAR_M
 
 _FLESH_M = {
     "big_toe": 0.015,
@@ -90,6 +91,7 @@ class Stances:
         """The same people before a lens that is as many times as long: they look the same from as
         much further away, and are as deep as they were."""
         x, y, z = self.points_cam_m.unbind(-1)
+        z = z.clamp_min(NEAR_M)  # nearer points are seen as if they were there
         away = z + (factor - 1) * z.mean(1, keepdim=True)
         aside = away / (factor * z)
         stretch = torch.diag(z.new_tensor((1.0, 1.0, factor)))

@@ -94,6 +94,16 @@ def test_a_longer_lens_shows_people_who_are_farther_away_alike(factor):
     torch.testing.assert_close(back.point_cov_m2, stances.point_cov_m2)
 
 
+def test_people_at_the_camera_and_beyond_reason_are_no_trouble():
+    stances = standing(3.0, 10.0)
+    for away_m in (0.0, -0.3, 4.5e7):
+        points = stances.points_cam_m.clone()
+        points[0, :, 2] = away_m
+        odd = replace(stances, points_cam_m=points)
+        assert odd.farther(2.0).points_cam_m.isfinite().all()
+        assert FACTORS[0] <= found(odd) <= FACTORS[-1]
+
+
 def test_factors_go_up_and_have_the_assumed_lens_among_them():
     assert 1.0 in FACTORS and list(FACTORS) == sorted(FACTORS)
 
