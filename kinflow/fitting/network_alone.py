@@ -319,7 +319,7 @@ class NetworkAlone:
     ) -> list[Camera]:
         """Cameras of photos, with the focal lengths that the floors of their people tell."""
         found = list(cameras)
-        if not told.people or not self._photos.config.floor_focal:
+        if not told.people or not self._photos.finds_lenses:
             return found
         floors = self._photos.floor_focal
         for i, (photo, camera, rows) in enumerate(zip(photos, cameras, told.rows, strict=True)):

@@ -169,6 +169,11 @@ class PhotoFitter:
         sizes = replace(config.sizes, estimate=own)
         self.sizes = SizeEstimator(self.fitter.model, vertices, sizes)
 
+    @property
+    def finds_lenses(self) -> bool:
+        """Whether floors are taken to be shared, and may tell focal lengths."""
+        return self.config.floor_focal and self.config.gravity.shared_floor
+
     @lazy
     def floor_focal(self) -> FloorFocal:
         """Finds focal lengths by floors."""
@@ -243,7 +248,7 @@ class PhotoFitter:
         legs, rows = leg_confidence(people.seen), people.rows
         first = self._first_fits(people, self._pictures(photos, cameras), legs)
         assumed = list(cameras)
-        for _ in range(_FOCAL_ROUNDS if self.config.floor_focal and not lens_known else 0):
+        for _ in range(_FOCAL_ROUNDS if self.finds_lenses and not lens_known else 0):
             found_out = self._by_floor(photos, assumed, cameras, rows, first)
             if found_out == list(cameras):
                 break

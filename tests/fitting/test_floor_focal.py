@@ -11,6 +11,7 @@ from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.image import Photo
 from kinflow.fitting.floor import FloorConfig
 from kinflow.fitting.floor_focal import FACTORS, FloorFocal
+from kinflow.fitting.gravity import GravityConfig
 from kinflow.fitting.photo import PhotoFitter
 from kinflow.fitting.stances import Stances, flesh_m
 from kinflow.fitting.tilt import TiltConfig
@@ -145,9 +146,12 @@ def test_a_photo_that_says_nothing_of_its_lens_is_fitted_with_the_one_that_is_fo
     assert max(far) < min(was)
 
 
-def test_it_can_be_turned_off(fitter, photo):
+@pytest.mark.parametrize(
+    "off", [{"floor_focal": False}, {"gravity": GravityConfig(shared_floor=False)}]
+)
+def test_it_can_be_turned_off(fitter, photo, off):
     scene, _ = photo
-    still = PhotoFitter(fitter.fitter.model.prior, replace(fitter.config, floor_focal=False))
+    still = PhotoFitter(fitter.fitter.model.prior, replace(fitter.config, **off))
     assert still.fit(scene.evidence, ASSUMED, lens_known=False).camera == ASSUMED
 
 
