@@ -15,18 +15,19 @@ HINGES: tuple[str, ...] = tuple(f"{side}_{joint}" for joint in ("knee", "elbow")
 KNEES, ELBOWS = slice(0, 2), slice(2, 4)
 """Where they are among these."""
 
-_HINGE_ROWS, _HIP_ROWS, _ANKLE_ROWS = (
+ELBOW_AXES = ((0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
+"""About which elbows bend, left and right."""
+HINGE_ROWS, _HIP_ROWS, _ANKLE_ROWS = (
     [FREE_JOINTS.index(JOINT_INDEX[name]) for name in names]
     for names in (HINGES, [f"{side}_hip" for side in SIDES], [f"{side}_ankle" for side in SIDES])
 )
+"""Where joints are among the free ones."""
 _X = (1.0, 0.0, 0.0)
-_INWARDS = ((0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
-"""Axes about which elbows bend, left and right."""
 
 
 def hinge_flexion_deg(R_free: Float[Tensor, "*batch 19 3 3"]) -> Float[Tensor, "*batch 4"]:
     """How far each of `HINGES` is bent; negative where it is overstretched."""
-    R = R_free[..., _HINGE_ROWS, :, :]
+    R = R_free[..., HINGE_ROWS, :, :]
     legs, arms = R[..., KNEES, :, :], R[..., ELBOWS, :, :]
     inwards = R.new_tensor([1.0, -1.0])
     knees = torch.atan2(legs[..., 2, 1], legs[..., 1, 1])
@@ -47,11 +48,11 @@ def unbent(
         less_deg: by how much.
     """
     less = torch.deg2rad(less_deg)[..., None]
-    axes = less.new_tensor((_X, _X, *_INWARDS))
+    axes = less.new_tensor((_X, _X, *ELBOW_AXES))
     back = rotvec_to_matrix(-less * axes)
     half = rotvec_to_matrix(0.5 * less[..., KNEES, :] * axes[KNEES])
     R = R_free.clone()
-    R[..., _HINGE_ROWS, :, :] = R[..., _HINGE_ROWS, :, :] @ back
+    R[..., HINGE_ROWS, :, :] = R[..., HINGE_ROWS, :, :] @ back
     R[..., _HIP_ROWS, :, :] = R[..., _HIP_ROWS, :, :] @ half
     R[..., _ANKLE_ROWS, :, :] = half @ R[..., _ANKLE_ROWS, :, :]
     return R

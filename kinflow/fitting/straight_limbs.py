@@ -20,7 +20,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinflow.body.hinges import ELBOWS, HINGES, KNEES, hinge_flexion_deg, unbent
+from kinflow.body.hinges import (
+    ELBOW_AXES,
+    ELBOWS,
+    HINGE_ROWS,
+    KNEES,
+    hinge_flexion_deg,
+    unbent,
+)
 from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
@@ -53,10 +60,7 @@ _LIMBS = [
     for limb in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
     for side in SIDES
 ]
-_ROWS = [FREE_JOINTS.index(JOINT_INDEX[name]) for name in HINGES]
 _SHOULDERS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_shoulder"]) for side in SIDES]
-_ELBOW_AXES = ((0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
-"""About which elbows bend, left and right."""
 _CONFIDENCE = (0.4, 0.6)
 """Of points that were not seen, and that were: in between gradually, for clips not to jump."""
 _SHORTEST_PX = 1e-3
@@ -181,7 +185,7 @@ class Unbending:
     ) -> Float[Tensor, "*batch 19 3 3"]:
         R = unbent(R_free, less_deg)
         if self.whole_arms:
-            half = torch.deg2rad(0.5 * less_deg[..., ELBOWS, None]) * R.new_tensor(_ELBOW_AXES)
+            half = torch.deg2rad(0.5 * less_deg[..., ELBOWS, None]) * R.new_tensor(ELBOW_AXES)
             R[..., _SHOULDERS, :, :] = R[..., _SHOULDERS, :, :] @ rotvec_to_matrix(half)
         return R
 
@@ -222,7 +226,7 @@ def _flexion_slope_deg(
     R_free: Float[Tensor, "people 19 3 3"], omega: Float[Tensor, "people 19 3 latent"]
 ) -> Float[Tensor, "people 4 latent"]:
     """Derivatives of `hinge_flexion_deg` by latents that turn joints by omega in their parents."""
-    R, spin = R_free[:, _ROWS], omega[:, _ROWS]
+    R, spin = R_free[:, HINGE_ROWS], omega[:, HINGE_ROWS]
     # knees bend the second column, elbows the first one, which move by the cross product with spin
     x, y, z = torch.cat([R[:, KNEES, :, 1], R[:, ELBOWS, :, 0]], 1)[..., None, :].unbind(-1)
     wx, wy, wz = spin.unbind(-2)
