@@ -24,7 +24,7 @@ from kinflow.geometry.pinhole import Camera
 FACTORS: tuple[float, ...] = tuple(2 ** (halves / 2) for halves in range(-1, 6))
 """Focal lengths that are tried, of the one that was assumed: from 0.7 to 5.7."""
 LEAST_NATS = 1.0
-"""How much likelier another one has to be than the one that was assumed."""
+"""How much likelier another one has to be than the one that bodies were fitted with."""
 
 _USUAL_SHARE, _USUAL_LOG_STD = 0.75, 0.3
 """Lenses that are about the usual one; the others have any length from `FACTORS`."""
@@ -77,10 +77,11 @@ class FloorFocal:
             camera, moved = _refocused(assumed, factor), stances.farther(factor / before)
             return _log_prior(factor) + self._evidence(camera, lines_px, votes, moved, odds)
 
-        nats = [nats_of(factor) for factor in FACTORS]
-        if max(nats) - nats_of(before) < LEAST_NATS:
+        nats = {factor: nats_of(factor) for factor in {*FACTORS, before}}
+        tried = [nats[factor] for factor in FACTORS]
+        if max(tried) - nats[before] < LEAST_NATS:
             return fitted
-        return _refocused(assumed, _peak(nats))
+        return _refocused(assumed, _peak(tried))
 
     def _evidence(
         self,

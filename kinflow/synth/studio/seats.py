@@ -18,8 +18,8 @@ from kinflow.geometry.rotations import about_axis
 from kinflow.synth.studio.dice import Dice
 
 _DEGREE = math.pi / 180
-_SPIN_STD_DEG, _ASIDE_STD_DEG = 12.0, 8.0
-"""Spreads of how thighs turn about themselves, and of how far trunks lean aside."""
+_SPIN_STD_DEG, _ASIDE_STD_DEG, _ANKLE_STD_DEG = 12.0, 8.0, 8.0
+"""Spreads of how thighs turn about themselves, of how far trunks lean aside and toes point down."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,11 @@ class Seat:
     lean_deg: tuple[float, float] = (4.0, 10.0)
     knee_with_thigh: float = 0.0
     """Knees are bent by this multiple of the thigh's angle besides, as those of who pedals."""
-    ankle_deg: tuple[float, float] = (0.0, 8.0)
-    """Mean and standard deviation; positive where toes point down."""
 
 
 CHAIR = Seat(0.5, (60.0, 110.0), (50.0, 115.0), (-5.0, 25.0))
 FLOOR = Seat(0.2, (60.0, 110.0), (5.0, 125.0), (0.0, 45.0))
-SADDLE = Seat(0.12, (25.0, 80.0), (20.0, 95.0), (0.0, 25.0), (5.0, 25.0), (4.0, 10.0))
+SADDLE = Seat(0.12, (25.0, 80.0), (20.0, 95.0), (0.0, 25.0), (5.0, 25.0))
 BICYCLE = Seat(
     0.12, (5.0, 80.0), (10.0, 35.0), (-5.0, 10.0), (0.0, 4.0), (25.0, 15.0), knee_with_thigh=0.9
 )
@@ -88,11 +86,8 @@ def seated(pose: Float[Tensor, "count 22 3 3"], dice: Dice) -> Seated:
         low, high = _of_seats(name, seat).unbind(-1)
         return torch.lerp(low, high, dice.uniform(count))
 
-    def about(name: str) -> Tensor:
-        mean, std = _of_seats(name, seat).unbind(-1)
-        return mean + std * dice.normal(count)
-
-    lean = about("lean_deg")
+    mean, std = _of_seats("lean_deg", seat).unbind(-1)
+    lean = mean + std * dice.normal(count)
     with_thigh = _of_seats("knee_with_thigh", seat)
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         thigh = within("thigh_deg")
@@ -103,7 +98,8 @@ def seated(pose: Float[Tensor, "count 22 3 3"], dice: Dice) -> Seated:
         spin = about_axis("y", dice.normal(count, std=_SPIN_STD_DEG * _DEGREE))
         pose[:, JOINT_INDEX[f"{side}_hip"]] = spread @ outwards @ raised @ spin
         pose[:, JOINT_INDEX[f"{side}_knee"]] = about_axis("x", knee.clamp(0, 150) * _DEGREE)
-        pose[:, JOINT_INDEX[f"{side}_ankle"]] = about_axis("x", about("ankle_deg") * _DEGREE)
+        ankle = dice.normal(count, std=_ANKLE_STD_DEG * _DEGREE)
+        pose[:, JOINT_INDEX[f"{side}_ankle"]] = about_axis("x", ankle)
     aside = about_axis("z", dice.normal(count, std=_ASIDE_STD_DEG * _DEGREE))
     pose[:, 0] = aside @ about_axis("x", lean * _DEGREE)
     return Seated(pose, seat)
