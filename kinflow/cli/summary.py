@@ -56,6 +56,7 @@ _QUALITY_SENTENCE = (
 _OPTIONS_OF_NOTES = {
     "its turns can be estimated": "moving_camera",
     "the field of view is another one than is assumed": "fov",
+    "give another one if you know better": "fov",
 }
 """Words of notes, and the options that they speak of."""
 _CAMERA_SENTENCES: dict[CameraMotion, str] = {

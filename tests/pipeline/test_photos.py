@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_photos import small_photos
+from small_photos import FIGURE_PX, small_photos
 
 import kinflow
 from kinflow.errors import InputError
@@ -128,6 +129,25 @@ def test_one_bad_photo_is_one_problem(pipeline, photos, tmp_path):
         assert result is not None and len(result.people) == 1
         assert kinflow.load(folder).source == str(tmp_path / name)
     assert "keypoints.json: read as COCO" in found["a.png"].notes[0]
+
+
+def test_a_lens_that_the_floor_tells_is_said(tmp_path):
+    """From the stands, by a long lens: feet of those farther away are as much higher."""
+    places = ((47, 303, 0.39), (143, 234, 0.31), (161, 170, 0.23), (83, 122, 0.16))
+    figures = [
+        tuple((x + size * (u - 120), foot + size * (v - 295)) for u, v in FIGURE_PX)
+        for x, foot, size in places
+    ]
+    photos, keypoints = small_photos(tmp_path, ("a.png",), figures)
+    own, told = OwnEvidenceConfig(keypoints=keypoints), "a.png: the field of view is"
+    for fov_deg, said in ((None, 1), (55.0, 0)):
+        config = PipelineConfig(replace(MODELS, fov_deg=fov_deg), ExportOptions(("json",)), own)
+        (outcome,) = outcomes(Pipeline(config).run(photos, tmp_path / f"{said}")).values()
+        camera = outcome.result.frames[0].camera
+        assert sum(told in note for note in outcome.notes) == said
+        assert (camera.fov_deg < 30.0) == bool(said)
+        if said:
+            assert f"{told} {camera.fov_deg:.0f} degrees by the floor" in outcome.notes[-1]
 
 
 def test_a_problem_names_the_option_that_helps_but_no_flag(config, models, photos, tmp_path):
