@@ -11,7 +11,8 @@ what tells right bodies from wrong ones. `children`: what tells children from ad
 who of people in photographs sits, whose legs nobody saw. `found`: who is found in photographs.
 `bends`: how far knees and elbows are bent, in motion capture, photographs and fits. `lens`: how far
 off focal lengths are of photos that say nothing of them. `clips`: who is known as a child in clips,
-photographs that a camera pans over. With a cache pictures are painted and looked at once, and
+photographs that a camera pans over. `judged`: which bodies in photographs look right to eyes, and
+their codes. With a cache pictures are painted and looked at once, and
 fitted anew every time.
 """
 
@@ -24,6 +25,7 @@ import bends
 import children
 import doubts
 import found
+import judged
 import lens
 import panned
 import seated
@@ -46,6 +48,7 @@ Name = Literal[
     "bends",
     "lens",
     "clips",
+    "judged",
     "all",
 ]
 
@@ -63,6 +66,7 @@ TABLES: dict[str, Callable[[Sets], str]] = {
     "bends": bends.bends,
     "lens": lens.lens,
     "clips": panned.panned,
+    "judged": judged.judged,
 }
 
 

@@ -82,7 +82,8 @@ def _bent_of(
 
 def _by_things(people: Sequence[Photographed], hidden: bool) -> Float[Tensor, " people"]:
     seen = [one.evidence.people[one.row] for one in people]
-    return surroundings_log_odds(seen, torch.full((len(seen),), hidden))
+    cameras = [one.camera for one in people]
+    return surroundings_log_odds(seen, cameras, torch.full((len(seen),), hidden))
 
 
 def order(told: Float[Tensor, " people"], sits: Bool[Tensor, " people"]) -> float:

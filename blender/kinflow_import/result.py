@@ -26,7 +26,8 @@ ANEW = "is damaged; make the results anew, or this file with kinflow convert --t
 
 SENTENCES = {
     "ok": "The body explains the image well.",
-    "uncertain": "Nothing speaks against it, but bodies seen as vaguely are often wrong.",
+    "uncertain": "Nothing in the picture speaks against it, but bodies that are seen as vaguely, "
+    "lean as far or are as far off the floor are often wrong.",
     "truncated": "Part of the person is not in view; what is hidden is the prior's best guess.",
     "ambiguous": "Several different poses explain the image almost equally well; see hypotheses.",
     "no_parts": "The body parts of the image could not be used; the body follows keypoints alone.",

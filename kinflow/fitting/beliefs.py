@@ -63,7 +63,7 @@ class BeliefConfig:
     sizes: bool = True
     """Whether its word on depth and shape counts."""
     surroundings: bool = True
-    """Whether things about people tell who sits."""
+    """Whether things about people, and how low in the picture they are, tell who sits."""
     straight_limbs: bool = True
     """Whether people hold knees and elbows as straight as people in photographs do, in place of
     those in the motion capture that the network learned of."""
@@ -81,7 +81,7 @@ class BeliefConfig:
 
 @dataclass(frozen=True)
 class Around:
-    """What things about people say of who sits."""
+    """What things about people, and their places in the picture, say of who sits."""
 
     may_ride: Bool[Tensor, " people"]
     """Who may ride something: of them it is asked although their legs are seen."""
@@ -115,12 +115,13 @@ def beliefs(
     if not rows:
         return None
     with torch.no_grad():
-        seen = [people[i] for i in rows]
-        posterior = _posterior_of(predictor, seen, [cameras[i] for i in rows], prior)
+        seen, by = [people[i] for i in rows], [cameras[i] for i in rows]
+        posterior = _posterior_of(predictor, seen, by, prior)
         hidden = legs_hidden(seen) & one_posture
         around = None
         if one_posture and config.surroundings:
-            around = Around(may_ride(seen).to(hidden.device), surroundings_log_odds(seen, hidden))
+            more = surroundings_log_odds(seen, by, hidden)
+            around = Around(may_ride(seen).to(hidden.device), more)
         together = None if photo is None else photo[rows]
         bends = Bends.of(seen) if config.straight_limbs else None
         known = gaussian(posterior, hidden, prior, config, together, around, bends)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from kinflow.body.users_body import UsersBody
 from kinflow.energy.body_energy import Targets
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import PersonEvidence
 from kinflow.fitting.calibration import JointSigns, deviation_m, unseen, weights
-from kinflow.fitting.doubt import MAX_DOUBT, doubt
+from kinflow.fitting.doubt import MAX_DOUBT, doubt, stands_out
 from kinflow.fitting.multistart import Candidates
 from kinflow.fitting.parts import AlignedBody, PartAligner
 from kinflow.fitting.plausibility import what_cannot_be_right
@@ -22,7 +24,7 @@ from kinflow.fitting.solver import PersonFitter
 from kinflow.fitting.uncertainty import Description
 from kinflow.fitting.verdict import is_ambiguous, judge, limbs_px
 from kinflow.geometry.pinhole import Camera
-from kinflow.results import Hypothesis, Person, ResultCode
+from kinflow.results import Gravity, Hypothesis, Person, ResultCode
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,21 @@ class Describer:
         )
 
 
-def doubted(people: Sequence[Person], off_floor: Sequence[bool]) -> tuple[Person, ...]:
-    """People of a photo, of whom nobody is `ok` who is off the floor that the others stand on."""
+def doubted(
+    people: Sequence[Person], gravity: Gravity, above_floor_m: Float[Tensor, " people"]
+) -> tuple[Person, ...]:
+    """People of a photo, none of whom is `ok` and in a place or an attitude in which many are wrong.
+
+    Args:
+        people: with codes of their own.
+        gravity: of the photo.
+        above_floor_m: how far each is above its floor.
+    """
     return tuple(
-        replace(person, code="uncertain") if off and person.code == "ok" else person
-        for person, off in zip(people, off_floor, strict=True)
+        replace(person, code="uncertain")
+        if person.code == "ok" and stands_out(person, gravity.up_cam, above_m)
+        else person
+        for person, above_m in zip(people, above_floor_m.tolist(), strict=True)
     )
 
 

@@ -25,9 +25,6 @@ from kinflow.results import Floor, Gravity
 
 _HOPELESS_NATS = 30.0
 """Directions that are by so much less likely to be up are not asked for their floor."""
-_CLIMBS_M, _OFF_STDS, _SEVERAL = 1.5, 2.0, 3
-"""How far people jump and climb, how many spreads of the floor more are none, and how many others
-have to stand on it."""
 
 
 @dataclass(frozen=True)
@@ -160,26 +157,21 @@ class GravityEstimator:
         height, _ = lowest(points_cam_m, self.flesh_m.to(points_cam_m), up)
         return Floor(float(height.cpu()[on_it].median()), ground.floor.std_m)
 
-    def off_floor(
+    def above_floor_m(
         self, ground: Ground, floor: Floor | None, points_cam_m: Float[Tensor, "people points 3"]
-    ) -> list[bool]:
-        """Who is further above or below a floor that several others stand on than people jump or
-        climb: lamps and statues look like people, and so does who is much nearer than they seem.
+    ) -> Float[Tensor, " people"]:
+        """How far above the floor of their photo people are, zero where nobody knows of one.
 
         Args:
             ground: by the fits before.
             floor: of the photo.
             points_cam_m: of the final bodies.
         """
-        count = len(points_cam_m)
-        if floor is None or ground.distance is None or ground.std_m is None:
-            return [False] * count
+        if floor is None:
+            return torch.zeros(len(points_cam_m))
         up = torch.tensor([ground.gravity.up_cam]).to(points_cam_m)
         height, _ = lowest(points_cam_m, self.flesh_m.to(points_cam_m), up)
-        above_m = height.cpu().flatten() - floor.height_m
-        reach_m = _CLIMBS_M + _OFF_STDS * ground.std_m
-        off = (above_m.abs() > reach_m) & ~ground.distance.isfinite()
-        return [bool(one) and int(ground.distance.isfinite().sum()) >= _SEVERAL for one in off]
+        return height.cpu().flatten() - floor.height_m
 
     def target(self, gravity: Gravity, leg_confidence: Float[Tensor, " people"]) -> UpTarget:
         """What is up for the people of a photo.

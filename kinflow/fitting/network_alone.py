@@ -311,8 +311,9 @@ class NetworkAlone:
         picture = gravity.by_picture(camera, lines_px)
         ground = gravity.with_people(picture, told.stances[mine])
         floor = gravity.floor_under(ground, told.points_m[mine])
-        off = gravity.off_floor(ground, floor, told.points_m[mine])
-        return PhotoFit(doubted(told.of(rows), off), camera, ground.gravity, floor)
+        above_m = gravity.above_floor_m(ground, floor, told.points_m[mine])
+        people = doubted(told.of(rows), ground.gravity, above_m)
+        return PhotoFit(people, camera, ground.gravity, floor)
 
     def _by_floor(
         self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera], told: Told

@@ -114,6 +114,8 @@ class _FirstFits(NamedTuple):
     """Of these."""
     ground: list[Ground]
     """What is up in each photo, and the floor, by these."""
+    child_log_odds: Float[Tensor, " people"]
+    """Of each being a child, the floor left out; NaN where nothing tells."""
     signs: list[SizeSigns | None]
     """Of a child, by these; the floor is among them."""
 
@@ -274,14 +276,13 @@ class PhotoFitter:
         first: _FirstFits,
     ) -> list[Camera]:
         """Cameras of photos, with the focal lengths that the floors of their people tell."""
-        odds = child_log_odds_of(first.signs)
         return [
             self.floor_focal.camera(
                 usual,
                 camera,
                 photo.lines_px,
                 first.stances[mine.start : mine.stop],
-                odds[mine.start : mine.stop],
+                first.child_log_odds[mine.start : mine.stop],
             )
             for photo, usual, camera, mine in zip(photos, assumed, cameras, rows, strict=True)
         ]
@@ -296,7 +297,8 @@ class PhotoFitter:
         keypoints = body.with_shape(shape).with_pose(pose, t_cam_root_m).keypoints_m()
         points_cam_m = keypoints[:, FITTED_ROWS]
         floor = self.gravity.floor_under(ground, points_cam_m)
-        people = doubted(people, self.gravity.off_floor(ground, floor, points_cam_m))
+        above_m = self.gravity.above_floor_m(ground, floor, points_cam_m)
+        people = doubted(people, ground.gravity, above_m)
         return PhotoFit(people, camera, ground.gravity, floor)
 
     def _pictures(self, photos: Sequence[ImageEvidence], cameras: Sequence[Camera]) -> list[Tensor]:
@@ -345,7 +347,7 @@ class PhotoFitter:
         if self.sizes.config.estimate and self.config.gravity.shared_floor:
             gravity = [known.gravity for known in ground]
             signs = with_floors(signs, in_photos, gravity, self.config.gravity.floor)
-        return _FirstFits(targets, found, best, stances, ground, signs)
+        return _FirstFits(targets, found, best, stances, ground, odds, signs)
 
     def _with_children(
         self, targets: Targets, found: Candidates, signs: Sequence[SizeSigns | None]

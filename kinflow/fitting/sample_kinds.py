@@ -18,6 +18,7 @@ from kinflow.body.keypoints import KEYPOINT_INDEX
 from kinflow.body.sides import SIDES
 from kinflow.body.skeleton import FREE_JOINTS, JOINT_INDEX
 from kinflow.evidence.types import PersonEvidence, Surroundings
+from kinflow.geometry.pinhole import Camera
 from kinflow.priors.shape import AGE, ShapePrior
 
 CHILD_BELOW_AGE = 0.5
@@ -44,9 +45,13 @@ _RIDDEN = 3.3
 thighs point towards the camera or away from it is not in keypoints."""
 _LEAST_RIDDEN = 0.3
 """From which probability on that is asked of them."""
+_LOWER, _USUAL_FACE = 4.0, 0.4
+"""What a face adds that is lower by the height of the picture than this share of it: who takes
+photos stands, mostly, and people who sit are lower in them (`benchmarks/trust seated`)."""
 
 _HIPS = [FREE_JOINTS.index(JOINT_INDEX[f"{side}_hip"]) for side in SIDES]
 _KNEES = [KEYPOINT_INDEX[f"{side}_knee"] for side in SIDES]
+_NOSE = KEYPOINT_INDEX["nose"]
 
 
 def age_of(s: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
@@ -81,12 +86,14 @@ def sitting_log_odds(
 
 
 def surroundings_log_odds(
-    people: Sequence[PersonEvidence], hidden: Bool[Tensor, " people"]
+    people: Sequence[PersonEvidence], cameras: Sequence[Camera], hidden: Bool[Tensor, " people"]
 ) -> Float[Tensor, " people"]:
-    """Log odds of sitting that things about people add to those by samples; 0 where nobody looked.
+    """Log odds of sitting that things about people, where anybody looked for some, and the place of
+    their faces add to those by samples.
 
     Args:
         people: what was seen.
+        cameras: of each.
         hidden: whose legs nobody saw; of the others only what is ridden tells.
     """
     seen = [one.surroundings or Surroundings() for one in people]
@@ -100,8 +107,12 @@ def surroundings_log_odds(
         for one in seen
     ]
     ridden = torch.tensor([_RIDDEN * one.ridden for one in seen])
-    told = (looked & hidden.cpu()) * torch.tensor(seats)
-    return (told + ridden).to(hidden.device)
+    faces = [
+        _LOWER * (float(one.keypoints_px[_NOSE, 1]) / camera.image_size[1] - _USUAL_FACE)
+        for one, camera in zip(people, cameras, strict=True)
+    ]
+    told = looked * torch.tensor(seats) + torch.tensor(faces)
+    return (hidden.cpu() * told + ridden).to(hidden.device)
 
 
 def may_ride(people: Sequence[PersonEvidence]) -> Bool[Tensor, " people"]:

@@ -1,12 +1,15 @@
 """Doubt grows with what tells wrong bodies from right ones."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from kinflow.fitting.describing import second_thoughts
-from kinflow.fitting.doubt import MAX_DOUBT, doubt
+from kinflow.fitting.describing import doubted, second_thoughts
+from kinflow.fitting.doubt import MAX_DOUBT, MAX_LEAN_DEG, MAX_OFF_FLOOR_M, doubt
+from kinflow.geometry.rotations import about_axis
+from kinflow.results import Gravity
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,25 @@ def test_a_vaguely_seen_person_is_uncertain_where_one_seen_well_is_not(
     )
     (vague,) = fitter.fit(evidence, camera).people
     assert doubt(vague) > 1.5 * doubt(person)
-    seen_so = [replace(p, silhouette_iou=0.75) for p in (person, vague)]
+    seen_so = [replace(p, silhouette_iou=0.78) for p in (person, vague)]
     codes = [second_thoughts(p, doubt(p)).code for p in seen_so]
     assert codes[0] == "ok" and codes[1] in ("uncertain", "ambiguous")
+
+
+@pytest.mark.parametrize("axis", ["x", "z"])
+def test_who_leans_or_is_off_the_floor_is_uncertain_in_photos(person, axis):
+    up = person.R_cam_root[:, 1]
+
+    def code(lean_deg: float, above_m: float = 0.0) -> str:
+        turn = about_axis(axis, torch.tensor([math.radians(lean_deg)]))[0]
+        leaning = replace(person, R_cam_root=person.R_cam_root @ turn)
+        (told,) = doubted([leaning], Gravity(tuple(up.tolist()), 2.0), torch.tensor([above_m]))
+        return told.code
+
+    for sign in (-1, 1):
+        assert code(sign * (MAX_LEAN_DEG - 1), sign * (MAX_OFF_FLOOR_M - 0.01)) == "ok"
+        assert code(sign * (MAX_LEAN_DEG + 1)) == "uncertain"
+        assert code(0.0, sign * (MAX_OFF_FLOOR_M + 0.01)) == "uncertain"
+    assert code(180.0) == "uncertain", "upside down"
+    worse = replace(person, code="poor_fit")
+    assert doubted([worse], Gravity((0.0, 0.0, 1.0), 2.0), torch.ones(1))[0].code == "poor_fit"

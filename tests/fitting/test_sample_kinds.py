@@ -109,25 +109,37 @@ def test_means_are_bent_as_samples_are():
     assert torch.equal(seen.as_bent(centre, covariance, slice(1, 2), decode)[0], centre)
 
 
-def test_things_about_people_tell_who_sits_whose_legs_nobody_saw(make_scene):
+def test_things_about_people_tell_who_sits_whose_legs_nobody_saw(make_scene, camera):
     person = make_scene((0.0,)).evidence.people[0]
     at_table, at_oven = (
         Surroundings(seat=0.5, seat_anywhere=0.5),
         Surroundings(kitchen_anywhere=0.5),
     )
     people = [person, *(replace(person, surroundings=one) for one in (at_table, at_oven))]
-    unlooked, table, oven = surroundings_log_odds(people, torch.tensor([True] * 3)).tolist()
-    assert unlooked == 0 and table > 2 and oven < -2
-    assert surroundings_log_odds(people, torch.tensor([False] * 3)).tolist() == [0.0] * 3
+    hidden = torch.tensor([True] * 3)
+    unlooked, table, oven = surroundings_log_odds(people, [camera] * 3, hidden).tolist()
+    assert abs(unlooked) < 2 and table - unlooked > 2 and oven - unlooked < -2
+    assert surroundings_log_odds(people, [camera] * 3, ~hidden).tolist() == [0.0] * 3
 
 
-def test_what_is_ridden_counts_although_legs_are_seen(make_scene):
+def test_who_is_low_in_the_picture_rather_sits(make_scene, camera):
+    person = make_scene((0.0,)).evidence.people[0]
+    lower = person.keypoints_px + torch.tensor([0.0, 0.2 * camera.image_size[1], 0.0])
+    people, hidden = [person, replace(person, keypoints_px=lower)], torch.tensor([True, True])
+    more = surroundings_log_odds(people, [camera] * 2, hidden)
+    assert 0.5 < float(more[1] - more[0]) < 1.5
+    crop = replace(camera, image_size=(camera.image_size[0], 2 * camera.image_size[1]))
+    below = surroundings_log_odds(people, [crop] * 2, hidden)
+    assert (below < more).all(), "of a picture that goes on below"
+
+
+def test_what_is_ridden_counts_although_legs_are_seen(make_scene, camera):
     person = make_scene((0.0,)).evidence.people[0]
     rider = replace(person, surroundings=Surroundings(ridden=0.8))
     assert may_ride([person, rider]).tolist() == [False, True]
     angles = torch.tensor([10.0, 12, 85, 20, 90]).repeat(2, 1)[..., None]
     asked = may_ride([person, rider])
-    more = surroundings_log_odds([person, rider], torch.tensor([False, False]))
+    more = surroundings_log_odds([person, rider], [camera] * 2, torch.tensor([False, False]))
     counts = Postures.of(angles, asked, of_latent, 0.5, more_log_odds=more).counts
     assert counts[0].all()
     assert counts[1].tolist() == [False, False, True, False, True]
