@@ -37,7 +37,7 @@ from kinflow.evaluation.world_sets import SeenWorld, seen_worlds
 from kinflow.evidence.detector import EvidenceDetector
 from kinflow.evidence.image import as_photo
 from kinflow.fitting.calibration import JointSigns, network_features, shown_by, unseen
-from kinflow.fitting.doubt import MAX_DOUBT, WRONG_MM, network_signs
+from kinflow.fitting.doubt import MAX_DOUBT_OF_NETWORK, WRONG_MM, network_signs
 from kinflow.fitting.network_alone import NetworkAlone
 from kinflow.fitting.photo import PhotoFitConfig, PhotoFitter
 from kinflow.fitting.verdict import limb_error
@@ -197,13 +197,13 @@ def doubts(people: list[Told]) -> str:
     for k in range(_FOLDS):
         weights = logistic(x[fold != k], wrong[fold != k])
         score[fold == k] = weights[0] + x[fold == k] @ weights[1:]
-    kept = score.sigmoid() < MAX_DOUBT
+    kept = score.sigmoid() < MAX_DOUBT_OF_NETWORK
     right = 100 * (1 - wrong[kept].mean())
     said = ", ".join(f"{value:.3f}" for value in logistic(x, wrong).tolist())
     return (
         f"Intercept, per confidence, per limb error, per mm: {said}. Of {len(judged)} people, "
         f"{100 * wrong.mean():.1f} % of them wrong, {int(kept.sum())} are doubted by less than "
-        f"{MAX_DOUBT}; {right:.1f} % of these are right.\n"
+        f"{MAX_DOUBT_OF_NETWORK}; {right:.1f} % of these are right.\n"
     )
 
 

@@ -64,7 +64,6 @@ def _with_codes(sets: Sets, folder: Path) -> Iterator[tuple[Judged, ResultCode]]
         fitter = models.alone or models.fitter
         fit = fitter.fit(evidence, models.camera(photo), models.knows_lens(photo))
         for one, row in matched(bodies, evidence.people):
-            assert isinstance(one, Judged)
             yield one, fit.people[row].code
 
 
@@ -74,7 +73,8 @@ def _by_eyes(found: Sequence[tuple[Judged, ResultCode]]) -> str:
         told = [(one.verdicts[i], code) for one, code in found if one.verdicts[i] not in _UNTOLD]
         right = sum(verdict == "right" for verdict, _ in told)
         wrong = sum(verdict != "right" and code == "ok" for verdict, code in told)
-        rows.append((name, [str(len(told)), _percent(right, len(told)), _percent(wrong, len(told))]))
+        shares = [_percent(part, len(told)) for part in (right, wrong)]
+        rows.append((name, [str(len(told)), *shares]))
     both = [one.verdicts for one, _ in found if not set(_UNTOLD) & set(one.verdicts)]
     alike = sum((a == "right") == (b == "right") for a, b in both)
     cells = [str(len(both)), _percent(alike, len(both)), ""]

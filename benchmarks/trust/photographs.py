@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from runs import Sets
@@ -37,6 +38,9 @@ class Labelled:
     photo: str
     at_px: tuple[float, float]
     label: bool
+
+
+LabelledT = TypeVar("LabelledT", bound=Labelled)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
 
 
 def matched(
-    labelled: list[Labelled], people: tuple[PersonEvidence, ...]
-) -> Iterator[tuple[Labelled, int]]:
+    labelled: Sequence[LabelledT], people: tuple[PersonEvidence, ...]
+) -> Iterator[tuple[LabelledT, int]]:
     """Labelled people with the nearest detection around their place, the nearest pairs first: of
     two on the list who are close to one detection, it is the closer one's."""
     far = {

@@ -40,8 +40,8 @@ class TrustConfig:
     cache: Path | None = None
     """Folder for pictures' truth and detections, so that another run only fits."""
     photographs: Path | None = None
-    """Folder with photographs: those of the three lists for `children`, `seated` and `found`, any
-    for `bends`."""
+    """Folder with photographs: those of the lists for `children`, `seated`, `found` and `judged`,
+    any for `bends`."""
     straight_limbs: bool = False
     """People bend knees and elbows as those in photographs do, in place of motion capture."""
     default_focal: bool = False

@@ -162,7 +162,7 @@ class Describer:
 def doubted(
     people: Sequence[Person], gravity: Gravity, above_floor_m: Float[Tensor, " people"]
 ) -> tuple[Person, ...]:
-    """People of a photo, none of whom is `ok` and in a place or an attitude in which many are wrong.
+    """People of a photo, of whom nobody is `ok` who leans far or is off the floor.
 
     Args:
         people: with codes of their own.
@@ -177,15 +177,16 @@ def doubted(
     )
 
 
-def second_thoughts(person: Person, doubted: float) -> Person:
+def second_thoughts(person: Person, doubted: float, at_most: float = MAX_DOUBT) -> Person:
     """The person with the code that goes with their numbers, whatever keypoints and parts say.
 
     Args:
         person: with the code by these.
         doubted: how likely the body is wrong (`doubt.py`).
+        at_most: what that is of bodies that are `ok`.
     """
     if what_cannot_be_right(person):
         return replace(person, code="implausible")
-    if person.code == "ok" and doubted > MAX_DOUBT:
+    if person.code == "ok" and doubted > at_most:
         return replace(person, code="uncertain")
     return person

@@ -24,7 +24,7 @@ from kinflow.energy.keypoint_model import KeypointModel
 from kinflow.energy.unknowns import Unknowns
 from kinflow.evidence.types import ImageEvidence, PersonEvidence
 from kinflow.fitting.describing import doubted, second_thoughts
-from kinflow.fitting.doubt import doubt_of_network
+from kinflow.fitting.doubt import MAX_DOUBT_OF_NETWORK, doubt_of_network
 from kinflow.fitting.observations import FITTED_KEYPOINTS, observe
 from kinflow.fitting.over_time import Along, over_time, steadied
 from kinflow.fitting.paths import evenly
@@ -385,7 +385,7 @@ class NetworkAlone:
                 start_source=SOURCE,
             )
             doubted = doubt_of_network(person, limb_error(limbs, one))
-            people.append(second_thoughts(person, doubted))
+            people.append(second_thoughts(person, doubted, MAX_DOUBT_OF_NETWORK))
         return people
 
 

@@ -143,7 +143,8 @@ def test_a_lens_that_the_floor_tells_is_said(tmp_path):
     for fov_deg, said in ((None, 1), (55.0, 0)):
         config = PipelineConfig(replace(MODELS, fov_deg=fov_deg), ExportOptions(("json",)), own)
         (outcome,) = outcomes(Pipeline(config).run(photos, tmp_path / f"{said}")).values()
-        camera = outcome.result.frames[0].camera
+        assert outcome.result is not None
+        camera = outcome.result.only_frame.camera
         assert sum(told in note for note in outcome.notes) == said
         assert (camera.fov_deg < 30.0) == bool(said)
         if said:
