@@ -302,8 +302,8 @@ class Work:
         evidence, said = self.own.of_photo(photo, path, self.reconstructor)
         notes += said
         result = replace(self.reconstructor(photo, evidence=evidence), source=origin.photo)
-        found = result.frames[0].camera
-        if found != self.reconstructor.camera(photo):
+        found, asked = result.only_frame.camera, self.reconstructor.config.fit.estimate_focal
+        if not asked and found != self.reconstructor.camera(photo):
             notes.append(
                 f"{path.name}: the field of view is {found.fov_deg:.0f} degrees by the floor that "
                 "its people share, as nothing names the lens; give another one if you know better."

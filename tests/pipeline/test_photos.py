@@ -13,6 +13,7 @@ import kinflow
 from kinflow.errors import InputError
 from kinflow.export.writer import ExportOptions
 from kinflow.files.folders import Claim
+from kinflow.fitting.photo import PhotoFitConfig
 from kinflow.pipeline import photos as pipeline_photos
 from kinflow.pipeline.config import PipelineConfig
 from kinflow.pipeline.events import Begun, Event, Outcome, PutOff
@@ -140,13 +141,14 @@ def test_a_lens_that_the_floor_tells_is_said(tmp_path):
     ]
     photos, keypoints = small_photos(tmp_path, ("a.png",), figures)
     own, told = OwnEvidenceConfig(keypoints=keypoints), "a.png: the field of view is"
-    for fov_deg, said in ((None, 1), (55.0, 0)):
-        config = PipelineConfig(replace(MODELS, fov_deg=fov_deg), ExportOptions(("json",)), own)
-        (outcome,) = outcomes(Pipeline(config).run(photos, tmp_path / f"{said}")).values()
+    estimated = replace(MODELS, fit=PhotoFitConfig(estimate_focal=True))
+    for number, models in enumerate((MODELS, replace(MODELS, fov_deg=55.0), estimated)):
+        config = PipelineConfig(models, ExportOptions(("json",)), own)
+        (outcome,) = outcomes(Pipeline(config).run(photos, tmp_path / f"{number}")).values()
         assert outcome.result is not None
-        camera = outcome.result.only_frame.camera
+        camera, said = outcome.result.only_frame.camera, models is MODELS
         assert sum(told in note for note in outcome.notes) == said
-        assert (camera.fov_deg < 30.0) == bool(said)
+        assert (camera.fov_deg < 30.0) == said or models is estimated
         if said:
             assert f"{told} {camera.fov_deg:.0f} degrees by the floor" in outcome.notes[-1]
 
