@@ -206,6 +206,7 @@ class Loop:
 
     def _train(self, bar: Progress, log: RunLog | None) -> None:
         task = bar.add_task("training", total=self.config.steps, completed=self.schedule_step)
+        first = self.step
         while not self.is_over():
             begin, begin_s, losses = time.perf_counter(), self._seconds, []
             while not losses or not self._is_evaluation_due(begin_s):
@@ -217,6 +218,8 @@ class Loop:
             bar.update(task, description=f"{self.step}: {named}")
             if log is not None and not bar.console.is_terminal:
                 print(f"{self.step}: {named}", flush=True)  # where no bar is drawn
+        if log is not None and self.config.minutes is not None and self.step > first:
+            self.save()  # time may have been up while the last one was written: it stays up
 
     def _evaluate(self, loss: float, speed: float, log: RunLog | None) -> Mapping[str, float]:
         """Evaluate, and write best weights, log and checkpoint, in this order."""

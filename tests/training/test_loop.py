@@ -21,6 +21,7 @@ from kinflow.errors import InputError
 from kinflow.files.tensor_files import CHECKSUM, read_tensors
 from kinflow.training import loop as loop_module
 from kinflow.training.averaging import fast_at_first, mean_at_first, weight_average
+from kinflow.training.checkpoint import save_checkpoint
 from kinflow.training.loop import Loop, LoopConfig
 from kinflow.training.processes import Processes
 from kinflow.training.schedules import constant_and_linear_end, cosine, warm_up_and_cosine
@@ -189,6 +190,21 @@ def test_a_budget_of_time_is_kept_over_interruptions(tmp_path, capsys):
     again = timed(0.6)
     again.run()
     assert again.step == first.step and not rates
+
+
+def test_time_that_is_up_while_a_checkpoint_is_written_stays_up(tmp_path, monkeypatch):
+    def slowly(*args) -> None:
+        time.sleep(0.3)
+        save_checkpoint(*args)
+
+    monkeypatch.setattr(loop_module, "save_checkpoint", slowly)
+    steps = []
+    for _ in range(2):
+        loop = toy_loop(tmp_path)
+        loop.config = replace(loop.config, steps=1000, minutes=0.6 / 60, eval_seconds=0.1)
+        loop.run()
+        steps.append(loop.step)
+    assert steps[0] == steps[1] > 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
