@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from photographs import Labelled, detected, matched
+from photographs import Placed, detected, matched
 from runs import Sets, table
 
 from kinflow.evidence.image import read_photo
@@ -25,10 +25,10 @@ _UNTOLD = ("", "unsure")
 
 
 @dataclass(frozen=True)
-class Judged(Labelled):
+class Judged(Placed):
     """A body in a photograph, and what it was found to be by two pairs of eyes."""
 
-    verdicts: tuple[str, str] = ("", "")
+    verdicts: tuple[str, str]
 
     @property
     def wrong(self) -> float | None:
@@ -51,7 +51,7 @@ def judged_bodies() -> dict[str, list[Judged]]:
     found: dict[str, list[Judged]] = defaultdict(list)
     with JUDGED.open(newline="") as lines:
         for photo, x, y, first, second in list(csv.reader(lines))[1:]:
-            found[photo].append(Judged(photo, (float(x), float(y)), False, (first, second)))
+            found[photo].append(Judged(photo, (float(x), float(y)), (first, second)))
     return found
 
 

@@ -32,15 +32,21 @@ _MARGIN = 0.1
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Somebody in a photograph, and what they were found to be by eye."""
+class Placed:
+    """Somebody in a photograph."""
 
     photo: str
     at_px: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Labelled(Placed):
+    """Somebody in a photograph, and what they were found to be by eye."""
+
     label: bool
 
 
-LabelledT = TypeVar("LabelledT", bound=Labelled)
+PlacedT = TypeVar("PlacedT", bound=Placed)
 
 
 @dataclass(frozen=True)
@@ -83,20 +89,20 @@ def detected(sets: Sets, name: str, photo: Photo) -> ImageEvidence:
 
 
 def matched(
-    labelled: Sequence[LabelledT], people: tuple[PersonEvidence, ...]
-) -> Iterator[tuple[LabelledT, int]]:
-    """Labelled people with the nearest detection around their place, the nearest pairs first: of
+    listed: Sequence[PlacedT], people: tuple[PersonEvidence, ...]
+) -> Iterator[tuple[PlacedT, int]]:
+    """People of a list with the nearest detection around their place, the nearest pairs first: of
     two on the list who are close to one detection, it is the closer one's."""
     far = {
         (distance(one.at_px, seen), i, row)
-        for i, one in enumerate(labelled)
+        for i, one in enumerate(listed)
         for row, seen in enumerate(people)
     }
     found: dict[int, int] = {}
     for away, i, row in sorted(far):
         if away < _FARTHEST and i not in found and row not in found.values():
             found[i] = row
-    for i, one in enumerate(labelled):
+    for i, one in enumerate(listed):
         if i in found:
             yield one, found[i]
 
